@@ -1,0 +1,317 @@
+"""From a checked config to objects: the one place that instantiates what a config names."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainer import checkpoint, data, losses, models, schema
+from trainer.checkpoint import Checkpoint
+from trainer.composition import Composed, Custom
+from trainer.data.augment import Augmenter
+from trainer.data.batches import Batches
+from trainer.data.custom import adapt
+from trainer.data.splits import Dataset, Track, prepare, untracked
+from trainer.device import Compute
+from trainer.errors import CheckpointError, ConfigError, TrainerError, did_you_mean
+from trainer.hooks.early_stopping import Objective
+from trainer.hooks.schedule import Schedule
+from trainer.losses import Loss
+
+OPTIMIZERS: dict[type, type[torch.optim.Optimizer]] = {
+    schema.SGD: torch.optim.SGD,
+    schema.AdamW: torch.optim.AdamW,
+    schema.Adam: torch.optim.Adam,
+    schema.Adagrad: torch.optim.Adagrad,
+    schema.RMSprop: torch.optim.RMSprop,
+}
+_FUSED = (schema.SGD, schema.Adam, schema.AdamW)  # have a fused kernel on CPU and CUDA
+
+
+def dataset(config: Composed, track: Track[Any] = untracked) -> Dataset:
+    """Load the data that `config` chooses, and fill in what models take from them.
+
+    Raises:
+        DataError, ConfigError: missing or unreadable data; the user's own class fails.
+    """
+    section = config.section("data")
+    if isinstance(section, Custom):
+        raw = adapt(_call("data", section), config.choices.get("data", section.target))
+        loaded = prepare(raw, section.common)
+    else:
+        loaded = data.load(section, track)
+    config.fill_data(loaded.facts())
+    return loaded
+
+
+def model(config: Composed, compute: Compute) -> nn.Module:
+    """The model that `config` chooses, on its device and in its precision.
+
+    Raises:
+        ConfigError: it does not fit the data, or the user's own class fails.
+    """
+    section = config.section("model")
+    if isinstance(section, Custom):
+        built = _call("model", section)
+        if not isinstance(built, nn.Module):
+            raise ConfigError(f"model._target_={section.target} gives a {type(built).__name__}, not a torch.nn.Module")
+    else:
+        keys = {k: v for k, v in vars(section).items() if k != "name"}
+        try:
+            built = models.build(section.name, **keys)
+        except ValueError as error:
+            raise ConfigError(f"model={section.name} does not fit: {error}", "choose another model, or data.size") from error
+    built = built.to(compute.device, compute.dtype)
+    if any(isinstance(m, nn.Conv2d) for m in built.modules()):
+        # Channels-last convolutions and poolings are several times faster on CPU.
+        built = built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return built
+
+
+def check_forward(built: nn.Module, config: Composed, inputs: Tensor, outputs: int) -> None:
+    """Send `inputs` (1, ...) through: the mismatch of a model and its data shows before training.
+
+    Raises:
+        ConfigError: the model fails on it, or has outputs of another shape.
+    """
+    name = config.choices.get("model", "?")
+    was_training = built.training
+    built.eval()
+    try:
+        with torch.inference_mode():
+            found = built(inputs)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"model={name} fails on data={config.choices.get('data', '?')} of shape {tuple(inputs.shape[1:])}: {reason}",
+            "choose a model and data that fit",
+        ) from error
+    finally:
+        built.train(was_training)
+    if not isinstance(found, Tensor) or found.shape != (1, outputs):
+        shape = tuple(found.shape[1:]) if isinstance(found, Tensor) else type(found).__name__
+        raise ConfigError(f"model={name} has outputs of shape {shape}; the data need ({outputs},)", "set its number of outputs to ${data.outputs}")
+
+
+def optimizer(config: Composed, built: nn.Module) -> torch.optim.Optimizer:
+    """torch's optimizer over the parameters that are trained, fused where torch has it so."""
+    section = config.section("optim")
+    trained = [p for p in built.parameters() if p.requires_grad]
+    if not trained:
+        raise ConfigError("the model has no parameters to train")
+    if isinstance(section, Custom):
+        made = _call("optim", section, trained)
+        if not isinstance(made, torch.optim.Optimizer):
+            raise ConfigError(f"optim._target_={section.target} gives no torch.optim.Optimizer")
+        return made
+    keys = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(section).items() if k != "name"}
+    if type(section) in _FUSED and all(p.device.type in ("cpu", "cuda") for p in trained):
+        keys["fused"] = True
+    try:
+        return OPTIMIZERS[type(section)](trained, **keys)
+    except ValueError as error:
+        raise ConfigError(f"optim={section.name}: {error}") from error
+
+
+def loss(config: Composed, loaded: Dataset) -> Loss:
+    """The loss that `config` names, or the one that fits the targets.
+
+    Raises:
+        ConfigError: a loss for classes with values, or the reverse.
+    """
+    settings = config.settings
+    fitting = ("cross_entropy",) if loaded.classes is not None else ("mse", "half_sse")
+    name = fitting[0] if settings.loss == "auto" else settings.loss
+    if name not in fitting:
+        kind = "classes" if loaded.classes is not None else "values"
+        raise ConfigError(f"loss={name} does not fit data={loaded.name}, whose targets are {kind}", f"use loss={fitting[0]}")
+    if settings.label_smoothing and name != "cross_entropy":
+        raise ConfigError(f"label_smoothing goes with cross-entropy, not with loss={name}", "leave it out")
+    return losses.make(name, settings.label_smoothing)
+
+
+def objective(config: Composed, loaded: Dataset, evaluated: str | None) -> Objective:
+    """The metric that says which model is best. `evaluated` is the split evaluated during training.
+
+    Raises:
+        ConfigError: it is not among the metrics of the run.
+    """
+    settings = config.settings
+    kinds = ("loss", "accuracy", "top5") if loaded.classes is not None else ("loss", "mse", "mae", "r2")
+    if loaded.classes is not None and len(loaded.classes) <= 5:
+        kinds = kinds[:2]
+    split = evaluated or "test"
+    name = settings.objective
+    if name == "auto":
+        name = f"{split}/{'accuracy' if loaded.classes is not None else 'loss'}"
+    known = [f"{s}/{kind}" for s in {split, "test"} for kind in kinds] + ["train/loss"]
+    if name not in known:
+        hint = did_you_mean(name, known)
+        if name.startswith("val/"):
+            hint = "there is no validation set: set data.val_fraction, or objective=train/loss"
+        raise ConfigError(f"objective={name}: this run has no such metric", hint)
+    direction = settings.direction
+    if direction == "auto":
+        direction = "max" if name.endswith(("accuracy", "top5", "r2")) else "min"
+    return Objective(name, direction)
+
+
+def schedule(config: Composed, made: torch.optim.Optimizer, total_steps: int, watched: Objective) -> Schedule:
+    """The learning-rate schedule.
+
+    Raises:
+        ConfigError: a warm-up as long as the training, or two warm-ups.
+    """
+    section = config.section("scheduler")
+    if isinstance(section, Custom):
+        raise ConfigError("scheduler: a schedule of your own is not supported", f"choose from: {', '.join(schema.GROUPS['scheduler'])}")
+    if section.warmup_steps and isinstance(section, schema.OneCycle):
+        raise ConfigError("scheduler=onecycle is its own warm-up", "set scheduler.pct_start, not scheduler.warmup_steps")
+    if section.warmup_steps >= total_steps:
+        raise ConfigError(f"scheduler.warmup_steps={section.warmup_steps}: the training has only {total_steps} steps", "use fewer")
+    return Schedule(section, made, total_steps, watched.name, watched.direction)
+
+
+def training_batches(config: Composed, loaded: Dataset, compute: Compute) -> Batches:
+    """The training split on the device, in random order and augmented as `config` says.
+
+    Raises:
+        ConfigError: augmentation of something that is no image.
+    """
+    section = config.section("data")
+    common = section.common if isinstance(section, Custom) else section
+    augmenter = None
+    if common.augment.flip or common.augment.crop or common.augment.cutout:
+        if not loaded.is_image:
+            raise ConfigError(f"data.augment is for images, and data={loaded.name} is a table", "leave it out")
+        augmenter = Augmenter(common.augment, *loaded.train.inputs.shape[2:])
+    return Batches(
+        loaded.train,
+        common.batch_size,
+        compute.device,
+        compute.dtype,
+        loaded.mean,
+        loaded.std,
+        augmenter,
+        config.settings.seed,
+    )
+
+
+def eval_batch_size(config: Composed) -> int:
+    """`data.eval_batch_size`, of our own data sets and the user's."""
+    section = config.section("data")
+    common = section.common if isinstance(section, Custom) else section
+    return int(common.eval_batch_size)
+
+
+# --- checkpoints --------------------------------------------------------------------------------------
+
+
+def describe(config: Composed, loaded: Dataset, used: Loss) -> dict[str, Any]:
+    """What a checkpoint says of its model and data: registry names and scalars, nothing to be run."""
+    return {
+        "model": checkpoint.scalars(config.describe("model")),
+        "data": checkpoint.scalars(config.describe("data")),
+        "loss": used.name,
+        "classes": None if loaded.classes is None else list(loaded.classes),
+        "mean": None if loaded.mean is None else list(loaded.mean),
+        "std": None if loaded.std is None else list(loaded.std),
+        "columns": list(loaded.columns),
+    }
+
+
+def adopt(config: Composed, found: Checkpoint) -> None:
+    """Complete `config` from a checkpoint's description, where the command line did not choose.
+
+    A class of the user's is never taken from the file: they name it on the command line.
+
+    Raises:
+        CheckpointError: the description is not enough, or names what only the user can.
+    """
+    for group in ("model", "data"):
+        described = found.description.get(group)
+        if not isinstance(described, dict):
+            if not config.given(group):
+                raise CheckpointError(
+                    f"{found.path} is a bare state_dict: it does not say its {group}", f"give it: {group}=... ({', '.join(schema.GROUPS[group])})"
+                )
+            continue
+        if "target" in described and not config.given(group):
+            choice = described.get("choice") or "NAME"
+            raise CheckpointError(
+                f"{found.path} was trained with a {group} of somebody's own, {described['target']}, and a file names no code to run",
+                f"if you trust it, name it yourself: {group}={choice} (configs/{group}/{choice}.yaml)",
+            )
+        config.adopt(group, described)
+    config.settings.loss = found.description.get("loss") or "auto"
+
+
+def trained_on(loaded: Dataset, found: Checkpoint) -> Dataset:
+    """`loaded` with the normalisation of the training; its classes and columns must be the same.
+
+    Raises:
+        CheckpointError: they are not.
+    """
+    if found.bare:
+        return loaded
+    said = found.description
+    for what, here in (("classes", loaded.classes), ("columns", loaded.columns)):
+        there = said.get(what)
+        if there and here is not None and list(here) != list(there):
+            raise CheckpointError(
+                f"{found.path} was trained on {what} {_few(there)}; data={loaded.name} has {_few(here)}", "evaluate it on data of its own kind"
+            )
+    mean, std = said.get("mean"), said.get("std")
+    if mean is None or std is None or loaded.mean is None or len(mean) != len(loaded.mean):
+        return loaded
+    return replace(loaded, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
+
+
+def _few(names: Any) -> str:
+    names = [str(n) for n in names]
+    return f"{', '.join(names[:4])}{f', ... ({len(names)})' if len(names) > 4 else ''}"
+
+
+# --- the user's own code ------------------------------------------------------------------------------
+
+
+def _call(group: str, section: Custom, *args: Any) -> Any:
+    """Import what `_target_` names, also from the current directory, and call it.
+
+    Raises:
+        ConfigError: it cannot be imported, or the call fails.
+    """
+    function = _imported(group, section.target)
+    try:
+        return function(*args, **section.kwargs)
+    except TrainerError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise ConfigError(
+            f"{group}._target_={section.target} does not build: {type(error).__name__}: {reason}",
+            "HYDRA_FULL_ERROR=1 shows where",
+        ) from error
+
+
+def _imported(group: str, target: str) -> Callable[..., Any]:
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    name, _, attribute = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(name), attribute)
+    except Exception as error:  # importing runs the user's code: anything can happen
+        reason = (str(error).strip().splitlines() or [""])[0]
+        missing = isinstance(error, ModuleNotFoundError) and not (Path(here) / f"{name.split('.')[0]}.py").exists()
+        hint = f"run trainer where {name.split('.')[0]}.py is, or install it" if missing else "HYDRA_FULL_ERROR=1 shows where"
+        raise ConfigError(f"{group}._target_={target} cannot be imported: {type(error).__name__}: {reason}", hint) from error
+    if not callable(found):
+        raise ConfigError(f"{group}._target_={target} is not a class or function")
+    return found  # type: ignore[no-any-return]

@@ -1,0 +1,250 @@
+"""Checkpoints: one file of tensors and plain types, written whole or not at all, read without running anything.
+
+A checkpoint is a dictionary that `torch.load(weights_only=True)` accepts:
+
+    format       "trainer"            version    1
+    model        state_dict with clean keys
+    optimizer    state_dict           scheduler  state_dict, or None
+    rng          {"cpu": ByteTensor, "cuda": [ByteTensor, ...]}
+    epoch, batch, step                where training stood
+    best         {"value", "epoch", "step"} or None
+    versions     {"trainer", "torch", "python"} as text
+    description  JSON text: model and data by registry name and scalars, classes, normalisation
+
+Nothing in it is instantiated, imported or resolved.
+"""
+
+import contextlib
+import json
+import math
+import os
+import pickle
+import platform
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainer import __version__
+from trainer.errors import CheckpointError
+
+FORMAT = "trainer"
+VERSION = 1
+_PREFIXES = ("module.", "_orig_mod.")  # DistributedDataParallel's and torch.compile's
+
+
+@dataclass
+class Checkpoint:
+    """What `read` found: at least the model's tensors, for a bare `state_dict` nothing else."""
+
+    path: Path
+    model: dict[str, Tensor]
+    description: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)  # optimizer, scheduler, rng, epoch, ...
+
+    @property
+    def bare(self) -> bool:
+        """Whether this is somebody's `state_dict` and not one of our checkpoints."""
+        return not self.description
+
+
+def clean(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`state` without the prefixes that wrappers put before each key."""
+    cleaned = dict(state)
+    while cleaned:
+        prefix = next((p for p in _PREFIXES if all(k.startswith(p) for k in cleaned)), None)
+        if prefix is None:
+            break
+        cleaned = {k.removeprefix(prefix): v for k, v in cleaned.items()}
+    return cleaned
+
+
+def rng_states() -> dict[str, Any]:
+    """The states of torch's random generators (dropout draws from them)."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def write(path: Path, model: Mapping[str, Tensor], description: Mapping[str, Any], **training: Any) -> None:
+    """Write a checkpoint; a reader sees the previous file or the new one, never a part.
+
+    Temporary file in the same directory, fsync, rename, fsync of the directory: a crash or a full disk at
+    any point leaves the previous file as it was.
+    """
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "model": {k: v.detach().cpu().contiguous() for k, v in clean(model).items()},
+        "versions": {"trainer": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
+        "description": json.dumps(description, allow_nan=True),
+        **training,
+    }
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def locate(ckpt: str) -> Path:
+    """The checkpoint file that `ckpt=` means: a file, or a run directory's best.pt or else last.pt.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    path = Path(ckpt).expanduser()
+    if path.is_dir():
+        for candidate in ("checkpoints/best.pt", "checkpoints/last.pt", "best.pt", "last.pt"):
+            if (path / candidate).is_file():
+                return path / candidate
+        raise CheckpointError(
+            f"ckpt={ckpt}: a directory without a run (no checkpoints/best.pt or last.pt)",
+            "give a run directory, like runs/NAME/2026-01-31_12-00-00, or a checkpoint file",
+        )
+    if not path.exists():
+        raise CheckpointError(f"ckpt={ckpt}: no such file or directory", _near(path))
+    if not path.is_file():
+        raise CheckpointError(f"ckpt={ckpt}: not a regular file")
+    return path
+
+
+def read(ckpt: str | Path) -> Checkpoint:
+    """Read a checkpoint, or a bare `state_dict` in any of torch's formats, onto the CPU.
+
+    Raises:
+        CheckpointError: no such file; damaged; not a checkpoint; of a newer format.
+    """
+    path = locate(str(ckpt))
+    _check_archive(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "weights_only" in str(error).lower() and "unsupported" in str(error).lower():
+            raise CheckpointError(
+                f"{path} holds more than tensors and plain values, and trainer runs no code of a file",
+                "save the model's state_dict: torch.save(model.state_dict(), FILE)",
+            ) from error
+        raise CheckpointError(f"{path} is not a checkpoint") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise CheckpointError(f"{path} is not a checkpoint: {str(error).splitlines()[0] if str(error) else 'empty'}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
+    if content.get("format") == FORMAT:
+        found = _own(path, content)
+    else:
+        nested = next((content[k] for k in ("state_dict", "model_state_dict", "model") if _is_state(content.get(k))), None)
+        state = nested if nested is not None else content
+        if not _is_state(state):
+            raise CheckpointError(f"{path} is not a checkpoint: no state_dict is in it")
+        found = Checkpoint(path, clean(state))
+    broken = [k for k, v in found.model.items() if v.is_floating_point() and not bool(v.isfinite().all())]
+    if broken:
+        raise CheckpointError(f"{path} has weights that are not finite, first {broken[0]}")
+    return found
+
+
+def load_into(model: nn.Module, state: Mapping[str, Tensor], source: str | Path) -> None:
+    """`load_state_dict` that names the first mismatches, expected and found.
+
+    Raises:
+        CheckpointError: keys or shapes differ.
+    """
+    own = model.state_dict()
+    wrong = [f"{k} is missing" for k in own if k not in state]
+    wrong += [f"{k} is not the model's" for k in state if k not in own]
+    wrong += [
+        f"{k} is {_shape(state[k])}, expected {_shape(own[k])}"
+        for k in own
+        if k in state and state[k].shape != own[k].shape
+    ]
+    if wrong:
+        more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
+        raise CheckpointError(
+            f"{source} does not fit the model: {'; '.join(wrong[:3])}{more}",
+            "choose the model it was saved from: model=...",
+        )
+    model.load_state_dict(dict(state))
+
+
+def _own(path: Path, content: dict[str, Any]) -> Checkpoint:
+    version = content.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise CheckpointError(
+            f"{path} has format version {version}; this trainer {__version__} reads up to {VERSION}",
+            "update trainer",
+        )
+    try:
+        description = json.loads(content["description"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged: its description cannot be read") from error
+    if not _is_state(content.get("model")) or not isinstance(description, dict):
+        raise CheckpointError(f"{path} is damaged: it has no model")
+    known = ("optimizer", "scheduler", "rng", "epoch", "batch", "step", "best", "versions")
+    return Checkpoint(path, content["model"], description, {k: content.get(k) for k in known})
+
+
+def _check_archive(path: Path) -> None:
+    """Check the CRCs of a zip archive: `torch.load` itself does not."""
+    if path.stat().st_size == 0:
+        raise CheckpointError(f"{path} is empty")
+    if not zipfile.is_zipfile(path):
+        return  # torch's legacy format, or no checkpoint at all: torch.load tells
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    if damaged:
+        raise CheckpointError(f"{path} is damaged: the CRC of {damaged} is wrong")
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items()
+    )
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a scalar"
+
+
+def _near(path: Path) -> str:
+    """What is there beside a path that is not."""
+    parent = path.parent
+    while not parent.exists() and parent != parent.parent:
+        parent = parent.parent
+    entries = sorted(p.name for p in parent.iterdir() if not p.name.startswith(".")) if parent.is_dir() else []
+    if not entries:
+        return ""
+    return f"{parent} has: {', '.join(entries[:6])}{', ...' if len(entries) > 6 else ''}"
+
+
+def scalars(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of `values` that are plain: text, numbers, booleans, None, and lists or dicts of them."""
+
+    def plain(value: Any) -> bool:
+        if isinstance(value, float):
+            return math.isfinite(value)
+        if isinstance(value, list | tuple):
+            return all(map(plain, value))
+        if isinstance(value, dict):
+            return all(isinstance(k, str) and plain(v) for k, v in value.items())
+        return value is None or isinstance(value, str | int | bool)
+
+    return {k: v for k, v in values.items() if plain(v)}

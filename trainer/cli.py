@@ -1,0 +1,377 @@
+"""The command line: verbs, help, completion, Hydra, and one handler for everything that ends a command.
+
+Torch is not imported here: a verb's module is, once its config has been checked.
+"""
+
+import importlib
+import os
+import re
+import sys
+import tempfile
+import textwrap
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer import __version__, schema
+from trainer.errors import (
+    ConfigError,
+    InterruptedRunError,
+    TrainerError,
+    TrainingFailedError,
+    UserError,
+    did_you_mean,
+)
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command: `trainer/commands/NAME.py` runs it, `configs/NAME.yaml` and its dataclass hold its keys."""
+
+    summary: str
+    examples: str
+    needs: tuple[str, ...] = ()
+
+
+VERBS = {
+    "train": Verb(
+        "fit a model, then test it",
+        """
+        trainer train model=lenet data=mnist device=cuda
+        trainer train experiment=mnist_lenet seed=1
+        trainer train -m optim.lr=0.01,0.1 seed=0,1      a sweep: all combinations, ranked
+        """,
+    ),
+    "eval": Verb(
+        "metrics of a checkpoint on the test split",
+        """
+        trainer eval ckpt=runs/lenet_digits/2026-01-31_12-00-00
+        trainer eval ckpt=cifar_net.pth model=lenet5 data=cifar10      a bare state_dict
+        """,
+        needs=("ckpt",),
+    ),
+    "inspect": Verb(
+        "layers, shapes, parameters, FLOPs, filters, and facts about the data",
+        """
+        trainer inspect model=resnet18 data=cifar10
+        trainer inspect ckpt=RUN inspect.out=filters.png
+        """,
+    ),
+}
+
+# Hydra's flags, and whether a value follows.
+_FLAGS = {
+    **dict.fromkeys(("--multirun", "-m", "--run", "-r", "--resolve", "--hydra-help"), False),
+    **dict.fromkeys(("--cfg", "-c", "--package", "-p", "--config-dir", "-cd"), True),
+    **dict.fromkeys(("--config-name", "-cn", "--config-path", "-cp"), True),
+    **dict.fromkeys(("--info", "-i", "--shell-completion", "-sc"), False),
+}
+# Run directories and logs are ours: Hydra makes none.
+_QUIET = (
+    "hydra/job_logging=none",
+    "hydra/hydra_logging=none",
+    "hydra.output_subdir=null",
+    "hydra.run.dir=.",
+    "hydra.job.chdir=false",
+)
+_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(args)
+    except TrainerError as error:
+        return _show(error)
+    except KeyboardInterrupt:
+        return _show(InterruptedRunError(2, "interrupted"))
+
+
+def _dispatch(args: list[str]) -> int:
+    if "-sc" in args or "--shell-completion" in args:
+        return _complete(args)
+    if not args or args[0] in ("--help", "-h", "help"):
+        print(_help())
+        return 0
+    verb, rest = args[0], args[1:]
+    if verb == "--version":
+        print(f"trainer {__version__}")
+        return 0
+    if verb not in VERBS:
+        if "=" in verb or verb.startswith("-"):
+            raise ConfigError(f"a verb comes first: '{verb}' is none", f"trainer {'|'.join(VERBS)} {verb} ...")
+        raise ConfigError(f"'{verb}' is not a verb of trainer", did_you_mean(verb, VERBS))
+    if "--help" in rest or "-h" in rest:
+        print(_verb_help(verb))
+        return 0
+    return _run(verb, rest)
+
+
+def _show(error: TrainerError) -> int:
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exception(error)
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"  {error.hint}", file=sys.stderr)
+    return error.exit_code
+
+
+# --- running a verb -----------------------------------------------------------------------------------
+
+
+def _run(verb: str, args: list[str]) -> int:
+    from trainer import composition
+
+    composition.register()
+    flags, overrides = _split(verb, args)
+    multirun = "-m" in flags or "--multirun" in flags
+    show_only = any(flag.split("=")[0] in ("--cfg", "-c", "--info", "-i", "--hydra-help") for flag in flags)
+    for key in VERBS[verb].needs:
+        if not show_only and not any(o.lstrip("+").startswith(f"{key}=") for o in overrides):
+            raise ConfigError(f"{key}= is missing", f"trainer {verb} {key}=RUN (a run directory or a checkpoint file)")
+    hydra_overrides = [*_QUIET, *_from_checkpoint(verb, overrides), *(_prepare(o, multirun) for o in overrides)]
+    jobs = _Jobs(verb, overrides, multirun)
+    with tempfile.TemporaryDirectory() as scratch:
+        if multirun and not any(o.startswith("hydra.sweep.dir=") for o in overrides):
+            hydra_overrides.append(f"hydra.sweep.dir='{scratch}'")  # what Hydra writes there nobody reads
+        try:
+            _hydra_main(verb, jobs.run, [*flags, *hydra_overrides])
+        except TrainerError:
+            raise
+        except Exception as error:
+            explained = composition.explain(error)
+            if explained is None:
+                raise
+            raise explained from error
+    return jobs.finish()
+
+
+class _Jobs:
+    """The jobs of one command: one, or with `--multirun` all of a sweep, which a failing one does not stop."""
+
+    def __init__(self, verb: str, typed: list[str], multirun: bool) -> None:
+        self.verb = verb
+        self.typed = typed
+        self.multirun = multirun
+        self.sweep: Any = None
+        self.failure: Exception | None = None
+
+    def run(self, cfg: Any) -> None:
+        try:
+            self._run(cfg)
+        except Exception as error:
+            # Hydra would print a line of its own above ours: `finish` raises it instead.
+            self.failure = error
+
+    def _run(self, cfg: Any) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        from trainer import composition
+
+        if self.failure is not None:
+            return  # an interrupt ends a whole sweep
+        hydra = HydraConfig.get()
+        typed = [str(o) for o in hydra.overrides.task] if self.multirun else self.typed
+        typed = [o.lstrip("+") for o in typed if not o.startswith("~")]
+        choices = {k: str(v) for k, v in hydra.runtime.choices.items()}
+        number = int(hydra.job.num) if self.multirun else None
+
+        def job(directory: Path | None = None) -> Any:
+            composed = composition.check(self.verb, cfg, typed, choices, number)
+            command = importlib.import_module(f"trainer.commands.{self.verb}")
+            return command.run(composed, directory) if directory else command.run(composed)
+
+        if self.multirun and self.verb == "train":
+            if self.sweep is None:
+                from trainer.sweep import Sweep
+
+                self.sweep = Sweep(str(cfg.get("output", "runs")), cfg.get("name"))
+            self.sweep.run(number, typed, job)
+        else:
+            job()
+
+    def finish(self) -> int:
+        """Raise what stopped the jobs, or show the sweep's table; the exit code."""
+        failed = self.sweep.finish() if self.sweep is not None else 0
+        if self.failure is not None:
+            raise self.failure
+        if failed:
+            raise TrainingFailedError(f"{failed} of the sweep's jobs failed", "the table above has their reasons")
+        return 0
+
+
+def _hydra_main(verb: str, task: Callable[[Any], None], args: list[str]) -> None:
+    import hydra
+
+    from trainer.composition import CONFIGS
+
+    with _hydra_raises(), _argv(["trainer", *args]):
+        hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=verb)(task)()
+
+
+@contextmanager
+def _hydra_raises() -> Iterator[None]:
+    """Let Hydra raise instead of printing and exiting, so that there is one handler: ours."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
+
+
+@contextmanager
+def _argv(args: list[str]) -> Iterator[None]:
+    before, sys.argv = sys.argv, args
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+# --- arguments ----------------------------------------------------------------------------------------
+
+
+def _split(verb: str, args: list[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags (each with its value) and the overrides."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    queue = list(args)
+    while queue:
+        arg = queue.pop(0)
+        name = arg.split("=", 1)[0]
+        if arg.startswith("-"):
+            if name not in _FLAGS:
+                raise ConfigError(f"'{arg}' is not a flag of trainer {verb}", f"see trainer {verb} --help")
+            flags.append(arg)
+            if _FLAGS[name] and "=" not in arg:
+                if not queue:
+                    raise ConfigError(f"{arg} needs a value", f"see trainer {verb} --hydra-help")
+                flags.append(queue.pop(0))
+            elif name in ("--info", "-i") and queue and queue[0] in _INFO:
+                flags.append(queue.pop(0))
+        elif "=" in arg or arg.startswith("~"):
+            overrides.append(arg)
+        else:
+            raise ConfigError(f"'{arg}' is not of the form KEY=VALUE", _meant(verb, arg))
+    return flags, overrides
+
+
+def _meant(verb: str, word: str) -> str:
+    from trainer.composition import group_choices
+
+    for group in (*schema.GROUPS, "experiment"):
+        if word in group_choices(group):
+            return f"did you mean {group}={word}?"
+    if verb != "train" and Path(word).exists():
+        return f"did you mean ckpt={word}?"
+    return f"see trainer {verb} --help"
+
+
+def _from_checkpoint(verb: str, overrides: list[str]) -> list[str]:
+    """With `ckpt=` the checkpoint describes model and data: no defaults of ours for what is not chosen."""
+    keys = {o.lstrip("+~").split("=", 1)[0] for o in overrides}
+    if verb != "inspect" or "ckpt" not in keys:
+        return []
+    return [f"~{group}" for group in ("model", "data") if group not in keys]
+
+
+def _prepare(override: str, multirun: bool) -> str:
+    """Rewrite an override for Hydra's grammar.
+
+    A key of ours is force-added: Hydra then leaves it to our own check to refuse a misspelt one, which
+    knows all the keys, and a section that a checkpoint describes takes overrides before it is read.
+    A value that is a path is quoted where Hydra's grammar would take it apart.
+    """
+    if override.startswith("~"):
+        return override
+    name, value = override.split("=", 1)
+    bare = name.lstrip("+")
+    if re.search(r"[^\w./:+-]", value) and not re.match(r"""^(['"\[{]|\$\{)""", value):
+        is_path = bare in ("ckpt", "output", "inspect.out") or re.fullmatch(r"data\.(root|path)", bare)
+        if Path(value).exists() or (is_path and not multirun):
+            escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+            value = f"'{escaped}'"
+    groups = (*schema.GROUPS, "experiment")
+    if name.startswith("+") or bare in groups or bare.split(".")[0] == "hydra" or "@" in bare or "/" in bare:
+        return f"{name}={value}"
+    return f"++{bare}={value}"
+
+
+# --- help and completion ------------------------------------------------------------------------------
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items())
+    return textwrap.dedent(
+        f"""\
+        trainer VERB key=value ...      train models from composable configs
+
+        {{verbs}}
+
+        trainer VERB --help             the verb's choices and keys
+        eval "$(trainer -sc install=bash)"   tab completion
+        trainer --version               {__version__}"""
+    ).replace("{verbs}", verbs)
+
+
+def _verb_help(verb: str) -> str:
+    import dataclasses
+
+    from trainer.composition import group_choices
+
+    cls = schema.VERBS[verb]
+    fields = dataclasses.fields(cls)
+    lines = [f"trainer {verb} [key=value ...]      {VERBS[verb].summary}", ""]
+    lines += [f"  {line}" for line in textwrap.dedent(VERBS[verb].examples).strip().splitlines()]
+    groups = [f.name for f in fields if f.name in schema.GROUPS]
+    if verb == "train":
+        groups.append("experiment")
+    lines += ["", "Choices"]
+    for group in groups:
+        text = f"  {group}=" + "|".join(group_choices(group))
+        lines += textwrap.wrap(text, 100, subsequent_indent="    ", break_on_hyphens=False)
+    lines += ["", "Keys (all of them, with the sections' own: docs/reference.md, or --cfg job)"]
+    for f in fields:
+        if f.name in schema.GROUPS:
+            continue
+        if dataclasses.is_dataclass(f.type) and isinstance(f.type, type):
+            inner = ", ".join(g.name for g in dataclasses.fields(f.type))
+            lines.append(f"  {f.name}.{{{inner}}}")
+        else:
+            default = "null" if f.default is None else str(f.default)
+            shown = f"{f.name}=" if default == "???" else f"{f.name}={default}"
+            lines.append(f"  {shown:<24} {f.metadata['doc']}")
+    lines += ["", "Hydra's flags work too: -m (sweep), --cfg job, --info, --config-dir DIR, --hydra-help"]
+    return "\n".join(lines)
+
+
+def _complete(args: list[str]) -> int:
+    """Answer Hydra's completion protocol; the verb is ours, the rest Hydra's."""
+    from trainer import composition
+
+    query = [a for a in args if a.startswith("query=")]
+    verb = "train"
+    if query:
+        words = os.environ.get("COMP_LINE", "").split(" ")
+        if len(words) <= 2:
+            print(" ".join(VERBS))
+            return 0
+        verb = words[1]
+        if verb not in VERBS:
+            return 0
+        os.environ["COMP_LINE"] = " ".join([words[0], *words[2:]])
+    composition.register()
+    _hydra_main(verb, lambda cfg: None, args)
+    return 0
+
+
+__all__ = ["VERBS", "UserError", "main"]

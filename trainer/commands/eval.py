@@ -1,0 +1,56 @@
+"""`trainer eval`: the metrics of a checkpoint on one split."""
+
+from typing import Any
+
+from trainer import build, checkpoint, device, report
+from trainer.checkpoint import Checkpoint
+from trainer.composition import Composed
+from trainer.evaluator import Evaluator
+from trainer.report import Report
+
+
+def run(config: Composed) -> dict[str, Any]:
+    """Show loss and metrics, and for classes the accuracy of each.
+
+    Raises:
+        UserError: no checkpoint, or one that does not fit the model or the data.
+    """
+    screen = Report()
+    settings = config.settings
+    compute = device.choose(settings.device, settings.precision)
+    evaluator, found = load(config, compute, screen)
+    split = settings.split
+    evaluation = evaluator(split)
+    loaded = evaluator.loaded
+    facts = [
+        ("checkpoint", _where(found)),
+        ("model", config.choices.get("model") or config.section("model").name),
+        ("data", f"{loaded.name}, {split} split, {len(loaded.split(split)):,} samples"),
+        ("device", str(compute)),
+        *((name, report.metric(name, value)) for name, value in evaluation.metrics.items()),
+    ]
+    screen.panel("eval", facts)
+    if evaluation.confusion is not None and loaded.classes is not None:
+        counts = evaluation.confusion.sum(1).tolist()
+        rows = [
+            (name, str(count), f"{100 * share:.2f}%" if count else "-")
+            for name, count, share in zip(loaded.classes, counts, evaluation.per_class, strict=True)
+        ]
+        screen.table(("class", "samples", "accuracy"), rows)
+    return {"metrics": {f"{split}/{name}": value for name, value in evaluation.metrics.items()}}
+
+
+def load(config: Composed, compute: device.Compute, screen: Report) -> tuple[Evaluator, Checkpoint]:
+    """The model of `ckpt=` with its weights, and the data to evaluate it on."""
+    found = checkpoint.read(config.settings.ckpt)
+    build.adopt(config, found)
+    loaded = build.trained_on(build.dataset(config, screen.track), found)
+    built = build.model(config, compute)
+    checkpoint.load_into(built, found.model, found.path)
+    used = build.loss(config, loaded)
+    return Evaluator(built, loaded, compute, used, build.eval_batch_size(config)), found
+
+
+def _where(found: Checkpoint) -> str:
+    epoch = found.training.get("epoch")
+    return f"{found.path}" + (f" (epoch {epoch})" if epoch is not None else " (a bare state_dict)")

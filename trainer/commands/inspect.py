@@ -1,0 +1,99 @@
+"""`trainer inspect`: layers, shapes, parameters and FLOPs of a model, facts about the data, pictures of both."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer import build, device, layers, pictures, plots
+from trainer.commands.eval import load
+from trainer.composition import Composed
+from trainer.data.splits import Dataset
+from trainer.errors import ConfigError, RunError
+from trainer.report import Report
+
+
+def run(config: Composed) -> dict[str, Any]:
+    """Show a model and its data; with `inspect.out=FILE` also draw the filters or a grid of images.
+
+    Raises:
+        UserError: no such checkpoint or data, or the picture cannot be written.
+    """
+    screen = Report()
+    compute = device.choose("cpu", "float32")
+    known = config.facts()
+    loaded: Dataset | None = None
+    if config.settings.ckpt is not None:
+        evaluator, found = load(config, compute, screen)
+        built, loaded = evaluator.built, evaluator.loaded
+        screen.say(f"checkpoint {found.path}", style="bold")
+    elif "channels" in known and "num_classes" in known:  # layers can be shown without the files
+        built = build.model(config, compute)
+    else:
+        loaded = build.dataset(config, screen.track)
+        built = build.model(config, compute)
+    known = config.facts()
+    shape = (known["channels"], known["size"], known["size"]) if "channels" in known else (known["features"],)
+    build.check_forward(built, config, torch.zeros(1, *shape), known["outputs"])
+    total, flops = _layers(config, built, shape, screen)
+    if loaded is None:
+        loaded = build.dataset(config, screen.track)
+    screen.say()
+    _data(loaded, screen)
+    if config.settings.inspect.out is not None:
+        _picture(config, built, loaded, Path(config.settings.inspect.out).expanduser(), screen)
+    return {"parameters": total, "flops": flops}
+
+
+def _layers(config: Composed, built: torch.nn.Module, shape: tuple[int, ...], screen: Report) -> tuple[int, int]:
+    found = layers.table(built, torch.zeros(1, *shape))
+    rows = [(la.name, la.kind, _x(la.shape), f"{la.parameters:,}", f"{la.flops:,}") for la in found]
+    total, flops = sum(p.numel() for p in built.parameters()), sum(la.flops for la in found)
+    rows.append(("total", "", "", f"{total:,}", f"{flops:,}"))
+    title = f"model {config.choices.get('model') or config.section('model').name}, input {_x(shape)}, FLOPs per sample"
+    screen.table(("layer", "type", "output", "parameters", "FLOPs"), rows, title)
+    return total, flops
+
+
+def _data(loaded: Dataset, screen: Report) -> None:
+    splits = {name: getattr(loaded, name) for name in ("train", "val", "test") if getattr(loaded, name) is not None}
+    facts = [(name, f"{len(split):,} samples of {_x(split.inputs.shape[1:])} {_type(split.inputs)}") for name, split in splits.items()]
+    if loaded.mean is not None and loaded.std is not None:
+        facts.append(("mean", ", ".join(f"{m:.4g}" for m in loaded.mean)))
+        facts.append(("std", ", ".join(f"{s:.4g}" for s in loaded.std)))
+    else:
+        facts.append(("normalisation", "none"))
+    if loaded.columns:
+        facts.append(("columns", ", ".join(loaded.columns)))
+    screen.facts(f"data {loaded.name}", facts)
+    if loaded.classes is not None:
+        counts = {name: torch.bincount(split.targets, minlength=len(loaded.classes)).tolist() for name, split in splits.items()}
+        screen.table(("class", *counts), [(c, *(str(n[i]) for n in counts.values())) for i, c in enumerate(loaded.classes)])
+    else:
+        values = loaded.train.targets
+        screen.facts("target", [("train", f"mean {float(values.mean()):.4g}, from {float(values.min()):.4g} to {float(values.max()):.4g}")])
+
+
+def _picture(config: Composed, built: torch.nn.Module, loaded: Dataset, out: Path, screen: Report) -> None:
+    if not loaded.is_image:
+        raise ConfigError(f"inspect.out={out}: filters and grids are of images, and data={loaded.name} is a table")
+    kernel = pictures.first_filters(built)
+    if config.settings.ckpt is not None and kernel is not None:
+        figure, what = plots.filters(kernel), f"first-layer filters, {', '.join(plots.SCALINGS)}"
+    else:
+        figure, what = pictures.training_grid(loaded), "training images"
+    try:
+        figure.savefig(out, dpi=120)
+    except OSError as error:
+        raise RunError(f"cannot write {out}: {error.strerror}", "give another: inspect.out=FILE.png") from error
+    except ValueError as error:  # matplotlib does not know the extension
+        raise ConfigError(f"inspect.out={out}: {str(error).splitlines()[0]}") from error
+    screen.say(f"{what}: {out}")
+
+
+def _x(shape: Any) -> str:
+    return "x".join(map(str, shape))
+
+
+def _type(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

@@ -1,0 +1,332 @@
+"""From what was typed to a checked config: Hydra composes, the schema checks, before torch is imported."""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException, ValidationError
+
+from trainer import schema
+from trainer.errors import ConfigError, did_you_mean
+
+_HERE = Path(__file__).resolve().parent
+CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
+
+_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+@dataclass(frozen=True)
+class Custom:
+    """A section of the user's own: `_target_` names their class, called with `kwargs`.
+
+    `common` holds the keys that trainer itself reads (batch size, splits, ...) where the group has such.
+    """
+
+    target: str
+    kwargs: dict[str, Any]
+    common: Any = None
+
+
+@dataclass
+class Composed:
+    """A checked config. `settings` is the verb's dataclass; sections of groups come from `section()`."""
+
+    verb: str
+    settings: Any
+    typed: list[str]
+    choices: dict[str, str] = field(default_factory=dict)
+    job: int | None = None  # number of the job within a multirun
+    _cfg: DictConfig = field(default_factory=lambda: OmegaConf.create({}), repr=False)
+
+    def given(self, group: str) -> bool:
+        """Whether `group` was chosen, by default or on the command line."""
+        node = self._cfg.get(group)
+        return node is not None and ("name" in node or "_target_" in node)
+
+    def section(self, group: str) -> Any:
+        """The section as an instance of its dataclass, or as `Custom`, with interpolations resolved."""
+        node = self._cfg[group]
+        if "_target_" in node:
+            return _custom(group, _resolved(self, group))
+        cls = schema.GROUPS[group][node["name"]]
+        return _typed(cls, _resolved(self, group, cls), group)
+
+    def fill_data(self, facts: Mapping[str, Any]) -> None:
+        """Enter what only the data can tell (`num_classes` ...), which models take by interpolation."""
+        for name, value in facts.items():
+            given = self._cfg.data.get(name)
+            if given is not None and given != value:
+                raise ConfigError(
+                    f"data.{name}={given}: the data have {_shown(value)}", f"leave data.{name} out; it is read from the data"
+                )
+            OmegaConf.update(self._cfg, f"data.{name}", value, force_add=True)
+
+    def facts(self) -> dict[str, Any]:
+        """What is known of the data so far: `features`, `outputs`, `num_classes`, `channels`, `size`."""
+        names = ("features", "outputs", "num_classes", "channels", "size")
+        data = self._cfg.get("data")
+        return {name: data[name] for name in names if data is not None and data.get(name) is not None}
+
+    def adopt(self, group: str, described: Mapping[str, Any]) -> None:
+        """Take a section from a checkpoint's description: plain scalars, checked against our registry.
+
+        What was typed on the command line goes before the description, and the description before
+        defaults. Where the user chose something else for the group, the description is left aside.
+        """
+        node = self._cfg.get(group)
+        name = described.get("name")
+        if node is not None and "name" in node and node["name"] != name:
+            return
+        if node is not None and "_target_" in node and node["_target_"] != described.get("target"):
+            return
+        if node is None or not ("name" in node or "_target_" in node):
+            if name not in schema.GROUPS[group]:
+                raise ConfigError(f"the checkpoint's {group} is '{name}', which trainer does not have")
+            cls = schema.GROUPS[group][name]
+            node = OmegaConf.create(_defaults(cls) | _plain(node))
+        typed = {o.lstrip("+").split("=", 1)[0] for o in self.typed}
+        for key, value in described.items():
+            if key not in ("name", "target") and f"{group}.{key}" not in typed:
+                # A string of a file is never an expression of ours: `${...}` in it stays text.
+                node[key] = value.replace("${", "\\${") if isinstance(value, str) else value
+        if "_target_" not in node:
+            _check(schema.GROUPS[group][name], _plain(node), group)
+        self._cfg[group] = node
+
+    def describe(self, group: str) -> dict[str, Any]:
+        """The section as plain scalars for a checkpoint: what it is, without how it was got."""
+        section = self.section(group)
+        if isinstance(section, Custom):
+            common = dataclasses.asdict(section.common) if section.common else {}
+            common.pop("name", None)
+            return {"target": section.target, "choice": self.choices.get(group), **section.kwargs, **common}
+        private = {f.name for f in dataclasses.fields(section) if f.metadata.get("private")}
+        return {k: v for k, v in dataclasses.asdict(section).items() if k not in private}
+
+    def to_yaml(self) -> str:
+        """What was composed, with `${...}` left as written: the environment's values never reach a file."""
+        return OmegaConf.to_yaml(self._cfg)
+
+
+# --- Hydra --------------------------------------------------------------------------------------------
+
+
+def register() -> None:
+    """Tell Hydra our schema's defaults (configs start from `/ClassName@_here_`) and the user's `./configs`."""
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    store = ConfigStore.instance()
+    sections = [cls for group in schema.GROUPS.values() for cls in group.values()]
+    for cls in [*sections, *schema.VERBS.values(), *(c for c in schema.COMMON.values() if c)]:
+        store.store(name=cls.__name__, node=_defaults(cls))
+
+    class LocalConfigs(SearchPathPlugin):
+        """The user's own `./configs` is searched before ours."""
+
+        def manipulate_search_path(self, search_path: Any) -> None:
+            local = Path("configs").absolute()
+            if local.is_dir() and local.resolve() != CONFIGS.resolve():
+                search_path.prepend("local", f"file://{local}")
+
+    Plugins.instance().register(LocalConfigs)
+
+
+def group_choices(group: str) -> list[str]:
+    """The choices of a config group: ours and those in `./configs`."""
+    folders = [CONFIGS / group, Path("configs") / group]
+    return sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
+
+
+def explain(error: Exception) -> ConfigError | None:
+    """Hydra's and OmegaConf's complaints about what the user typed, in one line and a hint; None: a bug."""
+    import yaml
+    from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        known = [str(o) for o in error.options or []]
+        shown = f"{group}={choice}" if group else choice
+        return ConfigError(f"{shown}: no such config", did_you_mean(choice, known))
+    if isinstance(error, OverrideParseException):
+        return ConfigError(
+            f"cannot read '{error.override}'", "quote values with special characters: 'key=\"a, b\"'"
+        )
+    if isinstance(error, yaml.YAMLError):
+        where = getattr(error, "problem_mark", None)
+        at = f"{where.name}, line {where.line + 1}: " if where else ""
+        return ConfigError(f"{at}not valid YAML", str(getattr(error, "problem", "") or ""))
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+        return ConfigError(str(cause).strip().splitlines()[0])
+    return None
+
+
+# --- checking -----------------------------------------------------------------------------------------
+
+
+def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str], job: int | None) -> Composed:
+    """Check every key of a composed config against the schema.
+
+    Raises:
+        ConfigError: an unknown or missing key, a wrong type, a value out of range.
+    """
+    cls = schema.VERBS[verb]
+    OmegaConf.set_struct(cfg, False)  # what may be in it is for the schema to say
+    values = _plain(cfg)
+    groups = [g for g in schema.GROUPS if g in {f.name for f in dataclasses.fields(cls)}]
+    root = {k: v for k, v in values.items() if k not in groups}
+    _check(cls, root, "", also=groups)
+    for group in groups:
+        section = values.get(group)
+        if section is None:
+            continue
+        if not isinstance(section, dict):
+            raise ConfigError(f"{group}={section}: no such config", did_you_mean(str(section), group_choices(group)))
+        _check_group(group, section, values.get("ckpt") is not None)
+    settings = _typed(cls, {k: v for k, v in root.items()} | dict.fromkeys(groups), "")
+    composed = Composed(verb, settings, typed, choices, job, cfg)
+    for group in groups:
+        if group != "model" and composed.given(group):  # a model's interpolations wait for the data
+            composed.section(group)
+    return composed
+
+
+def _check_group(group: str, section: dict[str, Any], from_checkpoint: bool) -> None:
+    registry = schema.GROUPS[group]
+    if "_target_" in section:
+        if not isinstance(section["_target_"], str) or "." not in section["_target_"]:
+            raise ConfigError(f"{group}._target_={section['_target_']}: not of the form module.Class")
+        common = schema.COMMON[group]
+        if common:
+            names = {f.name for f in dataclasses.fields(common)}
+            _check(common, {k: v for k, v in section.items() if k in names}, group)
+        return
+    name = section.get("name")
+    if name is None:
+        if from_checkpoint:
+            return  # overrides of a section that the checkpoint describes
+        raise ConfigError(f"{group} has no name", f"choose one: {group}={'|'.join(group_choices(group))}")
+    if name not in registry:
+        raise ConfigError(
+            f"{group}.name={name}: trainer has no such {group}",
+            f"{did_you_mean(str(name), registry)} (a {group} of your own is named by _target_: module.Class)",
+        )
+    _check(registry[name], section, group)
+
+
+def _check(cls: type, values: Mapping[str, Any], path: str, also: Iterable[str] = ()) -> None:
+    """Check keys, types and limits of one section; interpolated values are checked once resolved."""
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    typed = OmegaConf.structured(cls)
+    for name, value in values.items():
+        full = f"{path}.{name}" if path else name
+        if name not in fields:
+            raise ConfigError(f"{full}: no such key", did_you_mean(name, [*fields, *also]))
+        if dataclasses.is_dataclass(hints[name]) and isinstance(hints[name], type):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{full}={_shown(value)}: a section, not a value", f"set its keys: {full}.KEY=VALUE")
+            _check(hints[name], value, full)
+            continue
+        if value == "???":
+            raise ConfigError(f"{full}= is missing", f"give {full}=...: {fields[name].metadata['doc']}")
+        if isinstance(value, str) and "${" in value:
+            continue
+        if hints[name] is int and isinstance(value, float) and not value.is_integer():
+            raise _wrong_type(full, value, hints[name])
+        try:
+            typed[name] = value
+        except ValidationError as error:
+            raise _wrong_type(full, value, hints[name]) from error
+        _check_limits(full, typed[name], fields[name].metadata)
+
+
+def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
+    if OmegaConf.is_list(value):
+        for item in value:
+            _check_limits(full, item, limits)
+    elif isinstance(value, str) and "choices" in limits and value not in limits["choices"]:
+        raise ConfigError(f"{full}={value}: no such choice", did_you_mean(value, limits["choices"]))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        tests: list[tuple[str, str, Callable[[float, float], bool]]] = [
+            ("minimum", "at least", lambda v, limit: v >= limit),
+            ("above", "above", lambda v, limit: v > limit),
+            ("maximum", "at most", lambda v, limit: v <= limit),
+            ("below", "below", lambda v, limit: v < limit),
+        ]
+        bounds = [(words, limits[name], holds) for name, words, holds in tests if name in limits]
+        if not math.isfinite(value) or not all(holds(value, limit) for _, limit, holds in bounds):
+            wanted = " and ".join(f"{words} {limit:g}" for words, limit, _ in bounds) or "a finite number"
+            raise ConfigError(f"{full}={value}: out of range", f"it must be {wanted}")
+
+
+def _wrong_type(full: str, value: Any, hint: Any) -> ConfigError:
+    optional = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    inner = next(t for t in typing.get_args(hint) if t is not type(None)) if optional else hint
+    if typing.get_origin(inner) is list:
+        wanted = "a list of numbers, like [0.5,0.5]"
+    else:
+        wanted = _TYPE_NAMES.get(inner, str(inner))
+    return ConfigError(f"{full}={_shown(value)}: wrong type", f"it must be {wanted}{' or null' if optional else ''}")
+
+
+def _typed(cls: type, values: Mapping[str, Any], path: str) -> Any:
+    _check(cls, {k: v for k, v in values.items() if v is not None or path}, path)
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), dict(values)))
+
+
+def _custom(group: str, values: dict[str, Any]) -> Custom:
+    common = schema.COMMON[group]
+    names = {f.name for f in dataclasses.fields(common)} if common else set()
+    shared = {k: values.pop(k) for k in list(values) if k in names}
+    target = values.pop("_target_")
+    if common:
+        shared["name"] = target
+    return Custom(target, values, _typed(common, shared, group) if common else None)
+
+
+def _resolved(composed: Composed, group: str, cls: type | None = None) -> dict[str, Any]:
+    """The section's values, interpolations followed; says which fact of the data a model lacks."""
+    node = composed._cfg[group]
+    values: dict[str, Any] = {}
+    for name in node:
+        try:
+            value = node[name]
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"{group}.{name}: {str(error).splitlines()[0]}") from error
+        if value is None and OmegaConf.is_interpolation(node, name) and cls is not None:
+            source = str(OmegaConf.to_container(node, resolve=False)[name]).strip("${}")  # type: ignore[call-overload]
+            data = composed._cfg.data.get("name", composed.choices.get("data", "the data"))
+            what = "images" if source in ("data.channels", "data.size") else f"{source}"
+            raise ConfigError(
+                f"model={node.get('name')} needs {what}, which data={data} does not have ({group}.{name} is {source})",
+                "model=linear and model=mlp work with any data",
+            )
+        values[name] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    return values
+
+
+def _plain(node: Any) -> dict[str, Any]:
+    if node is None:
+        return {}
+    plain = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(plain, dict)
+    return typing.cast(dict[str, Any], plain)
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    """A section's defaults as plain values; groups are left out, for a defaults list fills them."""
+    plain = _plain(OmegaConf.structured(cls))
+    return {k: v for k, v in plain.items() if k not in schema.GROUPS}
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value)

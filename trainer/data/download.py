@@ -1,0 +1,65 @@
+"""Data sets that torchvision downloads: one process at a time, and whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from trainer import schema
+from trainer.errors import DataError
+
+
+def fetch(config: schema.Downloaded, folder: str, open_dataset: Callable[[str, bool], Any]) -> None:
+    """Make sure that `config.root/folder` holds the data set.
+
+    `open_dataset(root, download)` opens it with torchvision. It is downloaded into a temporary directory
+    beside its place and then renamed, under a lock: processes that start together download once, and one
+    that is killed leaves nothing half done.
+
+    Raises:
+        DataError: it is not there and cannot be downloaded.
+    """
+    root = Path(config.root).expanduser()
+    if (root / folder).is_dir():
+        return
+    missing = f"{config.name} is not in {root / folder}"
+    hint = "give the folder that has it: data.root=DIR, or try data=digits, which needs no download"
+    if not config.download:
+        raise DataError(f"{missing}, and data.download=false", hint)
+    existed = root.exists()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{config.name}.lock"):
+            if not (root / folder).is_dir():
+                part = tempfile.mkdtemp(dir=root, prefix=f".{config.name}.", suffix=".part")
+                try:
+                    open_dataset(part, True)
+                    os.replace(Path(part) / folder, root / folder)
+                finally:
+                    shutil.rmtree(part, ignore_errors=True)
+    except (OSError, RuntimeError) as error:  # URLError is an OSError; torchvision raises RuntimeError
+        if not existed:
+            shutil.rmtree(root, ignore_errors=True)
+        reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
+        raise DataError(f"{missing} and cannot be downloaded: {reason}", hint) from error
+
+
+def opened(config: schema.Downloaded, folder: str, open_dataset: Callable[[str, bool], Any]) -> Any:
+    """What `open_dataset` gives for the files below `config.root`, after `fetch`.
+
+    Raises:
+        DataError: the files are there but torchvision refuses them.
+    """
+    fetch(config, folder, open_dataset)
+    try:
+        return open_dataset(str(Path(config.root).expanduser()), False)
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, AssertionError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"{config.name} in {Path(config.root) / folder} cannot be read: {reason}",
+            "remove that folder to download it again",
+        ) from error

@@ -1,0 +1,35 @@
+"""MNIST (LeCun et al., 1998) through torchvision."""
+
+from typing import Any
+
+from torch import Tensor
+
+from trainer import schema
+from trainer.data.download import opened
+from trainer.data.splits import Dataset, Split, Track
+
+
+def load(config: schema.Downloaded, track: Track[object]) -> Dataset:
+    """60,000 training and 10,000 test images of 1x28x28."""
+    classes = tuple(map(str, range(10)))
+    return from_torchvision(config, "MNIST", classes, (0.1307,), (0.3081,))
+
+
+def from_torchvision(
+    config: schema.Downloaded, kind: str, classes: tuple[str, ...], mean: tuple[float], std: tuple[float]
+) -> Dataset:
+    """A data set in MNIST's format: `kind` names torchvision's class and its folder below the root."""
+    from torchvision import datasets  # late: it takes longer to import than the files to read
+
+    reader = getattr(datasets, kind)
+
+    def open_both(root: str, download: bool) -> tuple[Any, Any]:
+        train, test = (reader(root, train=train, download=download) for train in (True, False))
+        return train, test
+
+    train, test = opened(config, kind, open_both)
+    return Dataset(config.name, _split(train.data, train.targets), _split(test.data, test.targets), None, classes, mean, std)
+
+
+def _split(images: Tensor, labels: Tensor) -> Split:
+    return Split(images.unsqueeze(1), labels.long())

@@ -1,0 +1,70 @@
+"""A model and the splits it is evaluated on, ready on the device."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from trainer import metrics
+from trainer.data.batches import Batches
+from trainer.data.splits import Dataset
+from trainer.device import Compute
+from trainer.loop import evaluate
+from trainer.losses import Loss
+from trainer.metrics import Evaluation
+
+
+@dataclass
+class Evaluator:
+    """Evaluates a model on the splits of a data set, which are put on the device once."""
+
+    built: nn.Module
+    loaded: Dataset
+    compute: Compute
+    loss: Loss
+    batch_size: int
+    _batches: dict[str, Batches] = field(default_factory=dict)
+
+    def batches(self, split: str) -> Batches:
+        """The split in order, without augmentation."""
+        if split not in self._batches:
+            chosen = self.loaded
+            self._batches[split] = Batches(
+                chosen.split(split), self.batch_size, self.compute.device, self.compute.dtype, chosen.mean, chosen.std
+            )
+        return self._batches[split]
+
+    def __call__(self, split: str) -> Evaluation:
+        with self.compute.autocast():
+            return evaluate(self.built, self.batches(split), self.loss, self._metric())
+
+    def row(self, split: str) -> dict[str, float]:
+        """The metrics under their full names, like `val/loss`."""
+        return {f"{split}/{name}": value for name, value in self(split).metrics.items()}
+
+    def outputs(self, split: str, count: int) -> Tensor:
+        """The model's outputs for the first `count` samples, on the CPU."""
+        inputs = torch.cat([x for x, _ in self._first(split, count)])[:count]
+        return self.forward(inputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The model's outputs in evaluation mode, on the CPU, as float32 or float64."""
+        was_training = self.built.training
+        self.built.eval()
+        with torch.inference_mode(), self.compute.autocast():
+            found: Tensor = self.built(inputs)
+        self.built.train(was_training)
+        return found.to(self.compute.dtype).cpu()
+
+    def _first(self, split: str, count: int) -> list[tuple[Tensor, Tensor]]:
+        batches: list[tuple[Tensor, Tensor]] = []
+        for batch in self.batches(split):
+            batches.append(batch)
+            if sum(len(y) for _, y in batches) >= count:
+                break
+        return batches
+
+    def _metric(self) -> metrics.Metric:
+        if self.loaded.classes is not None:
+            return metrics.Classification(len(self.loaded.classes), self.compute.device)
+        return metrics.Regression(self.loaded.train.targets.shape[1], self.compute.device)

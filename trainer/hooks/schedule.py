@@ -1,0 +1,89 @@
+"""Learning-rate schedules: torch's own, stepped per step or per epoch as each defines."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer, lr_scheduler
+
+from trainer import schema
+from trainer.loop import Hook, Row, State
+
+
+class Schedule(Hook):
+    """Moves the optimizer's learning rates: `per_step` schedulers after each step, `per_epoch` after each epoch.
+
+    `plateau` follows the row's entry `watched`.
+    """
+
+    def __init__(self, config: Any, optimizer: Optimizer, total_steps: int, watched: str, direction: str) -> None:
+        self.total_steps = total_steps
+        self.watched = watched
+        self.per_step: list[lr_scheduler.LRScheduler] = []
+        self.per_epoch: list[lr_scheduler.LRScheduler] = []
+        warmup = config.warmup_steps
+        rates = [float(group["lr"]) for group in optimizer.param_groups]
+        match config:
+            case schema.Step():
+                self.per_epoch = [lr_scheduler.StepLR(optimizer, config.step_size, config.gamma)]
+            case schema.Exponential():
+                self.per_epoch = [lr_scheduler.ExponentialLR(optimizer, config.gamma)]
+            case schema.Plateau():
+                self.per_epoch = [
+                    lr_scheduler.ReduceLROnPlateau(
+                        optimizer, direction, config.factor, config.patience, min_lr=config.min_lr
+                    )
+                ]
+            case schema.OneCycle():
+                moves = config.cycle_momentum and any(k in optimizer.defaults for k in ("momentum", "betas"))
+                if optimizer.defaults.get("momentum") == 0:
+                    moves = False
+                self.per_step = [
+                    lr_scheduler.OneCycleLR(
+                        optimizer,
+                        rates,
+                        total_steps,
+                        pct_start=config.pct_start,
+                        anneal_strategy=config.anneal,
+                        cycle_momentum=moves,
+                        div_factor=config.div_factor,
+                        final_div_factor=config.final_div_factor,
+                    )
+                ]
+            case schema.Cosine():
+                length = max(1, total_steps - warmup)
+                self.per_step = [lr_scheduler.CosineAnnealingLR(optimizer, length, config.min_lr)]
+        if warmup:
+            linear = lr_scheduler.LinearLR(optimizer, 1 / (warmup + 1), 1.0, warmup)
+            if self.per_step:  # the cosine begins where the warm-up ends
+                self.per_step = [lr_scheduler.SequentialLR(optimizer, [linear, *self.per_step], [warmup])]
+            else:  # the two factors multiply
+                self.per_step = [linear]
+
+    def on_step(self, state: State, loss: Tensor) -> None:
+        if state.step < self.total_steps:
+            for scheduler in self.per_step:
+                scheduler.step()
+
+    def on_epoch(self, state: State, row: Row) -> None:
+        for scheduler in self.per_epoch:
+            if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
+                if self.watched in row:
+                    scheduler.step(row[self.watched])
+            else:
+                scheduler.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states of the schedulers, as plain values."""
+        return {
+            "per_step": [_plain(s.state_dict()) for s in self.per_step],
+            "per_epoch": [_plain(s.state_dict()) for s in self.per_epoch],
+        }
+
+
+def _plain(value: Any) -> Any:
+    """Without the functions and objects that torch's schedulers keep in their states."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items() if not callable(v)}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value

@@ -1,0 +1,56 @@
+"""The table of epochs on the screen, and the progress bar below it."""
+
+import time
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from trainer.loop import Hook, Row, State
+from trainer.report import EpochTable, Report
+
+
+class Screen(Hook):
+    """A bar while an epoch runs, a line when it is done. Short epochs share a line by time."""
+
+    BAR_SECONDS = 0.2
+    LINE_SECONDS = 1.0
+    ALL_LINES = 50  # up to so many epochs each has its line
+
+    def __init__(self, report: Report, columns: Sequence[str], samples: Sequence[int], epochs: int) -> None:
+        self.table = EpochTable(report, columns, epochs)
+        self.samples, self.epochs = samples, epochs
+        self._bar_drawn = self._line_drawn = 0.0
+        self._start = 0.0
+        self._start_step = 0
+
+    def on_start(self, state: State) -> None:
+        self._start, self._start_step = time.monotonic(), state.step
+
+    def on_step(self, state: State, loss: Tensor) -> None:
+        now = time.monotonic()
+        if now - self._bar_drawn < self.BAR_SECONDS or not self.table.live:
+            return
+        self._bar_drawn = now
+        rate = (state.step - self._start_step) / max(now - self._start, 1e-9)
+        left = self.epochs * len(self.samples) - state.step
+        self.table.progress(
+            epoch=state.epoch + 1,
+            done=state.batch,
+            total=len(self.samples),
+            rate=rate * self.samples[0],
+            seconds_left=left / rate,
+            loss=float(loss),
+        )
+
+    def on_evaluation(self, state: State, row: Row) -> None:
+        self.table.line(row, within=True)
+
+    def on_epoch(self, state: State, row: Row) -> None:
+        now = time.monotonic()
+        last = state.epoch == self.epochs or bool(state.stop)
+        if self.epochs <= self.ALL_LINES or last or now - self._line_drawn >= self.LINE_SECONDS:
+            self._line_drawn = now
+            self.table.line(row)
+
+    def on_end(self, state: State) -> None:
+        self.table.close()

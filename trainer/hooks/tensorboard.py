@@ -1,0 +1,89 @@
+"""TensorBoard's file in the run directory: curves, pictures, the graph, hyperparameters, histograms."""
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from trainer import schema
+from trainer.loop import Hook, Row, State
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+POINTS = 1000  # a curve gets no more points than that: longer trainings skip epochs evenly
+
+
+class TensorBoard(Hook):
+    """Writes what the loop reports; `figure` and `finish` take what comes after it."""
+
+    def __init__(self, directory: Path, config: schema.TensorBoard, model: nn.Module, epochs: int) -> None:
+        self.config, self.model = config, model
+        self.writer = SummaryWriter(str(directory), max_queue=1000, flush_secs=30)
+        self.stride = max(1, epochs // POINTS)
+        self.epochs = epochs
+        self._losses: list[tuple[int, Tensor]] = []
+        self._last_step = -config.every_steps
+
+    def graph(self, example: Tensor) -> str:
+        """Draw the model's graph for one input; the reason if it cannot be traced."""
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the tracer's remarks are on models, not on us
+                self.writer.add_graph(self.model, example)
+        except Exception as error:  # a model may do anything; its graph is a courtesy
+            return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        finally:
+            self.model.train(was_training)
+        return ""
+
+    def on_step(self, state: State, loss: Tensor) -> None:
+        if state.step - self._last_step >= self.config.every_steps:
+            self._last_step = state.step
+            self._losses.append((state.step, loss.clone()))  # read later: reading waits for the device
+
+    def on_evaluation(self, state: State, row: Row) -> None:
+        self._scalars(state, row)
+
+    def on_epoch(self, state: State, row: Row) -> None:
+        if state.epoch % self.stride and state.epoch != self.epochs and not state.stop:
+            return
+        self._scalars(state, row)
+        if self.config.histograms:
+            for name, parameter in self.model.named_parameters():
+                self.writer.add_histogram(f"weights/{name}", parameter.detach(), state.step)
+                if parameter.grad is not None:
+                    self.writer.add_histogram(f"gradients/{name}", parameter.grad, state.step)
+
+    def _scalars(self, state: State, row: Row) -> None:
+        if self._losses and len(self._losses) * self.stride >= 2 * self.stride:
+            values = torch.stack([loss for _, loss in self._losses]).tolist()
+            for (step, _), value in zip(self._losses, values, strict=True):
+                self.writer.add_scalar("train/step_loss", value, step)
+        self._losses.clear()
+        for name, value in row.items():
+            if name not in ("epoch", "step"):
+                self.writer.add_scalar(name, value, state.step)
+
+    def figure(self, name: str, figure: "Figure", state: State) -> None:
+        """A picture under the Images tab."""
+        self.writer.add_figure(name, figure, state.step, close=False)
+
+    def finish(self, hyperparameters: dict[str, Any], metrics: dict[str, float], state: State) -> None:
+        """The HParams tab's entry: what was set, and how it ended."""
+        plain = {k: v if isinstance(v, int | float | bool | str) else str(v) for k, v in hyperparameters.items()}
+        for summary in hparams(plain, dict(metrics)):
+            # add_hparams would put them into a run of its own
+            self.writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
+        for name, value in metrics.items():
+            self.writer.add_scalar(name, value, state.step)
+
+    def close(self) -> None:
+        """Write what is buffered."""
+        self.writer.close()

@@ -1,0 +1,193 @@
+"""The training loop and the evaluation loop: pure torch, no config, no files, no screen."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from trainer.errors import TrainingFailedError
+from trainer.losses import Loss
+from trainer.metrics import Evaluation, Metric, wide
+
+Batch = tuple[Tensor, Tensor]
+Row = dict[str, float]
+T = TypeVar("T")
+
+
+class Batches(Protocol):
+    """A training set: batches in an order that is a pure function of (seed, epoch)."""
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from number `start` on."""
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many samples each batch of an epoch has."""
+
+
+class Step(Protocol):
+    """One optimizer step, ready made: eager, compiled or captured."""
+
+    def __call__(self, batches: Sequence[Batch]) -> Tensor:
+        """Step on the gradients of `batches` together; their loss, a scalar that stays on the device."""
+
+
+@dataclass
+class State:
+    """Where training stands."""
+
+    epoch: int = 0  # epochs finished
+    batch: int = 0  # steps taken in the epoch that runs
+    step: int = 0  # steps taken in all
+    stop: str = ""  # a hook's reason to stop after this step or epoch
+
+
+class Hook:
+    """Watches the loop. Subclasses override what they need."""
+
+    def on_start(self, state: State) -> None:
+        """Before the first step."""
+
+    def on_step(self, state: State, loss: Tensor) -> None:
+        """After a step; reading `loss` waits for the device."""
+
+    def on_evaluation(self, state: State, row: Row) -> None:
+        """After an evaluation within an epoch."""
+
+    def on_epoch(self, state: State, row: Row) -> None:
+        """After an epoch, and its evaluation if there was one."""
+
+    def on_end(self, state: State) -> None:
+        """After the last step, also when a hook stopped training."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to train and when to evaluate."""
+
+    epochs: int
+    max_steps: int | None = None
+    accumulate: int = 1
+    evaluate_epochs: int = 1
+    evaluate_steps: int | None = None
+
+
+def fit(
+    step: Step,
+    train: Batches,
+    loss: Loss,
+    plan: Plan,
+    evaluate: Callable[[], Row] | None = None,
+    learning_rate: Callable[[], float] = lambda: 0.0,
+    hooks: Sequence[Hook] = (),
+    state: State | None = None,
+    device: torch.device | None = None,
+) -> State:
+    """Train until `plan` is done or a hook sets `state.stop`.
+
+    Each epoch gives hooks one row: epoch, step, lr, train/loss, the metrics of `evaluate`, seconds and
+    samples_per_second. Losses stay on the device until then.
+
+    Raises:
+        TrainingFailedError: a loss is not finite; the message names epoch and step.
+    """
+    state = state or State()
+    samples = [sum(group) for group in _grouped(train.sizes, plan.accumulate)]
+    weights = torch.tensor(samples, dtype=torch.float64).to(device, torch.float32)
+    losses = torch.zeros_like(weights)
+    on_step = [hook.on_step for hook in hooks if type(hook).on_step is not Hook.on_step]
+    for hook in hooks:
+        hook.on_start(state)
+    while state.epoch < plan.epochs and not state.stop:
+        started = checked = time.perf_counter()
+        first = since = state.batch
+        evaluating = 0.0
+        batches = train.epoch(state.epoch, start=state.batch * plan.accumulate)
+        for group in _grouped(batches, plan.accumulate):
+            value = step(group)
+            losses[state.batch] = value
+            state.batch += 1
+            state.step += 1
+            for call in on_step:
+                call(state, value)
+            if plan.max_steps is not None and state.step >= plan.max_steps:
+                state.stop = state.stop or "max_steps reached"
+            now = time.perf_counter()
+            if now - checked > 1.0:  # by time, so that steps need not wait for the device
+                _check_finite(losses, state)
+                checked = now
+            if plan.evaluate_steps and evaluate and state.step % plan.evaluate_steps == 0:
+                _check_finite(losses, state)
+                row = _row(state, learning_rate(), loss, losses[since : state.batch], weights[since : state.batch])
+                row |= evaluate()
+                evaluating += time.perf_counter() - now
+                since = state.batch
+                for hook in hooks:
+                    hook.on_evaluation(state, row)
+            if state.stop:
+                break
+        _check_finite(losses, state)
+        done = state.batch
+        if done == len(samples):
+            state.epoch, state.batch = state.epoch + 1, 0
+        elif state.stop != "max_steps reached":
+            break  # interrupted within an epoch: nothing to report yet
+        training = time.perf_counter() - started - evaluating
+        row = _row(state, learning_rate(), loss, losses[first:done], weights[first:done])
+        last = bool(state.stop) or state.epoch == plan.epochs
+        if evaluate and (state.epoch % plan.evaluate_epochs == 0 or last):
+            row |= evaluate()
+        row["seconds"] = time.perf_counter() - started
+        row["samples_per_second"] = sum(samples[first:done]) / training
+        for hook in hooks:
+            hook.on_epoch(state, row)
+    for hook in hooks:
+        hook.on_end(state)
+    return state
+
+
+def evaluate(model: nn.Module, batches: Iterable[Batch], loss: Loss, metric: Metric) -> Evaluation:
+    """One pass over `batches` in inference mode: the metric's figures and the loss over all samples."""
+    was_training = model.training
+    model.eval()
+    total: Tensor | float = 0.0
+    count = 0
+    with torch.inference_mode():
+        for inputs, targets in batches:
+            outputs = model(inputs)
+            metric.update(outputs, targets)
+            weight = len(targets) if loss.mean else 1
+            total = total + loss.function(outputs, targets).to(wide(targets.device)) * weight
+            count += len(targets)
+    model.train(was_training)
+    found = metric.compute()
+    found.metrics = {"loss": float(total) / (count if loss.mean else 1), **found.metrics}
+    return found
+
+
+def _row(state: State, lr: float, loss: Loss, losses: Tensor, weights: Tensor) -> Row:
+    """The figures of the steps since the last row; a mean loss weighs each step by its samples."""
+    mean = (losses * weights).sum() / weights.sum() if loss.mean else losses.sum()
+    epoch = state.epoch + (state.batch > 0)  # the epoch that runs, or the one just finished
+    return {"epoch": epoch, "step": state.step, "lr": lr, "train/loss": float(mean)}
+
+
+def _check_finite(losses: Tensor, state: State) -> None:
+    finite = losses[: state.batch].isfinite()
+    if not bool(finite.all()):
+        index = int((~finite).nonzero()[0])
+        step = state.step - state.batch + index + 1
+        raise TrainingFailedError(
+            f"the loss is {float(losses[index])} at epoch {state.epoch + 1}, step {step}",
+            "try a smaller optim.lr, or clip_norm=1",
+        )
+
+
+def _grouped(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while group := list(islice(iterator, size)):
+        yield group

@@ -1,0 +1,40 @@
+"""torchvision's ResNet-18 (He et al., 2016) with a last layer of the data's classes."""
+
+from torch import nn
+
+from trainer import checkpoint
+from trainer.errors import CheckpointError
+
+
+def resnet18(in_channels: int, num_classes: int, weights: str | None = None, freeze: bool = False) -> nn.Module:
+    """ResNet-18 with torchvision's parameter names; (N, 3, H, W) -> logits.
+
+    `weights` is None (random), "DEFAULT" (torchvision's ImageNet weights, downloaded into torch's cache)
+    or a file with a `state_dict`, of which a last layer of another size is left out. `freeze` trains
+    only `fc`.
+
+    Raises:
+        CheckpointError: the weights cannot be downloaded, read or fitted.
+    """
+    from torchvision.models import ResNet18_Weights, resnet18  # late: it takes longer to import than torch
+
+    assert in_channels == 3  # the schema's limits say so to users
+    model: nn.Module = resnet18()
+    if weights == "DEFAULT":
+        try:
+            state = ResNet18_Weights.DEFAULT.get_state_dict(progress=True, check_hash=True)
+        except OSError as error:  # URLError is one
+            raise CheckpointError(
+                f"the weights {ResNet18_Weights.DEFAULT.url} cannot be downloaded: {error}",
+                "download them elsewhere and give model.weights=FILE, or train from scratch: model.weights=null",
+            ) from error
+        model.load_state_dict(state)
+    elif weights is not None:
+        loaded = checkpoint.read(weights).model
+        own = model.state_dict()
+        last = {k for k in ("fc.weight", "fc.bias") if k in loaded and loaded[k].shape != own[k].shape}
+        checkpoint.load_into(model, {k: own[k] if k in last else v for k, v in loaded.items()}, weights)
+    model.requires_grad_(not freeze)
+    assert isinstance(model.fc, nn.Linear)
+    model.fc = nn.Linear(model.fc.in_features, num_classes)
+    return model

@@ -1,0 +1,42 @@
+"""The first SIGINT or SIGTERM lets the loop finish its step; a second one ends the process at once."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from trainer.loop import State
+
+
+class Stop:
+    """Which signal asked to stop, 0 for none."""
+
+    signum = 0
+
+
+@contextmanager
+def stopping(state: State) -> Iterator[Stop]:
+    """Within the block, a signal sets `state.stop` instead of ending the process."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    watched = (signal.SIGINT, signal.SIGTERM)
+    before = {signum: signal.getsignal(signum) for signum in watched}
+
+    def restore() -> None:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+    def on_signal(signum: int, frame: FrameType | None) -> None:
+        stop.signum = signum
+        state.stop = signal.Signals(signum).name
+        restore()
+
+    for signum in watched:
+        signal.signal(signum, on_signal)
+    try:
+        yield stop
+    finally:
+        restore()
