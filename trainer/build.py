@@ -66,11 +66,13 @@ def model(config: Composed, compute: Compute) -> nn.Module:
         try:
             built = models.build(section.name, **keys)
         except ValueError as error:
-            raise ConfigError(f"model={section.name} does not fit: {error}", "choose another model, or data.size") from error
+            raise ConfigError(
+                f"model={section.name} does not fit: {error}", "choose another model, or data.size"
+            ) from error
     built = built.to(compute.device, compute.dtype)
     if any(isinstance(m, nn.Conv2d) for m in built.modules()):
         # Channels-last convolutions and poolings are several times faster on CPU.
-        built = built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        built = built.to(memory_format=torch.channels_last)
     return built
 
 
@@ -80,7 +82,7 @@ def check_forward(built: nn.Module, config: Composed, inputs: Tensor, outputs: i
     Raises:
         ConfigError: the model fails on it, or has outputs of another shape.
     """
-    name = config.choices.get("model", "?")
+    name = config.title("model")
     was_training = built.training
     built.eval()
     try:
@@ -89,14 +91,17 @@ def check_forward(built: nn.Module, config: Composed, inputs: Tensor, outputs: i
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(
-            f"model={name} fails on data={config.choices.get('data', '?')} of shape {tuple(inputs.shape[1:])}: {reason}",
+            f"model={name} fails on data={config.title('data')} of shape {tuple(inputs.shape[1:])}: {reason}",
             "choose a model and data that fit",
         ) from error
     finally:
         built.train(was_training)
     if not isinstance(found, Tensor) or found.shape != (1, outputs):
         shape = tuple(found.shape[1:]) if isinstance(found, Tensor) else type(found).__name__
-        raise ConfigError(f"model={name} has outputs of shape {shape}; the data need ({outputs},)", "set its number of outputs to ${data.outputs}")
+        raise ConfigError(
+            f"model={name} has outputs of shape {shape}; the data need ({outputs},)",
+            "set its number of outputs to ${data.outputs}",
+        )
 
 
 def optimizer(config: Composed, built: nn.Module) -> torch.optim.Optimizer:
@@ -110,7 +115,8 @@ def optimizer(config: Composed, built: nn.Module) -> torch.optim.Optimizer:
         if not isinstance(made, torch.optim.Optimizer):
             raise ConfigError(f"optim._target_={section.target} gives no torch.optim.Optimizer")
         return made
-    keys = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(section).items() if k != "name"}
+    keys: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(section).items()}
+    del keys["name"]
     if type(section) in _FUSED and all(p.device.type in ("cpu", "cuda") for p in trained):
         keys["fused"] = True
     try:
@@ -119,21 +125,23 @@ def optimizer(config: Composed, built: nn.Module) -> torch.optim.Optimizer:
         raise ConfigError(f"optim={section.name}: {error}") from error
 
 
-def loss(config: Composed, loaded: Dataset) -> Loss:
-    """The loss that `config` names, or the one that fits the targets.
+def loss(name: str, loaded: Dataset, label_smoothing: float = 0.0) -> Loss:
+    """The loss called `name`; `auto` is the one that fits the targets.
 
     Raises:
         ConfigError: a loss for classes with values, or the reverse.
     """
-    settings = config.settings
     fitting = ("cross_entropy",) if loaded.classes is not None else ("mse", "half_sse")
-    name = fitting[0] if settings.loss == "auto" else settings.loss
+    if name == "auto":
+        name = fitting[0]
     if name not in fitting:
         kind = "classes" if loaded.classes is not None else "values"
-        raise ConfigError(f"loss={name} does not fit data={loaded.name}, whose targets are {kind}", f"use loss={fitting[0]}")
-    if settings.label_smoothing and name != "cross_entropy":
+        raise ConfigError(
+            f"loss={name} does not fit data={loaded.name}, whose targets are {kind}", f"use loss={fitting[0]}"
+        )
+    if label_smoothing and name != "cross_entropy":
         raise ConfigError(f"label_smoothing goes with cross-entropy, not with loss={name}", "leave it out")
-    return losses.make(name, settings.label_smoothing)
+    return losses.make(name, label_smoothing)
 
 
 def objective(config: Composed, loaded: Dataset, evaluated: str | None) -> Objective:
@@ -143,9 +151,10 @@ def objective(config: Composed, loaded: Dataset, evaluated: str | None) -> Objec
         ConfigError: it is not among the metrics of the run.
     """
     settings = config.settings
-    kinds = ("loss", "accuracy", "top5") if loaded.classes is not None else ("loss", "mse", "mae", "r2")
-    if loaded.classes is not None and len(loaded.classes) <= 5:
-        kinds = kinds[:2]
+    if loaded.classes is None:
+        kinds = ["loss", "mse", "mae", "r2"]
+    else:
+        kinds = ["loss", "accuracy", "top5"] if len(loaded.classes) > 5 else ["loss", "accuracy"]
     split = evaluated or "test"
     name = settings.objective
     if name == "auto":
@@ -153,7 +162,7 @@ def objective(config: Composed, loaded: Dataset, evaluated: str | None) -> Objec
     known = [f"{s}/{kind}" for s in {split, "test"} for kind in kinds] + ["train/loss"]
     if name not in known:
         hint = did_you_mean(name, known)
-        if name.startswith("val/"):
+        if name.startswith("val/") and evaluated != "val":
             hint = "there is no validation set: set data.val_fraction, or objective=train/loss"
         raise ConfigError(f"objective={name}: this run has no such metric", hint)
     direction = settings.direction
@@ -170,11 +179,19 @@ def schedule(config: Composed, made: torch.optim.Optimizer, total_steps: int, wa
     """
     section = config.section("scheduler")
     if isinstance(section, Custom):
-        raise ConfigError("scheduler: a schedule of your own is not supported", f"choose from: {', '.join(schema.GROUPS['scheduler'])}")
+        raise ConfigError(
+            "scheduler: a schedule of your own is not supported",
+            f"choose from: {', '.join(schema.GROUPS['scheduler'])}",
+        )
     if section.warmup_steps and isinstance(section, schema.OneCycle):
-        raise ConfigError("scheduler=onecycle is its own warm-up", "set scheduler.pct_start, not scheduler.warmup_steps")
+        raise ConfigError(
+            "scheduler=onecycle is its own warm-up", "set scheduler.pct_start, not scheduler.warmup_steps"
+        )
     if section.warmup_steps >= total_steps:
-        raise ConfigError(f"scheduler.warmup_steps={section.warmup_steps}: the training has only {total_steps} steps", "use fewer")
+        raise ConfigError(
+            f"scheduler.warmup_steps={section.warmup_steps}: the training has only {total_steps} steps",
+            "use fewer",
+        )
     return Schedule(section, made, total_steps, watched.name, watched.direction)
 
 
@@ -239,17 +256,18 @@ def adopt(config: Composed, found: Checkpoint) -> None:
         if not isinstance(described, dict):
             if not config.given(group):
                 raise CheckpointError(
-                    f"{found.path} is a bare state_dict: it does not say its {group}", f"give it: {group}=... ({', '.join(schema.GROUPS[group])})"
+                    f"{found.path} is a bare state_dict: it does not say its {group}",
+                    f"give it: {group}=... ({', '.join(schema.GROUPS[group])})",
                 )
             continue
         if "target" in described and not config.given(group):
             choice = described.get("choice") or "NAME"
             raise CheckpointError(
-                f"{found.path} was trained with a {group} of somebody's own, {described['target']}, and a file names no code to run",
+                f"{found.path} was trained with a {group} of somebody's own, {described['target']}, "
+                "and a file names no code to run",
                 f"if you trust it, name it yourself: {group}={choice} (configs/{group}/{choice}.yaml)",
             )
         config.adopt(group, described)
-    config.settings.loss = found.description.get("loss") or "auto"
 
 
 def trained_on(loaded: Dataset, found: Checkpoint) -> Dataset:
@@ -265,7 +283,8 @@ def trained_on(loaded: Dataset, found: Checkpoint) -> Dataset:
         there = said.get(what)
         if there and here is not None and list(here) != list(there):
             raise CheckpointError(
-                f"{found.path} was trained on {what} {_few(there)}; data={loaded.name} has {_few(here)}", "evaluate it on data of its own kind"
+                f"{found.path} was trained on {what} {_few(there)}; data={loaded.name} has {_few(here)}",
+                "evaluate it on data of its own kind",
             )
     mean, std = said.get("mean"), said.get("std")
     if mean is None or std is None or loaded.mean is None or len(mean) != len(loaded.mean):
@@ -310,8 +329,14 @@ def _imported(group: str, target: str) -> Callable[..., Any]:
     except Exception as error:  # importing runs the user's code: anything can happen
         reason = (str(error).strip().splitlines() or [""])[0]
         missing = isinstance(error, ModuleNotFoundError) and not (Path(here) / f"{name.split('.')[0]}.py").exists()
-        hint = f"run trainer where {name.split('.')[0]}.py is, or install it" if missing else "HYDRA_FULL_ERROR=1 shows where"
-        raise ConfigError(f"{group}._target_={target} cannot be imported: {type(error).__name__}: {reason}", hint) from error
+        hint = (
+            f"run trainer where {name.split('.')[0]}.py is, or install it"
+            if missing
+            else "HYDRA_FULL_ERROR=1 shows where"
+        )
+        raise ConfigError(
+            f"{group}._target_={target} cannot be imported: {type(error).__name__}: {reason}", hint
+        ) from error
     if not callable(found):
         raise ConfigError(f"{group}._target_={target} is not a class or function")
     return found  # type: ignore[no-any-return]

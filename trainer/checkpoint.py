@@ -15,6 +15,7 @@ Nothing in it is instantiated, imported or resolved.
 """
 
 import contextlib
+import difflib
 import json
 import math
 import os
@@ -35,6 +36,7 @@ from trainer.errors import CheckpointError
 
 FORMAT = "trainer"
 VERSION = 1
+_WANTED = "a checkpoint is a file of trainer's, or of torch.save(model.state_dict(), FILE)"
 _PREFIXES = ("module.", "_orig_mod.")  # DistributedDataParallel's and torch.compile's
 
 
@@ -66,7 +68,7 @@ def clean(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def rng_states() -> dict[str, Any]:
     """The states of torch's random generators (dropout draws from them)."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
 
@@ -80,7 +82,11 @@ def write(path: Path, model: Mapping[str, Tensor], description: Mapping[str, Any
         "format": FORMAT,
         "version": VERSION,
         "model": {k: v.detach().cpu().contiguous() for k, v in clean(model).items()},
-        "versions": {"trainer": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
+        "versions": {
+            "trainer": __version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+        },
         "description": json.dumps(description, allow_nan=True),
         **training,
     }
@@ -140,15 +146,18 @@ def read(ckpt: str | Path) -> Checkpoint:
                 f"{path} holds more than tensors and plain values, and trainer runs no code of a file",
                 "save the model's state_dict: torch.save(model.state_dict(), FILE)",
             ) from error
-        raise CheckpointError(f"{path} is not a checkpoint") from error
+        raise CheckpointError(f"{path} is not a checkpoint", _WANTED) from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise CheckpointError(f"{path} is not a checkpoint: {str(error).splitlines()[0] if str(error) else 'empty'}") from error
+        raise CheckpointError(f"{path} is not a checkpoint", _WANTED) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
     if content.get("format") == FORMAT:
         found = _own(path, content)
     else:
-        nested = next((content[k] for k in ("state_dict", "model_state_dict", "model") if _is_state(content.get(k))), None)
+        nested = next(
+            (content[k] for k in ("state_dict", "model_state_dict", "model") if _is_state(content.get(k))),
+            None,
+        )
         state = nested if nested is not None else content
         if not _is_state(state):
             raise CheckpointError(f"{path} is not a checkpoint: no state_dict is in it")
@@ -215,8 +224,10 @@ def _check_archive(path: Path) -> None:
 
 
 def _is_state(value: Any) -> bool:
-    return isinstance(value, dict) and bool(value) and all(
-        isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items()
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
     )
 
 
@@ -230,8 +241,9 @@ def _near(path: Path) -> str:
     while not parent.exists() and parent != parent.parent:
         parent = parent.parent
     entries = sorted(p.name for p in parent.iterdir() if not p.name.startswith(".")) if parent.is_dir() else []
-    if not entries:
-        return ""
+    close = difflib.get_close_matches(path.name, entries, n=1) if parent == path.parent else []
+    if close or not entries:
+        return f"did you mean {parent / close[0]}?" if close else ""
     return f"{parent} has: {', '.join(entries[:6])}{', ...' if len(entries) > 6 else ''}"
 
 

@@ -3,6 +3,7 @@
 Torch is not imported here: a verb's module is, once its config has been checked.
 """
 
+import dataclasses
 import importlib
 import os
 import re
@@ -12,7 +13,6 @@ import textwrap
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,12 @@ from trainer.errors import (
     InterruptedRunError,
     TrainerError,
     TrainingFailedError,
-    UserError,
+    UnknownKeyError,
     did_you_mean,
 )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Verb:
     """A command: `trainer/commands/NAME.py` runs it, `configs/NAME.yaml` and its dataclass hold its keys."""
 
@@ -133,7 +133,11 @@ def _run(verb: str, args: list[str]) -> int:
     for key in VERBS[verb].needs:
         if not show_only and not any(o.lstrip("+").startswith(f"{key}=") for o in overrides):
             raise ConfigError(f"{key}= is missing", f"trainer {verb} {key}=RUN (a run directory or a checkpoint file)")
-    hydra_overrides = [*_QUIET, *_from_checkpoint(verb, overrides), *(_prepare(o, multirun) for o in overrides)]
+    hydra_overrides = [
+        *_QUIET,
+        *_from_checkpoint(verb, overrides),
+        *(_prepare(o, multirun) for o in overrides),
+    ]
     jobs = _Jobs(verb, overrides, multirun)
     with tempfile.TemporaryDirectory() as scratch:
         if multirun and not any(o.startswith("hydra.sweep.dir=") for o in overrides):
@@ -186,6 +190,12 @@ class _Jobs:
             return command.run(composed, directory) if directory else command.run(composed)
 
         if self.multirun and self.verb == "train":
+            try:
+                composition.check(self.verb, cfg, typed, choices, number)
+            except UnknownKeyError:
+                raise
+            except TrainerError:
+                pass  # this job's own mistake: it fails, the others run
             if self.sweep is None:
                 from trainer.sweep import Sweep
 
@@ -272,6 +282,8 @@ def _meant(verb: str, word: str) -> str:
             return f"did you mean {group}={word}?"
     if verb != "train" and Path(word).exists():
         return f"did you mean ckpt={word}?"
+    if word in {f.name for f in dataclasses.fields(schema.VERBS[verb])}:
+        return f"did you mean {word}=VALUE?"
     return f"see trainer {verb} --help"
 
 
@@ -324,8 +336,6 @@ def _help() -> str:
 
 
 def _verb_help(verb: str) -> str:
-    import dataclasses
-
     from trainer.composition import group_choices
 
     cls = schema.VERBS[verb]
@@ -372,6 +382,3 @@ def _complete(args: list[str]) -> int:
     composition.register()
     _hydra_main(verb, lambda cfg: None, args)
     return 0
-
-
-__all__ = ["VERBS", "UserError", "main"]

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from trainer import schema
-from trainer.errors import ConfigError, did_you_mean
+from trainer.errors import ConfigError, UnknownKeyError, did_you_mean
 
 _HERE = Path(__file__).resolve().parent
 CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
@@ -49,6 +49,14 @@ class Composed:
         node = self._cfg.get(group)
         return node is not None and ("name" in node or "_target_" in node)
 
+    def title(self, group: str) -> str:
+        """What people call the section: its choice in the group, or what a checkpoint says."""
+        choice = self.choices.get(group, "None")
+        if choice != "None":
+            return choice
+        node = self._cfg[group]
+        return str(node.get("name") or node.get("_target_"))
+
     def section(self, group: str) -> Any:
         """The section as an instance of its dataclass, or as `Custom`, with interpolations resolved."""
         node = self._cfg[group]
@@ -63,7 +71,8 @@ class Composed:
             given = self._cfg.data.get(name)
             if given is not None and given != value:
                 raise ConfigError(
-                    f"data.{name}={given}: the data have {_shown(value)}", f"leave data.{name} out; it is read from the data"
+                    f"data.{name}={given}: the data have {_shown(value)}",
+                    f"leave data.{name} out; it is read from the data",
                 )
             OmegaConf.update(self._cfg, f"data.{name}", value, force_add=True)
 
@@ -79,6 +88,8 @@ class Composed:
         What was typed on the command line goes before the description, and the description before
         defaults. Where the user chose something else for the group, the description is left aside.
         """
+        if not _inert(described):
+            raise ConfigError(f"the checkpoint's description of its {group} holds expressions, not plain values")
         node = self._cfg.get(group)
         name = described.get("name")
         if node is not None and "name" in node and node["name"] != name:
@@ -86,15 +97,14 @@ class Composed:
         if node is not None and "_target_" in node and node["_target_"] != described.get("target"):
             return
         if node is None or not ("name" in node or "_target_" in node):
-            if name not in schema.GROUPS[group]:
+            cls = schema.GROUPS[group].get(str(name))
+            if cls is None:
                 raise ConfigError(f"the checkpoint's {group} is '{name}', which trainer does not have")
-            cls = schema.GROUPS[group][name]
             node = OmegaConf.create(_defaults(cls) | _plain(node))
         typed = {o.lstrip("+").split("=", 1)[0] for o in self.typed}
         for key, value in described.items():
-            if key not in ("name", "target") and f"{group}.{key}" not in typed:
-                # A string of a file is never an expression of ours: `${...}` in it stays text.
-                node[key] = value.replace("${", "\\${") if isinstance(value, str) else value
+            if key not in ("name", "target", "choice") and f"{group}.{key}" not in typed:
+                node[key] = value
         if "_target_" not in node:
             _check(schema.GROUPS[group][name], _plain(node), group)
         self._cfg[group] = node
@@ -157,7 +167,8 @@ def explain(error: Exception) -> ConfigError | None:
         return ConfigError(f"{shown}: no such config", did_you_mean(choice, known))
     if isinstance(error, OverrideParseException):
         return ConfigError(
-            f"cannot read '{error.override}'", "quote values with special characters: 'key=\"a, b\"'"
+            f"cannot read '{error.override.lstrip('+')}'",
+            "quote values with special characters: 'key=\"a, b\"'",
         )
     if isinstance(error, yaml.YAMLError):
         where = getattr(error, "problem_mark", None)
@@ -191,7 +202,7 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str],
         if not isinstance(section, dict):
             raise ConfigError(f"{group}={section}: no such config", did_you_mean(str(section), group_choices(group)))
         _check_group(group, section, values.get("ckpt") is not None)
-    settings = _typed(cls, {k: v for k, v in root.items()} | dict.fromkeys(groups), "")
+    settings = _typed(cls, root | dict.fromkeys(groups), "")
     composed = Composed(verb, settings, typed, choices, job, cfg)
     for group in groups:
         if group != "model" and composed.given(group):  # a model's interpolations wait for the data
@@ -230,7 +241,7 @@ def _check(cls: type, values: Mapping[str, Any], path: str, also: Iterable[str] 
     for name, value in values.items():
         full = f"{path}.{name}" if path else name
         if name not in fields:
-            raise ConfigError(f"{full}: no such key", did_you_mean(name, [*fields, *also]))
+            raise UnknownKeyError(f"{full}: no such key", did_you_mean(name, [*fields, *also]))
         if dataclasses.is_dataclass(hints[name]) and isinstance(hints[name], type):
             if not isinstance(value, dict):
                 raise ConfigError(f"{full}={_shown(value)}: a section, not a value", f"set its keys: {full}.KEY=VALUE")
@@ -303,7 +314,7 @@ def _resolved(composed: Composed, group: str, cls: type | None = None) -> dict[s
         except OmegaConfBaseException as error:
             raise ConfigError(f"{group}.{name}: {str(error).splitlines()[0]}") from error
         if value is None and OmegaConf.is_interpolation(node, name) and cls is not None:
-            source = str(OmegaConf.to_container(node, resolve=False)[name]).strip("${}")  # type: ignore[call-overload]
+            source = str(_plain(node)[name]).strip("${}")
             data = composed._cfg.data.get("name", composed.choices.get("data", "the data"))
             what = "images" if source in ("data.channels", "data.size") else f"{source}"
             raise ConfigError(
@@ -326,6 +337,17 @@ def _defaults(cls: type) -> dict[str, Any]:
     """A section's defaults as plain values; groups are left out, for a defaults list fills them."""
     plain = _plain(OmegaConf.structured(cls))
     return {k: v for k, v in plain.items() if k not in schema.GROUPS}
+
+
+def _inert(value: Any) -> bool:
+    """Whether a value of a file is plain: no interpolation, and no `_target_` or other key of Hydra's."""
+    if isinstance(value, str):
+        return "${" not in value
+    if isinstance(value, Mapping):
+        return all(isinstance(k, str) and not k.startswith("_") and _inert(k) and _inert(v) for k, v in value.items())
+    if isinstance(value, list):
+        return all(map(_inert, value))
+    return True
 
 
 def _shown(value: Any) -> str:

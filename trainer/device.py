@@ -51,11 +51,17 @@ def choose(device: str, precision: str) -> Compute:
     kind = device.split(":")[0]
     if kind not in ("cpu", "cuda", "mps"):
         raise DeviceError(f"device={device}: no such device", did_you_mean(device, ("auto", "cpu", "cuda", "mps")))
-    if device != kind and device not in here or not any(d.startswith(kind) for d in here):
-        reason = "this torch is built without CUDA" if kind == "cuda" and torch.version.cuda is None else "not available"
-        raise DeviceError(f"device={device}: {reason} here", f"available: {', '.join(here)} (device=auto takes the best)")
+    if (device != kind and device not in here) or not any(d.startswith(kind) for d in here):
+        reason = (
+            "this torch is built without CUDA" if kind == "cuda" and torch.version.cuda is None else "not available"
+        )
+        raise DeviceError(
+            f"device={device}: {reason} here", f"available: {', '.join(here)} (device=auto takes the best)"
+        )
     if precision == "tf32" and kind != "cuda":
-        raise DeviceError(f"precision=tf32 needs an NVIDIA GPU, not device={device}", "precision=float32 works anywhere")
+        raise DeviceError(
+            f"precision=tf32 needs an NVIDIA GPU, not device={device}", "precision=float32 works anywhere"
+        )
     if precision == "float64" and kind == "mps":
         raise DeviceError("precision=float64: Apple's devices do not have it", "use precision=float32 or device=cpu")
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")

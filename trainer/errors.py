@@ -25,6 +25,10 @@ class ConfigError(UserError):
     """A key, a value or a combination that cannot work."""
 
 
+class UnknownKeyError(ConfigError):
+    """A misspelt key: every job of a sweep would stumble over it."""
+
+
 class DataError(UserError):
     """Data that are missing, unreadable or not what the config says."""
 
@@ -54,7 +58,7 @@ class InterruptedRunError(TrainerError):
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """"did you mean 'lenet'?" where something is close to `word`, else the list of options."""
+    """ "did you mean 'lenet'?" where something is close to `word`, else the list of options."""
     names = sorted(options)
     close = get_close_matches(word, names, n=1, cutoff=0.6)
     if close:

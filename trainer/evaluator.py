@@ -30,7 +30,12 @@ class Evaluator:
         if split not in self._batches:
             chosen = self.loaded
             self._batches[split] = Batches(
-                chosen.split(split), self.batch_size, self.compute.device, self.compute.dtype, chosen.mean, chosen.std
+                chosen.split(split),
+                self.batch_size,
+                self.compute.device,
+                self.compute.dtype,
+                chosen.mean,
+                chosen.std,
             )
         return self._batches[split]
 

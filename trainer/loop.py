@@ -134,7 +134,7 @@ def fit(
         done = state.batch
         if done == len(samples):
             state.epoch, state.batch = state.epoch + 1, 0
-        elif state.stop != "max_steps reached":
+        elif plan.max_steps is None or state.step < plan.max_steps:
             break  # interrupted within an epoch: nothing to report yet
         training = time.perf_counter() - started - evaluating
         row = _row(state, learning_rate(), loss, losses[first:done], weights[first:done])

@@ -31,5 +31,7 @@ def make(name: str, label_smoothing: float = 0.0) -> Loss:
     if name == "cross_entropy":
         smoothed = partial(F.cross_entropy, label_smoothing=label_smoothing)
         return Loss(name, F.cross_entropy, True, smoothed)
-    function, mean = {"mse": (F.mse_loss, True), "half_sse": (_half_sse, False)}[name]
-    return Loss(name, function, mean, function)
+    if name == "mse":
+        return Loss(name, F.mse_loss, True, F.mse_loss)
+    assert name == "half_sse", name
+    return Loss(name, _half_sse, False, _half_sse)

@@ -62,7 +62,7 @@ def first_filters(built: nn.Module) -> Tensor | None:
             for channels in (1, 3):
                 side = round((module.in_features / channels) ** 0.5)
                 if side > 1 and channels * side * side == module.in_features:
-                    return module.weight.unflatten(1, (channels, side, side))
+                    return module.weight.view(-1, channels, side, side)
             return None
     return None
 
@@ -86,8 +86,8 @@ def _fit(evaluator: Evaluator) -> "Figure":
     grid = torch.linspace(float(x.min()), float(x.max()), 200, dtype=torch.float64)
     mean, std = (loaded.mean or (0.0,))[0], (loaded.std or (1.0,))[0]
     inputs = ((grid - mean) / std)[:, None].to(evaluator.compute.device, evaluator.compute.dtype)
-    points = [(split.inputs.flatten(), split.targets.flatten()) for split in (loaded.train, loaded.test)]
-    return plots.fit(*points, (grid, evaluator.forward(inputs).flatten()))
+    train, test = ((split.inputs.flatten(), split.targets.flatten()) for split in (loaded.train, loaded.test))
+    return plots.fit(train, test, (grid, evaluator.forward(inputs).flatten()))
 
 
 def _scatter(evaluator: Evaluator) -> "Figure":

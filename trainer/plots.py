@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
@@ -49,9 +50,9 @@ def fit(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], line: tuple[T
     """1-D regression: the points, and the model's curve through them; all tensors are flat."""
     figure = Figure(figsize=(5.6, 4.2), layout="constrained")
     axes = figure.subplots()
-    axes.scatter(*(t.tolist() for t in train), s=18, alpha=0.8, label="train")
-    axes.scatter(*(t.tolist() for t in test), s=18, alpha=0.8, marker="x", label="test")
-    axes.plot(*(t.tolist() for t in line), color="tab:red", label="model")
+    axes.scatter(train[0].tolist(), train[1].tolist(), s=18, alpha=0.8, label="train")
+    axes.scatter(test[0].tolist(), test[1].tolist(), s=18, alpha=0.8, marker="x", label="test")
+    axes.plot(line[0].tolist(), line[1].tolist(), color="tab:red", label="model")
     axes.set_xlabel("x")
     axes.set_ylabel("y")
     axes.grid(alpha=0.3)
@@ -103,7 +104,15 @@ def confusion(matrix: Tensor, classes: Sequence[str]) -> Figure:
             for column in range(size):
                 if matrix[row, column]:
                     color = "white" if shares[row, column] > 0.5 else "black"
-                    axes.text(column, row, int(matrix[row, column]), ha="center", va="center", fontsize=7, color=color)
+                    axes.text(
+                        column,
+                        row,
+                        str(int(matrix[row, column])),
+                        ha="center",
+                        va="center",
+                        fontsize=7,
+                        color=color,
+                    )
     return figure
 
 
@@ -137,9 +146,9 @@ def filters(weight: Tensor, scalings: Sequence[str] = SCALINGS) -> Figure:
     return figure
 
 
-def _show(axes: "object", image: Tensor) -> None:
+def _show(axes: Axes, image: Tensor) -> None:
     """An image (C, H, W) in 0..1: three channels in colour, otherwise their mean in grey."""
     if image.shape[0] == 3:
-        axes.imshow(image.permute(1, 2, 0).numpy())  # type: ignore[attr-defined]
+        axes.imshow(image.permute(1, 2, 0).numpy())
     else:
-        axes.imshow(image.mean(0).numpy(), cmap="gray", vmin=0, vmax=1)  # type: ignore[attr-defined]
+        axes.imshow(image.mean(0).numpy(), cmap="gray", vmin=0, vmax=1)

@@ -1,16 +1,25 @@
 """What a person sees: rich on a terminal, plain lines in a pipe or file, and the same in train.log."""
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, TypeVar
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 T = TypeVar("T")
 Facts = Sequence[tuple[str, str]]  # label and text
@@ -41,10 +50,7 @@ class Report:
     def say(self, text: str = "", style: str = "") -> None:
         """One line."""
         self._record(text)
-        if self.live:
-            self.console.print(escape(text), style=style, soft_wrap=True)
-        else:
-            print(text, flush=True)
+        self._show(Text(text, style=style), text)
 
     def facts(self, title: str, facts: Facts) -> None:
         """A few labelled lines, at the start of a run."""
@@ -53,10 +59,7 @@ class Report:
         for label, text in facts:
             line = f"  {label:<{width}}  {text}"
             self._record(line)
-            if self.live:
-                self.console.print(f"  [dim]{label:<{width}}[/]  {escape(text)}", soft_wrap=True)
-            else:
-                print(line, flush=True)
+            self._show(Text.assemble("  ", (f"{label:<{width}}", "dim"), f"  {text}"), line)
 
     def panel(self, title: str, facts: Facts, style: str = "green") -> None:
         """The closing summary: a box on a terminal, labelled lines elsewhere."""
@@ -71,7 +74,7 @@ class Report:
         grid.add_column(overflow="fold")
         for label, text in facts:
             grid.add_row(label, escape(text))
-        self.console.print(Panel(grid, title=escape(title), title_align="left", border_style=style, expand=False))
+        self._show(Panel(grid, title=escape(title), title_align="left", border_style=style, expand=False), "")
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
         """A table; the first column is left-aligned, numbers to the right."""
@@ -100,6 +103,16 @@ class Report:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self.console, transient=True, refresh_per_second=5) as progress:
             yield from progress.track(items, total=total, description=doing)
+
+    def _show(self, rich: RenderableType, plain: str) -> None:
+        try:
+            if self.live:
+                self.console.print(rich, soft_wrap=isinstance(rich, Text))
+            else:
+                print(plain, flush=True)
+        except BrokenPipeError:
+            # Whoever read our output is gone (`| head`): the work goes on without an audience.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _record(self, line: str) -> None:
         if self._log is None:
@@ -140,7 +153,9 @@ class EpochTable:
                 TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]:,.0f} samples/s  loss {task.fields[loss]:.4f}  {task.fields[left]} left"),
+                TextColumn(
+                    "{task.fields[rate]:,.0f} samples/s  loss {task.fields[loss]:.4f}  {task.fields[left]} left"
+                ),
                 console=self.report.console,
                 auto_refresh=False,
                 transient=True,
@@ -182,7 +197,9 @@ def metrics(values: dict[str, float]) -> str:
 def _number(name: str, value: float | None) -> str:
     if value is None:
         return ""
-    return f"{100 * value:.2f}%" if name.endswith("accuracy") else f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.2e}"
+    return (
+        f"{100 * value:.2f}%" if name.endswith("accuracy") else f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.2e}"
+    )
 
 
 def _seconds(value: float) -> str:

@@ -7,7 +7,7 @@ class stands in one of the tables at the end, which are also the registries that
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 MISSING: Any = "???"  # OmegaConf's mark for a value that the user must give
 
@@ -92,8 +92,10 @@ class ResNet18:
     name: str = key("resnet18", "registry name")
     in_channels: int = key(MISSING, "channels of the images (3)", minimum=3, maximum=3)
     num_classes: int = key(MISSING, "classes", minimum=2)
-    weights: Optional[str] = key(
-        None, "start from: null (random), DEFAULT (torchvision's ImageNet weights, downloaded) or a file", private=True
+    weights: str | None = key(
+        None,
+        "start from: null (random), DEFAULT (torchvision's ImageNet weights, downloaded) or a file",
+        private=True,
     )
     freeze: bool = key(False, "train only the last layer, `fc`", private=True)
 
@@ -115,17 +117,17 @@ class Data:
     """Keys that every data set has."""
 
     name: str = key(MISSING, "registry name")
-    batch_size: Optional[int] = key(64, "samples per step; null: the whole training set", minimum=1)
+    batch_size: int | None = key(64, "samples per step; null: the whole training set", minimum=1)
     eval_batch_size: int = key(1000, "samples per batch in evaluation", minimum=1)
     val_fraction: float = key(0.1, "share of the training set held out for validation", minimum=0, below=1)
     split_seed: int = key(0, "seed of the random splits; apart from `seed`, so that runs compare", minimum=0)
-    limit: Optional[int] = key(None, "use only the first so many samples of each split", minimum=1)
+    limit: int | None = key(None, "use only the first so many samples of each split", minimum=1)
     augment: Augment = field(default_factory=Augment, metadata={"doc": "random changes to training images"})
-    features: Optional[int] = key(None, "values per sample; filled in from the data", minimum=1)
-    outputs: Optional[int] = key(None, "classes or target columns; filled in from the data", minimum=1)
-    num_classes: Optional[int] = key(None, "classes; filled in from the data (null: regression)", minimum=2)
-    channels: Optional[int] = key(None, "channels of the images; filled in from the data", minimum=1)
-    size: Optional[int] = key(None, "side of the square images; filled in from the data", minimum=1)
+    features: int | None = key(None, "values per sample; filled in from the data", minimum=1)
+    outputs: int | None = key(None, "classes or target columns; filled in from the data", minimum=1)
+    num_classes: int | None = key(None, "classes; filled in from the data (null: regression)", minimum=2)
+    channels: int | None = key(None, "channels of the images; filled in from the data", minimum=1)
+    size: int | None = key(None, "side of the square images; filled in from the data", minimum=1)
 
 
 @dataclass
@@ -141,7 +143,7 @@ class Digits(Data):
     """scikit-learn's 1,797 handwritten digits, 8x8, scaled up; bundled, no download."""
 
     name: str = key("digits", "registry name")
-    size: Optional[int] = key(28, "side the 8x8 images are scaled up to", minimum=8)
+    size: int | None = key(28, "side the 8x8 images are scaled up to", minimum=8)
 
 
 @dataclass
@@ -149,11 +151,11 @@ class MNIST(Downloaded):
     """Handwritten digits, 28x28, 60,000 to train and 10,000 to test."""
 
     name: str = key("mnist", "registry name")
-    features: Optional[int] = key(784, "values per sample", minimum=1)
-    outputs: Optional[int] = key(10, "classes", minimum=1)
-    num_classes: Optional[int] = key(10, "classes", minimum=2)
-    channels: Optional[int] = key(1, "channels of the images", minimum=1)
-    size: Optional[int] = key(28, "side of the square images", minimum=1)
+    features: int | None = key(784, "values per sample", minimum=1)
+    outputs: int | None = key(10, "classes", minimum=1)
+    num_classes: int | None = key(10, "classes", minimum=2)
+    channels: int | None = key(1, "channels of the images", minimum=1)
+    size: int | None = key(28, "side of the square images", minimum=1)
 
 
 @dataclass
@@ -168,11 +170,11 @@ class CIFAR10(Downloaded):
     """Ten classes of colour photographs, 32x32, 50,000 to train and 10,000 to test."""
 
     name: str = key("cifar10", "registry name")
-    features: Optional[int] = key(3072, "values per sample", minimum=1)
-    outputs: Optional[int] = key(10, "classes", minimum=1)
-    num_classes: Optional[int] = key(10, "classes", minimum=2)
-    channels: Optional[int] = key(3, "channels of the images", minimum=1)
-    size: Optional[int] = key(32, "side of the square images", minimum=1)
+    features: int | None = key(3072, "values per sample", minimum=1)
+    outputs: int | None = key(10, "classes", minimum=1)
+    num_classes: int | None = key(10, "classes", minimum=2)
+    channels: int | None = key(3, "channels of the images", minimum=1)
+    size: int | None = key(32, "side of the square images", minimum=1)
 
 
 @dataclass
@@ -181,13 +183,15 @@ class Folder(Data):
 
     name: str = key("folder", "registry name")
     path: str = key(MISSING, "the folder")
-    size: Optional[int] = key(32, "side of the square images that the model sees", minimum=1)
-    resize: Optional[int] = key(
-        None, "shorter side before the centre crop to `size`; null: images are scaled to the square", minimum=1
+    size: int | None = key(32, "side of the square images that the model sees", minimum=1)
+    resize: int | None = key(
+        None,
+        "shorter side before the centre crop to `size`; null: images are scaled to the square",
+        minimum=1,
     )
-    channels: Optional[int] = key(3, "1 (grey) or 3 (colour)", minimum=1, maximum=3)
-    mean: Optional[list[float]] = key(None, "per channel, of values in 0..1; null: measured on the training set")
-    std: Optional[list[float]] = key(None, "per channel, of values in 0..1; null: measured on the training set")
+    channels: int | None = key(3, "1 (grey) or 3 (colour)", minimum=1, maximum=3)
+    mean: list[float] | None = key(None, "per channel, of values in 0..1; null: measured on the training set")
+    std: list[float] | None = key(None, "per channel, of values in 0..1; null: measured on the training set")
     test_fraction: float = key(0.2, "share held out for testing where there is no `test/`", above=0, below=1)
 
 
@@ -375,18 +379,16 @@ class Plateau(Scheduler):
 class Evaluate:
     """When and on what the model is evaluated during training."""
 
-    split: str = key(
-        "val", "val; or test, as the tutorials do (then no best.pt is picked)", choices=("val", "test")
-    )
+    split: str = key("val", "val; or test, as the tutorials do (then no best.pt is picked)", choices=("val", "test"))
     every_epochs: int = key(1, "after every so many epochs", minimum=1)
-    every_steps: Optional[int] = key(None, "also after every so many steps", minimum=1)
+    every_steps: int | None = key(None, "also after every so many steps", minimum=1)
 
 
 @dataclass
 class EarlyStopping:
     """Stop when the objective has not improved for a while."""
 
-    patience: Optional[int] = key(None, "evaluations without improvement; null: never stop early", minimum=1)
+    patience: int | None = key(None, "evaluations without improvement; null: never stop early", minimum=1)
     min_delta: float = key(0.0, "smaller changes are no improvement", minimum=0)
 
 
@@ -408,7 +410,7 @@ class Train:
     data: Any = key(MISSING, "the data: a section of the group `data`")
     optim: Any = key(MISSING, "the optimizer: a section of the group `optim`")
     scheduler: Any = key(MISSING, "the learning-rate schedule: a section of the group `scheduler`")
-    name: Optional[str] = key(None, "name of the run; null: MODEL_DATA")
+    name: str | None = key(None, "name of the run; null: MODEL_DATA")
     output: str = key("runs", "folder that run directories are made in")
     seed: int = key(0, "seed of weights, batch order, dropout and augmentation", minimum=0, maximum=2**63 - 1)
     device: str = key("auto", "auto, cpu, cuda, cuda:N or mps")
@@ -416,9 +418,9 @@ class Train:
         "float32", "bfloat16 is mixed: float32 weights", choices=("float32", "float64", "tf32", "bfloat16")
     )
     epochs: int = key(10, "passes over the training set", minimum=1)
-    max_steps: Optional[int] = key(None, "stop after so many steps, even within an epoch", minimum=1)
+    max_steps: int | None = key(None, "stop after so many steps, even within an epoch", minimum=1)
     accumulate: int = key(1, "batches whose gradients make one step", minimum=1)
-    clip_norm: Optional[float] = key(None, "largest norm of the gradient", above=0)
+    clip_norm: float | None = key(None, "largest norm of the gradient", above=0)
     loss: str = key(
         "auto",
         "auto: cross_entropy for classes, mse otherwise; half_sse is half the summed squared error",
@@ -426,9 +428,7 @@ class Train:
     )
     label_smoothing: float = key(0.0, "of the training loss, cross-entropy only", minimum=0, below=1)
     objective: str = key("auto", "metric that picks the best: auto is val/accuracy, or val/loss in regression")
-    direction: str = key(
-        "auto", "auto: min for losses and errors, otherwise max", choices=("auto", "min", "max")
-    )
+    direction: str = key("auto", "auto: min for losses and errors, otherwise max", choices=("auto", "min", "max"))
     checkpoint_seconds: float = key(10.0, "least time between two writes of last.pt or best.pt", minimum=0)
     plots: bool = key(True, "draw the pictures in plots/")
     evaluate: Evaluate = field(default_factory=Evaluate, metadata={"doc": "evaluation during training"})
@@ -447,23 +447,21 @@ class Eval:
     model: Any = key(None, "for a bare state_dict, or a model of your own: the group `model`")
     data: Any = key(None, "other data than the checkpoint was trained on: the group `data`")
     device: str = key("auto", "auto, cpu, cuda, cuda:N or mps")
-    precision: str = key(
-        "float32", "precision of the evaluation", choices=("float32", "float64", "tf32", "bfloat16")
-    )
+    precision: str = key("float32", "precision of the evaluation", choices=("float32", "float64", "tf32", "bfloat16"))
 
 
 @dataclass
 class InspectOptions:
     """Where the pictures of `trainer inspect` go."""
 
-    out: Optional[str] = key(None, "a picture: the filters of a checkpoint, else a grid of training images")
+    out: str | None = key(None, "a picture: the filters of a checkpoint, else a grid of training images")
 
 
 @dataclass
 class Inspect:
     """`trainer inspect`: layers, shapes, parameters, FLOPs, and facts about the data."""
 
-    ckpt: Optional[str] = key(None, "a run directory or a checkpoint file")
+    ckpt: str | None = key(None, "a run directory or a checkpoint file")
     model: Any = key(None, "the model: a section of the group `model`")
     data: Any = key(None, "the data: a section of the group `data`")
     inspect: InspectOptions = field(default_factory=InspectOptions, metadata={"doc": "pictures"})
@@ -478,9 +476,7 @@ def _by_name(*sections: type) -> dict[str, type]:
 
 GROUPS: dict[str, dict[str, type]] = {
     "model": _by_name(Linear, MLP, LeNet, CifarLeNet, LeNet5, ResNet18),
-    "data": _by_name(
-        Digits, MNIST, FashionMNIST, CIFAR10, Folder, CSV, Diabetes, Regression, Line, Quadratic
-    ),
+    "data": _by_name(Digits, MNIST, FashionMNIST, CIFAR10, Folder, CSV, Diabetes, Regression, Line, Quadratic),
     "optim": _by_name(SGD, Adam, AdamW, Adagrad, RMSprop),
     "scheduler": _by_name(Constant, Step, Exponential, Cosine, OneCycle, Plateau),
 }

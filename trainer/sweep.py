@@ -105,7 +105,10 @@ class Sweep:
         facts = [("sweep", str(self.directory)), ("table", str(self.directory / "results.csv"))]
         if best.value is not None:
             again = " ".join(f"{k}={v}" for k, v in best.overrides.items())
-            facts += [("best", f"trainer train {again}"), ("next", f"trainer eval ckpt={self.directory / str(best.job)}")]
+            facts += [
+                ("best", f"trainer train {again}"),
+                ("next", f"trainer eval ckpt={self.directory / str(best.job)}"),
+            ]
         self.screen.panel("sweep", facts)
         return sum(job.status == "failed" for job in self.jobs)
 
@@ -125,7 +128,20 @@ class Sweep:
         metrics = list(dict.fromkeys(k for job in ranked for k in job.metrics))
         with (self.directory / "results.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["rank", "job", "status", *keys, "objective", "value", "best_epoch", "seconds", *metrics, "error"])
+            writer.writerow(
+                [
+                    "rank",
+                    "job",
+                    "status",
+                    *keys,
+                    "objective",
+                    "value",
+                    "best_epoch",
+                    "seconds",
+                    *metrics,
+                    "error",
+                ]
+            )
             for rank, job in enumerate(ranked, start=1):
                 values = [job.overrides.get(k, "") for k in keys]
                 figures = [job.metrics.get(m, "") for m in metrics]
@@ -133,7 +149,18 @@ class Sweep:
                 epoch = "" if job.best_epoch is None else job.best_epoch
                 value = "" if job.value is None else job.value
                 writer.writerow(
-                    [place, job.job, job.status, *values, job.objective, value, epoch, f"{job.seconds:.3f}", *figures, job.error]
+                    [
+                        place,
+                        job.job,
+                        job.status,
+                        *values,
+                        job.objective,
+                        value,
+                        epoch,
+                        f"{job.seconds:.3f}",
+                        *figures,
+                        job.error,
+                    ]
                 )
 
     def _failed(self, directory: Path, error: str) -> None:

@@ -24,7 +24,7 @@ def run(config: Composed) -> dict[str, Any]:
     loaded = evaluator.loaded
     facts = [
         ("checkpoint", _where(found)),
-        ("model", config.choices.get("model") or config.section("model").name),
+        ("model", config.title("model")),
         ("data", f"{loaded.name}, {split} split, {len(loaded.split(split)):,} samples"),
         ("device", str(compute)),
         *((name, report.metric(name, value)) for name, value in evaluation.metrics.items()),
@@ -47,7 +47,7 @@ def load(config: Composed, compute: device.Compute, screen: Report) -> tuple[Eva
     loaded = build.trained_on(build.dataset(config, screen.track), found)
     built = build.model(config, compute)
     checkpoint.load_into(built, found.model, found.path)
-    used = build.loss(config, loaded)
+    used = build.loss(str(found.description.get("loss", "auto")), loaded)
     return Evaluator(built, loaded, compute, used, build.eval_batch_size(config)), found
 
 

@@ -50,14 +50,17 @@ def _layers(config: Composed, built: torch.nn.Module, shape: tuple[int, ...], sc
     rows = [(la.name, la.kind, _x(la.shape), f"{la.parameters:,}", f"{la.flops:,}") for la in found]
     total, flops = sum(p.numel() for p in built.parameters()), sum(la.flops for la in found)
     rows.append(("total", "", "", f"{total:,}", f"{flops:,}"))
-    title = f"model {config.choices.get('model') or config.section('model').name}, input {_x(shape)}, FLOPs per sample"
+    title = f"model {config.title('model')}, input {_x(shape)}, FLOPs per sample"
     screen.table(("layer", "type", "output", "parameters", "FLOPs"), rows, title)
     return total, flops
 
 
 def _data(loaded: Dataset, screen: Report) -> None:
     splits = {name: getattr(loaded, name) for name in ("train", "val", "test") if getattr(loaded, name) is not None}
-    facts = [(name, f"{len(split):,} samples of {_x(split.inputs.shape[1:])} {_type(split.inputs)}") for name, split in splits.items()]
+    facts = [
+        (name, f"{len(split):,} samples of {_x(split.inputs.shape[1:])} {_type(split.inputs)}")
+        for name, split in splits.items()
+    ]
     if loaded.mean is not None and loaded.std is not None:
         facts.append(("mean", ", ".join(f"{m:.4g}" for m in loaded.mean)))
         facts.append(("std", ", ".join(f"{s:.4g}" for s in loaded.std)))
@@ -67,11 +70,25 @@ def _data(loaded: Dataset, screen: Report) -> None:
         facts.append(("columns", ", ".join(loaded.columns)))
     screen.facts(f"data {loaded.name}", facts)
     if loaded.classes is not None:
-        counts = {name: torch.bincount(split.targets, minlength=len(loaded.classes)).tolist() for name, split in splits.items()}
-        screen.table(("class", *counts), [(c, *(str(n[i]) for n in counts.values())) for i, c in enumerate(loaded.classes)])
+        counts = {
+            name: torch.bincount(split.targets, minlength=len(loaded.classes)).tolist()
+            for name, split in splits.items()
+        }
+        screen.table(
+            ("class", *counts),
+            [(c, *(str(n[i]) for n in counts.values())) for i, c in enumerate(loaded.classes)],
+        )
     else:
         values = loaded.train.targets
-        screen.facts("target", [("train", f"mean {float(values.mean()):.4g}, from {float(values.min()):.4g} to {float(values.max()):.4g}")])
+        screen.facts(
+            "target",
+            [
+                (
+                    "train",
+                    f"mean {float(values.mean()):.4g}, from {float(values.min()):.4g} to {float(values.max()):.4g}",
+                )
+            ],
+        )
 
 
 def _picture(config: Composed, built: torch.nn.Module, loaded: Dataset, out: Path, screen: Report) -> None:

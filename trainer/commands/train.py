@@ -11,6 +11,7 @@ from torch import nn
 
 from trainer import __version__, build, device, pictures, report, runs
 from trainer.composition import Composed, Custom
+from trainer.data.batches import Batches
 from trainer.device import Compute
 from trainer.errors import ConfigError, InterruptedRunError, TrainerError
 from trainer.evaluator import Evaluator
@@ -41,14 +42,13 @@ class Parts:
     objective: Objective
     evaluated: str | None  # the split evaluated during training
     plan: Plan
-    train: build.Batches
+    train: Batches
     state: State = field(default_factory=State)
 
     @property
     def name(self) -> str:
         settings = self.config.settings
-        choices = self.config.choices
-        return settings.name or f"{choices.get('model', 'model')}_{choices.get('data', 'data')}"
+        return settings.name or f"{self.config.title('model')}_{self.config.title('data')}"
 
 
 def run(config: Composed, directory: Path | None = None) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def assemble(config: Composed, screen: Report) -> Parts:
     settings = config.settings
     compute = device.choose(settings.device, settings.precision)
     loaded = build.dataset(config, screen.track)
-    used = build.loss(config, loaded)
+    used = build.loss(settings.loss, loaded, settings.label_smoothing)
     torch.manual_seed(settings.seed)
     built = build.model(config, compute)
     train = build.training_batches(config, loaded, compute)
@@ -139,7 +139,12 @@ def _train(parts: Parts, directory: Path, screen: Report) -> dict[str, Any]:
         watch = Objective(parts.objective.name, parts.objective.direction, settings.early_stopping.min_delta)
         hooks.append(EarlyStopping(watch, settings.early_stopping.patience))
     hooks.append(parts.schedule)  # last: the others see the learning rate that was used
-    result: dict[str, Any] = {"name": parts.name, "status": "failed", "metrics": {}, "environment": environment(parts.compute)}
+    result: dict[str, Any] = {
+        "name": parts.name,
+        "status": "failed",
+        "metrics": {},
+        "environment": environment(parts.compute),
+    }
     state = parts.state
     evaluate = (lambda: parts.evaluator.row(parts.evaluated or "")) if parts.evaluated else None
     try:
@@ -151,7 +156,8 @@ def _train(parts: Parts, directory: Path, screen: Report) -> dict[str, Any]:
                 result["status"] = "interrupted"
                 raise InterruptedRunError(
                     stop.signum,
-                    f"interrupted in epoch {state.epoch + 1} after step {state.step}; {directory}/checkpoints/last.pt is written",
+                    f"interrupted in epoch {state.epoch + 1} after step {state.step}; "
+                    f"{directory}/checkpoints/last.pt is written",
                     f"look at it: trainer eval ckpt={shown_path(directory)}",
                 )
             test = _test(parts, checkpoints)
@@ -273,7 +279,7 @@ def _summary(parts: Parts) -> report.Facts:
     counts = [f"{len(loaded.train):,} train", f"{len(loaded.test):,} test"]
     if loaded.val is not None:
         counts.insert(1, f"{len(loaded.val):,} val")
-    choices = parts.config.choices
+    title = parts.config.title
     frozen = f", {trained:,} of them trained" if trained < total else ""
     batch = parts.train.batch_size * settings.accumulate
     length = f"{settings.epochs} epochs" + (f" or {settings.max_steps:,} steps" if settings.max_steps else "")
@@ -281,21 +287,31 @@ def _summary(parts: Parts) -> report.Facts:
     by_validation = parts.objective.name.split("/")[0] != "test"
     picked = f"best by {parts.objective.name}" if by_validation else "no validation split: the last weights are tested"
     return [
-        ("model", f"{choices.get('model', '?')}, {total:,} parameters{frozen}"),
-        ("data", f"{choices.get('data', '?')}, {' + '.join(counts)} of {shape}, {kind}"),
-        ("training", f"{length}, batch {batch:,}, {choices.get('optim', '?')} lr {rate:g}, {choices.get('scheduler', '?')} schedule"),
+        ("model", f"{title('model')}, {total:,} parameters{frozen}"),
+        ("data", f"{title('data')}, {' + '.join(counts)} of {shape}, {kind}"),
+        (
+            "training",
+            f"{length}, batch {batch:,}, {title('optim')} lr {rate:g}, {title('scheduler')} schedule",
+        ),
         ("loss", f"{parts.loss.name}, {picked}, seed {settings.seed}"),
         ("device", str(parts.compute)),
     ]
 
 
-def _close(parts: Parts, directory: Path, screen: Report, result: dict[str, Any], test: Evaluation, state: State) -> None:
+def _close(
+    parts: Parts, directory: Path, screen: Report, result: dict[str, Any], test: Evaluation, state: State
+) -> None:
     facts = []
     if state.stop:
         facts.append(("stopped", state.stop))
     if result["best_epoch"] is not None:
         best = result["objective"]
-        facts.append(("best epoch", f"{result['best_epoch']} ({best['name']} {report.metric(best['name'], best['value'])})"))
+        facts.append(
+            (
+                "best epoch",
+                f"{result['best_epoch']} ({best['name']} {report.metric(best['name'], best['value'])})",
+            )
+        )
     facts.append(("test", report.metrics(test.metrics)))
     facts.append(("time", f"{report.duration(result['seconds'])}, {result['samples_per_second'] or 0:,.0f} samples/s"))
     where = shown_path(directory)

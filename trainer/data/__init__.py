@@ -9,7 +9,7 @@ from typing import Any
 from trainer.data.splits import Dataset, Track, prepare, untracked
 
 
-def load(config: Any, track: Track = untracked) -> Dataset:
+def load(config: Any, track: Track[Any] = untracked) -> Dataset:
     """Load the registered data set `config.name`, limited and split as `config` says.
 
     Raises:

@@ -53,9 +53,13 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = [[cell.strip() for cell in row] for row in csv.reader(file) if row]
     except FileNotFoundError as error:
-        raise DataError(f"data.path={path}: no such file", "a table with a header line, columns separated by commas") from error
+        raise DataError(
+            f"data.path={path}: no such file", "a table with a header line, columns separated by commas"
+        ) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as CSV: {error}", "save it as UTF-8, columns separated by commas") from error
+        raise DataError(
+            f"{path} cannot be read as CSV: {error}", "save it as UTF-8, columns separated by commas"
+        ) from error
     if len(table) < 2:
         raise DataError(f"{path} has no rows", "a header line and then one line per sample")
     header, rows = table[0], table[1:]
@@ -66,7 +70,10 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
         if len(row) != len(header):
             raise DataError(f"{path}, row {number}: {len(row)} cells, but the header has {len(header)}")
         if "" in row:
-            raise DataError(f"{path}, row {number}: column '{header[row.index('')]}' is empty", "fill it or remove the row")
+            raise DataError(
+                f"{path}, row {number}: column '{header[row.index('')]}' is empty",
+                "fill it or remove the row",
+            )
     return header, rows
 
 
@@ -90,7 +97,9 @@ def _encode(path: Path, name: str, cells: tuple[str, ...]) -> dict[str, Tensor]:
     if numbers is not None:
         return {name: _finite(path, name, numbers)}
     words = sorted(set(cells))
-    return {f"{name}={word}": torch.tensor([float(cell == word) for cell in cells], dtype=torch.float64) for word in words}
+    return {
+        f"{name}={word}": torch.tensor([float(cell == word) for cell in cells], dtype=torch.float64) for word in words
+    }
 
 
 def _target(path: Path, config: schema.CSV, cells: tuple[str, ...]) -> tuple[Tensor, tuple[str, ...] | None]:
@@ -101,7 +110,10 @@ def _target(path: Path, config: schema.CSV, cells: tuple[str, ...]) -> tuple[Ten
         if config.task == "regression" or (config.task == "auto" and not few):
             return values[:, None], None
     elif config.task == "regression":
-        raise DataError(f"{path}: the target '{config.target}' has words, and data.task=regression", "use data.task=classification")
+        raise DataError(
+            f"{path}: the target '{config.target}' has words, and data.task=regression",
+            "use data.task=classification",
+        )
     classes = sorted(set(cells), key=(float if numbers is not None else str))
     if len(classes) < 2:
         raise DataError(f"{path}: the target '{config.target}' is '{classes[0]}' in every row")

@@ -23,7 +23,9 @@ def adapt(given: Any, name: str) -> Dataset:
         return given
     for part in ("train", "test"):
         if not hasattr(given, part):
-            raise DataError(f"{name} has no attribute '{part}'", "a data set has train and test, each (inputs, targets)")
+            raise DataError(
+                f"{name} has no attribute '{part}'", "a data set has train and test, each (inputs, targets)"
+            )
     train, test = (_split(getattr(given, part), f"{name}.{part}") for part in ("train", "test"))
     val = getattr(given, "val", None)
     classes = getattr(given, "classes", None)
@@ -44,8 +46,9 @@ def _split(given: Any, where: str) -> Split:
     if not (isinstance(given, tuple) and len(given) == 2):
         try:
             samples = [given[i] for i in range(len(given))]
-            given = torch.stack([torch.as_tensor(x) for x, _ in samples]), torch.stack(
-                [torch.as_tensor(y) for _, y in samples]
+            given = (
+                torch.stack([torch.as_tensor(x) for x, _ in samples]),
+                torch.stack([torch.as_tensor(y) for _, y in samples]),
             )
         except (TypeError, ValueError, RuntimeError) as error:
             raise DataError(
@@ -57,11 +60,8 @@ def _split(given: Any, where: str) -> Split:
         raise DataError(f"{where}: {len(inputs)} inputs and {len(targets)} targets")
     if inputs.dim() not in (2, 4):
         raise DataError(f"{where}: inputs have shape {tuple(inputs.shape)}", "features (N, F) or images (N, C, H, W)")
-    if targets.is_floating_point():
-        targets = targets.view(len(targets), -1)
-    else:
-        targets = targets.long().view(-1)
-    return Split(inputs, targets)
+    flat = targets.view(len(targets), -1) if targets.is_floating_point() else targets.long().view(-1)
+    return Split(inputs, flat)
 
 
 def _numbers(values: Tensor | list[float] | tuple[float, ...] | None) -> tuple[float, ...] | None:

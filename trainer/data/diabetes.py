@@ -14,5 +14,9 @@ def load(config: schema.Diabetes, track: Track[object]) -> Dataset:
     everything = Split(torch.from_numpy(bunch.data), torch.from_numpy(bunch.target)[:, None])
     train, test = divide(len(everything), config.test_fraction, config.split_seed, "data.test_fraction")
     return Dataset(
-        "diabetes", everything.take(train), everything.take(test), standardise=True, columns=tuple(bunch.feature_names)
+        "diabetes",
+        everything.take(train),
+        everything.take(test),
+        standardise=True,
+        columns=tuple(bunch.feature_names),
     )

@@ -28,7 +28,10 @@ def load(config: schema.Folder, track: Track[object]) -> Dataset:
     """
     path = Path(config.path).expanduser()
     if not path.is_dir():
-        raise DataError(f"data.path={config.path}: no such folder", "it holds one folder per class, or train/ and test/ with those")
+        raise DataError(
+            f"data.path={config.path}: no such folder",
+            "it holds one folder per class, or train/ and test/ with those",
+        )
     channels, size = config.channels or 3, config.size or 32
     if channels == 2:
         raise DataError("data.channels=2: images have 1 channel (grey) or 3 (colour)")
@@ -44,12 +47,21 @@ def load(config: schema.Folder, track: Track[object]) -> Dataset:
     limited = {k: _shuffled(v, config.split_seed, config.limit) for k, v in listings.items()}
     _check_memory({k: len(files) for k, (files, _) in limited.items()}, channels * size * size)
     read = partial(read_image, size=size, resize=config.resize, channels=channels)
-    splits = {name: _read(name, files, labels, read, channels, size, track) for name, (files, labels) in limited.items()}
+    splits = {
+        name: _read(name, files, labels, read, channels, size, track) for name, (files, labels) in limited.items()
+    }
     mean, std = (_per_channel(key, values, channels) for key, values in (("mean", config.mean), ("std", config.std)))
     if (mean is None) != (std is None):
         raise DataError("data.mean and data.std go together", "give both, or neither to have them measured")
     return Dataset(
-        "folder", splits["train"], splits["test"], splits.get("val"), tuple(classes), mean, std, standardise=True
+        "folder",
+        splits["train"],
+        splits["test"],
+        splits.get("val"),
+        tuple(classes),
+        mean,
+        std,
+        standardise=True,
     )
 
 
@@ -79,7 +91,10 @@ def _classes(top: Path) -> list[str]:
     names = sorted(p.name for p in top.iterdir() if p.is_dir() and not p.name.startswith("."))
     if len(names) < 2:
         found = f"one folder, '{names[0]}'" if names else "no folder"
-        raise DataError(f"{top} has {found} in it, and classification needs two classes", "one folder per class, images in it")
+        raise DataError(
+            f"{top} has {found} in it, and classification needs two classes",
+            "one folder per class, images in it",
+        )
     return names
 
 
@@ -94,9 +109,14 @@ def _list(top: Path, classes: Sequence[str]) -> Listing:
     files: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        found = sorted(Path(entry.path) for entry in os.scandir(top / name) if Path(entry.name).suffix.lower() in EXTENSIONS)
+        found = sorted(
+            Path(entry.path) for entry in os.scandir(top / name) if Path(entry.name).suffix.lower() in EXTENSIONS
+        )
         if not found:
-            raise DataError(f"{top / name} has no images", f"add some ({', '.join(sorted(EXTENSIONS)[:4])}, ...) or remove the folder")
+            raise DataError(
+                f"{top / name} has no images",
+                f"add some ({', '.join(sorted(EXTENSIONS)[:4])}, ...) or remove the folder",
+            )
         files += found
         labels += [label] * len(found)
     return files, labels
@@ -129,7 +149,13 @@ def _check_memory(counts: dict[str, int], values: int) -> None:
 
 
 def _read(
-    name: str, files: list[Path], labels: list[int], read: partial[np.ndarray], channels: int, size: int, track: Track[object]
+    name: str,
+    files: list[Path],
+    labels: list[int],
+    read: partial[np.ndarray],
+    channels: int,
+    size: int,
+    track: Track[object],
 ) -> Split:
     images = np.empty((len(files), size, size, channels), dtype=np.uint8)
 

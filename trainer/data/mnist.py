@@ -28,7 +28,15 @@ def from_torchvision(
         return train, test
 
     train, test = opened(config, kind, open_both)
-    return Dataset(config.name, _split(train.data, train.targets), _split(test.data, test.targets), None, classes, mean, std)
+    return Dataset(
+        config.name,
+        _split(train.data, train.targets),
+        _split(test.data, test.targets),
+        None,
+        classes,
+        mean,
+        std,
+    )
 
 
 def _split(images: Tensor, labels: Tensor) -> Split:

@@ -93,8 +93,8 @@ def prepare(raw: Dataset, config: schema.Data) -> Dataset:
     dataset = raw
     if config.limit is not None:
         first = slice(config.limit)
-        val = dataset.val and dataset.val.take(first)
-        dataset = replace(dataset, train=dataset.train.take(first), test=dataset.test.take(first), val=val)
+        held_out = None if dataset.val is None else dataset.val.take(first)
+        dataset = replace(dataset, train=dataset.train.take(first), test=dataset.test.take(first), val=held_out)
     if dataset.val is None and config.val_fraction > 0:
         train, val = divide(len(dataset.train), config.val_fraction, config.split_seed, "data.val_fraction")
         dataset = replace(dataset, train=dataset.train.take(train), val=dataset.train.take(val))

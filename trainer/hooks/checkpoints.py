@@ -61,7 +61,12 @@ class Checkpoints(Hook):
         if self.objective is not None and self.objective.improved(row):
             self.best = {"value": row[self.objective.name], "epoch": int(row["epoch"]), "step": state.step}
             self.best_model = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-            self._best_content = {"epoch": state.epoch, "batch": state.batch, "step": state.step, "best": self.best}
+            self._best_content = {
+                "epoch": state.epoch,
+                "batch": state.batch,
+                "step": state.step,
+                "best": self.best,
+            }
             self._best_written = False
 
     def _due(self, name: str) -> bool:
@@ -71,6 +76,11 @@ class Checkpoints(Hook):
         where = {"epoch": state.epoch, "batch": state.batch, "step": state.step, "best": self.best}
         model = self.model.state_dict()
         checkpoint.write(
-            self.directory / "last.pt", model, self.description, rng=checkpoint.rng_states(), **self.content(), **where
+            self.directory / "last.pt",
+            model,
+            self.description,
+            rng=checkpoint.rng_states(),
+            **self.content(),
+            **where,
         )
         self._wrote["last"] = time.monotonic()

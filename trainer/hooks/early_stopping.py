@@ -1,12 +1,14 @@
 """Stop when the objective has not improved for a while."""
 
+from typing import Literal
+
 from trainer.loop import Hook, Row, State
 
 
 class Objective:
     """A row's entry to watch, and which way is better."""
 
-    def __init__(self, name: str, direction: str, min_delta: float = 0.0) -> None:
+    def __init__(self, name: str, direction: Literal["min", "max"], min_delta: float = 0.0) -> None:
         self.name, self.direction, self.min_delta = name, direction, min_delta
         self.best: float | None = None
 

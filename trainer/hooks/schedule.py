@@ -1,6 +1,6 @@
 """Learning-rate schedules: torch's own, stepped per step or per epoch as each defines."""
 
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.optim import Optimizer, lr_scheduler
@@ -15,7 +15,9 @@ class Schedule(Hook):
     `plateau` follows the row's entry `watched`.
     """
 
-    def __init__(self, config: Any, optimizer: Optimizer, total_steps: int, watched: str, direction: str) -> None:
+    def __init__(
+        self, config: Any, optimizer: Optimizer, total_steps: int, watched: str, direction: Literal["min", "max"]
+    ) -> None:
         self.total_steps = total_steps
         self.watched = watched
         self.per_step: list[lr_scheduler.LRScheduler] = []
@@ -43,7 +45,7 @@ class Schedule(Hook):
                         rates,
                         total_steps,
                         pct_start=config.pct_start,
-                        anneal_strategy=config.anneal,
+                        anneal_strategy="cos" if config.anneal == "cos" else "linear",
                         cycle_momentum=moves,
                         div_factor=config.div_factor,
                         final_div_factor=config.final_div_factor,

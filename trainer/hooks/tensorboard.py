@@ -78,7 +78,7 @@ class TensorBoard(Hook):
     def finish(self, hyperparameters: dict[str, Any], metrics: dict[str, float], state: State) -> None:
         """The HParams tab's entry: what was set, and how it ended."""
         plain = {k: v if isinstance(v, int | float | bool | str) else str(v) for k, v in hyperparameters.items()}
-        for summary in hparams(plain, dict(metrics)):
+        for summary in hparams(plain, dict(metrics)):  # type: ignore[no-untyped-call]
             # add_hparams would put them into a run of its own
             self.writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
         for name, value in metrics.items():
