@@ -106,7 +106,7 @@ class Composed:
             if key not in ("name", "target", "choice") and f"{group}.{key}" not in typed:
                 node[key] = value
         if "_target_" not in node:
-            _check(schema.GROUPS[group][name], _plain(node), group)
+            _check(schema.GROUPS[group][str(name)], _plain(node), group)
         self._cfg[group] = node
 
     def describe(self, group: str) -> dict[str, Any]:
