@@ -412,7 +412,7 @@ class Train:
     scheduler: Any = key(MISSING, "the learning-rate schedule: a section of the group `scheduler`")
     name: str | None = key(None, "name of the run; null: MODEL_DATA")
     output: str = key("runs", "folder that run directories are made in")
-    seed: int = key(0, "seed of weights, batch order, dropout and augmentation", minimum=0, maximum=2**63 - 1)
+    seed: int = key(0, "seed of weights, batch order, dropout and augmentation", minimum=0, maximum=2**32 - 1)
     device: str = key("auto", "auto, cpu, cuda, cuda:N or mps")
     precision: str = key(
         "float32", "bfloat16 is mixed: float32 weights", choices=("float32", "float64", "tf32", "bfloat16")

@@ -1,0 +1,83 @@
+"""Write docs/reference.md from trainer/schema.py:  python docs/make_reference.py"""
+
+import dataclasses
+import typing
+from pathlib import Path
+
+from trainer import schema
+
+PAGE = Path(__file__).with_name("reference.md")
+HEAD = """# All keys
+
+Written from `trainer/schema.py` by `python docs/make_reference.py`; do not edit by hand.
+`null` is "not set", `???` must be given. `trainer VERB --cfg job` shows what your command line makes of them.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for name, cls in schema.VERBS.items():
+        parts.append(f"## `trainer {name}`\n\n{_table(cls)}")
+    for group, sections in schema.GROUPS.items():
+        parts.append(f"## Group `{group}`\n")
+        common = schema.COMMON[group]
+        if common is not None:
+            parts.append(f"Every choice has these keys:\n\n{_table(common, skip={'name'})}")
+        shared = set() if common is None else {f.name for f in dataclasses.fields(common)}
+        for name, cls in sections.items():
+            about = " ".join((cls.__doc__ or "").split())
+            table = _table(cls, skip={"name"}, known=shared, base=common)
+            parts.append(f"### `{group}={name}`\n\n{about}\n\n{table}".rstrip() + "\n")
+    return "\n".join(parts)
+
+
+def _table(cls: type, skip: set[str] = frozenset(), known: set[str] = frozenset(), base: type | None = None) -> str:
+    rows = list(_rows(cls, "", skip, known, base))
+    if not rows:
+        return ""
+    return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def _rows(
+    cls: type, prefix: str, skip: set[str], known: set[str], base: type | None
+) -> typing.Iterator[str]:
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        if field.name in skip or (field.name in known and base is not None and _same(field, base)):
+            continue
+        hint = hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            yield from _rows(hint, f"{prefix}{field.name}.", set(), set(), None)
+            continue
+        made = field.default if field.default is not dataclasses.MISSING else field.default_factory()
+        meaning = field.metadata["doc"].replace("|", "\\|")
+        yield f"| `{prefix}{field.name}` | {_type(hint, field)} | `{_value(made)}` | {meaning}{_limits(field)} |"
+
+
+def _same(field: dataclasses.Field, base: type) -> bool:
+    """Whether the choice has the key just as every other choice has it."""
+    twin = next(f for f in dataclasses.fields(base) if f.name == field.name)
+    return twin.default == field.default and twin.metadata == field.metadata
+
+
+def _type(hint: object, field: dataclasses.Field) -> str:
+    if "choices" in field.metadata:
+        return " ".join(f"`{c}`" for c in field.metadata["choices"])
+    if hint is typing.Any:
+        return "section"
+    return str(getattr(hint, "__name__", hint)).replace(" | None", " or null").replace("typing.", "")
+
+
+def _value(value: object) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _limits(field: dataclasses.Field) -> str:
+    words = {"minimum": "at least", "above": "above", "maximum": "at most", "below": "below"}
+    found = [f"{text} {field.metadata[name]:g}" for name, text in words.items() if name in field.metadata]
+    return f" ({', '.join(found)})" if found else ""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
