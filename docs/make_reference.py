@@ -39,9 +39,7 @@ def _table(cls: type, skip: set[str] = frozenset(), known: set[str] = frozenset(
     return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows]) + "\n"
 
 
-def _rows(
-    cls: type, prefix: str, skip: set[str], known: set[str], base: type | None
-) -> typing.Iterator[str]:
+def _rows(cls: type, prefix: str, skip: set[str], known: set[str], base: type | None) -> typing.Iterator[str]:
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         if field.name in skip or (field.name in known and base is not None and _same(field, base)):

@@ -113,11 +113,9 @@ class Composed:
         """The section as plain scalars for a checkpoint: what it is, without how it was got."""
         section = self.section(group)
         if isinstance(section, Custom):
-            common = dataclasses.asdict(section.common) if section.common else {}
-            common.pop("name", None)
-            return {"target": section.target, "choice": self.choices.get(group), **section.kwargs, **common}
-        private = {f.name for f in dataclasses.fields(section) if f.metadata.get("private")}
-        return {k: v for k, v in dataclasses.asdict(section).items() if k not in private}
+            common = _public(section.common) if section.common else {}
+            return {**section.kwargs, **common, "target": section.target, "choice": self.choices.get(group)}
+        return {"name": section.name, **_public(section)}
 
     def to_yaml(self) -> str:
         """What was composed, with `${...}` left as written: the environment's values never reach a file."""
@@ -348,6 +346,12 @@ def _inert(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_inert, value))
     return True
+
+
+def _public(section: Any) -> dict[str, Any]:
+    """The keys that say what a section is, without its name and how it was got."""
+    private = {f.name for f in dataclasses.fields(section) if f.metadata.get("private")} | {"name"}
+    return {k: v for k, v in dataclasses.asdict(section).items() if k not in private}
 
 
 def _shown(value: Any) -> str:

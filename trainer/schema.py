@@ -123,11 +123,11 @@ class Data:
     split_seed: int = key(0, "seed of the random splits; apart from `seed`, so that runs compare", minimum=0)
     limit: int | None = key(None, "use only the first so many samples of each split", minimum=1)
     augment: Augment = field(default_factory=Augment, metadata={"doc": "random changes to training images"})
-    features: int | None = key(None, "values per sample; filled in from the data", minimum=1)
-    outputs: int | None = key(None, "classes or target columns; filled in from the data", minimum=1)
-    num_classes: int | None = key(None, "classes; filled in from the data (null: regression)", minimum=2)
-    channels: int | None = key(None, "channels of the images; filled in from the data", minimum=1)
-    size: int | None = key(None, "side of the square images; filled in from the data", minimum=1)
+    features: int | None = key(None, "values per sample; filled in from the data", minimum=1, private=True)
+    outputs: int | None = key(None, "classes or target columns; filled in from the data", minimum=1, private=True)
+    num_classes: int | None = key(None, "classes; filled in from the data (null: regression)", minimum=2, private=True)
+    channels: int | None = key(None, "channels of the images; filled in from the data", minimum=1, private=True)
+    size: int | None = key(None, "side of the square images; filled in from the data", minimum=1, private=True)
 
 
 @dataclass
@@ -151,11 +151,11 @@ class MNIST(Downloaded):
     """Handwritten digits, 28x28, 60,000 to train and 10,000 to test."""
 
     name: str = key("mnist", "registry name")
-    features: int | None = key(784, "values per sample", minimum=1)
-    outputs: int | None = key(10, "classes", minimum=1)
-    num_classes: int | None = key(10, "classes", minimum=2)
-    channels: int | None = key(1, "channels of the images", minimum=1)
-    size: int | None = key(28, "side of the square images", minimum=1)
+    features: int | None = key(784, "values per sample", minimum=1, private=True)
+    outputs: int | None = key(10, "classes", minimum=1, private=True)
+    num_classes: int | None = key(10, "classes", minimum=2, private=True)
+    channels: int | None = key(1, "channels of the images", minimum=1, private=True)
+    size: int | None = key(28, "side of the square images", minimum=1, private=True)
 
 
 @dataclass
@@ -170,11 +170,11 @@ class CIFAR10(Downloaded):
     """Ten classes of colour photographs, 32x32, 50,000 to train and 10,000 to test."""
 
     name: str = key("cifar10", "registry name")
-    features: int | None = key(3072, "values per sample", minimum=1)
-    outputs: int | None = key(10, "classes", minimum=1)
-    num_classes: int | None = key(10, "classes", minimum=2)
-    channels: int | None = key(3, "channels of the images", minimum=1)
-    size: int | None = key(32, "side of the square images", minimum=1)
+    features: int | None = key(3072, "values per sample", minimum=1, private=True)
+    outputs: int | None = key(10, "classes", minimum=1, private=True)
+    num_classes: int | None = key(10, "classes", minimum=2, private=True)
+    channels: int | None = key(3, "channels of the images", minimum=1, private=True)
+    size: int | None = key(32, "side of the square images", minimum=1, private=True)
 
 
 @dataclass

@@ -282,7 +282,7 @@ def _summary(parts: Parts) -> report.Facts:
     title = parts.config.title
     frozen = f", {trained:,} of them trained" if trained < total else ""
     batch = parts.train.batch_size * settings.accumulate
-    length = f"{settings.epochs} epochs" + (f" or {settings.max_steps:,} steps" if settings.max_steps else "")
+    length = f"{settings.epochs} epoch{'s' if settings.epochs > 1 else ''}" + (f" or {settings.max_steps:,} steps" if settings.max_steps else "")
     rate = parts.optimizer.defaults.get("lr")
     by_validation = parts.objective.name.split("/")[0] != "test"
     picked = f"best by {parts.objective.name}" if by_validation else "no validation split: the last weights are tested"
