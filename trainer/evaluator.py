@@ -18,8 +18,8 @@ from trainer.metrics import Evaluation
 class Evaluator:
     """Evaluates a model on the splits of a data set, which are put on the device once."""
 
-    built: nn.Module
-    loaded: Dataset
+    model: nn.Module
+    data: Dataset
     compute: Compute
     loss: Loss
     batch_size: int
@@ -28,7 +28,7 @@ class Evaluator:
     def batches(self, split: str) -> Batches:
         """The split in order, without augmentation."""
         if split not in self._batches:
-            chosen = self.loaded
+            chosen = self.data
             self._batches[split] = Batches(
                 chosen.split(split),
                 self.batch_size,
@@ -41,7 +41,7 @@ class Evaluator:
 
     def __call__(self, split: str) -> Evaluation:
         with self.compute.autocast():
-            return evaluate(self.built, self.batches(split), self.loss, self._metric())
+            return evaluate(self.model, self.batches(split), self.loss, self._metric())
 
     def row(self, split: str) -> dict[str, float]:
         """The metrics under their full names, like `val/loss`."""
@@ -54,11 +54,11 @@ class Evaluator:
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The model's outputs in evaluation mode, on the CPU, as float32 or float64."""
-        was_training = self.built.training
-        self.built.eval()
+        was_training = self.model.training
+        self.model.eval()
         with torch.inference_mode(), self.compute.autocast():
-            found: Tensor = self.built(inputs)
-        self.built.train(was_training)
+            found: Tensor = self.model(inputs)
+        self.model.train(was_training)
         return found.to(self.compute.dtype).cpu()
 
     def _first(self, split: str, count: int) -> list[tuple[Tensor, Tensor]]:
@@ -70,6 +70,6 @@ class Evaluator:
         return batches
 
     def _metric(self) -> metrics.Metric:
-        if self.loaded.classes is not None:
-            return metrics.Classification(len(self.loaded.classes), self.compute.device)
-        return metrics.Regression(self.loaded.train.targets.shape[1], self.compute.device)
+        if self.data.classes is not None:
+            return metrics.Classification(len(self.data.classes), self.compute.device)
+        return metrics.Regression(self.data.train.targets.shape[1], self.compute.device)

@@ -19,7 +19,7 @@ GRID = 32  # images in a grid
 
 def after_training(rows: plots.Rows, evaluator: Evaluator, test: Evaluation) -> "Iterator[tuple[str, Figure]]":
     """(name, figure) of everything that suits the run."""
-    loaded, built = evaluator.loaded, evaluator.built
+    loaded, built = evaluator.data, evaluator.model
     if rows:
         yield "curves", plots.curves(rows)
     if loaded.is_image and loaded.classes is not None:
@@ -68,7 +68,7 @@ def first_filters(built: nn.Module) -> Tensor | None:
 
 
 def _predictions(evaluator: Evaluator, classes: tuple[str, ...]) -> "Figure":
-    test = evaluator.loaded.test
+    test = evaluator.data.test
     guesses = evaluator.outputs("test", GRID).argmax(1).tolist()
     truths = test.targets[:GRID].tolist()
     titles = [classes[g] if g == t else f"{classes[g]}, not {classes[t]}" for g, t in zip(guesses, truths, strict=True)]
@@ -81,7 +81,7 @@ def _one_dimensional(loaded: Dataset) -> bool:
 
 
 def _fit(evaluator: Evaluator) -> "Figure":
-    loaded = evaluator.loaded
+    loaded = evaluator.data
     x = loaded.train.inputs.flatten().double()
     grid = torch.linspace(float(x.min()), float(x.max()), 200, dtype=torch.float64)
     mean, std = (loaded.mean or (0.0,))[0], (loaded.std or (1.0,))[0]
@@ -91,5 +91,5 @@ def _fit(evaluator: Evaluator) -> "Figure":
 
 
 def _scatter(evaluator: Evaluator) -> "Figure":
-    targets = evaluator.loaded.test.targets[:2000, 0]
+    targets = evaluator.data.test.targets[:2000, 0]
     return plots.scatter(targets, evaluator.outputs("test", len(targets))[:, 0])

@@ -49,6 +49,12 @@ def write_text(path: Path, text: str) -> None:
     os.replace(part, path)
 
 
+def write_overrides(directory: Path, overrides: list[str]) -> None:
+    """Write `overrides.yaml`: what was typed, one list entry each."""
+    quoted = [override.replace("'", "''") for override in overrides]
+    write_text(directory / "overrides.yaml", "".join(f"- '{override}'\n" for override in quoted))
+
+
 def write_result(directory: Path, result: dict[str, Any]) -> None:
     """Write `result.json`; values that are not finite become null, for JSON has no word for them."""
     write_text(directory / "result.json", json.dumps(finite(result), indent=2) + "\n")

@@ -21,7 +21,7 @@ def run(config: Composed) -> dict[str, Any]:
     evaluator, found = load(config, compute, screen)
     split = settings.split
     evaluation = evaluator(split)
-    loaded = evaluator.loaded
+    loaded = evaluator.data
     facts = [
         ("checkpoint", _where(found)),
         ("model", config.title("model")),

@@ -25,7 +25,7 @@ def run(config: Composed) -> dict[str, Any]:
     loaded: Dataset | None = None
     if config.settings.ckpt is not None:
         evaluator, found = load(config, compute, screen)
-        built, loaded = evaluator.built, evaluator.loaded
+        built, loaded = evaluator.model, evaluator.data
         screen.say(f"checkpoint {found.path}", style="bold")
     elif "channels" in known and "num_classes" in known:  # layers can be shown without the files
         built = build.model(config, compute)

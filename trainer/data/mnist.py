@@ -27,16 +27,8 @@ def from_torchvision(
         train, test = (reader(root, train=train, download=download) for train in (True, False))
         return train, test
 
-    train, test = opened(config, kind, open_both)
-    return Dataset(
-        config.name,
-        _split(train.data, train.targets),
-        _split(test.data, test.targets),
-        None,
-        classes,
-        mean,
-        std,
-    )
+    parts = [_split(part.data, part.targets) for part in opened(config, kind, open_both)]
+    return Dataset(config.name, parts[0], parts[1], None, classes, mean, std)
 
 
 def _split(images: Tensor, labels: Tensor) -> Split:

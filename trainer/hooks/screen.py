@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from trainer.loop import Hook, Row, State
+from trainer.loop import Hook, Plan, Row, State
 from trainer.report import EpochTable, Report
 
 
@@ -16,9 +16,10 @@ class Screen(Hook):
     LINE_SECONDS = 1.0
     ALL_LINES = 50  # up to so many epochs each has its line
 
-    def __init__(self, report: Report, columns: Sequence[str], samples: Sequence[int], epochs: int) -> None:
-        self.table = EpochTable(report, columns, epochs)
-        self.samples, self.epochs = samples, epochs
+    def __init__(self, report: Report, columns: Sequence[str], samples: Sequence[int], plan: Plan) -> None:
+        self.table = EpochTable(report, columns, plan.epochs)
+        self.samples, self.epochs = samples, plan.epochs
+        self.total_steps = min(plan.epochs * len(samples), plan.max_steps or plan.epochs * len(samples))
         self._bar_drawn = self._line_drawn = 0.0
         self._start = 0.0
         self._start_step = 0
@@ -32,7 +33,7 @@ class Screen(Hook):
             return
         self._bar_drawn = now
         rate = (state.step - self._start_step) / max(now - self._start, 1e-9)
-        left = self.epochs * len(self.samples) - state.step
+        left = self.total_steps - state.step
         self.table.progress(
             epoch=state.epoch + 1,
             done=state.batch,
@@ -53,4 +54,8 @@ class Screen(Hook):
             self.table.line(row)
 
     def on_end(self, state: State) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away."""
         self.table.close()

@@ -27,7 +27,7 @@ class TensorBoard(Hook):
         self.stride = max(1, epochs // POINTS)
         self.epochs = epochs
         self._losses: list[tuple[int, Tensor]] = []
-        self._last_step = -config.every_steps
+        self._last_step = 0
 
     def graph(self, example: Tensor) -> str:
         """Draw the model's graph for one input; the reason if it cannot be traced."""
@@ -62,7 +62,7 @@ class TensorBoard(Hook):
                     self.writer.add_histogram(f"gradients/{name}", parameter.grad, state.step)
 
     def _scalars(self, state: State, row: Row) -> None:
-        if self._losses and len(self._losses) * self.stride >= 2 * self.stride:
+        if self._losses:
             values = torch.stack([loss for _, loss in self._losses]).tolist()
             for (step, _), value in zip(self._losses, values, strict=True):
                 self.writer.add_scalar("train/step_loss", value, step)

@@ -1,0 +1,116 @@
+"""Everything a training run is made of, assembled from its config before anything is written."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainer import build, device
+from trainer.composition import Composed
+from trainer.data.batches import Batches
+from trainer.data.splits import Dataset, Track
+from trainer.device import Compute
+from trainer.errors import ConfigError
+from trainer.evaluator import Evaluator
+from trainer.hooks.early_stopping import Objective
+from trainer.hooks.schedule import Schedule
+from trainer.loop import Plan, Row, State
+from trainer.losses import Loss
+
+
+@dataclass
+class Parts:
+    """The objects of one run."""
+
+    config: Composed
+    compute: Compute
+    model: nn.Module
+    loss: Loss
+    train: Batches
+    evaluator: Evaluator
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    objective: Objective
+    evaluated: str | None  # the split that is evaluated during training
+    plan: Plan
+    state: State = field(default_factory=State)
+
+    @property
+    def name(self) -> str:
+        """`name=`, or MODEL_DATA."""
+        return self.config.settings.name or f"{self.config.title('model')}_{self.config.title('data')}"
+
+    @property
+    def data(self) -> Dataset:
+        return self.evaluator.data
+
+    @property
+    def step_sizes(self) -> list[int]:
+        """Samples of each step of an epoch."""
+        sizes, size = self.train.sizes, self.plan.accumulate
+        return [sum(sizes[i : i + size]) for i in range(0, len(sizes), size)]
+
+    @property
+    def picks_best(self) -> bool:
+        """Whether there is a best.pt: the test split never picks one."""
+        return self.objective.name.split("/")[0] in ("val", "train")
+
+    @property
+    def example(self) -> Tensor:
+        """One sample (1, ...) as the model sees it."""
+        inputs, _ = next(iter(self.train))
+        return inputs[:1]
+
+    def evaluate(self) -> Row:
+        """The metrics of the split that is evaluated during training."""
+        return self.evaluator.row(self.evaluated) if self.evaluated else {}
+
+    def learning_rate(self) -> float:
+        """That of the first parameter group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+
+def assemble(config: Composed, track: Track[Any]) -> Parts:
+    """Build every part, without writing anything.
+
+    Raises:
+        UserError: something does not exist, does not fit or is not here.
+    """
+    settings = config.settings
+    compute = device.choose(settings.device, settings.precision)
+    data = build.dataset(config, track)
+    loss = build.loss(settings.loss, data, settings.label_smoothing)
+    torch.manual_seed(settings.seed)
+    model = build.model(config, compute)
+    train = build.training_batches(config, data, compute)
+    evaluated = "test" if settings.evaluate.split == "test" else "val" if data.val is not None else None
+    objective = build.objective(config, data, evaluated)
+    in_rows = objective.name == "train/loss" or objective.name.split("/")[0] == evaluated
+    if settings.early_stopping.patience is not None and not in_rows:
+        raise ConfigError(
+            f"early_stopping needs {objective.name} during training, and there is no validation set",
+            "set data.val_fraction, or objective=train/loss",
+        )
+    optimizer = build.optimizer(config, model)
+    steps = settings.epochs * -(-len(train) // settings.accumulate)
+    watched = objective if in_rows else Objective("train/loss", "min")
+    schedule = build.schedule(config, optimizer, min(steps, settings.max_steps or steps), watched)
+    evaluate = settings.evaluate
+    parts = Parts(
+        config=config,
+        compute=compute,
+        model=model,
+        loss=loss,
+        train=train,
+        evaluator=Evaluator(model, data, compute, loss, build.eval_batch_size(config)),
+        optimizer=optimizer,
+        schedule=schedule,
+        objective=objective,
+        evaluated=evaluated,
+        plan=Plan(
+            settings.epochs, settings.max_steps, settings.accumulate, evaluate.every_epochs, evaluate.every_steps
+        ),
+    )
+    build.check_forward(model, config, parts.example, int(data.facts()["outputs"]))
+    return parts
