@@ -92,9 +92,10 @@ class Composed:
             raise ConfigError(f"the checkpoint's description of its {group} holds expressions, not plain values")
         node = self._cfg.get(group)
         name = described.get("name")
-        if node is not None and "name" in node and node["name"] != name:
-            return
-        if node is not None and "_target_" in node and node["_target_"] != described.get("target"):
+        if node is not None and "_target_" in node:
+            if node["_target_"] != described.get("target"):
+                return
+        elif node is not None and "name" in node and node["name"] != name:
             return
         if node is None or not ("name" in node or "_target_" in node):
             cls = schema.GROUPS[group].get(str(name))

@@ -1,0 +1,98 @@
+"""The documentation is in step with the program: its reference, its commands and its examples."""
+
+import importlib.util
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Trainer
+
+from trainer.cli import VERBS
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+RECIPES = sorted((ROOT / "configs" / "experiment").glob("*.yaml"))
+
+
+def commands() -> Iterator[str]:
+    """Every `trainer ...` line of the fenced blocks and of the recipes' headers, without what stands behind it."""
+    for page in PAGES:
+        for block in re.findall(r"^ *```bash\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+            lines = (re.sub(r"\s{2,}(# )?.*$", "", line.strip()) for line in block.splitlines())
+            yield from (line for line in lines if line.startswith("trainer ") and "--info" not in line)
+    for recipe in RECIPES:
+        yield from re.findall(r"^#\s+(trainer .*?)(?:\s{2,}.*)?$", recipe.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def files_of(page: Path) -> dict[str, str]:
+    """The files that a page shows: a line with a name in backquotes, then a fenced block."""
+    found = re.findall(r"^`([\w/.]+)`\n\n```\w+\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return dict(found)
+
+
+@pytest.fixture
+def own_parts(empty: Path) -> Iterator[Path]:
+    """An empty directory with the files that docs/own-parts.md shows."""
+    for name, text in files_of(ROOT / "docs" / "own-parts.md").items():
+        (empty / name).parent.mkdir(parents=True, exist_ok=True)
+        (empty / name).write_text(text, encoding="utf-8")
+    path, modules = list(sys.path), set(sys.modules)
+    yield empty
+    sys.path[:] = path
+    for name in {"mynet", "moons"} & (set(sys.modules) - modules):
+        del sys.modules[name]
+
+
+def test_the_reference_lists_the_keys_of_the_schema() -> None:
+    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run: python docs/make_reference.py"
+
+
+@pytest.mark.parametrize("command", sorted(set(commands())))
+def test_a_documented_command_is_accepted(
+    command: str, own_parts: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything up to running the verb: flags, choices, keys, types and limits. A sweep stands for its first job."""
+    accepted = []
+    for verb in VERBS:
+        monkeypatch.setattr(f"trainer.commands.{verb}.run", accepted.append)
+    words = shlex.split(command)[1:]
+    if "--config-dir" in words:
+        (own_parts / "my_configs" / "model").mkdir(parents=True)
+        (own_parts / "my_configs" / "model" / "mine.yaml").write_text("# Mine.\n_target_: mynet.Net\n")
+    first_job = [
+        re.sub(r"=([^'\[(,]*),.*$", r"=\1", re.sub(r"=range\((.*?),.*", r"=\1", w)) for w in words if w != "-m"
+    ]
+    ran = trainer(*first_job)
+    assert (ran.code, ran.err) == (0, "")
+    assert len(accepted) == (0 if "--cfg" in words else 1)
+
+
+def test_the_example_of_an_own_model_trains_and_evaluates(own_parts: Path, trainer: Trainer) -> None:
+    quick = ("epochs=1", "data.limit=200", "tensorboard.enabled=false", "plots=false")
+    assert trainer("train", "model=mynet", "data=digits", "model.hidden=64", *quick).code == 0
+    (run,) = (own_parts / "runs" / "mynet_digits").iterdir()
+    ran = trainer("eval", f"ckpt={run}", "model=mynet")
+    assert ran.code == 0, ran.err
+    assert "300 samples" in ran.out or "200 samples" in ran.out
+
+
+def test_the_example_of_an_own_dataset_trains_and_evaluates(own_parts: Path, trainer: Trainer) -> None:
+    quick = ("epochs=1", "tensorboard.enabled=false", "plots=false")
+    assert trainer("train", "model=mlp", "data=moons", "data.samples=100", "data.batch_size=16", *quick).code == 0
+    (run,) = (own_parts / "runs" / "mlp_moons").iterdir()
+    ran = trainer("eval", f"ckpt={run}", "data=moons")
+    assert ran.code == 0, ran.err
+    assert "100 samples" in ran.out
+
+
+def test_nothing_published_names_a_path_of_one_machine() -> None:
+    for page in [*PAGES, *RECIPES]:
+        assert not re.search(r"/(root|home/\w+|work)/", page.read_text(encoding="utf-8")), page
