@@ -28,7 +28,11 @@ class Compute:
 
     def __str__(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
-        threads = f"{torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        threads = (
+            f"{torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
+            if self.device.type == "cpu"
+            else ""
+        )
         return ", ".join(filter(None, (str(self.device), name, threads, self.precision)))
 
 

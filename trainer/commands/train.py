@@ -4,7 +4,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer import build, pictures, runs, summary
+from PIL import Image
+
+from trainer import build, pictures, plots, runs, summary
 from trainer.composition import Composed
 from trainer.errors import InterruptedRunError, TrainerError
 from trainer.hooks.checkpoints import Checkpoints
@@ -150,9 +152,10 @@ class _Run:
     def _draw(self, test: Evaluation) -> None:
         if self.settings.plots:
             for name, figure in pictures.after_training(self.log.rows, self.parts.evaluator, test):
-                figure.savefig(self.directory / "plots" / f"{name}.png", dpi=110)
+                pixels = plots.render(figure)
+                Image.fromarray(pixels).save(self.directory / "plots" / f"{name}.png")
                 if self.board is not None:
-                    self.board.figure(name, figure, self.state)
+                    self.board.image(name, pixels, self.state)
         if self.board is not None:
             metrics = {f"test/{name}": value for name, value in test.metrics.items()}
             self.board.finish(summary.hyperparameters(self.parts.config), metrics, self.state)

@@ -2,8 +2,9 @@
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
@@ -11,9 +12,6 @@ from torch.utils.tensorboard.summary import hparams
 
 from trainer import schema
 from trainer.loop import Hook, Row, State
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 POINTS = 1000  # a curve gets no more points than that: longer trainings skip epochs evenly
 
@@ -71,9 +69,9 @@ class TensorBoard(Hook):
             if name not in ("epoch", "step"):
                 self.writer.add_scalar(name, value, state.step)
 
-    def figure(self, name: str, figure: "Figure", state: State) -> None:
-        """A picture under the Images tab."""
-        self.writer.add_figure(name, figure, state.step, close=False)
+    def image(self, name: str, pixels: np.ndarray[Any, Any], state: State) -> None:
+        """A picture (height, width, 3) under the Images tab."""
+        self.writer.add_image(name, pixels, state.step, dataformats="HWC")
 
     def finish(self, hyperparameters: dict[str, Any], metrics: dict[str, float], state: State) -> None:
         """The HParams tab's entry: what was set, and how it ended."""
