@@ -171,5 +171,5 @@ def render(figure: Figure) -> Pixels:
     """The figure's pixels, (height, width, 3) uint8: drawn once, for a file and for TensorBoard."""
     figure.set_dpi(110)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()  # type: ignore[no-untyped-call]
