@@ -19,9 +19,9 @@ import difflib
 import json
 import math
 import os
-import pickle
 import platform
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -115,6 +115,11 @@ def locate(ckpt: str) -> Path:
         CheckpointError: there is none.
     """
     path = Path(ckpt).expanduser()
+    try:
+        path.stat()
+    except OSError as error:
+        hint = _near(path) if isinstance(error, FileNotFoundError) else ""
+        raise CheckpointError(f"ckpt={ckpt}: {(error.strerror or 'cannot be read').lower()}", hint) from error
     if path.is_dir():
         for candidate in ("checkpoints/best.pt", "checkpoints/last.pt", "best.pt", "last.pt"):
             if (path / candidate).is_file():
@@ -123,8 +128,6 @@ def locate(ckpt: str) -> Path:
             f"ckpt={ckpt}: a directory without a run (no checkpoints/best.pt or last.pt)",
             "give a run directory, like runs/NAME/2026-01-31_12-00-00, or a checkpoint file",
         )
-    if not path.exists():
-        raise CheckpointError(f"ckpt={ckpt}: no such file or directory", _near(path))
     if not path.is_file():
         raise CheckpointError(f"ckpt={ckpt}: not a regular file")
     return path
@@ -137,18 +140,7 @@ def read(ckpt: str | Path) -> Checkpoint:
         CheckpointError: no such file; damaged; not a checkpoint; of a newer format.
     """
     path = locate(str(ckpt))
-    _check_archive(path)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "weights_only" in str(error).lower() and "unsupported" in str(error).lower():
-            raise CheckpointError(
-                f"{path} holds more than tensors and plain values, and trainer runs no code of a file",
-                "save the model's state_dict: torch.save(model.state_dict(), FILE)",
-            ) from error
-        raise CheckpointError(f"{path} is not a checkpoint", _WANTED) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise CheckpointError(f"{path} is not a checkpoint", _WANTED) from error
+    content = _load(path)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
     if content.get("format") == FORMAT:
@@ -208,19 +200,34 @@ def _own(path: Path, content: dict[str, Any]) -> Checkpoint:
     return Checkpoint(path, content["model"], description, {k: content.get(k) for k in known})
 
 
-def _check_archive(path: Path) -> None:
-    """Check the CRCs of a zip archive: `torch.load` itself does not."""
+def _load(path: Path) -> Any:
+    """What `torch.load` makes of the file without running any of it."""
     if path.stat().st_size == 0:
-        raise CheckpointError(f"{path} is empty")
-    if not zipfile.is_zipfile(path):
-        return  # torch's legacy format, or no checkpoint at all: torch.load tells
+        raise CheckpointError(f"{path} is empty", _WANTED)
+    # Damaged files raise nearly anything, from struct.error to AssertionError: whatever it is, it is the file's fault.
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        # torch.load does not check the CRCs of a zip archive; a file that is none may be in torch's legacy format.
+        damaged = _wrong_crc(path) if zipfile.is_zipfile(path) else None
+    except Exception as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     if damaged:
         raise CheckpointError(f"{path} is damaged: the CRC of {damaged} is wrong")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks on pickles of others
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        if any(words in str(error) for words in ("Unsupported global", "GLOBAL ", "Unsupported class")):
+            raise CheckpointError(
+                f"{path} holds more than tensors and plain values, and trainer runs no code of a file",
+                "save the model's state_dict: torch.save(model.state_dict(), FILE)",
+            ) from error
+        raise CheckpointError(f"{path} is not a checkpoint", _WANTED) from error
+
+
+def _wrong_crc(path: Path) -> str | None:
+    with zipfile.ZipFile(path) as archive:
+        return archive.testzip()
 
 
 def _is_state(value: Any) -> bool:

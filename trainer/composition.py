@@ -106,17 +106,25 @@ class Composed:
         for key, value in described.items():
             if key not in ("name", "target", "choice") and f"{group}.{key}" not in typed:
                 node[key] = value
+                if key == "root" and "data.download" not in typed:
+                    node["download"] = False  # a file does not say where on this machine to write
         if "_target_" not in node:
             _check(schema.GROUPS[group][str(name)], _plain(node), group)
         self._cfg[group] = node
 
     def describe(self, group: str) -> dict[str, Any]:
-        """The section as plain scalars for a checkpoint: what it is, without how it was got."""
+        """The section as plain scalars for a checkpoint: what it is, without how it was got.
+
+        What comes from the environment stays out: it may be a secret, and is not true elsewhere.
+        """
         section = self.section(group)
         if isinstance(section, Custom):
             common = _public(section.common) if section.common else {}
-            return {**section.kwargs, **common, "target": section.target, "choice": self.choices.get(group)}
-        return {"name": section.name, **_public(section)}
+            found = {**section.kwargs, **common, "target": section.target, "choice": self.choices.get(group)}
+        else:
+            found = {"name": section.name, **_public(section)}
+        written = _plain(self._cfg[group])
+        return {k: v for k, v in found.items() if "oc.env" not in str(written.get(k))}
 
     def to_yaml(self) -> str:
         """What was composed, with `${...}` left as written: the environment's values never reach a file."""

@@ -52,6 +52,7 @@ def choose(device: str, precision: str) -> Compute:
     here = available()
     if device == "auto":
         device = next((d for d in here if d.startswith("cuda")), here[-1])
+    device = "cpu" if device == "cpu:0" else device
     kind = device.split(":")[0]
     if kind not in ("cpu", "cuda", "mps"):
         raise DeviceError(f"device={device}: no such device", did_you_mean(device, ("auto", "cpu", "cuda", "mps")))

@@ -100,6 +100,8 @@ def fit(
     weights = torch.tensor(samples, dtype=torch.float64).to(device, torch.float32)
     losses = torch.zeros_like(weights)
     on_step = [hook.on_step for hook in hooks if type(hook).on_step is not Hook.on_step]
+    if plan.max_steps is not None and state.step >= plan.max_steps:
+        state.stop = state.stop or "max_steps reached"
     for hook in hooks:
         hook.on_start(state)
     while state.epoch < plan.epochs and not state.stop:

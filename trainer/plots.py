@@ -93,7 +93,13 @@ def samples(images: Tensor, titles: Sequence[str], wrong: Sequence[bool] | None 
         mosaic[top : top + height, left : left + width] = _colours(images[number])
         color = "tab:red" if wrong is not None and wrong[number] else "black"
         axes.text(
-            left + width / 2, top - 0.07 * height, titles[number], ha="center", va="bottom", fontsize=9, color=color
+            left + width / 2,
+            top - 0.07 * height,
+            _literal(titles[number]),
+            ha="center",
+            va="bottom",
+            fontsize=9,
+            color=color,
         )
     axes.imshow(mosaic, interpolation="nearest")
     return figure
@@ -109,8 +115,9 @@ def confusion(matrix: Tensor, classes: Sequence[str]) -> Figure:
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     if size <= 20:
-        axes.set_xticks(range(size), classes, rotation=45, ha="right", fontsize=8)
-        axes.set_yticks(range(size), classes, fontsize=8)
+        names = [_literal(name) for name in classes]
+        axes.set_xticks(range(size), names, rotation=45, ha="right", fontsize=8)
+        axes.set_yticks(range(size), names, fontsize=8)
         for row in range(size):
             for column in range(size):
                 if matrix[row, column]:
@@ -165,6 +172,11 @@ def _colours(image: Tensor) -> Pixels:
     """An image (C, H, W) in 0..1 as (H, W, 3): three channels in colour, otherwise their mean in grey."""
     channels = image if image.shape[0] == 3 else image.mean(0, keepdim=True).expand(3, -1, -1)
     return channels.permute(1, 2, 0).clamp(0, 1).numpy()
+
+
+def _literal(text: str) -> str:
+    """`text` as it is, where matplotlib would set what stands between dollars as a formula."""
+    return text.replace("$", r"\$")
 
 
 def render(figure: Figure) -> Pixels:

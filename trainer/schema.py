@@ -397,7 +397,7 @@ class TensorBoard:
     """What goes into TensorBoard's file beside metrics.jsonl."""
 
     enabled: bool = key(True, "write events.out.tfevents.*")
-    every_steps: int = key(50, "one point of the step curves (loss, learning rate) per so many steps", minimum=1)
+    every_steps: int = key(50, "one point of the curve train/step_loss per so many steps", minimum=1)
     graph: bool = key(True, "the model's graph")
     histograms: bool = key(False, "histograms of weights and gradients, each epoch")
 

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -25,14 +26,14 @@ def load(config: schema.CSV, track: Track[object]) -> Dataset:
     header, rows = _read(path)
     if config.target not in header:
         raise DataError(f"{path} has no column '{config.target}'", did_you_mean(config.target, header))
-    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    columns = dict(zip(header, zip(*rows.values(), strict=True), strict=True))
     target = columns.pop(config.target)
     if not columns:
         raise DataError(f"{path} has no column beside the target '{config.target}'")
     features: list[Tensor] = []
     names: list[str] = []
     for name, cells in columns.items():
-        encoded = _encode(path, name, cells)
+        encoded = _encode(name, cells)
         names += encoded
         features += encoded.values()
     targets, classes = _target(path, config, target)
@@ -48,10 +49,11 @@ def load(config: schema.CSV, track: Track[object]) -> Dataset:
     )
 
 
-def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+def _read(path: Path) -> tuple[list[str], dict[int, list[str]]]:
+    """The header, and the rows by their number in the file (the header's is 1)."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            table = [[cell.strip() for cell in row] for row in csv.reader(file) if row]
+            table = {i: [cell.strip() for cell in row] for i, row in enumerate(csv.reader(file), start=1) if row}
     except FileNotFoundError as error:
         raise DataError(
             f"data.path={path}: no such file", "a table with a header line, columns separated by commas"
@@ -62,60 +64,63 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
         ) from error
     if len(table) < 2:
         raise DataError(f"{path} has no rows", "a header line and then one line per sample")
-    header, rows = table[0], table[1:]
+    header = table.pop(min(table))
     if len(set(header)) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise DataError(f"{path} has two columns '{twice}'", "give each column a name of its own")
-    for number, row in enumerate(rows, start=2):
+    for number, row in table.items():
         if len(row) != len(header):
             raise DataError(f"{path}, row {number}: {len(row)} cells, but the header has {len(header)}")
-        if "" in row:
-            raise DataError(
-                f"{path}, row {number}: column '{header[row.index('')]}' is empty",
-                "fill it or remove the row",
-            )
-    return header, rows
+        for name, cell in zip(header, row, strict=True):
+            if cell == "" or (_is_number(cell) and not math.isfinite(float(cell))):
+                found = str(float(cell)) if cell else "empty"
+                raise DataError(f"{path}, row {number}: column '{name}' is {found}", "fill it or remove the row")
+    return header, table
 
 
-def _numbers(cells: tuple[str, ...]) -> list[float] | None:
+def _is_number(cell: str) -> bool:
     try:
-        return [float(cell) for cell in cells]
+        float(cell)
     except ValueError:
+        return False
+    return True
+
+
+def _numbers(cells: Sequence[str]) -> Tensor | None:
+    """A column of numbers, or None if there is a word in it."""
+    if not all(map(_is_number, cells)):
         return None
+    return torch.tensor([float(cell) for cell in cells], dtype=torch.float64)
 
 
-def _finite(path: Path, name: str, numbers: list[float]) -> Tensor:
-    wrong = next((i for i, number in enumerate(numbers) if not math.isfinite(number)), None)
-    if wrong is not None:
-        raise DataError(f"{path}, row {wrong + 2}: column '{name}' is {numbers[wrong]}", "fill it or remove the row")
-    return torch.tensor(numbers, dtype=torch.float64)
-
-
-def _encode(path: Path, name: str, cells: tuple[str, ...]) -> dict[str, Tensor]:
+def _encode(name: str, cells: Sequence[str]) -> dict[str, Tensor]:
     """A column of numbers as one feature, a column of words as one feature per word."""
     numbers = _numbers(cells)
     if numbers is not None:
-        return {name: _finite(path, name, numbers)}
+        return {name: numbers}
     words = sorted(set(cells))
     return {
         f"{name}={word}": torch.tensor([float(cell == word) for cell in cells], dtype=torch.float64) for word in words
     }
 
 
-def _target(path: Path, config: schema.CSV, cells: tuple[str, ...]) -> tuple[Tensor, tuple[str, ...] | None]:
+def _target(path: Path, config: schema.CSV, cells: Sequence[str]) -> tuple[Tensor, tuple[str, ...] | None]:
+    """Values (N, 1) and None, or class indices (N,) and the names of the classes."""
     numbers = _numbers(cells)
-    if numbers is not None:
-        values = _finite(path, config.target, numbers)
-        few = len(set(numbers)) <= MANY and all(n.is_integer() for n in numbers)
+    if numbers is None:
+        if config.task == "regression":
+            raise DataError(
+                f"{path}: the target '{config.target}' has words, and data.task=regression",
+                "use data.task=classification",
+            )
+        classes = sorted(set(cells))
+        targets = torch.tensor([classes.index(cell) for cell in cells])
+    else:
+        values, targets = torch.unique(numbers, return_inverse=True)
+        few = len(values) <= MANY and bool((values == values.round()).all())
         if config.task == "regression" or (config.task == "auto" and not few):
-            return values[:, None], None
-    elif config.task == "regression":
-        raise DataError(
-            f"{path}: the target '{config.target}' has words, and data.task=regression",
-            "use data.task=classification",
-        )
-    classes = sorted(set(cells), key=(float if numbers is not None else str))
+            return numbers[:, None], None
+        classes = [f"{value:g}" for value in values.tolist()]
     if len(classes) < 2:
         raise DataError(f"{path}: the target '{config.target}' is '{classes[0]}' in every row")
-    index = {word: i for i, word in enumerate(classes)}
-    return torch.tensor([index[cell] for cell in cells]), tuple(classes)
+    return targets, tuple(classes)

@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from trainer.data.splits import Dataset, Split
 from trainer.errors import DataError
@@ -26,43 +25,67 @@ def adapt(given: Any, name: str) -> Dataset:
             raise DataError(
                 f"{name} has no attribute '{part}'", "a data set has train and test, each (inputs, targets)"
             )
-    train, test = (_split(getattr(given, part), f"{name}.{part}") for part in ("train", "test"))
-    val = getattr(given, "val", None)
-    classes = getattr(given, "classes", None)
-    if classes is None and not train.targets.is_floating_point():
-        classes = [str(c) for c in range(int(torch.cat([train.targets, test.targets]).max()) + 1)]
+    splits = {part: _split(getattr(given, part), f"{name}.{part}") for part in ("train", "test")}
+    if getattr(given, "val", None) is not None:
+        splits["val"] = _split(given.val, f"{name}.val")
+    classes = _classes(getattr(given, "classes", None), splits, name)
+    train = splits["train"]
+    for part, split in splits.items():
+        if split.inputs.shape[1:] != train.inputs.shape[1:]:
+            shapes = f"{tuple(split.inputs.shape[1:])} and {tuple(train.inputs.shape[1:])}"
+            raise DataError(f"{name}: samples of {part} and train have different shapes, {shapes}")
     return Dataset(
         name,
         train=train,
-        test=test,
-        val=None if val is None else _split(val, f"{name}.val"),
-        classes=None if classes is None else tuple(map(str, classes)),
-        mean=_numbers(getattr(given, "mean", None)),
-        std=_numbers(getattr(given, "std", None)),
+        test=splits["test"],
+        val=splits.get("val"),
+        classes=classes,
+        mean=_numbers(getattr(given, "mean", None), f"{name}.mean"),
+        std=_numbers(getattr(given, "std", None), f"{name}.std"),
     )
 
 
+def _classes(given: Any, splits: dict[str, Split], name: str) -> tuple[str, ...] | None:
+    """The names of the classes, numbers where there are none; None for values."""
+    floating = {split.targets.is_floating_point() for split in splits.values()}
+    if len(floating) > 1:
+        raise DataError(f"{name}: some splits have classes (integer targets) and some values (float targets)")
+    if floating == {True}:
+        return None
+    low = min(int(split.targets.min()) for split in splits.values())
+    high = max(int(split.targets.max()) for split in splits.values())
+    classes = tuple(map(str, given if given is not None else range(high + 1)))
+    if low < 0 or high >= len(classes):
+        raise DataError(f"{name}: class indices go from {low} to {high}, but there are {len(classes)} classes")
+    return classes
+
+
 def _split(given: Any, where: str) -> Split:
-    if not (isinstance(given, tuple) and len(given) == 2):
-        try:
+    try:
+        if not (isinstance(given, tuple) and len(given) == 2):
             samples = [given[i] for i in range(len(given))]
             given = (
                 torch.stack([torch.as_tensor(x) for x, _ in samples]),
                 torch.stack([torch.as_tensor(y) for _, y in samples]),
             )
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise DataError(
-                f"{where} is neither (inputs, targets) nor a map-style dataset of such pairs: {error}",
-                "inputs of one shape, images as (C, H, W) tensors",
-            ) from error
-    inputs, targets = torch.as_tensor(given[0]), torch.as_tensor(given[1])
-    if len(inputs) != len(targets) or len(inputs) == 0:
-        raise DataError(f"{where}: {len(inputs)} inputs and {len(targets)} targets")
+        inputs, targets = torch.as_tensor(given[0]), torch.as_tensor(given[1])
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"{where} is neither (inputs, targets) nor a map-style dataset of such pairs: {error}",
+            "inputs of one shape, images as (C, H, W) tensors",
+        ) from error
     if inputs.dim() not in (2, 4):
         raise DataError(f"{where}: inputs have shape {tuple(inputs.shape)}", "features (N, F) or images (N, C, H, W)")
+    if targets.dim() == 0 or len(inputs) != len(targets) or len(inputs) == 0:
+        raise DataError(f"{where}: {len(inputs)} inputs and {targets.numel()} targets")
     flat = targets.view(len(targets), -1) if targets.is_floating_point() else targets.long().view(-1)
     return Split(inputs, flat)
 
 
-def _numbers(values: Tensor | list[float] | tuple[float, ...] | None) -> tuple[float, ...] | None:
-    return None if values is None else tuple(float(v) for v in values)
+def _numbers(values: Any, where: str) -> tuple[float, ...] | None:
+    if values is None:
+        return None
+    try:
+        return tuple(float(v) for v in values)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where} is {values!r}, not a number per channel or feature") from error

@@ -1,5 +1,6 @@
 """Data sets that torchvision downloads: one process at a time, and whole or not at all."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -42,8 +43,10 @@ def fetch(config: schema.Downloaded, folder: str, open_dataset: Callable[[str, b
                 finally:
                     shutil.rmtree(part, ignore_errors=True)
     except (OSError, RuntimeError) as error:  # URLError is an OSError; torchvision raises RuntimeError
-        if not existed:
-            shutil.rmtree(root, ignore_errors=True)
+        with contextlib.suppress(OSError):  # other data sets may be there, or on their way
+            (root / f".{config.name}.lock").unlink(missing_ok=True)
+            if not existed:
+                root.rmdir()
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         raise DataError(f"{missing} and cannot be downloaded: {reason}", hint) from error
 

@@ -74,17 +74,25 @@ def read_image(path: Path, size: int, resize: int | None, channels: int) -> np.n
     """
     try:
         with Image.open(path) as file:
-            image = file.convert("L" if channels == 1 else "RGB")
+            if file.mode.startswith("I;16") or file.mode == "I":  # 16 bits: Pillow would clip them to white
+                image = Image.fromarray((np.asarray(file).clip(0, 65535) // 257).astype(np.uint8))
+            else:
+                image = file.copy()
+            image = image.convert("L" if channels == 1 else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as an image: {error}", "repair or remove it") from error
-    if resize is not None:
-        scale = resize / min(image.size)
-        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BILINEAR)
-        left, top = (image.width - size) // 2, (image.height - size) // 2
+    if resize is not None:  # as torchvision's Resize and CenterCrop, to the pixel
+        short = min(image.size)
+        image = image.resize((resize * image.width // short, resize * image.height // short), Image.Resampling.BILINEAR)
+        left, top = (_offset(side, size) for side in image.size)
         image = image.crop((left, top, left + size, top + size))
     elif image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(image, dtype=np.uint8).reshape(size, size, channels)
+
+
+def _offset(side: int, size: int) -> int:
+    return round((side - size) / 2) if side >= size else -((size - side) // 2)
 
 
 def _classes(top: Path) -> list[str]:
@@ -110,7 +118,9 @@ def _list(top: Path, classes: Sequence[str]) -> Listing:
     labels: list[int] = []
     for label, name in enumerate(classes):
         found = sorted(
-            Path(entry.path) for entry in os.scandir(top / name) if Path(entry.name).suffix.lower() in EXTENSIONS
+            Path(entry.path)
+            for entry in os.scandir(top / name)
+            if Path(entry.name).suffix.lower() in EXTENSIONS and not entry.name.startswith(".")
         )
         if not found:
             raise DataError(

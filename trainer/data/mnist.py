@@ -1,5 +1,6 @@
 """MNIST (LeCun et al., 1998) through torchvision."""
 
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -7,6 +8,7 @@ from torch import Tensor
 from trainer import schema
 from trainer.data.download import opened
 from trainer.data.splits import Dataset, Split, Track
+from trainer.errors import DataError
 
 
 def load(config: schema.Downloaded, track: Track[object]) -> Dataset:
@@ -28,6 +30,15 @@ def from_torchvision(
         return train, test
 
     parts = [_split(part.data, part.targets) for part in opened(config, kind, open_both)]
+    for part in parts:
+        images, labels = len(part.inputs), part.targets
+        if not 0 < images == len(labels) or int(labels.max()) >= len(classes):
+            highest = f" up to {int(labels.max())}" if len(labels) else ""
+            where = Path(config.root) / kind
+            raise DataError(
+                f"{config.name} in {where} is damaged: {images} images, {len(labels)} labels{highest}",
+                "remove that folder to download it again",
+            )
     return Dataset(config.name, parts[0], parts[1], None, classes, mean, std)
 
 

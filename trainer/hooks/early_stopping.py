@@ -19,7 +19,7 @@ class Objective:
             return False
         if self.best is not None:
             gain = value - self.best if self.direction == "max" else self.best - value
-            if gain <= self.min_delta:
+            if not gain > self.min_delta:  # a gain of nan, from inf to inf, is none
                 return False
         self.best = value
         return True

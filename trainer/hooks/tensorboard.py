@@ -1,5 +1,7 @@
 """TensorBoard's file in the run directory: curves, pictures, the graph, hyperparameters, histograms."""
 
+import contextlib
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ class TensorBoard(Hook):
         was_training = self.model.training
         self.model.eval()
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # torch prints its failure
                 warnings.simplefilter("ignore")  # the tracer's remarks are on models, not on us
                 self.writer.add_graph(self.model, example)
         except Exception as error:  # a model may do anything; its graph is a courtesy

@@ -9,5 +9,5 @@ class LeNet5(CifarLeNet):
     channels = (6, 16)
 
     def __init__(self, in_channels: int, image_size: int, num_classes: int) -> None:
-        padding = max(0, 32 - image_size) // 2
+        padding = max(0, 33 - image_size) // 2  # rounded up: 27 becomes 33, which gives 5x5 as 32 does
         super().__init__(in_channels, image_size, num_classes, padding)

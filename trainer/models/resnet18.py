@@ -23,18 +23,19 @@ def resnet18(in_channels: int, num_classes: int, weights: str | None = None, fre
     if weights == "DEFAULT":
         try:
             state = ResNet18_Weights.DEFAULT.get_state_dict(progress=True, check_hash=True)
-        except OSError as error:  # URLError is one
+        except (OSError, RuntimeError) as error:  # no network (URLError is an OSError), or a wrong hash
             raise CheckpointError(
                 f"the weights {ResNet18_Weights.DEFAULT.url} cannot be downloaded: {error}",
                 "download them elsewhere and give model.weights=FILE, or train from scratch: model.weights=null",
             ) from error
         model.load_state_dict(state)
-    elif weights is not None:
-        loaded = checkpoint.read(weights).model
-        own = model.state_dict()
-        last = {k for k in ("fc.weight", "fc.bias") if k in loaded and loaded[k].shape != own[k].shape}
-        checkpoint.load_into(model, {k: own[k] if k in last else v for k, v in loaded.items()}, weights)
-    model.requires_grad_(not freeze)
     assert isinstance(model.fc, nn.Linear)
     model.fc = nn.Linear(model.fc.in_features, num_classes)
+    if weights is not None and weights != "DEFAULT":
+        loaded = checkpoint.read(weights).model
+        own = model.state_dict()
+        other = {k for k in ("fc.weight", "fc.bias") if k in loaded and loaded[k].shape != own[k].shape}
+        checkpoint.load_into(model, {k: own[k] if k in other else v for k, v in loaded.items()}, weights)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not freeze or name.startswith("fc."))
     return model

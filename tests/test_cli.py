@@ -1,0 +1,261 @@
+"""The command line: help, Hydra's flags, completion, and awkward paths."""
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from conftest import Trainer
+from running import QUICK, SILENT, evaluate, reported, train
+
+from trainer import __version__
+from trainer.cli import VERBS
+from trainer.composition import CONFIGS
+
+WITHOUT_TORCH = """
+import os, sys
+from trainer.cli import main
+for words in ([], ["--help"], ["--version"], ["train", "--help"], ["eval", "--help"], ["inspect", "--help"],
+              ["train", "--cfg", "job"], ["train", "epoch=3"], ["-sc", "query=bash"]):
+    os.environ["COMP_LINE"] = "trainer train model="
+    main(words)
+    assert "torch" not in sys.modules, words
+"""
+
+
+@pytest.fixture(autouse=True)
+def hydras_logging_undone() -> Iterator[None]:
+    """`--info` and `--hydra-help` make the process log at debug level; a process runs one command only, tests many."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+
+
+def subprocess_of(*command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",)])
+def test_help_lists_every_verb(trainer: Trainer, words: tuple[str, ...]) -> None:
+    ran = trainer(*words)
+    assert ran.code == 0
+    assert ran.err == ""
+    for verb, entry in VERBS.items():
+        assert f"  {verb}" in ran.out
+        assert entry.summary in ran.out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_lists_its_choices_and_keys(trainer: Trainer, verb: str) -> None:
+    ran = trainer(verb, "--help")
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) < 50
+    for choice in ("model=", "lenet5", "data=", "fashion_mnist"):
+        assert choice in ran.out
+    composed = yaml.safe_load(trainer(verb, "--cfg", "job").out)
+    for key in set(composed) - {"model", "data", "optim", "scheduler"}:
+        assert f"  {key}" in ran.out
+
+
+def test_help_shows_the_users_own_choices(trainer: Trainer, empty: Path) -> None:
+    own = empty / "configs" / "model"
+    own.mkdir(parents=True)
+    (own / "mynet.yaml").write_text("_target_: mynet.Net\n")
+    assert "mynet" in trainer("train", "--help").out
+
+
+def test_version(trainer: Trainer) -> None:
+    ran = trainer("--version")
+    assert (ran.code, ran.out) == (0, f"trainer {__version__}\n")
+
+
+def test_help_completion_and_mistakes_never_import_torch(empty: Path) -> None:
+    ran = subprocess_of(sys.executable, "-c", WITHOUT_TORCH)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_python_m_trainer_is_the_same_program(trainer: Trainer) -> None:
+    here = trainer("train", "model=lenett")
+    ran = subprocess_of(sys.executable, "-m", "trainer", "train", "model=lenett")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (here.code, here.out, here.err)
+    assert subprocess_of(sys.executable, "-m", "trainer", "--help").stdout == trainer("--help").out
+
+
+# --- Hydra's flags ------------------------------------------------------------------------------------
+
+
+def test_cfg_job_shows_the_composed_config_and_starts_nothing(trainer: Trainer) -> None:
+    ran = trainer("train", "model=mlp", "optim.lr=0.5", "--cfg", "job")
+    config = yaml.safe_load(ran.out)
+    assert ran.code == 0
+    assert config["model"]["name"] == "mlp"
+    assert config["optim"]["lr"] == 0.5
+    assert config["model"]["in_features"] == "${data.features}"
+    assert not Path("runs").exists()
+
+
+def test_resolve_follows_interpolations(trainer: Trainer) -> None:
+    config = yaml.safe_load(trainer("train", "data=cifar10", "--cfg", "job", "--resolve").out)
+    assert config["model"] == {
+        "name": "lenet", "in_channels": 3, "image_size": 32, "num_classes": 10, "dropout": 0.5
+    }  # fmt: skip
+
+
+def test_cfg_of_eval_needs_no_checkpoint(trainer: Trainer) -> None:
+    ran = trainer("eval", "--cfg", "job")
+    assert ran.code == 0
+    assert yaml.safe_load(ran.out)["split"] == "test"
+
+
+def test_info_shows_the_defaults_tree(trainer: Trainer) -> None:
+    ran = trainer("train", "experiment=mnist_lenet", "--info", "defaults-tree")
+    assert ran.code == 0
+    for choice in ("experiment: mnist_lenet", "model: lenet", "data: mnist", "optim: sgd"):
+        assert choice in ran.out
+
+
+def test_hydra_help_is_hydras(trainer: Trainer) -> None:
+    ran = trainer("train", "--hydra-help")
+    assert ran.code == 0
+    assert "--multirun" in ran.out
+
+
+def test_config_dir_adds_choices(trainer: Trainer, empty: Path) -> None:
+    folder = empty / "more" / "optim"
+    folder.mkdir(parents=True)
+    (folder / "heavy.yaml").write_text("# Heavy.\ndefaults:\n  - /SGD@_here_\n  - _self_\nmomentum: 0.99\n")
+    ran = trainer("train", "--config-dir", "more", "optim=heavy", "--cfg", "job")
+    assert ran.code == 0, ran.err
+    assert yaml.safe_load(ran.out)["optim"]["momentum"] == 0.99
+
+
+def test_configs_of_the_current_directory_go_before_ours(trainer: Trainer, empty: Path) -> None:
+    folder = empty / "configs" / "optim"
+    folder.mkdir(parents=True)
+    (folder / "adam.yaml").write_text("# Mine.\ndefaults:\n  - /Adam@_here_\n  - _self_\nlr: 0.125\n")
+    assert yaml.safe_load(trainer("train", "--cfg", "job").out)["optim"]["lr"] == 0.125
+
+
+# --- completion ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("trainer ", set(VERBS)),
+        ("trainer tr", set(VERBS)),
+        ("trainer train mod", {"model="}),
+        ("trainer train exp", {"experiment="}),
+        ("trainer train model=", {f"model={path.stem}" for path in (CONFIGS / "model").glob("*.yaml")}),
+        ("trainer train model=lenet da", {"data="}),
+        ("trainer train optim.", {"optim.lr=", "optim.weight_decay="}),
+        ("trainer train optim=sgd optim.mo", {"optim.momentum="}),
+        ("trainer train epo", {"epochs="}),
+        ("trainer train evaluate.every_", {"evaluate.every_steps=", "evaluate.every_epochs="}),
+        ("trainer eval ck", {"ckpt="}),
+        ("trainer eval sp", {"split="}),
+        ("trainer inspect inspect.", {"inspect.out="}),
+    ],
+)
+def test_completion_offers(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, line: str, offered: set[str]) -> None:
+    monkeypatch.setenv("COMP_LINE", line)
+    ran = trainer("-sc", "query=bash")
+    assert ran.code == 0
+    assert ran.err == ""
+    assert offered <= set(ran.out.split())
+
+
+def test_completion_offers_the_users_own_choices(
+    trainer: Trainer, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty / "configs" / "model").mkdir(parents=True)
+    (empty / "configs" / "model" / "mynet.yaml").write_text("_target_: mynet.Net\n")
+    monkeypatch.setenv("COMP_LINE", "trainer train model=my")
+    assert "model=mynet" in trainer("-sc", "query=bash").out.split()
+
+
+@pytest.mark.parametrize("line", ["trainer trian mod", "trainer train model=lenett optim", "trainer train 'op"])
+def test_completion_is_silent_about_mistakes(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    monkeypatch.setenv("COMP_LINE", line)
+    ran = trainer("-sc", "query=bash")
+    assert (ran.code, ran.err) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_bash_completes_after_the_documented_command(empty: Path) -> None:
+    command = empty / "trainer"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m trainer "$@"\n')
+    command.chmod(0o755)
+    script = """
+        eval "$(trainer -sc install=bash)"
+        COMP_LINE='trainer train model=cif' COMP_POINT=23 COMP_CWORD=2 COMP_WORDS=(trainer train model=cif)
+        hydra_bash_completion
+        echo "${COMPREPLY[@]}"
+    """
+    ran = subprocess_of("bash", "-c", script, PATH=f"{empty}:{os.environ['PATH']}")
+    assert ran.stdout.split() == ["model=cifar_lenet"], ran.stderr
+
+
+# --- the screen and the shell -------------------------------------------------------------------------
+
+
+def test_a_pipe_gets_plain_lines(trainer: Trainer) -> None:
+    line = ("model=linear", "data=line", "epochs=2", *SILENT)
+    for args in (
+        ("train", *line),
+        ("inspect", *line[:2]),
+        ("train", "-m", "seed=0,1", *line),
+        ("train", "modle=lenet"),
+    ):
+        ran = trainer(*args)
+        assert "\x1b" not in ran.out + ran.err
+        assert "\r" not in ran.out + ran.err
+
+
+def test_the_last_lines_say_where_the_run_is_and_what_comes_next(trainer: Trainer) -> None:
+    ran = trainer("train", *QUICK)
+    (run,) = Path("runs/linear_digits").iterdir()
+    last = ran.out.splitlines()[-4:]
+    assert any(line.split() == ["run", str(run)] for line in last)
+    assert any(f"trainer eval ckpt={run}" in line for line in last)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "two words.pt",
+        "lr=0.1.pt",
+        "a,b.pt",
+        "best (1).pt",
+        "модель-étoile-星.pt",
+        "it's.pt",
+        '"quoted".pt',
+        "[1] {a: b}.pt",
+        "{a}.pt",
+        "100%#$HOME.pt",
+        "back\\slash.pt",
+        "trailing\\",
+        "~tilde: colon.pt",
+    ],
+)
+def test_a_checkpoint_may_have_any_path(trainer: Trainer, name: str) -> None:
+    with open(name, "wb") as file:  # torch would refuse to make some of these files by itself
+        torch.save({"linear.weight": torch.ones(1, 1), "linear.bias": torch.zeros(1)}, file)
+    ran = trainer("eval", f"ckpt={name}", "model=linear", "data=line")
+    assert ran.code == 0, ran.err
+    assert f"  {name} " in ran.out
+
+
+def test_a_run_directory_may_have_any_path(trainer: Trainer) -> None:
+    output = "my runs, été (1) a=b"
+    run = train(trainer, *QUICK, f"output={output}")
+    assert run.is_relative_to(output)
+    assert evaluate(trainer, f"ckpt={run}") == reported(run)

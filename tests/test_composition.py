@@ -1,0 +1,345 @@
+"""From what was typed to a checked config: types, limits, names, and descriptions that are only text."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from trainer import composition, schema
+from trainer.composition import CONFIGS, Composed, Custom
+from trainer.errors import ConfigError, UnknownKeyError
+
+Compose = Callable[..., Composed]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hydra() -> Iterator[None]:
+    composition.register()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        yield
+
+
+@pytest.fixture
+def composed() -> Compose:
+    """`composed(VERB, OVERRIDES...)` as the command line does it."""
+
+    def make(verb: str, *overrides: str) -> Composed:
+        cfg = compose(verb, overrides=list(overrides))
+        choices = {o.split("=")[0]: o.split("=")[1] for o in overrides if "." not in o.split("=")[0]}
+        return composition.check(verb, cfg, [o.lstrip("+") for o in overrides], choices, None)
+
+    return make
+
+
+# --- checking -----------------------------------------------------------------------------------------
+
+
+def test_sections_are_instances_of_their_dataclasses(composed: Compose) -> None:
+    found = composed("train", "optim=sgd", "++optim.lr=0.5", "++data.augment.crop=2")
+    assert isinstance(found.settings, schema.Train)
+    assert found.section("optim") == schema.SGD(lr=0.5)
+    assert found.section("data") == schema.Digits(augment=schema.Augment(crop=2))
+    assert found.settings.evaluate == schema.Evaluate()
+
+
+@pytest.mark.parametrize("group", schema.GROUPS)
+def test_every_choice_has_its_dataclass_and_its_config_file(group: str) -> None:
+    assert set(schema.GROUPS[group]) == {p.stem for p in (CONFIGS / group).glob("*.yaml")}
+    for name, cls in schema.GROUPS[group].items():
+        assert next(f.default for f in dataclasses.fields(cls) if f.name == "name") == name
+
+
+@pytest.mark.parametrize(
+    ("override", "message", "hint"),
+    [
+        ("optim.lrr=0.1", "optim.lrr: no such key", "did you mean 'lr'?"),
+        ("epoch=3", "epoch: no such key", "did you mean 'epochs'?"),
+        ("data.augment.flipp=true", "data.augment.flipp: no such key", "did you mean 'flip'?"),
+        ("evaluate.every_epoch=1", "evaluate.every_epoch: no such key", "did you mean 'every_epochs'?"),
+        ("modell.dropout=0", "modell: no such key", "did you mean 'model'?"),
+        ("unknown=1", "unknown: no such key", "choose from: accumulate, "),
+    ],
+)
+def test_a_misspelt_key_is_answered_with_the_nearest(composed: Compose, override: str, message: str, hint: str) -> None:
+    with pytest.raises(UnknownKeyError) as caught:
+        composed("train", f"++{override}")
+    assert caught.value.message == message
+    assert caught.value.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("override", "wanted"),
+    [
+        ("optim.lr=fast", "a number"),
+        ("epochs=2.5", "a whole number"),
+        ("epochs=many", "a whole number"),
+        ("epochs=null", "a whole number"),
+        ("clip_norm=strong", "a number or null"),
+        ("data.batch_size=[1,2]", "a whole number or null"),
+        ("data.batch_size=2.5", "a whole number or null"),
+        ("data.augment.flip=7.5", "true or false"),
+        ("plots=perhaps", "true or false"),
+        ("optim.betas=0.9", "a list of numbers, like [0.5,0.5]"),
+        ("optim.betas=[a,b]", "a list of numbers, like [0.5,0.5]"),
+        ("seed=[1]", "a whole number"),
+        ("name={a: 1}", "text or null"),
+    ],
+)
+def test_a_wrong_type_says_what_it_must_be(composed: Compose, override: str, wanted: str) -> None:
+    with pytest.raises(ConfigError, match="wrong type") as caught:
+        composed("train", f"++{override}")
+    assert caught.value.message.startswith(override.split("=")[0] + "=")
+    assert caught.value.hint == f"it must be {wanted}"
+
+
+@pytest.mark.parametrize("override", ["data=3", "evaluate=3", "data.augment=true"])
+def test_a_value_in_place_of_a_section_is_refused(composed: Compose, override: str) -> None:
+    with pytest.raises(ConfigError, match=r"a section, not a value|no such config"):
+        composition.check("train", OmegaConf.merge(compose("train"), OmegaConf.from_dotlist([override])), [], {}, None)
+
+
+@pytest.mark.parametrize(
+    ("override", "wanted"),
+    [
+        ("optim.lr=-1", "above 0"),
+        ("optim.lr=0", "above 0"),
+        ("optim.lr=nan", "above 0"),
+        ("optim.lr=inf", "above 0"),
+        ("epochs=0", "at least 1"),
+        ("data.batch_size=0", "at least 1"),
+        ("data.val_fraction=1", "at least 0 and below 1"),
+        ("data.val_fraction=-0.1", "at least 0 and below 1"),
+        ("model.dropout=1", "at least 0 and below 1"),
+        ("seed=-1", "at least 0"),
+        ("optim.betas=[0.9,1.5]", "at least 0 and below 1"),
+        ("early_stopping.patience=0", "at least 1"),
+    ],
+)
+def test_a_value_out_of_range_says_the_range(composed: Compose, override: str, wanted: str) -> None:
+    with pytest.raises(ConfigError, match="out of range") as caught:
+        composed("train", f"++{override}").section(override.split(".")[0])
+    assert caught.value.hint.startswith(f"it must be {wanted}")
+
+
+@pytest.mark.parametrize("override", ["clip_norm=null", "max_steps=null", "seed=0", "data.val_fraction=0"])
+def test_values_at_the_edge_of_what_is_allowed_pass(composed: Compose, override: str) -> None:
+    composed("train", f"++{override}")
+
+
+def test_a_choice_of_a_key_is_answered_with_the_nearest(composed: Compose) -> None:
+    with pytest.raises(ConfigError, match="precision=bfloat: no such choice") as caught:
+        composed("train", "++precision=bfloat")
+    assert caught.value.hint == "did you mean 'bfloat16'?"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key"), [(["data=csv"], "data.path"), (["data=folder"], "data.path"), ([], "ckpt")]
+)
+def test_a_missing_value_is_named_with_its_meaning(composed: Compose, overrides: list[str], key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{key}= is missing$") as caught:
+        composed("eval" if key == "ckpt" else "train", *overrides)
+    assert caught.value.hint.startswith(f"give {key}=...: ")
+
+
+def test_a_name_that_is_not_in_the_registry_is_answered_with_the_nearest(composed: Compose) -> None:
+    with pytest.raises(ConfigError, match=r"model\.name=lenett: trainer has no such model") as caught:
+        composed("train", "++model.name=lenett")
+    assert "did you mean 'lenet'?" in caught.value.hint
+
+
+def test_what_only_the_data_tell_is_filled_in_before_the_model_reads_it(composed: Compose) -> None:
+    found = composed("train", "data=csv", "++data.path=x.csv", "++data.target=y", "model=mlp")
+    with pytest.raises(ConfigError, match=r"needs data\.features, which data=csv does not have"):
+        found.section("model")
+    found.fill_data({"features": 7, "outputs": 3, "num_classes": 3})
+    assert found.section("model") == schema.MLP(in_features=7, out_features=3)
+    assert found.facts() == {"features": 7, "outputs": 3, "num_classes": 3}
+
+
+def test_a_model_for_images_says_that_a_table_has_none(composed: Compose) -> None:
+    found = composed("train", "data=diabetes", "model=lenet")
+    found.fill_data({"features": 10, "outputs": 1})
+    with pytest.raises(ConfigError, match="model=lenet needs images, which data=diabetes does not have"):
+        found.section("model")
+
+
+def test_a_fact_that_the_data_contradict_is_refused(composed: Compose) -> None:
+    found = composed("train", "++data.num_classes=3")
+    with pytest.raises(ConfigError, match=r"data\.num_classes=3: the data have 10"):
+        found.fill_data({"num_classes": 10})
+
+
+def test_the_environment_stays_out_of_the_file(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINER_DATA", "/secret")
+    found = composed("train", "data=mnist")
+    assert found.section("data").root == "/secret"
+    assert "/secret" not in found.to_yaml()
+    assert "${oc.env:TRAINER_DATA,data}" in found.to_yaml()
+
+
+# --- sections of the user's own ---------------------------------------------------------------------------
+
+
+def own(composed: Compose, group: str, **keys: Any) -> Composed:
+    cfg = compose("train")
+    OmegaConf.set_struct(cfg, False)
+    cfg[group] = keys
+    return composition.check("train", cfg, [], {group: "mine"}, None)
+
+
+def test_a_model_of_the_users_gets_its_own_keys_resolved(composed: Compose) -> None:
+    found = own(composed, "model", _target_="mine.Net", width=8, classes="${data.num_classes}")
+    found.fill_data({"num_classes": 10})
+    assert found.section("model") == Custom("mine.Net", {"width": 8, "classes": 10})
+
+
+def test_data_of_the_users_share_the_common_keys_and_their_checks(composed: Compose) -> None:
+    found = own(composed, "data", _target_="mine.Data", radius=2, batch_size=7).section("data")
+    assert found == Custom("mine.Data", {"radius": 2}, schema.Data(name="mine.Data", batch_size=7))
+    with pytest.raises(ConfigError, match=r"data\.batch_size=0: out of range"):
+        own(composed, "data", _target_="mine.Data", batch_size=0)
+
+
+@pytest.mark.parametrize("target", ["Net", 5, ""])
+def test_a_target_without_a_module_is_refused(composed: Compose, target: Any) -> None:
+    with pytest.raises(ConfigError, match=r"model\._target_=.*: not of the form module\.Class"):
+        own(composed, "model", _target_=target)
+
+
+# --- descriptions of checkpoints ------------------------------------------------------------------------
+
+
+LENET = {"name": "lenet", "in_channels": 1, "image_size": 28, "num_classes": 10, "dropout": 0.25}
+
+
+def test_a_description_completes_what_was_not_chosen(composed: Compose) -> None:
+    found = composed("eval", "++ckpt=x")
+    assert not found.given("model")
+    found.adopt("model", LENET)
+    found.adopt("data", {"name": "digits", "val_fraction": 0.25, "augment": {"flip": True, "crop": 0, "cutout": 0}})
+    assert found.section("model") == schema.LeNet(in_channels=1, image_size=28, num_classes=10, dropout=0.25)
+    assert found.section("data") == schema.Digits(val_fraction=0.25, augment=schema.Augment(flip=True))
+
+
+def test_what_was_typed_goes_before_the_description_and_that_before_defaults(composed: Compose) -> None:
+    found = composed("eval", "++ckpt=x", "data=digits", "++data.limit=5")
+    found.adopt("data", {"name": "digits", "limit": 50, "val_fraction": 0.25})
+    assert found.section("data") == schema.Digits(limit=5, val_fraction=0.25)
+
+
+def test_another_choice_leaves_the_description_aside(composed: Compose) -> None:
+    found = composed("eval", "++ckpt=x", "data=diabetes")
+    found.adopt("data", {"name": "digits", "limit": 50})
+    assert found.section("data") == schema.Diabetes(batch_size=32)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"_target_": "os.system"},
+        {"dropout": {"_target_": "os.system", "command": "true"}},
+        {"dropout": [{"_target_": "os.system"}]},
+        {"dropout": "${oc.env:HOME}"},
+        {"dropout": "\\${oc.env:HOME}"},
+        {"dropout": "\\\\${oc.env:HOME}"},
+        {"dropout": ["${data.num_classes}"]},
+        {"name": "${oc.env:HOME}"},
+        {"${oc.env:HOME}": 1},
+        {"_recursive_": True},
+        {"augment": {"flip": {"deep": ["x${y}"]}}},
+    ],
+    ids=str,
+)
+def test_a_description_with_expressions_is_refused(composed: Compose, change: dict[str, Any]) -> None:
+    found = composed("eval", "++ckpt=x")
+    with pytest.raises(ConfigError, match="the checkpoint's description of its model holds expressions"):
+        found.adopt("model", LENET | change)
+    assert not found.given("model")
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        (LENET | {"name": "os.system"}, "the checkpoint's model is 'os.system', which trainer does not have"),
+        (LENET | {"name": None}, "the checkpoint's model is 'None', which trainer does not have"),
+        ({"dropout": 0.5}, "the checkpoint's model is 'None', which trainer does not have"),
+        (LENET | {"dropout": "much"}, r"model\.dropout=much: wrong type"),
+        (LENET | {"dropout": 2.0}, r"model\.dropout=2\.0: out of range"),
+        (LENET | {"extra": 1}, r"model\.extra: no such key"),
+        (LENET | {"image_size": "???"}, r"model\.image_size= is missing"),
+        ({"name": "lenet"}, r"model\.in_channels= is missing"),
+    ],
+)
+def test_a_description_is_checked_like_what_is_typed(
+    composed: Compose, described: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        composed("eval", "++ckpt=x").adopt("model", described)
+
+
+def test_a_description_says_what_it_is_and_not_how_it_was_got(composed: Compose) -> None:
+    found = composed("train", "data=cifar10", "++data.limit=9", "model=resnet18", "++model.weights=mine.pt")
+    assert found.describe("model") == {"name": "resnet18", "in_channels": 3, "num_classes": 10}
+    described = found.describe("data")
+    assert (described["name"], described["limit"]) == ("cifar10", 9)
+    assert "download" not in described
+    again = composed("eval", "++ckpt=x")
+    again.adopt("data", described)
+    assert again.section("data") == found.section("data")
+
+
+@pytest.mark.parametrize("group", ["data", "model"])
+def test_a_description_has_no_value_of_the_environment(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, group: str
+) -> None:
+    monkeypatch.setenv("TRAINER_DATA", "hunter2")
+    if group == "data":
+        found = composed("train", "data=mnist")
+    else:
+        found = own(composed, "model", _target_="mine.Net", token="${oc.env:TRAINER_DATA}")
+    assert "hunter2" not in str(found.describe(group))
+
+
+def test_a_description_of_the_users_own_names_it_and_its_keys(composed: Compose) -> None:
+    found = own(composed, "data", _target_="mine.Data", radius=2, batch_size=7)
+    described = found.describe("data")
+    assert described["target"] == "mine.Data"
+    assert described["choice"] == "mine"
+    assert (described["radius"], described["batch_size"]) == (2, 7)
+    assert "name" not in described
+
+
+# --- Hydra's own complaints -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message", "hint"),
+    [
+        (["model=lenett"], "model=lenett: no such config", "did you mean 'lenet'?"),
+        (["experiment=mnist"], "experiment=mnist: no such config", "did you mean 'mnist_lenet'?"),
+        (["optim=qqqq"], "optim=qqqq: no such config", "choose from: adagrad, adam, "),
+        (["name=[a"], "cannot read 'name=[a'", "quote values"),
+    ],
+)
+def test_hydras_errors_become_one_line_and_a_hint(overrides: list[str], message: str, hint: str) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        compose("train", overrides=overrides)
+    explained = composition.explain(caught.value)
+    assert explained is not None
+    assert explained.message == message
+    assert explained.hint.startswith(hint)
+
+
+def test_an_error_that_is_not_hydras_is_a_bug() -> None:
+    assert composition.explain(ZeroDivisionError()) is None
+
+
+def test_choices_of_a_group_are_ours_and_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "configs" / "model").mkdir(parents=True)
+    (tmp_path / "configs" / "model" / "mynet.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    assert set(composition.group_choices("model")) == {*schema.GROUPS["model"], "mynet"}

@@ -1,0 +1,291 @@
+"""torchvision's data sets from small files in their own formats, and downloads that cannot go half-way."""
+
+import hashlib
+import multiprocessing
+import os
+import pickle
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+
+from trainer import data, schema
+from trainer.data.download import fetch
+from trainer.errors import DataError
+
+NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+KINDS = [("MNIST", schema.MNIST), ("FashionMNIST", schema.FashionMNIST)]
+
+
+# --- files in torchvision's formats -----------------------------------------------------------------
+
+
+def idx(array: np.ndarray) -> bytes:
+    """The IDX format (LeCun): two zero bytes, type 8 (unsigned byte), dimensions, values."""
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
+def random_images(count: int, seed: int, shape: tuple[int, ...] = (28, 28)) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.integers(256, size=(count, *shape)), rng.permutation(np.arange(count) % 10)
+
+
+def write_mnist(folder: Path, train: int = 30, test: int = 20) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    (folder / "raw").mkdir(parents=True)
+    parts = {"train": random_images(train, 0), "t10k": random_images(test, 1)}
+    for name, (images, labels) in parts.items():
+        (folder / "raw" / f"{name}-images-idx3-ubyte").write_bytes(idx(images))
+        (folder / "raw" / f"{name}-labels-idx1-ubyte").write_bytes(idx(labels))
+    return parts
+
+
+def write_cifar10(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, np.ndarray], dict[str, list[int]]]:
+    """Six batches of five images as pickles of dictionaries; torchvision is told their checksums."""
+    from torchvision.datasets import CIFAR10
+
+    folder.mkdir(parents=True)
+    sums, images, labels = {}, {}, {}
+    for number, name in enumerate([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]):
+        pixels, classes = random_images(5, number, (3072,))
+        images[name], labels[name] = pixels.astype(np.uint8), classes.tolist()
+        content = pickle.dumps({"data": images[name], "labels": labels[name]})
+        (folder / name).write_bytes(content)
+        sums[name] = hashlib.md5(content).hexdigest()
+    meta = pickle.dumps({"label_names": NAMES})
+    (folder / "batches.meta").write_bytes(meta)
+    monkeypatch.setattr(CIFAR10, "train_list", [[n, s] for n, s in sums.items() if n != "test_batch"])
+    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
+    monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": hashlib.md5(meta).hexdigest()})
+    return images, labels
+
+
+@pytest.mark.parametrize(("folder", "kind"), KINDS)
+def test_mnist_and_its_kin_are_read_from_idx_files(tmp_path: Path, folder: str, kind: type[schema.MNIST]) -> None:
+    parts = write_mnist(tmp_path / folder)
+    found = data.load(kind(root=str(tmp_path), val_fraction=0, download=False))
+    for split, name in ((found.train, "train"), (found.test, "t10k")):
+        images, labels = parts[name]
+        assert np.array_equal(split.inputs, images[:, None])
+        assert np.array_equal(split.targets, labels)
+    assert split.inputs.dtype == torch.uint8
+    assert len(found.classes or ()) == 10
+
+
+def test_their_normalisation_is_the_published_one(tmp_path: Path) -> None:
+    found = []
+    for folder, kind in KINDS:
+        write_mnist(tmp_path / folder)
+        loaded = data.load(kind(root=str(tmp_path)))
+        found.append((loaded.mean, loaded.std))
+    assert found == [((0.1307,), (0.3081,)), ((0.2860,), (0.3530,))]
+
+
+def test_a_limit_and_a_validation_split_are_cut_from_the_training_images(tmp_path: Path) -> None:
+    images, _ = write_mnist(tmp_path / "MNIST")["train"]
+    found = data.load(schema.MNIST(root=str(tmp_path), limit=10, val_fraction=0.2))
+    assert found.val is not None
+    assert [len(found.train), len(found.val), len(found.test)] == [8, 2, 10]
+    both = sorted(i.numpy().tobytes() for split in (found.train, found.val) for i in split.inputs)
+    assert both == sorted(i.tobytes() for i in images[:10].astype(np.uint8))
+
+
+def test_cifar10_is_read_from_its_pickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = write_cifar10(tmp_path / "cifar-10-batches-py", monkeypatch)
+    found = data.load(schema.CIFAR10(root=str(tmp_path), val_fraction=0, download=False))
+    training = [f"data_batch_{i}" for i in range(1, 6)]
+    expected = np.concatenate([images[name] for name in training]).reshape(-1, 3, 32, 32)
+    assert np.array_equal(found.train.inputs, expected)
+    assert found.train.targets.tolist() == [label for name in training for label in labels[name]]
+    assert np.array_equal(found.test.inputs, images["test_batch"].reshape(-1, 3, 32, 32))
+    assert found.classes == tuple(NAMES)
+    assert (found.mean, found.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def test_a_cifar10_file_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cifar10(tmp_path / "cifar-10-batches-py", monkeypatch)
+    with (tmp_path / "cifar-10-batches-py" / "data_batch_3").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(DataError, match=r"cifar10 in .* cannot be read: .*corrupted"):
+        data.load(schema.CIFAR10(root=str(tmp_path)))
+
+
+def _shorter(raw: Path) -> None:
+    path = raw / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _fewer_labels(raw: Path) -> None:
+    (raw / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(7)))
+
+
+def _label_77(raw: Path) -> None:
+    (raw / "train-labels-idx1-ubyte").write_bytes(idx(np.full(30, 77)))
+
+
+def _not_idx(raw: Path) -> None:
+    (raw / "t10k-images-idx3-ubyte").write_bytes(b"<html>not found</html>")
+
+
+def _empty(raw: Path) -> None:
+    (raw / "t10k-images-idx3-ubyte").write_bytes(b"")
+
+
+def _gone(raw: Path) -> None:
+    (raw / "t10k-images-idx3-ubyte").unlink()
+
+
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable")  # torchvision's reader, on short files
+@pytest.mark.parametrize("damage", [_shorter, _fewer_labels, _label_77, _not_idx, _empty, _gone])
+def test_damaged_mnist_files_are_refused(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    write_mnist(tmp_path / "MNIST")
+    damage(tmp_path / "MNIST" / "raw")
+    with pytest.raises(DataError, match=r"mnist in .*MNIST"):
+        data.load(schema.MNIST(root=str(tmp_path), download=False))
+
+
+# --- downloads ----------------------------------------------------------------------------------------
+
+
+def mnist_in(root: Path, **keys: Any) -> schema.MNIST:
+    return schema.MNIST(root=str(root), **keys)
+
+
+def everything(root: Path) -> set[str]:
+    return {p.name for p in root.rglob("*") if not p.name.endswith(".lock")}
+
+
+def test_threads_that_start_together_download_once(tmp_path: Path) -> None:
+    starting, downloads, failures = threading.Barrier(6), [], []
+
+    def opener(root: str, download: bool) -> None:
+        downloads.append(root)
+        (Path(root) / "MNIST").mkdir()
+        (Path(root) / "MNIST" / "whole").touch()
+
+    def run() -> None:
+        starting.wait()
+        try:
+            fetch(mnist_in(tmp_path / "new"), "MNIST", opener)
+            assert (tmp_path / "new" / "MNIST" / "whole").exists()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert len(downloads) == 1
+    assert everything(tmp_path / "new") == {"MNIST", "whole"}
+
+
+def _slow_opener(root: str, download: bool) -> None:
+    with (Path(root).parent / "log").open("a") as log:
+        log.write("downloaded\n")
+    (Path(root) / "MNIST").mkdir()
+    for number in range(200):
+        (Path(root) / "MNIST" / str(number)).touch()
+
+
+def _fetch_together(starting: Any, root: Path) -> None:
+    starting.wait()
+    fetch(mnist_in(root), "MNIST", _slow_opener)
+    assert len(list((root / "MNIST").iterdir())) == 200
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # spawning imports torch anew
+def test_processes_that_start_together_download_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    starting = context.Barrier(4)
+    processes = [context.Process(target=_fetch_together, args=(starting, tmp_path)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0, 0]
+    assert (tmp_path / "log").read_text() == "downloaded\n"
+
+
+def test_what_is_there_is_not_downloaded(tmp_path: Path) -> None:
+    (tmp_path / "MNIST").mkdir()
+
+    def opener(root: str, download: bool) -> None:
+        raise AssertionError("downloads")
+
+    fetch(mnist_in(tmp_path), "MNIST", opener)
+    assert everything(tmp_path) == {"MNIST"}
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [URLError("no network"), RuntimeError("Error downloading x:\nhttps://a failed"), TimeoutError("timed out")],
+)
+@pytest.mark.parametrize("existed", [True, False])
+def test_a_download_that_fails_leaves_nothing_behind(tmp_path: Path, failure: Exception, existed: bool) -> None:
+    root = tmp_path / "root"
+    if existed:
+        root.mkdir()
+
+    def opener(into: str, download: bool) -> None:
+        (Path(into) / "MNIST" / "raw").mkdir(parents=True)
+        (Path(into) / "MNIST" / "raw" / "half").touch()
+        raise failure
+
+    with pytest.raises(DataError, match=r"mnist is not in .*MNIST and cannot be downloaded: ") as caught:
+        fetch(mnist_in(root), "MNIST", opener)
+    assert "data=digits" in caught.value.hint
+    assert root.exists() == existed
+    assert everything(root) == set()
+
+
+def test_an_interrupted_download_leaves_no_half_of_it(tmp_path: Path) -> None:
+    def opener(into: str, download: bool) -> None:
+        (Path(into) / "MNIST").mkdir()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(mnist_in(tmp_path), "MNIST", opener)
+    assert everything(tmp_path) == set()
+
+
+def test_a_failing_download_takes_nothing_of_another_data_set_with_it(tmp_path: Path) -> None:
+    """Two processes find no data root; one gets its files, then the other fails."""
+    root = tmp_path / "root"
+
+    def good(into: str, download: bool) -> None:
+        (Path(into) / "FashionMNIST").mkdir()
+
+    def bad(into: str, download: bool) -> None:
+        fetch(schema.FashionMNIST(root=str(root)), "FashionMNIST", good)
+        raise URLError("no network")
+
+    with pytest.raises(DataError, match="no network"):
+        fetch(mnist_in(root), "MNIST", bad)
+    assert everything(root) == {"FashionMNIST"}
+
+
+def test_no_download_is_tried_when_told_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"mnist is not in .*MNIST, and data\.download=false"):
+        fetch(mnist_in(tmp_path / "root", download=False), "MNIST", lambda root, download: None)
+    assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+def test_a_root_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(DataError, match=r"cannot be downloaded: .*Permission denied"):
+        fetch(mnist_in(tmp_path / "root"), "MNIST", lambda root, download: None)
+
+
+def test_a_root_that_is_a_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "root").touch()
+    with pytest.raises(DataError, match=r"cannot be downloaded: .*(File exists|Not a directory)"):
+        fetch(mnist_in(tmp_path / "root"), "MNIST", lambda root, download: None)
+    assert (tmp_path / "root").is_file()

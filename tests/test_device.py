@@ -1,0 +1,110 @@
+"""Which device and precision a run gets on machines that have this or that."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from trainer import device
+from trainer.errors import DeviceError
+
+
+@pytest.fixture(autouse=True)
+def precision() -> Iterator[None]:
+    """`choose` sets torch's: set it back."""
+    before = torch.get_float32_matmul_precision()
+    yield
+    torch.set_float32_matmul_precision(before)
+    torch.backends.cudnn.allow_tf32 = True
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, cuda: int = 0, mps: bool = False, build: str | None = "12.8") -> None:
+    """A machine with so many NVIDIA GPUs, or with Apple's."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    monkeypatch.setattr(torch.version, "cuda", build)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "asked", "chosen"),
+    [
+        (0, False, "auto", "cpu"),
+        (2, False, "auto", "cuda:0"),
+        (0, True, "auto", "mps"),
+        (2, False, "cpu", "cpu"),
+        (2, False, "cuda", "cuda"),
+        (2, False, "cuda:1", "cuda:1"),
+        (0, True, "mps", "mps"),
+    ],
+)
+def test_what_is_asked_for_is_taken_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, cuda: int, mps: bool, asked: str, chosen: str
+) -> None:
+    pretend(monkeypatch, cuda, mps)
+    assert device.choose(asked, "float32").device == torch.device(chosen)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "build", "asked", "message", "hint"),
+    [
+        (0, "12.8", "cuda", "device=cuda: not available here", "available: cpu (device=auto takes the best)"),
+        (0, None, "cuda", "device=cuda: this torch is built without CUDA here", "available: cpu (device="),
+        (2, "12.8", "cuda:2", "device=cuda:2: not available here", "available: cpu, cuda:0, cuda:1 ("),
+        (0, "12.8", "mps", "device=mps: not available here", "available: cpu"),
+        (0, "12.8", "cdua", "device=cdua: no such device", "did you mean 'cuda'?"),
+        (0, "12.8", "gpu", "device=gpu: no such device", ""),
+        (0, "12.8", "", "device=: no such device", "choose from: auto, cpu, cuda, mps"),
+    ],
+)
+def test_what_is_not_there_is_answered_with_what_is(
+    monkeypatch: pytest.MonkeyPatch, cuda: int, build: str | None, asked: str, message: str, hint: str
+) -> None:
+    pretend(monkeypatch, cuda, build=build)
+    with pytest.raises(DeviceError) as caught:
+        device.choose(asked, "float32")
+    assert caught.value.message == message
+    assert caught.value.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(("asked", "precision"), [("cpu", "tf32"), ("mps", "tf32"), ("mps", "float64")])
+def test_a_precision_that_the_device_lacks_is_refused(
+    monkeypatch: pytest.MonkeyPatch, asked: str, precision: str
+) -> None:
+    pretend(monkeypatch, mps=True)
+    with pytest.raises(DeviceError, match=f"precision={precision}"):
+        device.choose(asked, precision)
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype", "product"),
+    [
+        ("float32", torch.float32, torch.float32),
+        ("float64", torch.float64, torch.float64),
+        ("bfloat16", torch.float32, torch.bfloat16),
+    ],
+)
+def test_precision_is_that_of_weights_and_of_products(precision: str, dtype: torch.dtype, product: torch.dtype) -> None:
+    compute = device.choose("cpu", precision)
+    assert compute.dtype is dtype
+    weights = torch.ones(2, 2, dtype=compute.dtype)
+    with compute.autocast():
+        assert (weights @ weights).dtype is product
+
+
+def test_tf32_is_set_when_asked_for_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, cuda=1)
+    for precision, matmul in (("tf32", "high"), ("float32", "highest")):
+        device.choose("cuda", precision)
+        assert torch.get_float32_matmul_precision() == matmul
+        assert torch.backends.cudnn.allow_tf32 is (precision == "tf32")
+
+
+def test_a_device_is_described_with_its_threads() -> None:
+    assert str(device.choose("cpu", "float32")) == "cpu, 1 thread, float32"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_gpu_is_named() -> None:
+    assert str(device.choose("cuda", "tf32")) == f"cuda, {torch.cuda.get_device_name(0)}, tf32"

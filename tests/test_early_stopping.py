@@ -1,0 +1,74 @@
+"""When a value counts as an improvement, and how long to wait for one."""
+
+from typing import Literal
+
+import pytest
+
+from trainer.hooks.early_stopping import EarlyStopping, Objective
+from trainer.loop import State
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("direction", "min_delta", "values", "improved"),
+    [
+        ("max", 0.0, [0.5, 0.6, 0.6, 0.55, 0.7], [True, True, False, False, True]),
+        ("min", 0.0, [0.5, 0.6, 0.4, 0.4, 0.3], [True, False, True, False, True]),
+        ("max", 0.1, [0.5, 0.55, 0.61, 0.7, 0.9], [True, False, True, False, True]),
+        ("min", 0.5, [3.0, 2.6, 2.4, 2.0, 1.0], [True, False, True, False, True]),
+        ("min", 0.0, [NAN, 1.0, NAN, 0.5], [False, True, False, True]),
+        ("min", 0.0, [INF, INF, 1.0], [True, False, True]),
+    ],
+)
+def test_an_improvement_is_better_than_the_best_by_more_than_min_delta(
+    direction: Literal["min", "max"], min_delta: float, values: list[float], improved: list[bool]
+) -> None:
+    objective = Objective("val/x", direction, min_delta)
+    assert [objective.improved({"val/x": value}) for value in values] == improved
+
+
+def test_a_row_without_the_metric_is_no_improvement() -> None:
+    objective = Objective("val/x", "min")
+    assert not objective.improved({"train/loss": 1.0})
+    assert objective.best is None
+
+
+def stopped_after(patience: int, values: list[float | None]) -> int | None:
+    """The epoch after which training stops; None stands for an epoch without evaluation."""
+    hook, state = EarlyStopping(Objective("val/loss", "min"), patience), State()
+    for state.epoch, value in enumerate(values, start=1):
+        hook.on_epoch(state, {} if value is None else {"val/loss": value})
+        if state.stop:
+            return state.epoch
+    return None
+
+
+@pytest.mark.parametrize(
+    ("patience", "values", "epoch"),
+    [
+        (1, [3.0, 2.0, 2.0, 1.0], 3),
+        (2, [3.0, 2.0, 2.0, 2.0, 1.0], 4),
+        (2, [3.0, 4.0, 2.0, 3.0, 1.0], None),
+        (2, [3.0, None, None, 4.0, None, 5.0], 6),
+        (2, [3.0, NAN, NAN], 3),
+        (1, [NAN, 3.0], 1),
+    ],
+)
+def test_training_stops_after_so_many_evaluations_without_improvement(
+    patience: int, values: list[float | None], epoch: int | None
+) -> None:
+    assert stopped_after(patience, values) == epoch
+
+
+def test_the_reason_names_the_metric_and_its_best() -> None:
+    hook, state = EarlyStopping(Objective("val/loss", "min"), 1), State()
+    hook.on_epoch(state, {"val/loss": 0.25})
+    hook.on_epoch(state, {"val/loss": 0.5})
+    assert state.stop == "no improvement for 1 evaluations (best val/loss 0.25)"
+
+
+def test_a_reason_that_is_there_already_stays() -> None:
+    hook, state = EarlyStopping(Objective("val/loss", "min"), 1), State(stop="SIGTERM")
+    hook.on_epoch(state, {"val/loss": NAN})
+    assert state.stop == "SIGTERM"

@@ -1,0 +1,81 @@
+"""The table of layers against shapes, parameters and operations counted by hand."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from trainer import layers, models
+from trainer.layers import Layer
+
+
+def test_a_linear_layer_multiplies_and_adds_each_weight_once() -> None:
+    assert layers.table(nn.Linear(7, 3), torch.zeros(1, 7)) == [Layer("Linear", "Linear", (3,), 7 * 3 + 3, 2 * 7 * 3)]
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "side"), [(5, 1, 0, 8), (3, 1, 1, 12), (4, 2, 1, 6)])
+def test_a_convolution_multiplies_its_kernel_at_each_output(kernel: int, stride: int, padding: int, side: int) -> None:
+    conv = nn.Conv2d(2, 6, kernel, stride, padding)
+    parameters, flops = 6 * 2 * kernel**2 + 6, 2 * (6 * side * side) * (2 * kernel**2)
+    assert layers.table(conv, torch.zeros(1, 2, 12, 12)) == [
+        Layer("Conv2d", "Conv2d", (6, side, side), parameters, flops)
+    ]
+
+
+def test_lenet_layer_by_layer() -> None:
+    model = models.build("lenet", in_channels=1, image_size=28, num_classes=10)
+    assert layers.table(model, torch.zeros(1, 1, 28, 28)) == [
+        Layer("conv1", "Conv2d", (10, 24, 24), 260, 2 * 10 * 24 * 24 * 25),
+        Layer("conv2", "Conv2d", (20, 8, 8), 5020, 2 * 20 * 8 * 8 * 250),
+        Layer("conv2_drop", "Dropout2d", (20, 8, 8), 0, 0),
+        Layer("fc1", "Linear", (50,), 16050, 2 * 320 * 50),
+        Layer("fc1_drop", "Dropout", (50,), 0, 0),
+        Layer("fc2", "Linear", (10,), 510, 2 * 50 * 10),
+    ]
+
+
+class Turned(nn.Module):
+    """Runs its layers in another order than they are declared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(4, 2)
+        self.inner = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.last(self.inner(x))
+        return out
+
+
+def test_layers_come_in_the_order_of_running_with_their_full_names() -> None:
+    found = layers.table(Turned(), torch.zeros(1, 3))
+    assert [(layer.name, layer.kind) for layer in found] == [
+        ("inner.0", "Linear"),
+        ("inner.1", "ReLU"),
+        ("last", "Linear"),
+    ]
+
+
+def test_resnet18_has_its_published_parameters_and_operations() -> None:
+    """1.81 billion multiply-adds at 224x224 (He et al., 2016, table 1: 1.8e9)."""
+    model = models.build("resnet18", in_channels=3, num_classes=1000)
+    found = layers.table(model, torch.zeros(1, 3, 224, 224))
+    assert sum(layer.parameters for layer in found) == 11_689_512
+    assert sum(layer.flops for layer in found) / 2 == pytest.approx(1.81e9, rel=0.01)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_model_is_left_as_it_was(training: bool) -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)).train(training)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    layers.table(model, torch.randn(1, 3))
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert model.training is training
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+def test_a_model_that_fails_is_left_without_hooks() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(3, 4))
+    with pytest.raises(RuntimeError):
+        layers.table(model, torch.randn(1, 3))
+    assert model.training
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())

@@ -1,0 +1,350 @@
+"""The loop against hand-written ones: same batches, same seeds, same weights."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trainer import data, losses, models, schema
+from trainer.data.batches import Batches
+from trainer.data.splits import Dataset
+from trainer.errors import TrainingFailedError
+from trainer.loop import Batch, Hook, Plan, Row, State, evaluate, fit
+from trainer.losses import Loss
+from trainer.metrics import Classification, Regression
+from trainer.step import EagerStep
+
+CPU = torch.device("cpu")
+SHAPES = {
+    "linear": {"in_features": 784, "out_features": 10},
+    "mlp": {"in_features": 784, "out_features": 10, "hidden": 16, "activation": "relu"},
+    "lenet": {"in_channels": 1, "image_size": 28, "num_classes": 10},
+}
+
+
+class Toy:
+    """Batches of ones, `sizes` of them in an epoch."""
+
+    def __init__(self, *sizes: int) -> None:
+        self.sizes = list(sizes)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        for size in self.sizes[start:]:
+            yield torch.ones(size, 1), torch.ones(size, 1)
+
+
+def scripted(values: Sequence[float]) -> Callable[[Sequence[Batch]], Tensor]:
+    """A step whose losses are `values`, over and over."""
+    taken = iter(range(10**6))
+    return lambda batches: torch.tensor(float(values[next(taken) % len(values)]))
+
+
+class Recorder(Hook):
+    """Writes down each event with where training stood."""
+
+    def __init__(self, name: str = "", log: list[tuple[object, ...]] | None = None) -> None:
+        self.name = name
+        self.log = log if log is not None else []
+        self.rows: list[Row] = []
+        self.within: list[Row] = []
+
+    def _note(self, event: str, state: State) -> None:
+        self.log.append((self.name + event, state.epoch, state.batch, state.step))
+
+    def on_start(self, state: State) -> None:
+        self._note("start", state)
+
+    def on_step(self, state: State, loss: Tensor) -> None:
+        self._note("step", state)
+
+    def on_evaluation(self, state: State, row: Row) -> None:
+        self._note("evaluation", state)
+        self.within.append(row)
+
+    def on_epoch(self, state: State, row: Row) -> None:
+        self._note("epoch", state)
+        self.rows.append(row)
+
+    def on_end(self, state: State) -> None:
+        self._note("end", state)
+
+
+class StopAt(Hook):
+    """Asks to stop after step number `step`, or after epoch number `epoch`."""
+
+    def __init__(self, step: int = 0, epoch: int = 0) -> None:
+        self.step, self.epoch = step, epoch
+
+    def on_step(self, state: State, loss: Tensor) -> None:
+        if state.step == self.step:
+            state.stop = "enough"
+
+    def on_epoch(self, state: State, row: Row) -> None:
+        if state.epoch == self.epoch:
+            state.stop = "enough"
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    """90 training images, so that batches of 32 leave a ragged last one."""
+    return data.load(schema.Digits(limit=100))
+
+
+def batches(
+    digits: Dataset, size: int | None, dtype: torch.dtype = torch.float32, device: torch.device = CPU
+) -> Batches:
+    return Batches(digits.train, size, device, dtype, digits.mean, digits.std, seed=3)
+
+
+def build(name: str, seed: int = 0, dtype: torch.dtype = torch.float32) -> nn.Module:
+    torch.manual_seed(seed)
+    return models.build(name, **SHAPES[name]).to(dtype)
+
+
+def eager(model: nn.Module, loss: Loss | None = None, momentum: float = 0.9, lr: float = 0.05) -> EagerStep:
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
+    return EagerStep(model, loss or losses.make("cross_entropy"), optimizer, None, nullcontext)
+
+
+def weights(model: nn.Module) -> Tensor:
+    return nn.utils.parameters_to_vector(model.parameters()).detach()
+
+
+# --- weights ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_weights_equal_those_of_a_plain_loop_to_the_bit(digits: Dataset, name: str) -> None:
+    plain = build(name)
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.05, momentum=0.9)
+    for epoch in range(3):
+        for inputs, targets in batches(digits, 32).epoch(epoch):
+            optimizer.zero_grad()
+            F.cross_entropy(plain(inputs), targets).backward()
+            optimizer.step()
+
+    model = build(name)
+    fit(eager(model), batches(digits, 32), losses.make("cross_entropy"), Plan(3))
+
+    assert not torch.equal(weights(model), weights(build(name)))
+    assert torch.equal(weights(model), weights(plain))
+
+
+def test_evaluating_between_steps_does_not_change_the_weights(digits: Dataset) -> None:
+    def trained(plan: Plan) -> Tensor:
+        model = build("lenet")  # its dropout would notice a mode or a random number out of place
+        train, loss = batches(digits, 32), losses.make("cross_entropy")
+        fit(eager(model), train, loss, plan, lambda: evaluate(model, train, loss, Classification(10, CPU)).metrics)
+        return weights(model)
+
+    assert torch.equal(trained(Plan(2, evaluate_steps=1)), trained(Plan(2, evaluate_epochs=2)))
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5])
+def test_a_run_stopped_after_any_step_goes_on_to_the_same_weights(digits: Dataset, step: int) -> None:
+    """Three steps an epoch: stops lie within an epoch and on its border."""
+    loss, whole, halved = losses.make("cross_entropy"), build("mlp"), build("mlp")
+    fit(eager(whole), batches(digits, 32), loss, Plan(3))
+
+    stepper = eager(halved)
+    state = fit(stepper, batches(digits, 32), loss, Plan(3), hooks=[StopAt(step=step)])
+    assert (state.epoch, state.batch) == divmod(step, 3)
+    fit(stepper, batches(digits, 32), loss, Plan(3), state=replace(state, stop=""))
+
+    assert torch.equal(weights(halved), weights(whole))
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "half_sse"])
+def test_accumulated_batches_equal_one_large_batch(digits: Dataset, name: str) -> None:
+    """Four batches of 8 against one of 32, the last ragged; float64, where sums in another order differ by 1e-15."""
+
+    def trained(size: int, accumulate: int) -> tuple[Tensor, list[float]]:
+        model, loss, recorder = build("mlp", dtype=torch.float64), losses.make(name), Recorder()
+        train = batches(digits, size, torch.float64)
+        if name == "half_sse":
+            train.targets = F.one_hot(train.targets, 10).double()
+        stepper = eager(model, loss, lr=0.002)
+        fit(stepper, train, loss, Plan(2, accumulate=accumulate), hooks=[recorder])
+        return weights(model), [row["train/loss"] for row in recorder.rows]
+
+    (many, many_losses), (one, one_losses) = trained(8, 4), trained(32, 1)
+    torch.testing.assert_close(many, one, rtol=0, atol=1e-13)
+    assert many_losses == pytest.approx(one_losses, rel=1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_gpu_trains_to_the_weights_of_a_cpu(digits: Dataset) -> None:
+    """In float64 and without dropout, whose random numbers differ between devices."""
+
+    def trained(device: torch.device) -> Tensor:
+        model = build("mlp", dtype=torch.float64).to(device)
+        loss = losses.make("cross_entropy")
+        fit(eager(model), batches(digits, 32, torch.float64, device), loss, Plan(2), device=device)
+        return weights(model).cpu()
+
+    torch.testing.assert_close(trained(torch.device("cuda")), trained(CPU), rtol=0, atol=1e-10)
+
+
+# --- rows ---------------------------------------------------------------------------------------------
+
+
+def test_a_ragged_last_batch_weighs_by_its_samples() -> None:
+    recorder = Recorder()
+    fit(scripted([1, 2, 6]), Toy(4, 4, 1), losses.make("mse"), Plan(1), hooks=[recorder])
+    assert recorder.rows[0]["train/loss"] == pytest.approx((4 * 1 + 4 * 2 + 1 * 6) / 9)
+
+
+def test_a_summed_loss_adds_up_over_batches() -> None:
+    recorder = Recorder()
+    fit(scripted([1, 2, 6]), Toy(4, 4, 1), losses.make("half_sse"), Plan(2), hooks=[recorder])
+    assert [row["train/loss"] for row in recorder.rows] == [9, 9]
+
+
+def test_each_epoch_gives_one_row() -> None:
+    recorder = Recorder()
+    rates = iter([0.1, 0.01])
+    fit(scripted([1]), Toy(4, 2), losses.make("mse"), Plan(2), lambda: {"val/x": 7}, lambda: next(rates), [recorder])
+    wanted = [{"epoch": 1, "step": 2, "lr": 0.1}, {"epoch": 2, "step": 4, "lr": 0.01}]
+    for row, beginning in zip(recorder.rows, wanted, strict=True):
+        assert row["seconds"] > 0
+        assert row["samples_per_second"] > 0
+        del row["seconds"], row["samples_per_second"]
+        assert row == beginning | {"train/loss": 1, "val/x": 7}
+
+
+@pytest.mark.parametrize(("every", "evaluated"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (9, [5])])
+def test_epochs_between_evaluations_have_no_metrics_but_the_last_has(every: int, evaluated: list[int]) -> None:
+    recorder = Recorder()
+    plan = Plan(5, evaluate_epochs=every)
+    fit(scripted([1]), Toy(4), losses.make("mse"), plan, lambda: {"val/x": 0}, hooks=[recorder])
+    assert [row["epoch"] for row in recorder.rows] == [1, 2, 3, 4, 5]
+    assert [row["epoch"] for row in recorder.rows if "val/x" in row] == evaluated
+
+
+def test_evaluations_within_an_epoch_report_the_loss_since_the_one_before() -> None:
+    recorder = Recorder()
+    plan = Plan(2, evaluate_steps=3)
+    fit(scripted(range(1, 9)), Toy(1, 1, 1, 1), losses.make("mse"), plan, lambda: {"val/x": 0}, hooks=[recorder])
+    found = [(row["epoch"], row["step"], row["train/loss"]) for row in recorder.within]
+    assert found == [(1, 3, (1 + 2 + 3) / 3), (2, 6, (5 + 6) / 2)]
+    assert [row["train/loss"] for row in recorder.rows] == [(1 + 2 + 3 + 4) / 4, (5 + 6 + 7 + 8) / 4]
+
+
+# --- where training ends ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "epoch", "batch"), [(1, 0, 1), (3, 0, 3), (4, 1, 0), (6, 1, 2), (8, 2, 0), (99, 2, 0)]
+)
+def test_max_steps_stops_exactly(limit: int, epoch: int, batch: int) -> None:
+    recorder = Recorder()
+    plan = Plan(2, max_steps=limit)
+    state = fit(scripted([1]), Toy(2, 2, 2, 1), losses.make("mse"), plan, lambda: {"val/x": 0}, hooks=[recorder])
+    assert (state.step, state.epoch, state.batch) == (min(limit, 8), epoch, batch)
+    assert recorder.rows[-1]["step"] == state.step
+    assert "val/x" in recorder.rows[-1]
+
+
+def test_a_run_that_has_taken_its_steps_takes_no_more() -> None:
+    state = fit(scripted([1]), Toy(1, 1, 1), losses.make("mse"), Plan(2, max_steps=2), state=State(batch=2, step=2))
+    assert state.step == 2
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(("step", "epoch"), [(1, 1), (2, 1), (17, 4)])
+def test_a_loss_that_is_not_finite_fails_naming_epoch_and_step(value: float, step: int, epoch: int) -> None:
+    values = [1.0] * (step - 1) + [value] + [1.0] * 50
+    with pytest.raises(TrainingFailedError, match=rf"^the loss is {value} at epoch {epoch}, step {step}$"):
+        fit(scripted(values), Toy(2, 2, 2, 2, 1), losses.make("mse"), Plan(9))
+
+
+def test_an_evaluation_never_sees_weights_of_a_loss_that_is_not_finite() -> None:
+    recorder = Recorder()
+    plan = Plan(9, evaluate_steps=2)
+    with pytest.raises(TrainingFailedError, match="step 3"):
+        fit(scripted([1, 1, float("nan"), 1]), Toy(*[1] * 9), losses.make("mse"), plan, dict, hooks=[recorder])
+    assert [row["step"] for row in recorder.within] == [2]
+
+
+def test_hooks_are_called_in_order_with_where_training_stands() -> None:
+    log: list[tuple[object, ...]] = []
+    plan = Plan(2, evaluate_steps=2)
+    hooks = [Recorder("a ", log), Recorder("b ", log)]
+    fit(scripted([1]), Toy(4, 4, 4), losses.make("mse"), plan, dict, hooks=hooks)
+    events = [
+        ("start", 0, 0, 0),
+        ("step", 0, 1, 1),
+        ("step", 0, 2, 2),
+        ("evaluation", 0, 2, 2),
+        ("step", 0, 3, 3),
+        ("epoch", 1, 0, 3),
+        ("step", 1, 1, 4),
+        ("evaluation", 1, 1, 4),
+        ("step", 1, 2, 5),
+        ("step", 1, 3, 6),
+        ("evaluation", 1, 3, 6),
+        ("epoch", 2, 0, 6),
+        ("end", 2, 0, 6),
+    ]
+    assert log == [(f"{name} {event}", *where) for event, *where in events for name in "ab"]
+
+
+def test_a_hook_can_stop_within_an_epoch() -> None:
+    recorder = Recorder()
+    hooks = [recorder, StopAt(step=5)]
+    state = fit(scripted([1]), Toy(4, 4, 4), losses.make("mse"), Plan(9), hooks=hooks)
+    assert (state.epoch, state.batch, state.step, state.stop) == (1, 2, 5, "enough")
+    assert [row["epoch"] for row in recorder.rows] == [1]
+    assert recorder.log[-1] == ("end", 1, 2, 5)
+
+
+@pytest.mark.parametrize("stop", [StopAt(step=6), StopAt(epoch=2)])
+def test_a_hook_that_stops_at_the_end_of_an_epoch_lets_it_be_evaluated(stop: Hook) -> None:
+    recorder = Recorder()
+    plan = Plan(9, evaluate_epochs=5)
+    evaluated = lambda: {"val/x": 0}  # noqa: E731
+    state = fit(scripted([1]), Toy(4, 4, 4), losses.make("mse"), plan, evaluated, hooks=[stop, recorder])
+    assert (state.epoch, state.batch, state.step) == (2, 0, 6)
+    assert [row["epoch"] for row in recorder.rows] == [1, 2]
+
+
+# --- evaluate -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluate_equals_a_plain_loop_and_restores_the_mode(digits: Dataset, training: bool) -> None:
+    model = build("lenet").train(training)
+    found = evaluate(model, batches(digits, 32), losses.make("cross_entropy"), Classification(10, CPU))
+    assert model.training is training
+    assert all(module.training is training for module in model.modules())
+
+    model.eval()
+    total, right = 0.0, 0
+    for inputs, targets in batches(digits, 32):
+        total += float(F.cross_entropy(model(inputs), targets, reduction="sum").detach())
+        right += int((model(inputs).argmax(1) == targets).sum())
+    assert found.metrics["loss"] == pytest.approx(total / 90, rel=1e-6)
+    assert found.metrics["accuracy"] == right / 90
+
+
+@pytest.mark.parametrize("size", [1, 7, 20])
+def test_evaluate_sums_half_the_squared_error_over_batches(size: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs, targets = (torch.randn(20, n, generator=generator) for n in (3, 2))
+    model = nn.Linear(3, 2)
+    parts = zip(inputs.split(size), targets.split(size), strict=True)
+    found = evaluate(model, parts, losses.make("half_sse"), Regression(2, CPU))
+    expected = 0.5 * (model(inputs) - targets).square().sum()
+    assert found.metrics["loss"] == pytest.approx(float(expected.detach()), rel=1e-6)
+
+
+def test_evaluation_leaves_label_smoothing_out() -> None:
+    outputs, targets = torch.tensor([[2.0, -1.0], [0.5, 0.0]]), torch.tensor([0, 1])
+    loss = losses.make("cross_entropy", label_smoothing=0.3)
+    found = evaluate(nn.Identity(), [(outputs, targets)], loss, Classification(2, CPU))
+    assert found.metrics["loss"] == pytest.approx(float(F.cross_entropy(outputs, targets)))

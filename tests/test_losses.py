@@ -1,0 +1,45 @@
+"""The losses against torch's modules."""
+
+import pytest
+import torch
+from torch import nn
+
+from trainer import losses
+
+
+def logits() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(9, 4, generator=generator), torch.randint(4, (9,), generator=generator)
+
+
+def values() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(9, 2, generator=generator), torch.randn(9, 2, generator=generator)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_is_torchs_and_smooths_only_in_training(smoothing: float) -> None:
+    loss = losses.make("cross_entropy", smoothing)
+    assert loss.mean
+    assert torch.equal(loss.function(*logits()), nn.CrossEntropyLoss()(*logits()))
+    assert torch.equal(loss.training_function(*logits()), nn.CrossEntropyLoss(label_smoothing=smoothing)(*logits()))
+
+
+def test_mse_is_torchs() -> None:
+    loss = losses.make("mse")
+    assert loss.mean
+    assert torch.equal(loss.function(*values()), nn.MSELoss()(*values()))
+    assert torch.equal(loss.training_function(*values()), nn.MSELoss()(*values()))
+
+
+def test_half_sse_is_half_the_summed_squared_error() -> None:
+    loss = losses.make("half_sse")
+    assert not loss.mean
+    expected = 0.5 * nn.MSELoss(reduction="sum")(*values())
+    torch.testing.assert_close(loss.function(*values()), expected)
+    torch.testing.assert_close(loss.training_function(*values()), expected)
+
+
+def test_a_name_that_the_schema_does_not_let_through_is_a_bug() -> None:
+    with pytest.raises(AssertionError, match="hinge"):
+        losses.make("hinge")

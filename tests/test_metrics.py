@@ -1,0 +1,81 @@
+"""Metrics, batch by batch, against scikit-learn's over all samples."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sk
+from torch import Tensor
+
+from trainer.metrics import Classification, Evaluation, Metric, Regression, wide
+
+CPU = torch.device("cpu")
+SIZES = {"one batch": [100], "uneven": [33, 1, 40, 26], "single samples": [1] * 100}
+
+
+def computed(metric: Metric, outputs: Tensor, targets: Tensor, sizes: list[int]) -> Evaluation:
+    for x, y in zip(outputs.split(sizes), targets.split(sizes), strict=True):
+        metric.update(x, y)
+    return metric.compute()
+
+
+def guesses(classes: int, absent: int | None = None) -> tuple[Tensor, Tensor]:
+    """100 samples of which about half are told right."""
+    generator = torch.Generator().manual_seed(classes)
+    targets = torch.randint(classes, (100,), generator=generator)
+    if absent is not None:
+        targets[targets == absent] = (absent + 1) % classes
+    outputs = torch.randn(100, classes, generator=generator)
+    outputs[torch.arange(100), targets] += 1.0
+    return outputs, targets
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("classes", [2, 5, 6, 10])
+def test_classification_is_scikit_learns(classes: int, sizes: list[int]) -> None:
+    outputs, targets = guesses(classes)
+    found = computed(Classification(classes, CPU), outputs, targets, sizes)
+    predicted, labels = outputs.argmax(1), range(classes)
+    assert found.metrics["accuracy"] == pytest.approx(sk.accuracy_score(targets, predicted))
+    assert found.confusion is not None
+    assert np.array_equal(found.confusion, sk.confusion_matrix(targets, predicted, labels=labels))
+    assert found.per_class == pytest.approx(sk.recall_score(targets, predicted, labels=labels, average=None))
+    if classes > 5:
+        assert found.metrics["top5"] == pytest.approx(sk.top_k_accuracy_score(targets, outputs, k=5, labels=labels))
+    else:
+        assert "top5" not in found.metrics
+
+
+def test_an_absent_class_has_no_accuracy_of_its_own() -> None:
+    outputs, targets = guesses(7, absent=3)
+    found = computed(Classification(7, CPU), outputs, targets, [60, 40])
+    expected = sk.recall_score(targets, outputs.argmax(1), labels=range(7), average=None, zero_division=np.nan)
+    assert np.isnan(found.per_class[3])
+    assert found.per_class == pytest.approx(expected, nan_ok=True)
+    assert found.metrics["accuracy"] == pytest.approx(sk.accuracy_score(targets, outputs.argmax(1)))
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
+@pytest.mark.parametrize("columns", [1, 3])
+def test_regression_is_scikit_learns_also_far_from_zero(columns: int, offset: float, sizes: list[int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randn(100, columns, generator=generator, dtype=torch.float64) * 5 + offset
+    outputs = targets + torch.randn(100, columns, generator=generator, dtype=torch.float64)
+    found = computed(Regression(columns, CPU), outputs, targets, sizes).metrics
+    assert found["mse"] == pytest.approx(sk.mean_squared_error(targets, outputs), rel=1e-9)
+    assert found["mae"] == pytest.approx(sk.mean_absolute_error(targets, outputs), rel=1e-9)
+    assert found["r2"] == pytest.approx(sk.r2_score(targets, outputs), rel=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, 0.1, 123456.789])
+@pytest.mark.parametrize("error", [0.0, 0.5])
+def test_constant_targets_give_an_r2_of_one_or_zero(value: float, error: float) -> None:
+    """As scikit-learn defines it; whatever rounding does to the mean of equal numbers."""
+    targets = torch.full((11, 1), value, dtype=torch.float64)
+    found = computed(Regression(1, CPU), targets + error, targets, [3, 7, 1]).metrics["r2"]
+    assert found == sk.r2_score(np.zeros(11), np.full(11, error))
+
+
+@pytest.mark.parametrize(("device", "dtype"), [("cpu", torch.float64), ("cuda", torch.float64), ("mps", torch.float32)])
+def test_sums_are_as_wide_as_the_device_can(device: str, dtype: torch.dtype) -> None:
+    assert wide(torch.device(device)) is dtype

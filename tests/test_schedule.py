@@ -1,0 +1,166 @@
+"""Learning rates, step by step, against formulas and torch's schedulers stepped by hand."""
+
+import math
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD, Adam, Optimizer, RMSprop, lr_scheduler
+
+from trainer import schema
+from trainer.hooks.schedule import Schedule
+from trainer.loop import State
+
+EPOCHS, STEPS = 6, 5
+TOTAL = EPOCHS * STEPS
+LR = 0.4
+
+
+def sgd(momentum: float = 0.9) -> Optimizer:
+    return SGD([nn.Parameter(torch.zeros(1))], lr=LR, momentum=momentum)
+
+
+def run(
+    config: Any, optimizer: Optimizer, watched: Sequence[float | None] = (), key: str = "lr", epochs: int = EPOCHS
+) -> list[Any]:
+    """The values of `key` that the steps use. `watched` are the metrics after each epoch, None where there is none."""
+    schedule = Schedule(config, optimizer, epochs * STEPS, "val/loss", "min")
+    state, seen = State(), []
+    for epoch in range(epochs):
+        for _ in range(STEPS):
+            seen.append(optimizer.param_groups[0][key])
+            optimizer.step()
+            state.step += 1
+            schedule.on_step(state, torch.zeros(()))
+        value = watched[epoch] if watched else None
+        state.epoch += 1
+        schedule.on_epoch(state, {} if value is None else {"val/loss": value})
+    return seen
+
+
+def by_hand(scheduler: Any, key: str = "lr") -> list[Any]:
+    """As a tutorial steps a per-step scheduler of torch's."""
+    seen = []
+    for step in range(TOTAL):
+        seen.append(scheduler.optimizer.param_groups[0][key])
+        scheduler.optimizer.step()
+        if step < TOTAL - 1:
+            scheduler.step()
+    return seen
+
+
+def warm(step: int, warmup: int) -> float:
+    return min(1.0, (step + 1) / (warmup + 1))
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 4, 13])
+@pytest.mark.parametrize(
+    ("config", "factor"),
+    [
+        (schema.Constant(), lambda epoch: 1.0),
+        (schema.Step(step_size=2, gamma=0.5), lambda epoch: 0.5 ** (epoch // 2)),
+        (schema.Step(step_size=1, gamma=0.1), lambda epoch: 0.1**epoch),
+        (schema.Exponential(gamma=0.8), lambda epoch: 0.8**epoch),
+    ],
+    ids=["constant", "step2", "step1", "exponential"],
+)
+def test_schedules_per_epoch_multiply_with_the_warmup(config: Any, factor: Any, warmup: int) -> None:
+    config.warmup_steps = warmup
+    expected = [LR * factor(step // STEPS) * warm(step, warmup) for step in range(TOTAL)]
+    assert run(config, sgd()) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 4, 13])
+def test_cosine_begins_where_the_warmup_ends(warmup: int) -> None:
+    length, low = TOTAL - warmup, 0.01
+
+    def cosine(step: int) -> float:
+        return low + (LR - low) * (1 + math.cos(math.pi * step / length)) / 2
+
+    expected = [LR * warm(s, warmup) if s < warmup else cosine(s - warmup) for s in range(TOTAL)]
+    assert run(schema.Cosine(min_lr=low, warmup_steps=warmup), sgd()) == pytest.approx(expected)
+
+
+def test_cosine_is_torchs() -> None:
+    assert run(schema.Cosine(), sgd()) == by_hand(lr_scheduler.CosineAnnealingLR(sgd(), TOTAL))
+
+
+@pytest.mark.parametrize("anneal", ["cos", "linear"])
+def test_onecycle_is_torchs(anneal: Any) -> None:
+    config = schema.OneCycle(pct_start=0.2, div_factor=10, final_div_factor=100, anneal=anneal)
+    torchs = lr_scheduler.OneCycleLR(
+        sgd(), LR, TOTAL, pct_start=0.2, anneal_strategy=anneal, div_factor=10, final_div_factor=100
+    )
+    found = run(config, sgd())
+    assert found == by_hand(torchs)
+    assert max(found) == pytest.approx(LR)
+    assert found[0] == pytest.approx(LR / 10)
+    assert found[-1] == pytest.approx(LR / 1000)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "key"), [(sgd, "momentum"), (lambda: Adam([nn.Parameter(torch.zeros(1))], LR), "betas")]
+)
+def test_onecycle_moves_the_momentum_the_other_way(optimizer: Any, key: str) -> None:
+    found = run(schema.OneCycle(), optimizer(), key=key)
+    assert found == by_hand(lr_scheduler.OneCycleLR(optimizer(), LR, TOTAL), key)
+    assert len(set(found)) > 10
+
+
+@pytest.mark.parametrize(
+    "optimizer", [sgd(momentum=0), RMSprop([nn.Parameter(torch.zeros(1))], LR)], ids=["sgd", "rmsprop"]
+)
+def test_onecycle_leaves_an_optimizer_without_momentum_without(optimizer: Optimizer) -> None:
+    assert set(run(schema.OneCycle(), optimizer, key="momentum")) == {0}
+
+
+def test_onecycle_keeps_the_momentum_if_told_so() -> None:
+    assert set(run(schema.OneCycle(cycle_momentum=False), sgd(), key="momentum")) == {0.9}
+
+
+def test_plateau_is_torchs_and_epochs_without_evaluation_do_not_count() -> None:
+    watched = [3.0, None, 2.0, 2.0, None, 2.5, 2.0, 2.0, 1.0, 1.5, 1.5, 1.5]
+    optimizer = sgd()
+    torchs = lr_scheduler.ReduceLROnPlateau(optimizer, "min", 0.5, 1, min_lr=0.06)
+    expected = []
+    for value in watched:
+        expected += [optimizer.param_groups[0]["lr"]] * STEPS
+        if value is not None:
+            torchs.step(value)
+    config = schema.Plateau(factor=0.5, patience=1, min_lr=0.06)
+    assert run(config, sgd(), watched, epochs=len(watched)) == expected
+    assert len(set(expected)) == 4
+
+
+def test_plateau_multiplies_with_the_warmup() -> None:
+    config = schema.Plateau(factor=0.5, patience=0, warmup_steps=3)
+    expected = [LR * warm(step, 3) * 0.5 ** max(0, step // STEPS - 1) for step in range(TOTAL)]
+    assert run(config, sgd(), [1.0] * EPOCHS) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", schema.GROUPS["scheduler"])
+def test_each_group_of_parameters_keeps_its_own_rate(name: str) -> None:
+    first, second = (nn.Parameter(torch.zeros(1)) for _ in range(2))
+    optimizer = SGD([{"params": [first], "lr": LR}, {"params": [second], "lr": LR / 8}], momentum=0.9)
+    schedule = Schedule(schema.GROUPS["scheduler"][name](), optimizer, TOTAL, "val/loss", "min")
+    for step in count(1):
+        one, other = (group["lr"] for group in optimizer.param_groups)
+        assert one == pytest.approx(8 * other)
+        if step == TOTAL:
+            break
+        optimizer.step()
+        schedule.on_step(State(step=step), torch.zeros(()))
+
+
+@pytest.mark.parametrize("name", schema.GROUPS["scheduler"])
+def test_the_state_is_of_plain_values(name: str, tmp_path: Path) -> None:
+    """What a checkpoint takes: `weights_only` refuses anything else."""
+    config = schema.GROUPS["scheduler"][name]()
+    config.warmup_steps = 0 if name == "onecycle" else 2
+    schedule = Schedule(config, sgd(), TOTAL, "val/loss", "min")
+    torch.save(schedule.state_dict(), tmp_path / "state.pt")
+    assert torch.load(tmp_path / "state.pt", weights_only=True) == schedule.state_dict()
