@@ -73,7 +73,7 @@ def _value(value: object) -> str:
 
 def _limits(field: dataclasses.Field) -> str:
     words = {"minimum": "at least", "above": "above", "maximum": "at most", "below": "below"}
-    found = [f"{text} {field.metadata[name]:g}" for name, text in words.items() if name in field.metadata]
+    found = [f"{text} {field.metadata[name]}" for name, text in words.items() if name in field.metadata]
     return f" ({', '.join(found)})" if found else ""
 
 

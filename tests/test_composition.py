@@ -307,8 +307,7 @@ def test_a_description_has_no_value_of_the_environment(
 def test_a_description_of_the_users_own_names_it_and_its_keys(composed: Compose) -> None:
     found = own(composed, "data", _target_="mine.Data", radius=2, batch_size=7)
     described = found.describe("data")
-    assert described["target"] == "mine.Data"
-    assert described["choice"] == "mine"
+    assert described["class"] == "mine.Data"
     assert (described["radius"], described["batch_size"]) == (2, 7)
     assert "name" not in described
 

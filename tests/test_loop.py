@@ -287,7 +287,6 @@ def test_hooks_are_called_in_order_with_where_training_stands() -> None:
         ("evaluation", 1, 1, 4),
         ("step", 1, 2, 5),
         ("step", 1, 3, 6),
-        ("evaluation", 1, 3, 6),
         ("epoch", 2, 0, 6),
         ("end", 2, 0, 6),
     ]

@@ -375,31 +375,37 @@ def test_each_optimizer_trains(trainer: Trainer, name: str) -> None:
 # --- every model on every data set --------------------------------------------------------------------
 
 
-@pytest.fixture
-def sources(images: Path, empty: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
-    """For each data set what it needs to be loaded offline, from small files in its own format."""
+def offline(name: str, request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Small files of a data set in its own format, where it is not bundled; what says where they are."""
     rng = np.random.default_rng(0)
-    for folder in ("MNIST", "FashionMNIST"):
-        raw = empty / "data" / folder / "raw"
-        raw.mkdir(parents=True)
-        for part, count in (("train", 60), ("t10k", 20)):
-            pixels, labels = rng.integers(0, 256, (count, 28, 28)), np.arange(count) % 10
-            write_idx(raw / f"{part}-images-idx3-ubyte", pixels)
-            write_idx(raw / f"{part}-labels-idx1-ubyte", labels)
-    batches = empty / "data" / "cifar-10-batches-py"
-    batches.mkdir()
-    for name in ("data_batch_1", "test_batch"):
-        entry = {"data": rng.integers(0, 256, (40, 3072), dtype=np.uint8), "labels": [i % 10 for i in range(40)]}
-        (batches / name).write_bytes(pickle.dumps(entry))
-    (batches / "batches.meta").write_bytes(pickle.dumps({"label_names": [f"class {i}" for i in range(10)]}))
-    from torchvision.datasets import CIFAR10
-
-    monkeypatch.setattr(CIFAR10, "train_list", [["data_batch_1", None]])
-    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", None]])
-    monkeypatch.setattr(CIFAR10, "meta", {"filename": "batches.meta", "key": "label_names", "md5": None})
-    table = ["size,colour,price"] + [f"{i},{'red' if i % 2 else 'blue'},{i * 1.5}" for i in range(40)]
-    Path("table.csv").write_text("\n".join(table))
-    return {"folder": (f"data.path={images}",), "csv": ("data.path=table.csv", "data.target=price")}
+    match name:
+        case "mnist" | "fashion_mnist":
+            raw = Path("data", {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}[name], "raw")
+            raw.mkdir(parents=True)
+            for part, count in (("train", 60), ("t10k", 20)):
+                write_idx(raw / f"{part}-images-idx3-ubyte", rng.integers(0, 256, (count, 28, 28)))
+                write_idx(raw / f"{part}-labels-idx1-ubyte", np.arange(count) % 10)
+        case "cifar10":
+            batches = Path("data/cifar-10-batches-py")
+            batches.mkdir(parents=True)
+            for batch in ("data_batch_1", "test_batch"):
+                entry = {"data": rng.integers(0, 256, (40, 3072), dtype=np.uint8), "labels": list(range(10)) * 4}
+                (batches / batch).write_bytes(pickle.dumps(entry))
+            (batches / "batches.meta").write_bytes(pickle.dumps({"label_names": [f"class {i}" for i in range(10)]}))
+            patch = request.getfixturevalue("monkeypatch")
+            for attribute, value in (
+                ("train_list", [["data_batch_1", None]]),
+                ("test_list", [["test_batch", None]]),
+                ("meta", {"filename": "batches.meta", "key": "label_names", "md5": None}),
+            ):
+                patch.setattr(f"torchvision.datasets.CIFAR10.{attribute}", value)
+        case "folder":
+            return (f"data.path={request.getfixturevalue('images')}",)
+        case "csv":
+            table = [f"{i},{'red' if i % 2 else 'blue'},{i * 1.5}" for i in range(40)]
+            Path("table.csv").write_text("\n".join(["size,colour,price", *table]))
+            return "data.path=table.csv", "data.target=price"
+    return ()
 
 
 def write_idx(path: Path, values: np.ndarray) -> None:
@@ -419,11 +425,11 @@ def fitting(model: str) -> list[str]:
     ("model", "name"), [(model, name) for model in group_choices("model") for name in fitting(model)]
 )
 def test_each_model_trains_and_evaluates_on_each_data_set_that_fits(
-    trainer: Trainer, sources: dict[str, tuple[str, ...]], model: str, name: str
+    trainer: Trainer, request: pytest.FixtureRequest, model: str, name: str
 ) -> None:
     limit = ("data.limit=40",) if name in IMAGES else ()
     step = ("max_steps=1", "optim.lr=1e-4", *SILENT)
-    run = train(trainer, f"model={model}", f"data={name}", *sources.get(name, ()), *limit, *step)
+    run = train(trainer, f"model={model}", f"data={name}", *offline(name, request), *limit, *step)
     assert result(run)["steps"] == 1
     assert evaluate(trainer, f"ckpt={run}") == reported(run)
 

@@ -235,6 +235,7 @@ def describe(config: Composed, loaded: Dataset, used: Loss) -> dict[str, Any]:
     return {
         "model": checkpoint.scalars(config.describe("model")),
         "data": checkpoint.scalars(config.describe("data")),
+        "choices": {group: config.title(group) for group in ("model", "data")},
         "loss": used.name,
         "classes": None if loaded.classes is None else list(loaded.classes),
         "mean": None if loaded.mean is None else list(loaded.mean),
@@ -260,10 +261,10 @@ def adopt(config: Composed, found: Checkpoint) -> None:
                     f"give it: {group}=... ({', '.join(schema.GROUPS[group])})",
                 )
             continue
-        if "target" in described and not config.given(group):
-            choice = described.get("choice") or "NAME"
+        if "class" in described and not config.given(group):
+            choice = found.description.get("choices", {}).get(group, "NAME")
             raise CheckpointError(
-                f"{found.path} was trained with a {group} of somebody's own, {described['target']}, "
+                f"{found.path} was trained with a {group} of somebody's own, {described['class']}, "
                 "and a file names no code to run",
                 f"if you trust it, name it yourself: {group}={choice} (configs/{group}/{choice}.yaml)",
             )

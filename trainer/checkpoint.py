@@ -33,6 +33,7 @@ from torch import Tensor, nn
 
 from trainer import __version__
 from trainer.errors import CheckpointError
+from trainer.paths import expanded
 
 FORMAT = "trainer"
 VERSION = 1
@@ -114,7 +115,7 @@ def locate(ckpt: str) -> Path:
     Raises:
         CheckpointError: there is none.
     """
-    path = Path(ckpt).expanduser()
+    path = expanded(ckpt)
     try:
         path.stat()
     except OSError as error:

@@ -12,7 +12,7 @@ import tempfile
 import textwrap
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,7 @@ _QUIET = (
     "hydra.run.dir=.",
     "hydra.job.chdir=false",
 )
+_CFG = ("job", "hydra", "all")
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
@@ -144,8 +145,8 @@ def _run(verb: str, args: list[str]) -> int:
             hydra_overrides.append(f"hydra.sweep.dir='{scratch}'")  # what Hydra writes there nobody reads
         try:
             _hydra_main(verb, jobs.run, [*flags, *hydra_overrides])
-        except TrainerError:
-            raise
+        except ValueError as error:  # Hydra's own: what a job raises is kept for `finish`
+            raise ConfigError(str(error).splitlines()[0], f"see trainer {verb} --help") from error
         except Exception as error:
             explained = composition.explain(error)
             if explained is None:
@@ -193,7 +194,8 @@ class _Jobs:
             try:
                 composition.check(self.verb, cfg, typed, choices, number)
             except UnknownKeyError:
-                raise
+                if self.sweep is None:
+                    raise  # every job has it
             except TrainerError:
                 pass  # this job's own mistake: it fails, the others run
             if self.sweep is None:
@@ -219,7 +221,8 @@ def _hydra_main(verb: str, task: Callable[[Any], None], args: list[str]) -> None
 
     from trainer.composition import CONFIGS
 
-    with _hydra_raises(), _argv(["trainer", *args]):
+    # Hydra exits by itself after --hydra-help.
+    with _hydra_raises(), _argv(["trainer", *args]), suppress(SystemExit):
         hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=verb)(task)()
 
 
@@ -265,6 +268,8 @@ def _split(verb: str, args: list[str]) -> tuple[list[str], list[str]]:
                 if not queue:
                     raise ConfigError(f"{arg} needs a value", f"see trainer {verb} --hydra-help")
                 flags.append(queue.pop(0))
+                if name in ("--cfg", "-c") and flags[-1] not in _CFG:
+                    raise ConfigError(f"{name} {flags[-1]}: no such part", did_you_mean(flags[-1], _CFG))
             elif name in ("--info", "-i") and queue and queue[0] in _INFO:
                 flags.append(queue.pop(0))
         elif "=" in arg or arg.startswith("~"):
@@ -306,12 +311,16 @@ def _prepare(override: str, multirun: bool) -> str:
         return override
     name, value = override.split("=", 1)
     bare = name.lstrip("+")
-    if re.search(r"[^\w./:+-]", value) and not re.match(r"""^(['"\[{]|\$\{)""", value):
+    if re.search(r"[^\w./:+-]", value, re.ASCII):
         is_path = bare in ("ckpt", "output", "inspect.out") or re.fullmatch(r"data\.(root|path)", bare)
-        if Path(value).exists() or (is_path and not multirun):
-            escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+        quoted = re.match(r"""['"\[{]|\$\{""", value)
+        if os.path.exists(value) or (is_path and not multirun and not quoted):
+            # Backslashes are doubled before a quote or the end, and nowhere else: so Hydra's grammar has it.
+            escaped = re.sub(r"(\\*)('|\Z)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)
             value = f"'{escaped}'"
     groups = (*schema.GROUPS, "experiment")
+    if bare in groups and re.fullmatch(r"[-+.\de]+|true|false", value, re.IGNORECASE):
+        value = f"'{value}'"  # a name, though it reads like a number
     if name.startswith("+") or bare in groups or bare.split(".")[0] == "hydra" or "@" in bare or "/" in bare:
         return f"{name}={value}"
     return f"++{bare}={value}"

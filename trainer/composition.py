@@ -1,6 +1,7 @@
 """From what was typed to a checked config: Hydra composes, the schema checks, before torch is imported."""
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -11,6 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
+from omegaconf.resolvers import oc
 
 from trainer import schema
 from trainer.errors import ConfigError, UnknownKeyError, did_you_mean
@@ -63,7 +65,16 @@ class Composed:
         if "_target_" in node:
             return _custom(group, _resolved(self, group))
         cls = schema.GROUPS[group][node["name"]]
-        return _typed(cls, _resolved(self, group, cls), group)
+        values = _resolved(self, group, cls)
+        try:
+            return _typed(cls, values, group)
+        except ConfigError as error:
+            if not any(OmegaConf.is_interpolation(node, key) for key in node):
+                raise
+            raise ConfigError(
+                f"{group}={self.title(group)} does not fit data={self.title('data')}: {error.message}",
+                f"{error.hint}; choose another {group}, or other data",
+            ) from error
 
     def fill_data(self, facts: Mapping[str, Any]) -> None:
         """Enter what only the data can tell (`num_classes` ...), which models take by interpolation."""
@@ -93,7 +104,7 @@ class Composed:
         node = self._cfg.get(group)
         name = described.get("name")
         if node is not None and "_target_" in node:
-            if node["_target_"] != described.get("target"):
+            if node["_target_"] != described.get("class"):
                 return
         elif node is not None and "name" in node and node["name"] != name:
             return
@@ -104,7 +115,7 @@ class Composed:
             node = OmegaConf.create(_defaults(cls) | _plain(node))
         typed = {o.lstrip("+").split("=", 1)[0] for o in self.typed}
         for key, value in described.items():
-            if key not in ("name", "target", "choice") and f"{group}.{key}" not in typed:
+            if key not in ("name", "class") and f"{group}.{key}" not in typed:
                 node[key] = value
                 if key == "root" and "data.download" not in typed:
                     node["download"] = False  # a file does not say where on this machine to write
@@ -120,11 +131,27 @@ class Composed:
         section = self.section(group)
         if isinstance(section, Custom):
             common = _public(section.common) if section.common else {}
-            found = {**section.kwargs, **common, "target": section.target, "choice": self.choices.get(group)}
+            found = {**section.kwargs, **common, "class": section.target}  # no keyword of a call can be `class`
         else:
             found = {"name": section.name, **_public(section)}
-        written = _plain(self._cfg[group])
-        return {k: v for k, v in found.items() if "oc.env" not in str(written.get(k))}
+        return {k: v for k, v in found.items() if k not in self._from_environment(group)}
+
+    def _from_environment(self, group: str) -> set[str]:
+        """The keys whose values hang on an environment variable, however indirectly."""
+        marker = "\0from the environment\0"
+        found: set[str] = set()
+        OmegaConf.register_new_resolver("oc.env", lambda *names: marker, replace=True)
+        try:
+            for key in self._cfg[group]:
+                try:
+                    value = _followed(self._cfg[group], key)
+                except OmegaConfBaseException:
+                    value = marker  # made of it, and not to be made of the marker
+                if marker in str(value) or repr(marker)[1:-1] in str(value):
+                    found.add(str(key))
+        finally:
+            OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+        return found
 
     def to_yaml(self) -> str:
         """What was composed, with `${...}` left as written: the environment's values never reach a file."""
@@ -134,6 +161,7 @@ class Composed:
 # --- Hydra --------------------------------------------------------------------------------------------
 
 
+@functools.cache  # Hydra keeps what it was told for the whole process
 def register() -> None:
     """Tell Hydra our schema's defaults (configs start from `/ClassName@_here_`) and the user's `./configs`."""
     from hydra.core.config_store import ConfigStore
@@ -205,6 +233,8 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str],
     for group in groups:
         section = values.get(group)
         if section is None:
+            if values.get("ckpt") is None:
+                raise ConfigError(f"{group}= is missing", f"choose one: {group}={'|'.join(group_choices(group))}")
             continue
         if not isinstance(section, dict):
             raise ConfigError(f"{group}={section}: no such config", did_you_mean(str(section), group_choices(group)))
@@ -269,6 +299,8 @@ def _check(cls: type, values: Mapping[str, Any], path: str, also: Iterable[str] 
 
 def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
     if OmegaConf.is_list(value):
+        if len(value) != limits.get("length", len(value)):
+            raise ConfigError(f"{full}={value}: wrong length", f"it must have {limits['length']} numbers")
         for item in value:
             _check_limits(full, item, limits)
     elif isinstance(value, str) and "choices" in limits and value not in limits["choices"]:
@@ -282,7 +314,7 @@ def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
         ]
         bounds = [(words, limits[name], holds) for name, words, holds in tests if name in limits]
         if not math.isfinite(value) or not all(holds(value, limit) for _, limit, holds in bounds):
-            wanted = " and ".join(f"{words} {limit:g}" for words, limit, _ in bounds) or "a finite number"
+            wanted = " and ".join(f"{words} {limit}" for words, limit, _ in bounds) or "a finite number"
             raise ConfigError(f"{full}={value}: out of range", f"it must be {wanted}")
 
 
@@ -328,8 +360,14 @@ def _resolved(composed: Composed, group: str, cls: type | None = None) -> dict[s
                 f"model={node.get('name')} needs {what}, which data={data} does not have ({group}.{name} is {source})",
                 "model=linear and model=mlp work with any data",
             )
-        values[name] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        values[name] = _followed(node, name)
     return values
+
+
+def _followed(node: DictConfig, key: Any) -> Any:
+    """A value as plain Python, its interpolations followed."""
+    value = node[key]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _plain(node: Any) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class InterruptedRunError(TrainerError):
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
     """ "did you mean 'lenet'?" where something is close to `word`, else the list of options."""
-    names = sorted(options)
+    names = sorted(set(options))
     close = get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"

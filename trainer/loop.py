@@ -122,7 +122,8 @@ def fit(
             if now - checked > 1.0:  # by time, so that steps need not wait for the device
                 _check_finite(losses, state)
                 checked = now
-            if plan.evaluate_steps and evaluate and state.step % plan.evaluate_steps == 0:
+            due = plan.evaluate_steps is not None and state.step % plan.evaluate_steps == 0
+            if due and evaluate and state.batch < len(samples):
                 _check_finite(losses, state)
                 row = _row(state, learning_rate(), loss, losses[since : state.batch], weights[since : state.batch])
                 row |= evaluate()
@@ -141,7 +142,8 @@ def fit(
         training = time.perf_counter() - started - evaluating
         row = _row(state, learning_rate(), loss, losses[first:done], weights[first:done])
         last = bool(state.stop) or state.epoch == plan.epochs
-        if evaluate and (state.epoch % plan.evaluate_epochs == 0 or last):
+        due = plan.evaluate_steps is not None and state.step % plan.evaluate_steps == 0
+        if evaluate and (state.epoch % plan.evaluate_epochs == 0 or due or last):
             row |= evaluate()
         row["seconds"] = time.perf_counter() - started
         row["samples_per_second"] = sum(samples[first:done]) / training

@@ -21,10 +21,18 @@ def key(
     maximum: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
+    length: int | None = None,
     private: bool = False,
 ) -> Any:
     """Declare a key. `private` keys say how to get something, not what it is: no checkpoint records them."""
-    limits = {"minimum": minimum, "above": above, "maximum": maximum, "below": below, "choices": choices}
+    limits = {
+        "minimum": minimum,
+        "above": above,
+        "maximum": maximum,
+        "below": below,
+        "choices": choices,
+        "length": length,
+    }
     metadata = {"doc": doc, "private": private} | {k: v for k, v in limits.items() if v is not None}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
@@ -272,7 +280,7 @@ class Adam(Optim):
     """Adam (Kingma and Ba, 2015)."""
 
     name: str = key("adam", "registry name")
-    betas: list[float] = key([0.9, 0.999], "decay of the two running means", minimum=0, below=1)
+    betas: list[float] = key([0.9, 0.999], "decay of the two running means", minimum=0, below=1, length=2)
     eps: float = key(1e-8, "added to the denominator", minimum=0)
     amsgrad: bool = key(False, "the AMSGrad variant")
 

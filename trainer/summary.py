@@ -118,7 +118,7 @@ def hyperparameters(config: Composed) -> dict[str, Any]:
             augment = {f"augment.{k}": v for k, v in described.get("augment", {}).items() if v}
             described = {k: described.get(k) for k in ("batch_size", "limit", "val_fraction")} | augment
         flat[group] = config.title(group)
-        flat |= {f"{group}.{k}": v for k, v in described.items() if k not in ("name", "target", "choice")}
+        flat |= {f"{group}.{k}": v for k, v in described.items() if k not in ("name", "class")}
     flat |= {k: getattr(config.settings, k) for k in ("seed", "precision", "epochs", "clip_norm", "label_smoothing")}
     return {k: v for k, v in flat.items() if v is not None}
 

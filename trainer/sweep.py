@@ -11,6 +11,7 @@ from typing import Any
 
 from trainer import runs
 from trainer.errors import InterruptedRunError, TrainerError
+from trainer.paths import expanded
 from trainer.report import Report, duration, metric
 
 
@@ -34,7 +35,7 @@ class Sweep:
     """The jobs of one sweep, in `OUTPUT/sweeps/NAME/TIME/`, one run directory each."""
 
     def __init__(self, output: str, name: str | None) -> None:
-        self.directory = runs.claim(Path(output).expanduser() / "sweeps" / (name or "sweep"))
+        self.directory = runs.claim(expanded(output) / "sweeps" / (name or "sweep"))
         self.jobs: list[Job] = []
         self.screen = Report()
 

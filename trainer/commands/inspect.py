@@ -10,6 +10,7 @@ from trainer.commands.eval import load
 from trainer.composition import Composed
 from trainer.data.splits import Dataset
 from trainer.errors import ConfigError, RunError
+from trainer.paths import expanded
 from trainer.report import Report
 
 
@@ -41,7 +42,7 @@ def run(config: Composed) -> dict[str, Any]:
     screen.say()
     _data(loaded, screen)
     if config.settings.inspect.out is not None:
-        _picture(config, built, loaded, Path(config.settings.inspect.out).expanduser(), screen)
+        _picture(config, built, loaded, expanded(config.settings.inspect.out), screen)
     return {"parameters": total, "flops": flops}
 
 

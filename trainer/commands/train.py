@@ -16,6 +16,7 @@ from trainer.hooks.screen import Screen
 from trainer.loop import Hook, fit
 from trainer.metrics import Evaluation
 from trainer.parts import Parts, assemble
+from trainer.paths import expanded
 from trainer.report import Report
 from trainer.signals import stopping
 from trainer.step import EagerStep
@@ -34,7 +35,7 @@ def run(config: Composed, directory: Path | None = None) -> dict[str, Any]:
     screen = Report()
     parts = assemble(config, screen.track)
     if directory is None:
-        directory = runs.claim(Path(config.settings.output).expanduser() / parts.name)
+        directory = runs.claim(expanded(config.settings.output) / parts.name)
     try:
         return _Run(parts, directory, screen).run()
     finally:

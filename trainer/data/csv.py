@@ -11,6 +11,7 @@ from torch import Tensor
 from trainer import schema
 from trainer.data.splits import Dataset, Split, Track, divide
 from trainer.errors import DataError, did_you_mean
+from trainer.paths import expanded
 
 # From how many different whole numbers on a target counts as a quantity and not as classes.
 MANY = 20
@@ -22,7 +23,7 @@ def load(config: schema.CSV, track: Track[object]) -> Dataset:
     Raises:
         DataError: no such file, no such target, an empty cell, a table too small to split.
     """
-    path = Path(config.path).expanduser()
+    path = expanded(config.path)
     header, rows = _read(path)
     if config.target not in header:
         raise DataError(f"{path} has no column '{config.target}'", did_you_mean(config.target, header))

@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from trainer import schema
 from trainer.errors import DataError
+from trainer.paths import expanded
 
 
 def fetch(config: schema.Downloaded, folder: str, open_dataset: Callable[[str, bool], Any]) -> None:
@@ -24,7 +25,7 @@ def fetch(config: schema.Downloaded, folder: str, open_dataset: Callable[[str, b
     Raises:
         DataError: it is not there and cannot be downloaded.
     """
-    root = Path(config.root).expanduser()
+    root = expanded(config.root)
     if (root / folder).is_dir():
         return
     missing = f"{config.name} is not in {root / folder}"
@@ -59,7 +60,7 @@ def opened(config: schema.Downloaded, folder: str, open_dataset: Callable[[str, 
     """
     fetch(config, folder, open_dataset)
     try:
-        return open_dataset(str(Path(config.root).expanduser()), False)
+        return open_dataset(str(expanded(config.root)), False)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, AssertionError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(

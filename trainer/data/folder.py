@@ -13,6 +13,7 @@ from PIL import Image
 from trainer import schema
 from trainer.data.splits import Dataset, Split, Track, divide
 from trainer.errors import DataError
+from trainer.paths import expanded
 
 EXTENSIONS = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
 Listing = tuple[list[Path], list[int]]  # files and the class index of each
@@ -26,7 +27,7 @@ def load(config: schema.Folder, track: Track[object]) -> Dataset:
     Raises:
         DataError: no such folder, no classes, an empty class, classes that differ, a file that is no image.
     """
-    path = Path(config.path).expanduser()
+    path = expanded(config.path)
     if not path.is_dir():
         raise DataError(
             f"data.path={config.path}: no such folder",
