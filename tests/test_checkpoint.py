@@ -142,8 +142,41 @@ def test_a_prefix_that_only_some_keys_have_is_a_name() -> None:
 
 
 def test_a_wrapped_model_is_written_with_clean_keys(tmp_path: Path) -> None:
-    checkpoint.write(tmp_path / "a.pt", {f"module.{k}": v for k, v in network().state_dict().items()}, {"x": 1})
-    assert list(checkpoint.read(tmp_path / "a.pt").model) == list(network().state_dict())
+    for wrapped in (nn.DataParallel(network()), torch.compile(network(), backend="eager")):
+        checkpoint.write(tmp_path / "a.pt", checkpoint.state_of(wrapped), {"x": 1})
+        assert list(checkpoint.read(tmp_path / "a.pt").model) == list(network().state_dict())
+
+
+def test_a_layer_called_module_keeps_its_name(tmp_path: Path) -> None:
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = network()
+
+    model, again = Outer(), Outer()
+    checkpoint.write(tmp_path / "a.pt", checkpoint.state_of(model), {"x": 1})
+    checkpoint.load_into(again, checkpoint.read(tmp_path / "a.pt").model, "a.pt")
+    assert same(again.state_dict(), model.state_dict())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"classes": 5},
+        {"classes": [1]},
+        {"mean": 5},
+        {"mean": ["x"]},
+        {"std": [0.0]},
+        {"std": [float("nan")]},
+        {"choices": ["mynet"]},
+        {"columns": {}},
+        {"samples": "many"},
+    ],
+)
+def test_a_description_of_wrong_types_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    checkpoint.write(tmp_path / "a.pt", network().state_dict(), {"model": {"name": "linear"}, **wrong})
+    with pytest.raises(CheckpointError, match=f"its description's {next(iter(wrong))} are not"):
+        checkpoint.read(tmp_path / "a.pt")
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
@@ -166,7 +199,7 @@ def test_a_strangers_state_dict_is_read(tmp_path: Path, wrap: Callable[[Any], An
     found = checkpoint.read(tmp_path / "net.pth")
     assert found.bare
     assert found.training == {}
-    assert same(found.model, state)
+    assert same(checkpoint.clean(found.model), state)
     loaded = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     checkpoint.load_into(loaded, found.model, found.path)
     assert same(loaded.state_dict(), state)

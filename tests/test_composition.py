@@ -292,6 +292,34 @@ def test_a_description_says_what_it_is_and_not_how_it_was_got(composed: Compose)
     assert again.section("data") == found.section("data")
 
 
+@pytest.mark.parametrize(
+    ("group", "described"),
+    [
+        ("model", {"name": "resnet18", "in_channels": 3, "num_classes": 2, "weights": "DEFAULT"}),
+        ("model", {"name": "resnet18", "in_channels": 3, "num_classes": 2, "freeze": True}),
+        ("data", {"name": "mnist", "root": "elsewhere", "download": True}),
+        ("data", {"name": "mnist", "num_classes": 7}),
+    ],
+)
+def test_a_file_does_not_say_how_to_get_things(composed: Compose, group: str, described: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"the checkpoint sets {group}.{list(described)[-1]}, which a file may not"):
+        composed("eval", "++ckpt=x").adopt(group, described)
+
+
+def test_a_root_of_a_file_is_never_downloaded_into(composed: Compose) -> None:
+    found = composed("eval", "++ckpt=x")
+    found.adopt("data", {"name": "mnist", "root": "elsewhere"})
+    assert (found.section("data").root, found.section("data").download) == ("elsewhere", False)
+
+
+def test_a_file_gives_a_class_of_the_users_no_key_it_does_not_have(composed: Compose) -> None:
+    found = own(composed, "model", _target_="mine.Net", hidden=2)
+    with pytest.raises(ConfigError, match=r"the checkpoint sets model\.cache_dir, which a file may not"):
+        found.adopt("model", {"class": "mine.Net", "hidden": 3, "cache_dir": "/etc"})
+    found.adopt("model", {"class": "mine.Net", "hidden": 3})
+    assert found.section("model").kwargs == {"hidden": 3}
+
+
 @pytest.mark.parametrize("group", ["data", "model"])
 def test_a_description_has_no_value_of_the_environment(
     composed: Compose, monkeypatch: pytest.MonkeyPatch, group: str

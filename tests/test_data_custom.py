@@ -105,3 +105,9 @@ GOOD = (IMAGES, LABELS)
 def test_what_is_missing_or_misshapen_is_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         adapt(SimpleNamespace(**given), "mine")
+
+
+def test_one_hot_targets_are_refused() -> None:
+    pair = (torch.rand(4, 2), torch.eye(4, dtype=torch.int64))
+    with pytest.raises(DataError, match=r"targets have shape \(4, 4\)"):
+        adapt(SimpleNamespace(train=pair, test=pair), "mine")

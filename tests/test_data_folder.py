@@ -246,3 +246,10 @@ def test_sixteen_bit_images_keep_their_contrast(tmp_path: Path) -> None:
     Image.fromarray(levels).save(tmp_path / "a.png")
     found = read_image(tmp_path / "a.png", 16, None, 1)[..., 0]
     assert np.abs(found.astype(int) - levels // 257).max() <= 1
+
+
+def test_what_is_transparent_is_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "clear.png")
+    Image.new("RGBA", (4, 4), (255, 0, 0, 255)).save(tmp_path / "red.png")
+    assert read_image(tmp_path / "clear.png", 4, None, 3).tolist() == [[[255, 255, 255]] * 4] * 4
+    assert read_image(tmp_path / "red.png", 4, None, 3).tolist() == [[[255, 0, 0]] * 4] * 4

@@ -352,3 +352,35 @@ def test_a_bug_of_ours_is_not_hidden(trainer: Trainer, monkeypatch: pytest.Monke
     monkeypatch.setattr(build, part, bug)
     with pytest.raises(ZeroDivisionError, match="ours"):
         trainer("train", *QUICK)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("data.limit=100", "epochs=5", "max_steps=5", "scheduler=onecycle", "scheduler.pct_start=0.2"), "no way up"),
+        (("evaluate.split=test", "early_stopping.patience=2"), "early_stopping would choose by the test split"),
+        (("hydra.mode=MULTIRUN",), "a sweep is asked for with -m"),
+    ],
+)
+def test_what_could_not_work_is_refused_before_training(trainer: Trainer, args: tuple[str, ...], words: str) -> None:
+    ran = trainer("train", "model=linear", *args)
+    assert (ran.code, len(ran.err.splitlines())) == (2, 2)
+    assert words in ran.err
+    assert not Path("runs").exists()
+
+
+def test_a_last_batch_of_one_sample_is_refused_with_batch_normalisation(trainer: Trainer, images: Path) -> None:
+    folder = ("data=folder", f"data.path={images}", "data.val_fraction=0", "data.batch_size=23")
+    ran = trainer("train", "model=resnet18", *folder)
+    assert ran.code == 2
+    assert "the last batch has one sample" in ran.err
+
+
+def test_a_run_that_fails_while_it_starts_says_so(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainer.summary.opening", fail)
+    assert trainer("train", "model=linear").code == 130
+    (result,) = Path("runs").rglob("result.json")
+    assert '"status": "interrupted"' in result.read_text()

@@ -9,21 +9,22 @@ from trainer.layers import Layer
 
 
 def test_a_linear_layer_multiplies_and_adds_each_weight_once() -> None:
-    assert layers.table(nn.Linear(7, 3), torch.zeros(1, 7)) == [Layer("Linear", "Linear", (3,), 7 * 3 + 3, 2 * 7 * 3)]
+    found, _, _ = layers.table(nn.Linear(7, 3), torch.zeros(1, 7))
+    assert found == [Layer("Linear", "Linear", (3,), 7 * 3 + 3, 2 * 7 * 3)]
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding", "side"), [(5, 1, 0, 8), (3, 1, 1, 12), (4, 2, 1, 6)])
 def test_a_convolution_multiplies_its_kernel_at_each_output(kernel: int, stride: int, padding: int, side: int) -> None:
     conv = nn.Conv2d(2, 6, kernel, stride, padding)
     parameters, flops = 6 * 2 * kernel**2 + 6, 2 * (6 * side * side) * (2 * kernel**2)
-    assert layers.table(conv, torch.zeros(1, 2, 12, 12)) == [
-        Layer("Conv2d", "Conv2d", (6, side, side), parameters, flops)
-    ]
+    found, _, _ = layers.table(conv, torch.zeros(1, 2, 12, 12))
+    assert found == [Layer("Conv2d", "Conv2d", (6, side, side), parameters, flops)]
 
 
 def test_lenet_layer_by_layer() -> None:
     model = models.build("lenet", in_channels=1, image_size=28, num_classes=10)
-    assert layers.table(model, torch.zeros(1, 1, 28, 28)) == [
+    found, _, _ = layers.table(model, torch.zeros(1, 1, 28, 28))
+    assert found == [
         Layer("conv1", "Conv2d", (10, 24, 24), 260, 2 * 10 * 24 * 24 * 25),
         Layer("conv2", "Conv2d", (20, 8, 8), 5020, 2 * 20 * 8 * 8 * 250),
         Layer("conv2_drop", "Dropout2d", (20, 8, 8), 0, 0),
@@ -47,7 +48,7 @@ class Turned(nn.Module):
 
 
 def test_layers_come_in_the_order_of_running_with_their_full_names() -> None:
-    found = layers.table(Turned(), torch.zeros(1, 3))
+    found, _, _ = layers.table(Turned(), torch.zeros(1, 3))
     assert [(layer.name, layer.kind) for layer in found] == [
         ("inner.0", "Linear"),
         ("inner.1", "ReLU"),
@@ -58,7 +59,7 @@ def test_layers_come_in_the_order_of_running_with_their_full_names() -> None:
 def test_resnet18_has_its_published_parameters_and_operations() -> None:
     """1.81 billion multiply-adds at 224x224 (He et al., 2016, table 1: 1.8e9)."""
     model = models.build("resnet18", in_channels=3, num_classes=1000)
-    found = layers.table(model, torch.zeros(1, 3, 224, 224))
+    found, _, _ = layers.table(model, torch.zeros(1, 3, 224, 224))
     assert sum(layer.parameters for layer in found) == 11_689_512
     assert sum(layer.flops for layer in found) / 2 == pytest.approx(1.81e9, rel=0.01)
 
@@ -79,3 +80,18 @@ def test_a_model_that_fails_is_left_without_hooks() -> None:
         layers.table(model, torch.randn(1, 3))
     assert model.training
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+def test_what_a_module_computes_by_itself_counts_in_the_totals() -> None:
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(5, 4))
+            self.out = nn.Linear(5, 2, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(x @ self.weight.T)
+
+    found, parameters, flops = layers.table(Mixed(), torch.zeros(1, 4))
+    assert [layer.name for layer in found] == ["out"]
+    assert (parameters, flops) == (5 * 4 + 5 * 2, 2 * 5 * 4 + 2 * 5 * 2)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import Trainer
+from running import QUICK
 from torch import nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop, lr_scheduler
 
@@ -164,3 +166,18 @@ def test_the_state_is_of_plain_values(name: str, tmp_path: Path) -> None:
     schedule = Schedule(config, sgd(), TOTAL, "val/loss", "min")
     torch.save(schedule.state_dict(), tmp_path / "state.pt")
     assert torch.load(tmp_path / "state.pt", weights_only=True) == schedule.state_dict()
+
+
+def test_a_checkpoint_within_a_run_has_the_schedule_of_its_epoch(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[int, float] = {}
+
+    def keep(path: Path, model: object, description: object, **content: Any) -> None:
+        if path.name == "last.pt":
+            kept[content["epoch"]] = content["optimizer"]["param_groups"][0]["lr"]
+
+    monkeypatch.setattr("trainer.checkpoint.write", keep)
+    quick = (*QUICK, "epochs=3", "checkpoint_seconds=0", "optim.lr=0.1")
+    assert trainer("train", "scheduler=exponential", "scheduler.gamma=0.5", *quick).code == 0
+    assert kept == {1: pytest.approx(0.05), 2: pytest.approx(0.025), 3: pytest.approx(0.0125)}

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +183,15 @@ def test_eval_of_several_checkpoints_in_one_multirun(trainer: Trainer) -> None:
     assert "digits, test split, 100 samples" in ran.out
     assert "digits, val split, 10 samples" in ran.out
     assert not Path("runs/sweeps").exists()
+
+
+def test_jobs_of_different_objectives_are_not_compared(trainer: Trainer) -> None:
+    ran = trainer(
+        "train", "-m", "data=diabetes,digits", *SILENT, "model=linear", "data.limit=64", "epochs=1", "name=two"
+    )
+    assert ran.code == 0, ran.err
+    rows = table(swept("two"))
+    assert [row["objective"] for row in rows] == ["val/loss", "val/accuracy"]
+    losses = [line for line in ran.out.splitlines() if "diabetes" in line and "completed" in line]
+    assert losses
+    assert not any(re.search(r"\d{4,}\.\d+%", line) for line in losses)

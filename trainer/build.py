@@ -187,6 +187,11 @@ def schedule(config: Composed, made: torch.optim.Optimizer, total_steps: int, wa
         raise ConfigError(
             "scheduler=onecycle is its own warm-up", "set scheduler.pct_start, not scheduler.warmup_steps"
         )
+    if isinstance(section, schema.OneCycle) and section.pct_start * total_steps <= 1:
+        raise ConfigError(
+            f"scheduler=onecycle: {section.pct_start} of {total_steps} steps leaves no way up",
+            "train longer, or use another schedule",
+        )
     if section.warmup_steps >= total_steps:
         raise ConfigError(
             f"scheduler.warmup_steps={section.warmup_steps}: the training has only {total_steps} steps",
@@ -220,11 +225,12 @@ def training_batches(config: Composed, loaded: Dataset, compute: Compute) -> Bat
     )
 
 
-def eval_batch_size(config: Composed) -> int:
-    """`data.eval_batch_size`, of our own data sets and the user's."""
+def eval_batch_size(config: Composed, loaded: Dataset) -> int:
+    """`data.eval_batch_size`, of our own data sets and the user's; by itself 1,000, or fewer of large samples."""
     section = config.section("data")
     common = section.common if isinstance(section, Custom) else section
-    return int(common.eval_batch_size)
+    values = loaded.train.inputs[0].numel()
+    return int(common.eval_batch_size or max(1, min(1000, 2**24 // values)))
 
 
 # --- checkpoints --------------------------------------------------------------------------------------
@@ -241,6 +247,7 @@ def describe(config: Composed, loaded: Dataset, used: Loss) -> dict[str, Any]:
         "mean": None if loaded.mean is None else list(loaded.mean),
         "std": None if loaded.std is None else list(loaded.std),
         "columns": list(loaded.columns),
+        "samples": _samples(loaded),
     }
 
 
@@ -291,6 +298,18 @@ def trained_on(loaded: Dataset, found: Checkpoint) -> Dataset:
     if mean is None or std is None or loaded.mean is None or len(mean) != len(loaded.mean):
         return loaded
     return replace(loaded, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
+
+
+def changed(loaded: Dataset, found: Checkpoint) -> str:
+    """A note where the data of a checkpoint are not as large as in training: random splits then fall otherwise."""
+    before, now = found.description.get("samples"), _samples(loaded)
+    if before is None or before == now:
+        return ""
+    return f"trained on {before:,} samples in all, now there are {now:,}: the splits may not be those of the training"
+
+
+def _samples(loaded: Dataset) -> int:
+    return sum(len(split) for split in (loaded.train, loaded.val, loaded.test) if split is not None)
 
 
 def _few(names: Any) -> str:

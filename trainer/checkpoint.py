@@ -23,7 +23,7 @@ import platform
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,9 +67,20 @@ def clean(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return cleaned
 
 
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """The `state_dict` of a model, of what is inside where it is wrapped for several processes or compiled."""
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif type(model).__name__ == "OptimizedModule":  # torch.compile's; importing the class takes seconds
+            model = model.get_submodule("_orig_mod")
+        else:
+            return model.state_dict()
+
+
 def rng_states() -> dict[str, Any]:
     """The states of torch's random generators (dropout draws from them)."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
 
@@ -82,7 +93,7 @@ def write(path: Path, model: Mapping[str, Tensor], description: Mapping[str, Any
     content = {
         "format": FORMAT,
         "version": VERSION,
-        "model": {k: v.detach().cpu().contiguous() for k, v in clean(model).items()},
+        "model": {k: v.detach().cpu().contiguous() for k, v in model.items()},
         "versions": {
             "trainer": __version__,
             "torch": str(torch.__version__),
@@ -154,7 +165,7 @@ def read(ckpt: str | Path) -> Checkpoint:
         state = nested if nested is not None else content
         if not _is_state(state):
             raise CheckpointError(f"{path} is not a checkpoint: no state_dict is in it")
-        found = Checkpoint(path, clean(state))
+        found = Checkpoint(path, dict(state))
     broken = [k for k, v in found.model.items() if v.is_floating_point() and not bool(v.isfinite().all())]
     if broken:
         raise CheckpointError(f"{path} has weights that are not finite, first {broken[0]}")
@@ -168,6 +179,8 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], source: str | Path)
         CheckpointError: keys or shapes differ.
     """
     own = model.state_dict()
+    if state.keys() != own.keys():
+        state = clean(state)
     wrong = [f"{k} is missing" for k in own if k not in state]
     wrong += [f"{k} is not the model's" for k in state if k not in own]
     wrong += [
@@ -197,6 +210,9 @@ def _own(path: Path, content: dict[str, Any]) -> Checkpoint:
         raise CheckpointError(f"{path} is damaged: its description cannot be read") from error
     if not _is_state(content.get("model")) or not isinstance(description, dict):
         raise CheckpointError(f"{path} is damaged: it has no model")
+    for name, fits in _FACTS.items():
+        if description.get(name) is not None and not fits(description[name]):
+            raise CheckpointError(f"{path} is damaged: its description's {name} are not what they should be")
     known = ("optimizer", "scheduler", "rng", "epoch", "batch", "step", "best", "versions")
     return Checkpoint(path, content["model"], description, {k: content.get(k) for k in known})
 
@@ -231,12 +247,32 @@ def _wrong_crc(path: Path) -> str | None:
         return archive.testzip()
 
 
+def _words(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) for v in value)
+
+
+def _reals(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in value)
+
+
+_FACTS: dict[str, Callable[[Any], bool]] = {
+    "classes": _words,
+    "columns": _words,
+    "mean": _reals,
+    "std": lambda value: _reals(value) and all(v > 0 for v in value),
+    "choices": lambda value: isinstance(value, dict) and _words([*value, *value.values()]),
+    "samples": lambda value: isinstance(value, int),
+}
+
+
 def _is_state(value: Any) -> bool:
     return (
-        isinstance(value, dict)
-        and bool(value)
-        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
+        isinstance(value, dict) and bool(value) and all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
     )
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta
 
 
 def _shape(tensor: Tensor) -> str:

@@ -7,13 +7,16 @@ import dataclasses
 import importlib
 import os
 import re
+import signal
 import sys
 import tempfile
 import textwrap
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from trainer import __version__, schema
@@ -84,12 +87,24 @@ _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)
     try:
         return _dispatch(args)
     except TrainerError as error:
         return _show(error)
     except KeyboardInterrupt:
         return _show(InterruptedRunError(2, "interrupted"))
+    except Exception as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported here
+            raise
+        return _show(
+            TrainingFailedError(f"out of memory: {error}", "try a smaller data.batch_size or data.eval_batch_size")
+        )
+
+
+def _terminated(signum: int, frame: FrameType | None) -> None:
+    raise InterruptedRunError(signum, "terminated")
 
 
 def _dispatch(args: list[str]) -> int:
@@ -106,6 +121,8 @@ def _dispatch(args: list[str]) -> int:
         if "=" in verb or verb.startswith("-"):
             raise ConfigError(f"a verb comes first: '{verb}' is none", f"trainer {'|'.join(VERBS)} {verb} ...")
         raise ConfigError(f"'{verb}' is not a verb of trainer", did_you_mean(verb, VERBS))
+    if "--version" in rest:
+        return _dispatch(["--version"])
     if "--help" in rest or "-h" in rest:
         print(_verb_help(verb))
         return 0
@@ -115,10 +132,15 @@ def _dispatch(args: list[str]) -> int:
 def _show(error: TrainerError) -> int:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         traceback.print_exception(error)
-    print(f"error: {error.message}", file=sys.stderr)
+    print(f"error: {_printable(error.message)}", file=sys.stderr)
     if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
+        print(f"  {_printable(error.hint)}", file=sys.stderr)
     return error.exit_code
+
+
+def _printable(text: str) -> str:
+    """`text` on one line, without what would steer a terminal: names of a stranger's file may be in it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 # --- running a verb -----------------------------------------------------------------------------------
@@ -168,6 +190,8 @@ class _Jobs:
     def run(self, cfg: Any) -> None:
         try:
             self._run(cfg)
+        except KeyboardInterrupt:
+            self.failure = InterruptedRunError(signal.SIGINT, "interrupted")
         except Exception as error:
             # Hydra would print a line of its own above ours: `finish` raises it instead.
             self.failure = error
@@ -272,6 +296,8 @@ def _split(verb: str, args: list[str]) -> tuple[list[str], list[str]]:
                     raise ConfigError(f"{name} {flags[-1]}: no such part", did_you_mean(flags[-1], _CFG))
             elif name in ("--info", "-i") and queue and queue[0] in _INFO:
                 flags.append(queue.pop(0))
+        elif name == "hydra.mode":
+            raise ConfigError(f"'{arg}': a sweep is asked for with -m", f"trainer {verb} -m ...")
         elif "=" in arg or arg.startswith("~"):
             overrides.append(arg)
         else:

@@ -114,11 +114,13 @@ class Composed:
                 raise ConfigError(f"the checkpoint's {group} is '{name}', which trainer does not have")
             node = OmegaConf.create(_defaults(cls) | _plain(node))
         typed = {o.lstrip("+").split("=", 1)[0] for o in self.typed}
-        for key, value in described.items():
-            if key not in ("name", "class") and f"{group}.{key}" not in typed:
+        values = {k: v for k, v in described.items() if k not in ("name", "class")}
+        _check_described(group, node, values)
+        for key, value in values.items():
+            if f"{group}.{key}" not in typed:
                 node[key] = value
-                if key == "root" and "data.download" not in typed:
-                    node["download"] = False  # a file does not say where on this machine to write
+        if "root" in values and not {"data.root", "data.download"} & typed:
+            node["download"] = False  # a file does not say where on this machine to write
         if "_target_" not in node:
             _check(schema.GROUPS[group][str(name)], _plain(node), group)
         self._cfg[group] = node
@@ -382,6 +384,18 @@ def _defaults(cls: type) -> dict[str, Any]:
     """A section's defaults as plain values; groups are left out, for a defaults list fills them."""
     plain = _plain(OmegaConf.structured(cls))
     return {k: v for k, v in plain.items() if k not in schema.GROUPS}
+
+
+def _check_described(group: str, node: DictConfig, values: Mapping[str, Any]) -> None:
+    """A file says what a section is, not how to get it; and it gives a class of the user's no keys they do not have."""
+    own = "_target_" in node
+    cls = schema.COMMON[group] if own else schema.GROUPS[group][node["name"]]
+    fields = {f.name: f for f in dataclasses.fields(cls)} if cls else {}
+    for key in values:
+        if (key in fields and fields[key].metadata.get("private")) or (own and key not in fields and key not in node):
+            raise ConfigError(
+                f"the checkpoint sets {group}.{key}, which a file may not", f"if you want it, type {group}.{key}=..."
+            )
 
 
 def _inert(value: Any) -> bool:

@@ -19,8 +19,9 @@ class Layer:
     flops: int
 
 
-def table(model: nn.Module, example: Tensor) -> list[Layer]:
-    """The layers that `model` runs through for one `example` (1, ...), in the order of running.
+def table(model: nn.Module, example: Tensor) -> tuple[list[Layer], int, int]:
+    """The layers that `model` runs through for one `example` (1, ...), in the order of running; all its parameters and
+    all FLOPs, which are more than the layers' where a module computes by itself.
 
     FLOPs are torch's own count (matrix products and convolutions), per sample.
     """
@@ -50,4 +51,4 @@ def table(model: nn.Module, example: Tensor) -> list[Layer]:
         model.train(was_training)
         for handle in handles:
             handle.remove()
-    return found
+    return found, sum(p.numel() for p in model.parameters()), counter.get_total_flops()

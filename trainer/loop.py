@@ -97,7 +97,7 @@ def fit(
     """
     state = state or State()
     samples = [sum(group) for group in _grouped(train.sizes, plan.accumulate)]
-    weights = torch.tensor(samples, dtype=torch.float64).to(device, torch.float32)
+    weights = torch.tensor(samples, dtype=torch.float64).to(device, wide(device) if device else torch.float64)
     losses = torch.zeros_like(weights)
     on_step = [hook.on_step for hook in hooks if type(hook).on_step is not Hook.on_step]
     if plan.max_steps is not None and state.step >= plan.max_steps:

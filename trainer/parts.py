@@ -86,6 +86,8 @@ def assemble(config: Composed, track: Track[Any]) -> Parts:
     train = build.training_batches(config, data, compute)
     evaluated = "test" if settings.evaluate.split == "test" else "val" if data.val is not None else None
     objective = build.objective(config, data, evaluated)
+    if evaluated == "test" and settings.early_stopping.patience is not None:
+        raise ConfigError("early_stopping would choose by the test split", "leave evaluate.split=test out")
     in_rows = objective.name == "train/loss" or objective.name.split("/")[0] == evaluated
     if settings.early_stopping.patience is not None and not in_rows:
         raise ConfigError(
@@ -94,7 +96,7 @@ def assemble(config: Composed, track: Track[Any]) -> Parts:
         )
     optimizer = build.optimizer(config, model)
     steps = settings.epochs * -(-len(train) // settings.accumulate)
-    watched = objective if in_rows else Objective("train/loss", "min")
+    watched = objective if in_rows and evaluated != "test" else Objective("train/loss", "min")
     schedule = build.schedule(config, optimizer, min(steps, settings.max_steps or steps), watched)
     evaluate = settings.evaluate
     parts = Parts(
@@ -103,7 +105,7 @@ def assemble(config: Composed, track: Track[Any]) -> Parts:
         model=model,
         loss=loss,
         train=train,
-        evaluator=Evaluator(model, data, compute, loss, build.eval_batch_size(config)),
+        evaluator=Evaluator(model, data, compute, loss, build.eval_batch_size(config, data)),
         optimizer=optimizer,
         schedule=schedule,
         objective=objective,
@@ -112,5 +114,10 @@ def assemble(config: Composed, track: Track[Any]) -> Parts:
             settings.epochs, settings.max_steps, settings.accumulate, evaluate.every_epochs, evaluate.every_steps
         ),
     )
+    if train.sizes[-1] == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
+        raise ConfigError(
+            f"the last batch has one sample (batches of {train.batch_size}), and batch normalisation needs two",
+            "change data.batch_size by one",
+        )
     build.check_forward(model, config, parts.example, int(data.facts()["outputs"]))
     return parts

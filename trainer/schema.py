@@ -126,7 +126,9 @@ class Data:
 
     name: str = key(MISSING, "registry name")
     batch_size: int | None = key(64, "samples per step; null: the whole training set", minimum=1)
-    eval_batch_size: int = key(1000, "samples per batch in evaluation", minimum=1)
+    eval_batch_size: int | None = key(
+        None, "samples per batch in evaluation; null: 1,000, or fewer of large ones", minimum=1, private=True
+    )
     val_fraction: float = key(0.1, "share of the training set held out for validation", minimum=0, below=1)
     split_seed: int = key(0, "seed of the random splits; apart from `seed`, so that runs compare", minimum=0)
     limit: int | None = key(None, "use only the first so many samples of each split", minimum=1)

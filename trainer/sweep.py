@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import time
 import traceback
 from collections.abc import Callable
@@ -59,8 +60,8 @@ class Sweep:
 
         try:
             result = job(directory)
-        except InterruptedRunError as error:
-            done("interrupted", error=error.message)
+        except (InterruptedRunError, KeyboardInterrupt) as error:
+            done("interrupted", error=str(error))
             raise
         except TrainerError as error:
             self._failed(directory, error.message)
@@ -76,7 +77,7 @@ class Sweep:
                 result["status"],
                 objective=objective["name"],
                 direction=objective["direction"],
-                value=objective["value"],
+                value=runs.finite(objective["value"]),
                 best_epoch=result["best_epoch"],
                 metrics=result["metrics"],
             )
@@ -92,7 +93,7 @@ class Sweep:
         header = ["rank", "job", *keys, name, "best epoch", "test", "seconds", "status"]
         rows = []
         for rank, job in enumerate(ranked, start=1):
-            value = "-" if job.value is None else metric(name, job.value)
+            value = "-" if job.value is None else metric(job.objective, job.value)
             test = next((metric(k, v) for k, v in job.metrics.items() if k in ("test/accuracy", "test/mse")), "-")
             status = job.status if not job.error else f"{job.status}: {job.error}"
             place = str(rank) if job.value is not None else "-"
@@ -105,18 +106,21 @@ class Sweep:
         best = ranked[0]
         facts = [("sweep", str(self.directory)), ("table", str(self.directory / "results.csv"))]
         if best.value is not None:
-            again = " ".join(f"{k}={v}" for k, v in best.overrides.items())
+            again = " ".join(shlex.quote(f"{k}={v}") for k, v in best.overrides.items())
             facts += [
                 ("best", f"trainer train {again}"),
-                ("next", f"trainer eval ckpt={self.directory / str(best.job)}"),
+                ("next", f"trainer eval ckpt={shlex.quote(str(self.directory / str(best.job)))}"),
             ]
         self.screen.panel("sweep", facts)
         return sum(job.status == "failed" for job in self.jobs)
 
     def ranked(self) -> list[Job]:
         """Best first; jobs without a value last, in their order."""
+        objectives = list(dict.fromkeys(job.objective for job in self.jobs))  # different ones do not compare
         with_value = [job for job in self.jobs if job.value is not None]
-        with_value.sort(key=lambda j: (j.value or 0.0) * (-1 if j.direction == "max" else 1))
+        with_value.sort(
+            key=lambda j: (objectives.index(j.objective), (j.value or 0.0) * (-1 if j.direction == "max" else 1))
+        )
         return with_value + [job for job in self.jobs if job.value is None]
 
     def varied(self) -> list[str]:

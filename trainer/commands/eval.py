@@ -29,6 +29,9 @@ def run(config: Composed) -> dict[str, Any]:
         ("device", str(compute)),
         *((name, report.metric(name, value)) for name, value in evaluation.metrics.items()),
     ]
+    note = build.changed(loaded, found)
+    if note:
+        facts.append(("note", note))
     screen.panel("eval", facts)
     if evaluation.confusion is not None and loaded.classes is not None:
         counts = evaluation.confusion.sum(1).tolist()
@@ -48,7 +51,7 @@ def load(config: Composed, compute: device.Compute, screen: Report) -> tuple[Eva
     built = build.model(config, compute)
     checkpoint.load_into(built, found.model, found.path)
     used = build.loss(str(found.description.get("loss", "auto")), loaded)
-    return Evaluator(built, loaded, compute, used, build.eval_batch_size(config)), found
+    return Evaluator(built, loaded, compute, used, build.eval_batch_size(config, loaded)), found
 
 
 def _where(found: Checkpoint) -> str:

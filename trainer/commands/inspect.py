@@ -47,9 +47,12 @@ def run(config: Composed) -> dict[str, Any]:
 
 
 def _layers(config: Composed, built: torch.nn.Module, shape: tuple[int, ...], screen: Report) -> tuple[int, int]:
-    found = layers.table(built, torch.zeros(1, *shape))
+    found, total, flops = layers.table(built, torch.zeros(1, *shape))
     rows = [(la.name, la.kind, _x(la.shape), f"{la.parameters:,}", f"{la.flops:,}") for la in found]
-    total, flops = sum(p.numel() for p in built.parameters()), sum(la.flops for la in found)
+    own = total - sum(p.numel() for p in {p for m in built.modules() if not any(m.children()) for p in m.parameters()})
+    other = flops - sum(la.flops for la in found)
+    if own or other:
+        rows.append(("(other)", "", "", f"{own:,}", f"{other:,}"))
     rows.append(("total", "", "", f"{total:,}", f"{flops:,}"))
     title = f"model {config.title('model')}, input {_x(shape)}, FLOPs per sample"
     screen.table(("layer", "type", "output", "parameters", "FLOPs"), rows, title)

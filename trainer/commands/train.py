@@ -38,6 +38,12 @@ def run(config: Composed, directory: Path | None = None) -> dict[str, Any]:
         directory = runs.claim(expanded(config.settings.output) / parts.name)
     try:
         return _Run(parts, directory, screen).run()
+    except BaseException as error:
+        if not (directory / "result.json").exists():  # it ended before there was anything to say
+            interrupted = isinstance(error, KeyboardInterrupt | InterruptedRunError)
+            status = "interrupted" if interrupted else "failed"
+            runs.write_result(directory, {"name": parts.name, "status": status, "metrics": {}, "error": str(error)})
+        raise
     finally:
         screen.close()
 
@@ -107,15 +113,15 @@ class _Run:
             )
 
     def _hooks(self) -> list[Hook]:
-        hooks: list[Hook] = [self.log, self.checkpoints, self.table]
+        hooks: list[Hook] = [self.log, self.table]
         if self.board is not None:
             hooks.append(self.board)
         early = self.settings.early_stopping
         if early.patience is not None:
             watched = Objective(self.parts.objective.name, self.parts.objective.direction, early.min_delta)
             hooks.append(EarlyStopping(watched, early.patience))
-        hooks.append(self.parts.schedule)  # last: the others see the learning rate that was used
-        return hooks
+        # Last, for a checkpoint holds the schedule's state after the epoch.
+        return [*hooks, self.parts.schedule, self.checkpoints]
 
     def _checkpoints(self) -> Checkpoints:
         parts = self.parts

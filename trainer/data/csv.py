@@ -15,6 +15,8 @@ from trainer.paths import expanded
 
 # From how many different whole numbers on a target counts as a quantity and not as classes.
 MANY = 20
+# A column of more different words is a name or a text, and no feature.
+WORDS = 1000
 
 
 def load(config: schema.CSV, track: Track[object]) -> Dataset:
@@ -53,6 +55,8 @@ def load(config: schema.CSV, track: Track[object]) -> Dataset:
 def _read(path: Path) -> tuple[list[str], dict[int, list[str]]]:
     """The header, and the rows by their number in the file (the header's is 1)."""
     try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"data.path={path} is not a file")
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = {i: [cell.strip() for cell in row] for i, row in enumerate(csv.reader(file), start=1) if row}
     except FileNotFoundError as error:
@@ -99,10 +103,14 @@ def _encode(name: str, cells: Sequence[str]) -> dict[str, Tensor]:
     numbers = _numbers(cells)
     if numbers is not None:
         return {name: numbers}
-    words = sorted(set(cells))
-    return {
-        f"{name}={word}": torch.tensor([float(cell == word) for cell in cells], dtype=torch.float64) for word in words
-    }
+    words = {word: i for i, word in enumerate(sorted(set(cells)))}
+    if len(words) > WORDS:
+        raise DataError(
+            f"column '{name}' has {len(words):,} different words", "remove it from the table, or make groups of them"
+        )
+    index = torch.tensor([words[cell] for cell in cells])
+    one_hot = torch.nn.functional.one_hot(index, len(words)).double()
+    return {f"{name}={word}": one_hot[:, i] for word, i in words.items()}
 
 
 def _target(path: Path, config: schema.CSV, cells: Sequence[str]) -> tuple[Tensor, tuple[str, ...] | None]:
@@ -121,7 +129,7 @@ def _target(path: Path, config: schema.CSV, cells: Sequence[str]) -> tuple[Tenso
         few = len(values) <= MANY and bool((values == values.round()).all())
         if config.task == "regression" or (config.task == "auto" and not few):
             return numbers[:, None], None
-        classes = [f"{value:g}" for value in values.tolist()]
+        classes = [str(int(value)) if value.is_integer() else str(value) for value in values.tolist()]
     if len(classes) < 2:
         raise DataError(f"{path}: the target '{config.target}' is '{classes[0]}' in every row")
     return targets, tuple(classes)

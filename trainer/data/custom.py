@@ -78,7 +78,11 @@ def _split(given: Any, where: str) -> Split:
         raise DataError(f"{where}: inputs have shape {tuple(inputs.shape)}", "features (N, F) or images (N, C, H, W)")
     if targets.dim() == 0 or len(inputs) != len(targets) or len(inputs) == 0:
         raise DataError(f"{where}: {len(inputs)} inputs and {targets.numel()} targets")
-    flat = targets.view(len(targets), -1) if targets.is_floating_point() else targets.long().view(-1)
+    if not targets.is_floating_point() and targets.numel() != len(targets):
+        raise DataError(
+            f"{where}: targets have shape {tuple(targets.shape)}", "class indices (N,), not one-hot; or floats"
+        )
+    flat = targets.reshape(len(targets), -1) if targets.is_floating_point() else targets.long().reshape(-1)
     return Split(inputs, flat)
 
 

@@ -78,7 +78,7 @@ def read_image(path: Path, size: int, resize: int | None, channels: int) -> np.n
             if file.mode.startswith("I;16") or file.mode == "I":  # 16 bits: Pillow would clip them to white
                 image = Image.fromarray((np.asarray(file).clip(0, 65535) // 257).astype(np.uint8))
             else:
-                image = file.copy()
+                image = _opaque(file)
             image = image.convert("L" if channels == 1 else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as an image: {error}", "repair or remove it") from error
@@ -90,6 +90,14 @@ def read_image(path: Path, size: int, resize: int | None, channels: int) -> np.n
     elif image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(image, dtype=np.uint8).reshape(size, size, channels)
+
+
+def _opaque(file: Image.Image) -> Image.Image:
+    """On white where it is transparent, as a page would show it; Pillow would show whatever colour lies below."""
+    if not file.has_transparency_data:
+        return file.copy()
+    layer = file.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
 def _offset(side: int, size: int) -> int:

@@ -60,7 +60,7 @@ class Checkpoints(Hook):
     def _track(self, state: State, row: Row) -> None:
         if self.objective is not None and self.objective.improved(row):
             self.best = {"value": row[self.objective.name], "epoch": int(row["epoch"]), "step": state.step}
-            self.best_model = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+            self.best_model = {k: v.detach().clone() for k, v in checkpoint.state_of(self.model).items()}
             self._best_content = {
                 "epoch": state.epoch,
                 "batch": state.batch,
@@ -74,7 +74,7 @@ class Checkpoints(Hook):
 
     def _write_last(self, state: State) -> None:
         where = {"epoch": state.epoch, "batch": state.batch, "step": state.step, "best": self.best}
-        model = self.model.state_dict()
+        model = checkpoint.state_of(self.model)
         checkpoint.write(
             self.directory / "last.pt",
             model,

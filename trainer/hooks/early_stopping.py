@@ -32,6 +32,9 @@ class EarlyStopping(Hook):
         self.objective, self.patience = objective, patience
         self.waited = 0
 
+    def on_evaluation(self, state: State, row: Row) -> None:
+        self.on_epoch(state, row)
+
     def on_epoch(self, state: State, row: Row) -> None:
         if self.objective.improved(row):
             self.waited = 0

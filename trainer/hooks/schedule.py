@@ -67,6 +67,8 @@ class Schedule(Hook):
                 scheduler.step()
 
     def on_epoch(self, state: State, row: Row) -> None:
+        if state.batch:
+            return  # max_steps ended the epoch before its end
         for scheduler in self.per_epoch:
             if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
                 if self.watched in row:

@@ -32,7 +32,7 @@ def resnet18(in_channels: int, num_classes: int, weights: str | None = None, fre
     assert isinstance(model.fc, nn.Linear)
     model.fc = nn.Linear(model.fc.in_features, num_classes)
     if weights is not None and weights != "DEFAULT":
-        loaded = checkpoint.read(weights).model
+        loaded = checkpoint.clean(checkpoint.read(weights).model)
         own = model.state_dict()
         other = {k for k in ("fc.weight", "fc.bias") if k in loaded and loaded[k].shape != own[k].shape}
         checkpoint.load_into(model, {k: own[k] if k in other else v for k, v in loaded.items()}, weights)
