@@ -60,13 +60,6 @@ def write_result(directory: Path, result: dict[str, Any]) -> None:
     write_text(directory / "result.json", json.dumps(finite(result), indent=2) + "\n")
 
 
-def read_result(directory: Path) -> dict[str, Any]:
-    """What `write_result` wrote."""
-    result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-    assert isinstance(result, dict)
-    return result
-
-
 def finite(value: Any) -> Any:
     """`value` with every float that JSON cannot hold replaced by None."""
     if isinstance(value, float):
