@@ -30,7 +30,7 @@ def composed() -> Compose:
     def make(verb: str, *overrides: str) -> Composed:
         cfg = compose(verb, overrides=list(overrides))
         choices = {o.split("=")[0]: o.split("=")[1] for o in overrides if "." not in o.split("=")[0]}
-        return composition.check(verb, cfg, [o.lstrip("+") for o in overrides], choices, None)
+        return composition.check(verb, cfg, [o.lstrip("+") for o in overrides], choices)
 
     return make
 
@@ -99,7 +99,7 @@ def test_a_wrong_type_says_what_it_must_be(composed: Compose, override: str, wan
 @pytest.mark.parametrize("override", ["data=3", "evaluate=3", "data.augment=true"])
 def test_a_value_in_place_of_a_section_is_refused(composed: Compose, override: str) -> None:
     with pytest.raises(ConfigError, match=r"a section, not a value|no such config"):
-        composition.check("train", OmegaConf.merge(compose("train"), OmegaConf.from_dotlist([override])), [], {}, None)
+        composition.check("train", OmegaConf.merge(compose("train"), OmegaConf.from_dotlist([override])), [], {})
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def own(composed: Compose, group: str, **keys: Any) -> Composed:
     cfg = compose("train")
     OmegaConf.set_struct(cfg, False)
     cfg[group] = keys
-    return composition.check("train", cfg, [], {group: "mine"}, None)
+    return composition.check("train", cfg, [], {group: "mine"})
 
 
 def test_a_model_of_the_users_gets_its_own_keys_resolved(composed: Compose) -> None:

@@ -35,7 +35,7 @@ def compose(verb: str, *overrides: str) -> Composed:
     for section in (cfg, *(cfg[group] for group in schema.GROUPS if cfg.get(group))):
         for key in OmegaConf.missing_keys(section):
             OmegaConf.update(cfg, key, "given")
-    return check(verb, cfg, list(overrides), choices, None)
+    return check(verb, cfg, list(overrides), choices)
 
 
 def sample(channels: int, size: int) -> Dataset:

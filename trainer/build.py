@@ -22,6 +22,7 @@ from trainer.device import Compute
 from trainer.errors import CheckpointError, ConfigError, TrainerError, did_you_mean
 from trainer.hooks.early_stopping import Objective
 from trainer.hooks.schedule import Schedule
+from trainer.loop import evaluating
 from trainer.losses import Loss
 
 OPTIMIZERS: dict[type, type[torch.optim.Optimizer]] = {
@@ -83,10 +84,8 @@ def check_forward(built: nn.Module, config: Composed, inputs: Tensor, outputs: i
         ConfigError: the model fails on it, or has outputs of another shape.
     """
     name = config.title("model")
-    was_training = built.training
-    built.eval()
     try:
-        with torch.inference_mode():
+        with evaluating(built), torch.inference_mode():
             found = built(inputs)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -94,8 +93,6 @@ def check_forward(built: nn.Module, config: Composed, inputs: Tensor, outputs: i
             f"model={name} fails on data={config.title('data')} of shape {tuple(inputs.shape[1:])}: {reason}",
             "choose a model and data that fit",
         ) from error
-    finally:
-        built.train(was_training)
     if not isinstance(found, Tensor) or found.shape != (1, outputs):
         shape = tuple(found.shape[1:]) if isinstance(found, Tensor) else type(found).__name__
         raise ConfigError(
@@ -206,8 +203,7 @@ def training_batches(config: Composed, loaded: Dataset, compute: Compute) -> Bat
     Raises:
         ConfigError: augmentation of something that is no image.
     """
-    section = config.section("data")
-    common = section.common if isinstance(section, Custom) else section
+    common = _common(config)
     augmenter = None
     if common.augment.flip or common.augment.crop or common.augment.cutout:
         if not loaded.is_image:
@@ -227,10 +223,16 @@ def training_batches(config: Composed, loaded: Dataset, compute: Compute) -> Bat
 
 def eval_batch_size(config: Composed, loaded: Dataset) -> int:
     """`data.eval_batch_size`, of our own data sets and the user's; by itself 1,000, or fewer of large samples."""
+    values = loaded.train.inputs[0].numel()
+    return int(_common(config).eval_batch_size or max(1, min(1000, 2**24 // values)))
+
+
+def _common(config: Composed) -> schema.Data:
+    """The keys that all data sets have, of ours and the user's."""
     section = config.section("data")
     common = section.common if isinstance(section, Custom) else section
-    values = loaded.train.inputs[0].numel()
-    return int(common.eval_batch_size or max(1, min(1000, 2**24 // values)))
+    assert isinstance(common, schema.Data)
+    return common
 
 
 # --- checkpoints --------------------------------------------------------------------------------------

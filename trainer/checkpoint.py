@@ -99,7 +99,7 @@ def write(path: Path, model: Mapping[str, Tensor], description: Mapping[str, Any
             "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
-        "description": json.dumps(description, allow_nan=True),
+        "description": json.dumps(description),
         **training,
     }
     handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")

@@ -207,28 +207,29 @@ class _Jobs:
         typed = [str(o) for o in hydra.overrides.task] if self.multirun else self.typed
         typed = [o.lstrip("+") for o in typed if not o.startswith("~")]
         choices = {k: str(v) for k, v in hydra.runtime.choices.items()}
-        number = int(hydra.job.num) if self.multirun else None
+        sweeping = self.multirun and self.verb == "train"
+        mistake: TrainerError | None = None
+        try:
+            composed = composition.check(self.verb, cfg, typed, choices)
+        except TrainerError as error:
+            every_job_has_it = isinstance(error, UnknownKeyError) and self.sweep is None
+            if not sweeping or every_job_has_it:
+                raise
+            mistake = error  # this job fails, the others run
 
-        def job(directory: Path | None = None) -> Any:
-            composed = composition.check(self.verb, cfg, typed, choices, number)
-            command = importlib.import_module(f"trainer.commands.{self.verb}")
-            return command.run(composed, directory) if directory else command.run(composed)
+        def job(*directory: Path) -> Any:
+            if mistake is not None:
+                raise mistake
+            return importlib.import_module(f"trainer.commands.{self.verb}").run(composed, *directory)
 
-        if self.multirun and self.verb == "train":
-            try:
-                composition.check(self.verb, cfg, typed, choices, number)
-            except UnknownKeyError:
-                if self.sweep is None:
-                    raise  # every job has it
-            except TrainerError:
-                pass  # this job's own mistake: it fails, the others run
-            if self.sweep is None:
-                from trainer.sweep import Sweep
-
-                self.sweep = Sweep(str(cfg.get("output", "runs")), cfg.get("name"))
-            self.sweep.run(number, typed, job)
-        else:
+        if not sweeping:
             job()
+            return
+        if self.sweep is None:
+            from trainer.sweep import Sweep
+
+            self.sweep = Sweep(str(cfg.get("output", "runs")), cfg.get("name"))
+        self.sweep.run(int(hydra.job.num), typed, job)
 
     def finish(self) -> int:
         """Raise what stopped the jobs, or show the sweep's table; the exit code."""

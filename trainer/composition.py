@@ -39,11 +39,9 @@ class Custom:
 class Composed:
     """A checked config. `settings` is the verb's dataclass; sections of groups come from `section()`."""
 
-    verb: str
     settings: Any
     typed: list[str]
     choices: dict[str, str] = field(default_factory=dict)
-    job: int | None = None  # number of the job within a multirun
     _cfg: DictConfig = field(default_factory=lambda: OmegaConf.create({}), repr=False)
 
     def given(self, group: str) -> bool:
@@ -136,7 +134,8 @@ class Composed:
             found = {**section.kwargs, **common, "class": section.target}  # no keyword of a call can be `class`
         else:
             found = {"name": section.name, **_public(section)}
-        return {k: v for k, v in found.items() if k not in self._from_environment(group)}
+        from_environment = self._from_environment(group)
+        return {k: v for k, v in found.items() if k not in from_environment}
 
     def _from_environment(self, group: str) -> set[str]:
         """The keys whose values hang on an environment variable, however indirectly."""
@@ -220,7 +219,7 @@ def explain(error: Exception) -> ConfigError | None:
 # --- checking -----------------------------------------------------------------------------------------
 
 
-def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str], job: int | None) -> Composed:
+def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str]) -> Composed:
     """Check every key of a composed config against the schema.
 
     Raises:
@@ -242,7 +241,7 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str],
             raise ConfigError(f"{group}={section}: no such config", did_you_mean(str(section), group_choices(group)))
         _check_group(group, section, values.get("ckpt") is not None)
     settings = _typed(cls, root | dict.fromkeys(groups), "")
-    composed = Composed(verb, settings, typed, choices, job, cfg)
+    composed = Composed(settings, typed, choices, cfg)
     for group in groups:
         if group != "model" and composed.given(group):  # a model's interpolations wait for the data
             composed.section(group)
@@ -351,7 +350,7 @@ def _resolved(composed: Composed, group: str, cls: type | None = None) -> dict[s
     values: dict[str, Any] = {}
     for name in node:
         try:
-            value = node[name]
+            value = _followed(node, name)
         except OmegaConfBaseException as error:
             raise ConfigError(f"{group}.{name}: {str(error).splitlines()[0]}") from error
         if value is None and OmegaConf.is_interpolation(node, name) and cls is not None:
@@ -362,7 +361,7 @@ def _resolved(composed: Composed, group: str, cls: type | None = None) -> dict[s
                 f"model={node.get('name')} needs {what}, which data={data} does not have ({group}.{name} is {source})",
                 "model=linear and model=mlp work with any data",
             )
-        values[name] = _followed(node, name)
+        values[name] = value
     return values
 
 

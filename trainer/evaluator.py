@@ -9,7 +9,7 @@ from trainer import metrics
 from trainer.data.batches import Batches
 from trainer.data.splits import Dataset
 from trainer.device import Compute
-from trainer.loop import evaluate
+from trainer.loop import evaluate, evaluating
 from trainer.losses import Loss
 from trainer.metrics import Evaluation
 
@@ -45,7 +45,7 @@ class Evaluator:
 
     def row(self, split: str) -> dict[str, float]:
         """The metrics under their full names, like `val/loss`."""
-        return {f"{split}/{name}": value for name, value in self(split).metrics.items()}
+        return self(split).named(split)
 
     def outputs(self, split: str, count: int) -> Tensor:
         """The model's outputs for the first `count` samples, on the CPU."""
@@ -54,11 +54,8 @@ class Evaluator:
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The model's outputs in evaluation mode, on the CPU, as float32 or float64."""
-        was_training = self.model.training
-        self.model.eval()
-        with torch.inference_mode(), self.compute.autocast():
+        with evaluating(self.model), torch.inference_mode(), self.compute.autocast():
             found: Tensor = self.model(inputs)
-        self.model.train(was_training)
         return found.to(self.compute.dtype).cpu()
 
     def _first(self, split: str, count: int) -> list[tuple[Tensor, Tensor]]:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from trainer.loop import evaluating
+
 
 @dataclass
 class Layer:
@@ -42,13 +44,10 @@ def table(model: nn.Module, example: Tensor) -> tuple[list[Layer], int, int]:
 
     for module in names:
         handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
-    was_training = model.training
-    model.eval()
     try:
-        with counter, torch.no_grad():
+        with evaluating(model), counter, torch.no_grad():
             model(example)
     finally:
-        model.train(was_training)
         for handle in handles:
             handle.remove()
     return found, sum(p.numel() for p in model.parameters()), counter.get_total_flops()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, TypeVar
@@ -154,20 +155,28 @@ def fit(
     return state
 
 
-def evaluate(model: nn.Module, batches: Iterable[Batch], loss: Loss, metric: Metric) -> Evaluation:
-    """One pass over `batches` in inference mode: the metric's figures and the loss over all samples."""
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Within the block the model is in evaluation mode; then in the mode it was in."""
     was_training = model.training
     model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def evaluate(model: nn.Module, batches: Iterable[Batch], loss: Loss, metric: Metric) -> Evaluation:
+    """One pass over `batches` in inference mode: the metric's figures and the loss over all samples."""
     total: Tensor | float = 0.0
     count = 0
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         for inputs, targets in batches:
             outputs = model(inputs)
             metric.update(outputs, targets)
             weight = len(targets) if loss.mean else 1
             total = total + loss.function(outputs, targets).to(wide(targets.device)) * weight
             count += len(targets)
-    model.train(was_training)
     found = metric.compute()
     found.metrics = {"loss": float(total) / (count if loss.mean else 1), **found.metrics}
     return found

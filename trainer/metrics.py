@@ -15,6 +15,10 @@ class Evaluation:
     confusion: Tensor | None = None  # (classes, classes) int64: true class by predicted class
     per_class: list[float] = field(default_factory=list)  # recall of each class; nan for an absent one
 
+    def named(self, split: str) -> dict[str, float]:
+        """The metrics under their full names, like `val/loss`."""
+        return {f"{split}/{name}": value for name, value in self.metrics.items()}
+
 
 def wide(device: torch.device) -> torch.dtype:
     """The widest float to add sums up in; Apple's devices have no float64."""

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -160,12 +159,8 @@ def filters(weight: Tensor, scalings: Sequence[str] = SCALINGS) -> Figure:
                     one = shown[number]
                     scale = one if scaling == "per filter" else shown
                     low, high = float(scale.min()), float(scale.max())
-                    _show(axes, (one - low) / ((high - low) or 1.0))
+                    axes.imshow(_colours((one - low) / ((high - low) or 1.0)))
     return figure
-
-
-def _show(axes: Axes, image: Tensor) -> None:
-    axes.imshow(_colours(image))
 
 
 def _colours(image: Tensor) -> Pixels:

@@ -127,6 +127,7 @@ class EpochTable:
 
     def __init__(self, report: Report, columns: Sequence[str], epochs: int) -> None:
         self.report, self.columns, self.epochs = report, columns, epochs
+        self.names = ["epoch", "step", *columns, "lr", "seconds", "samples/s"]
         self.live = report.live
         self._progress: Progress | None = None
         self._headed = False
@@ -135,15 +136,13 @@ class EpochTable:
         """Print a row; `within` marks an evaluation inside an epoch."""
         if not self._headed:
             self._headed = True
-            names = ["epoch", "step", *self.columns, "lr", "seconds", "samples/s"]
-            self.report.say("  ".join(f"{name:>{_width(name)}}" for name in names), style="dim")
+            self.report.say("  ".join(f"{name:>{_width(name)}}" for name in self.names), style="dim")
         cells = [f"{int(row['epoch'])}{'·' if within else ''}", f"{int(row['step'])}"]
         cells += [_number(name, row.get(name)) for name in self.columns]
         cells += [f"{row['lr']:.2e}"]
         cells += [_seconds(row["seconds"]) if "seconds" in row else ""]
         cells += [f"{row['samples_per_second']:,.0f}" if "samples_per_second" in row else ""]
-        names = ["epoch", "step", *self.columns, "lr", "seconds", "samples/s"]
-        self.report.say("  ".join(f"{c:>{_width(n)}}" for c, n in zip(cells, names, strict=True)).rstrip())
+        self.report.say("  ".join(f"{c:>{_width(n)}}" for c, n in zip(cells, self.names, strict=True)).rstrip())
 
     def progress(self, epoch: int, done: int, total: int, rate: float, seconds_left: float, loss: float) -> None:
         """Draw the bar of the epoch that runs."""

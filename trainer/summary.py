@@ -51,8 +51,7 @@ def columns(parts: Parts) -> list[str]:
 
 def figures(parts: Parts, checkpoints: Checkpoints, log: MetricsLog, test: Evaluation) -> dict[str, Any]:
     """The metrics of result.json."""
-    metrics = {f"test/{name}": value for name, value in test.metrics.items()}
-    metrics["train/loss"] = log.rows[-1]["train/loss"]
+    metrics = test.named("test") | {"train/loss": log.rows[-1]["train/loss"]}
     best, objective = checkpoints.best, parts.objective
     rates = [row["samples_per_second"] for row in log.rows if "samples_per_second" in row]
     found: dict[str, Any] = {

@@ -131,42 +131,14 @@ class Sweep:
 
     def _write_csv(self, ranked: list[Job], keys: list[str]) -> None:
         metrics = list(dict.fromkeys(k for job in ranked for k in job.metrics))
+        columns = ["rank", "job", "status", *keys, "objective", "value", "best_epoch", "seconds", *metrics, "error"]
         with (self.directory / "results.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(
-                [
-                    "rank",
-                    "job",
-                    "status",
-                    *keys,
-                    "objective",
-                    "value",
-                    "best_epoch",
-                    "seconds",
-                    *metrics,
-                    "error",
-                ]
-            )
+            writer = csv.DictWriter(file, columns, extrasaction="ignore")
+            writer.writeheader()
             for rank, job in enumerate(ranked, start=1):
-                values = [job.overrides.get(k, "") for k in keys]
-                figures = [job.metrics.get(m, "") for m in metrics]
-                place = rank if job.value is not None else ""
-                epoch = "" if job.best_epoch is None else job.best_epoch
-                value = "" if job.value is None else job.value
-                writer.writerow(
-                    [
-                        place,
-                        job.job,
-                        job.status,
-                        *values,
-                        job.objective,
-                        value,
-                        epoch,
-                        f"{job.seconds:.3f}",
-                        *figures,
-                        job.error,
-                    ]
-                )
+                place = rank if job.value is not None else None
+                figures = asdict(job) | {"rank": place, "seconds": f"{job.seconds:.3f}"}
+                writer.writerow(job.overrides | job.metrics | figures)  # None becomes an empty cell
 
     def _failed(self, directory: Path, error: str) -> None:
         """A job that failed before it had a result gets one all the same."""

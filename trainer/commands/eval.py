@@ -40,7 +40,7 @@ def run(config: Composed) -> dict[str, Any]:
             for name, count, share in zip(loaded.classes, counts, evaluation.per_class, strict=True)
         ]
         screen.table(("class", "samples", "accuracy"), rows)
-    return {"metrics": {f"{split}/{name}": value for name, value in evaluation.metrics.items()}}
+    return {"metrics": evaluation.named(split)}
 
 
 def load(config: Composed, compute: device.Compute, screen: Report) -> tuple[Evaluator, Checkpoint]:

@@ -40,12 +40,17 @@ def run(config: Composed, directory: Path | None = None) -> dict[str, Any]:
         return _Run(parts, directory, screen).run()
     except BaseException as error:
         if not (directory / "result.json").exists():  # it ended before there was anything to say
-            interrupted = isinstance(error, KeyboardInterrupt | InterruptedRunError)
-            status = "interrupted" if interrupted else "failed"
-            runs.write_result(directory, {"name": parts.name, "status": status, "metrics": {}, "error": str(error)})
+            runs.write_result(directory, {"name": parts.name, "metrics": {}, **_cut_short(error)})
         raise
     finally:
         screen.close()
+
+
+def _cut_short(error: BaseException) -> dict[str, str]:
+    """Status and reason of a run that did not complete."""
+    interrupted = isinstance(error, KeyboardInterrupt | InterruptedRunError)
+    reason = error.message if isinstance(error, TrainerError) else f"{type(error).__name__}: {error}"
+    return {"status": "interrupted" if interrupted else "failed", "error": reason}
 
 
 class _Run:
@@ -75,9 +80,7 @@ class _Run:
             self._draw(test)
             result["status"] = "completed"
         except BaseException as error:
-            interrupted = isinstance(error, KeyboardInterrupt | InterruptedRunError)
-            result["status"] = "interrupted" if interrupted else "failed"
-            result["error"] = error.message if isinstance(error, TrainerError) else f"{type(error).__name__}: {error}"
+            result |= _cut_short(error)
             self.checkpoints.write_best()
             raise
         finally:
@@ -164,5 +167,4 @@ class _Run:
                 if self.board is not None:
                     self.board.image(name, pixels, self.state)
         if self.board is not None:
-            metrics = {f"test/{name}": value for name, value in test.metrics.items()}
-            self.board.finish(summary.hyperparameters(self.parts.config), metrics, self.state)
+            self.board.finish(summary.hyperparameters(self.parts.config), test.named("test"), self.state)

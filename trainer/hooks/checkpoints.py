@@ -61,19 +61,16 @@ class Checkpoints(Hook):
         if self.objective is not None and self.objective.improved(row):
             self.best = {"value": row[self.objective.name], "epoch": int(row["epoch"]), "step": state.step}
             self.best_model = {k: v.detach().clone() for k, v in checkpoint.state_of(self.model).items()}
-            self._best_content = {
-                "epoch": state.epoch,
-                "batch": state.batch,
-                "step": state.step,
-                "best": self.best,
-            }
+            self._best_content = self._where(state)
             self._best_written = False
 
     def _due(self, name: str) -> bool:
         return time.monotonic() - self._wrote[name] >= self.seconds
 
+    def _where(self, state: State) -> dict[str, Any]:
+        return {"epoch": state.epoch, "batch": state.batch, "step": state.step, "best": self.best}
+
     def _write_last(self, state: State) -> None:
-        where = {"epoch": state.epoch, "batch": state.batch, "step": state.step, "best": self.best}
         model = checkpoint.state_of(self.model)
         checkpoint.write(
             self.directory / "last.pt",
@@ -81,6 +78,6 @@ class Checkpoints(Hook):
             self.description,
             rng=checkpoint.rng_states(),
             **self.content(),
-            **where,
+            **self._where(state),
         )
         self._wrote["last"] = time.monotonic()

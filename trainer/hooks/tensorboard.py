@@ -13,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from trainer import schema
-from trainer.loop import Hook, Row, State
+from trainer.loop import Hook, Row, State, evaluating
 
 POINTS = 1000  # a curve gets no more points than that: longer trainings skip epochs evenly
 
@@ -31,16 +31,16 @@ class TensorBoard(Hook):
 
     def graph(self, example: Tensor) -> str:
         """Draw the model's graph for one input; the reason if it cannot be traced."""
-        was_training = self.model.training
-        self.model.eval()
         try:
-            with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # torch prints its failure
+            with (
+                evaluating(self.model),
+                warnings.catch_warnings(),
+                contextlib.redirect_stdout(io.StringIO()),
+            ):  # torch prints its failure
                 warnings.simplefilter("ignore")  # the tracer's remarks are on models, not on us
                 self.writer.add_graph(self.model, example)
         except Exception as error:  # a model may do anything; its graph is a courtesy
             return (str(error).strip().splitlines() or [type(error).__name__])[0]
-        finally:
-            self.model.train(was_training)
         return ""
 
     def on_step(self, state: State, loss: Tensor) -> None:
