@@ -12,11 +12,13 @@ HEIGHT, WIDTH = 8, 7
 
 
 def one_by_one(images: Tensor, drawn: Tensor, config: schema.Augment) -> Tensor:
-    """(B, H, W, C) -> the same: flip, then pad and crop, then a black square around its centre."""
+    """(B, H, W, C) -> the same: flip, shift with a mirrored border, pad and crop, black out a square."""
     changed = []
-    for image, (flip, down, right, y, x) in zip(images.permute(0, 3, 1, 2), drawn.tolist(), strict=True):
+    for image, (flip, down, right, y, x, *shift) in zip(images.permute(0, 3, 1, 2), drawn.tolist(), strict=True):
         if config.flip and flip:
             image = tvf.hflip(image)
+        if config.shift:
+            image = tvf.crop(tvf.pad(image, [config.shift], padding_mode="reflect"), *shift, HEIGHT, WIDTH)
         if config.crop:
             image = tvf.crop(tvf.pad(image, [config.crop]), down, right, HEIGHT, WIDTH)
         if config.cutout:
@@ -35,13 +37,15 @@ def one_by_one(images: Tensor, drawn: Tensor, config: schema.Augment) -> Tensor:
         schema.Augment(flip=True),
         schema.Augment(crop=1),
         schema.Augment(crop=4),
+        schema.Augment(shift=1),
+        schema.Augment(shift=6),
         schema.Augment(cutout=1),
         schema.Augment(cutout=4),
         schema.Augment(cutout=5),
         schema.Augment(cutout=30),
-        schema.Augment(flip=True, crop=2, cutout=3),
+        schema.Augment(flip=True, shift=2, crop=2, cutout=3),
     ],
-    ids=lambda c: f"flip{c.flip:d}-crop{c.crop}-cutout{c.cutout}",
+    ids=lambda c: f"flip{c.flip:d}-crop{c.crop}-shift{c.shift}-cutout{c.cutout}",
 )
 def test_a_batch_is_changed_as_image_by_image(config: schema.Augment, channels: int) -> None:
     generator = torch.Generator().manual_seed(0)
@@ -56,9 +60,9 @@ def test_a_batch_is_changed_as_image_by_image(config: schema.Augment, channels: 
 
 
 def test_every_flip_offset_and_centre_is_drawn_about_equally_often() -> None:
-    augmenter = Augmenter(schema.Augment(flip=True, crop=3, cutout=2), HEIGHT, WIDTH)
+    augmenter = Augmenter(schema.Augment(flip=True, crop=3, cutout=2, shift=1), HEIGHT, WIDTH)
     drawn = augmenter.draw(20_000, torch.Generator().manual_seed(0))
-    for column, options in zip(drawn.T, (2, 7, 7, HEIGHT, WIDTH), strict=True):
+    for column, options in zip(drawn.T, (2, 7, 7, HEIGHT, WIDTH, 3, 3), strict=True):
         counts = torch.bincount(column)
         assert len(counts) == options
         assert float(counts.min()) > 0.9 * 20_000 / options

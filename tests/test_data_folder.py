@@ -182,7 +182,7 @@ def test_mistakes_are_named(tmp_path: Path, mistake: Any, message: str) -> None:
         ({"mean": [0.5], "std": [0.0]}, r"data\.std=.*above 0"),
         ({"mean": [0.5]}, r"data\.mean and data\.std go together"),
         ({"test_fraction": 0.01}, r"data\.test_fraction=0\.01 of 10 samples leaves an empty split"),
-        ({"size": 10_000_000}, r"use a smaller data\.size|images take"),
+        ({"size": 10_000_000}, r"use a smaller data\.size|samples take"),
     ],
 )
 def test_keys_that_cannot_work_are_named(tmp_path: Path, keys: dict[str, Any], message: str) -> None:

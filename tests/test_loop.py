@@ -166,7 +166,7 @@ def test_accumulated_batches_equal_one_large_batch(digits: Dataset, name: str) -
         model, loss, recorder = build("mlp", dtype=torch.float64), losses.make(name), Recorder()
         train = batches(digits, size, torch.float64)
         if name == "half_sse":
-            train.targets = F.one_hot(train.targets, 10).double()
+            train.source.targets = F.one_hot(train.source.targets, 10).double()
         stepper = eager(model, loss, lr=0.002)
         fit(stepper, train, loss, Plan(2, accumulate=accumulate), hooks=[recorder])
         return weights(model), [row["train/loss"] for row in recorder.rows]

@@ -16,9 +16,11 @@ from trainer.checkpoint import Checkpoint
 from trainer.composition import Composed, Custom
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
+from trainer.data.cache import Mapped
 from trainer.data.custom import adapt
+from trainer.data.folder import Files
 from trainer.data.splits import Dataset, Track, prepare, untracked
-from trainer.device import Compute
+from trainer.device import Compute, free_memory
 from trainer.errors import CheckpointError, ConfigError, TrainerError, did_you_mean
 from trainer.hooks.early_stopping import Objective
 from trainer.hooks.schedule import Schedule
@@ -32,6 +34,7 @@ OPTIMIZERS: dict[type, type[torch.optim.Optimizer]] = {
     schema.Adagrad: torch.optim.Adagrad,
     schema.RMSprop: torch.optim.RMSprop,
 }
+RESIDENT_SHARE = 0.5  # of a device's free memory: what samples may take of it by themselves
 _FUSED = (schema.SGD, schema.Adam, schema.AdamW)  # have a fused kernel on CPU and CUDA
 
 
@@ -205,10 +208,15 @@ def training_batches(config: Composed, loaded: Dataset, compute: Compute) -> Bat
     """
     common = _common(config)
     augmenter = None
-    if common.augment.flip or common.augment.crop or common.augment.cutout:
+    if any(vars(common.augment).values()):
         if not loaded.is_image:
             raise ConfigError(f"data.augment is for images, and data={loaded.name} is a table", "leave it out")
-        augmenter = Augmenter(common.augment, *loaded.train.inputs.shape[2:])
+        height, width = loaded.train.shape[1:]
+        if common.augment.shift >= min(height, width):
+            raise ConfigError(
+                f"data.augment.shift={common.augment.shift}: the images are {width}x{height}", "shift less"
+            )
+        augmenter = Augmenter(common.augment, height, width)
     return Batches(
         loaded.train,
         common.batch_size,
@@ -218,12 +226,43 @@ def training_batches(config: Composed, loaded: Dataset, compute: Compute) -> Bat
         loaded.std,
         augmenter,
         config.settings.seed,
+        stream_workers(config, loaded, compute),
     )
+
+
+def stream_workers(config: Composed, loaded: Dataset, compute: Compute) -> int | None:
+    """How many processes read batches, where samples do not lie on the device; None where they do.
+
+    Raises:
+        ConfigError: they shall lie on it, and do not fit.
+    """
+    common = _common(config)
+    splits = [split for split in (loaded.train, loaded.val, loaded.test) if split is not None]
+    decoding = any(isinstance(split.samples, Files) for split in splits)
+    if not decoding and common.placement != "stream":
+        mapped = compute.device.type == "cpu" and all(isinstance(split.samples, Mapped) for split in splits)
+        needed, free = sum(split.nbytes for split in splits), free_memory(compute.device)
+        if mapped or needed <= RESIDENT_SHARE * free:
+            return None
+        if common.placement == "device":
+            if needed > free:
+                raise ConfigError(
+                    f"data.placement=device: the samples take {needed / 2**30:.1f} GiB, and {compute.device} has "
+                    f"{free / 2**30:.1f} GiB free",
+                    "use data.placement=stream",
+                )
+            return None
+    if common.workers is not None:
+        return common.workers
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if compute.device.type == "cpu":  # which computes on the same cores
+        return max(1, cores // 2) if decoding else 0
+    return max(1, min(8, cores - 1)) if decoding else 2
 
 
 def eval_batch_size(config: Composed, loaded: Dataset) -> int:
     """`data.eval_batch_size`, of our own data sets and the user's; by itself 1,000, or fewer of large samples."""
-    values = loaded.train.inputs[0].numel()
+    values = loaded.train.shape.numel()
     return int(_common(config).eval_batch_size or max(1, min(1000, 2**24 // values)))
 
 

@@ -16,13 +16,14 @@ from trainer.metrics import Evaluation
 
 @dataclass
 class Evaluator:
-    """Evaluates a model on the splits of a data set, which are put on the device once."""
+    """Evaluates a model on the splits of a data set, which are put on the device once, or streamed by `workers`."""
 
     model: nn.Module
     data: Dataset
     compute: Compute
     loss: Loss
     batch_size: int
+    workers: int | None = None
     _batches: dict[str, Batches] = field(default_factory=dict)
 
     def batches(self, split: str) -> Batches:
@@ -36,6 +37,7 @@ class Evaluator:
                 self.compute.dtype,
                 chosen.mean,
                 chosen.std,
+                workers=self.workers,
             )
         return self._batches[split]
 

@@ -105,7 +105,9 @@ def assemble(config: Composed, track: Track[Any]) -> Parts:
         model=model,
         loss=loss,
         train=train,
-        evaluator=Evaluator(model, data, compute, loss, build.eval_batch_size(config, data)),
+        evaluator=Evaluator(
+            model, data, compute, loss, build.eval_batch_size(config, data), build.stream_workers(config, data, compute)
+        ),
         optimizer=optimizer,
         schedule=schedule,
         objective=objective,

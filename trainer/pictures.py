@@ -46,7 +46,7 @@ def training_grid(loaded: Dataset) -> "Figure":
 
 def pixels(split: Split, count: int) -> Tensor:
     """The first images (count, C, H, W) as floats in 0..1."""
-    images = split.inputs[:count]
+    images = split[:count]
     if images.dtype == torch.uint8:
         return images.float() / 255
     low, high = images.amin(), images.amax()
@@ -77,7 +77,7 @@ def _predictions(evaluator: Evaluator, classes: tuple[str, ...]) -> "Figure":
 
 
 def _one_dimensional(loaded: Dataset) -> bool:
-    return loaded.train.inputs.shape[1:] == (1,) and loaded.train.targets.shape[1:] == (1,)
+    return loaded.train.shape == (1,) and loaded.train.targets.shape[1:] == (1,)
 
 
 def _fit(evaluator: Evaluator) -> "Figure":

@@ -117,6 +117,7 @@ class Augment:
 
     flip: bool = key(False, "mirror left to right with probability one half")
     crop: int = key(0, "pad by this many black pixels and crop at random (0: off)", minimum=0)
+    shift: int = key(0, "move by up to this many pixels; the border is mirrored in (0: off)", minimum=0)
     cutout: int = key(0, "side of a random square set to black (0: off)", minimum=0)
 
 
@@ -133,6 +134,16 @@ class Data:
     split_seed: int = key(0, "seed of the random splits; apart from `seed`, so that runs compare", minimum=0)
     limit: int | None = key(None, "use only the first so many samples of each split", minimum=1)
     augment: Augment = field(default_factory=Augment, metadata={"doc": "random changes to training images"})
+    placement: str = key(
+        "auto",
+        "device: all samples lie on the training device; stream: batches come from files or main memory; "
+        "auto: on the device if they take at most half of its free memory",
+        choices=("auto", "device", "stream"),
+        private=True,
+    )
+    workers: int | None = key(
+        None, "processes that read streamed batches; null: by placement and cores", minimum=0, private=True
+    )
     features: int | None = key(None, "values per sample; filled in from the data", minimum=1, private=True)
     outputs: int | None = key(None, "classes or target columns; filled in from the data", minimum=1, private=True)
     num_classes: int | None = key(None, "classes; filled in from the data (null: regression)", minimum=2, private=True)
@@ -141,7 +152,18 @@ class Data:
 
 
 @dataclass
-class Downloaded(Data):
+class Cached(Data):
+    """Keys of the data sets whose samples are decoded once and kept."""
+
+    cache: str | None = key(
+        "${oc.env:TRAINER_CACHE,'~/.cache/trainer'}",
+        "folder that decoded samples are kept in ($TRAINER_CACHE, or ~/.cache/trainer); null: none",
+        private=True,
+    )
+
+
+@dataclass
+class Downloaded(Cached):
     """Keys of the data sets that torchvision downloads."""
 
     root: str = key("${oc.env:TRAINER_DATA,data}", "folder the data sets lie in ($TRAINER_DATA, or ./data)")
@@ -149,7 +171,7 @@ class Downloaded(Data):
 
 
 @dataclass
-class Digits(Data):
+class Digits(Cached):
     """scikit-learn's 1,797 handwritten digits, 8x8, scaled up; bundled, no download."""
 
     name: str = key("digits", "registry name")
@@ -188,7 +210,7 @@ class CIFAR10(Downloaded):
 
 
 @dataclass
-class Folder(Data):
+class Folder(Cached):
     """Images in one folder per class, below `train/`, `test/` and `val/`, or in a single tree that is split."""
 
     name: str = key("folder", "registry name")

@@ -26,17 +26,20 @@ def opening(parts: Parts) -> Facts:
     frozen = f", {trained:,} of them trained" if trained < total else ""
     splits = [("train", data.train), ("val", data.val), ("test", data.test)]
     counts = " + ".join(f"{len(split):,} {name}" for name, split in splits if split is not None)
-    shape = "x".join(map(str, data.train.inputs.shape[1:]))
+    shape = "x".join(map(str, data.train.shape))
     kind = f"{len(data.classes)} classes" if data.classes is not None else "regression"
     length = f"{settings.epochs} epoch{'s' if settings.epochs > 1 else ''}"
     if settings.max_steps:
         length += f" or {settings.max_steps:,} steps"
     batch = f"batch {parts.train.batch_size * settings.accumulate:,}"
     picked = f"best by {parts.objective.name}" if parts.picks_best else "the last weights are tested"
+    where = "on the device" if parts.evaluator.workers is None else f"streamed by {parts.evaluator.workers} workers"
+    cache = [("cache", data.cache)] if data.cache else []
     rate = f"{title('optim')} lr {parts.optimizer.defaults['lr']:g}"
     return [
         ("model", f"{title('model')}, {total:,} parameters{frozen}"),
-        ("data", f"{title('data')}, {counts} of {shape}, {kind}"),
+        ("data", f"{title('data')}, {counts} of {shape}, {kind}, {where}"),
+        *cache,
         ("training", f"{length}, {batch}, {rate}, {title('scheduler')} schedule"),
         ("loss", f"{parts.loss.name}, {picked}, seed {settings.seed}"),
         ("device", str(parts.compute)),

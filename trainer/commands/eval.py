@@ -51,7 +51,8 @@ def load(config: Composed, compute: device.Compute, screen: Report) -> tuple[Eva
     built = build.model(config, compute)
     checkpoint.load_into(built, found.model, found.path)
     used = build.loss(str(found.description.get("loss", "auto")), loaded)
-    return Evaluator(built, loaded, compute, used, build.eval_batch_size(config, loaded)), found
+    batch_size, workers = build.eval_batch_size(config, loaded), build.stream_workers(config, loaded, compute)
+    return Evaluator(built, loaded, compute, used, batch_size, workers), found
 
 
 def _where(found: Checkpoint) -> str:

@@ -8,7 +8,7 @@ import torch
 from trainer import build, device, layers, pictures, plots
 from trainer.commands.eval import load
 from trainer.composition import Composed
-from trainer.data.splits import Dataset
+from trainer.data.splits import Dataset, Split
 from trainer.errors import ConfigError, RunError
 from trainer.paths import expanded
 from trainer.report import Report
@@ -61,10 +61,7 @@ def _layers(config: Composed, built: torch.nn.Module, shape: tuple[int, ...], sc
 
 def _data(loaded: Dataset, screen: Report) -> None:
     splits = {name: getattr(loaded, name) for name in ("train", "val", "test") if getattr(loaded, name) is not None}
-    facts = [
-        (name, f"{len(split):,} samples of {_x(split.inputs.shape[1:])} {_type(split.inputs)}")
-        for name, split in splits.items()
-    ]
+    facts = [(name, f"{len(split):,} samples of {_x(split.shape)} {_type(split)}") for name, split in splits.items()]
     if loaded.mean is not None and loaded.std is not None:
         facts.append(("mean", ", ".join(f"{m:.4g}" for m in loaded.mean)))
         facts.append(("std", ", ".join(f"{s:.4g}" for s in loaded.std)))
@@ -116,5 +113,5 @@ def _x(shape: Any) -> str:
     return "x".join(map(str, shape))
 
 
-def _type(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
+def _type(split: Split) -> str:
+    return str(split.dtype).removeprefix("torch.")

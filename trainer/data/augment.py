@@ -17,14 +17,17 @@ class Augmenter:
         self.height, self.width = height, width
 
     def draw(self, samples: int, generator: torch.Generator) -> Tensor:
-        """(samples, 5) int64: mirrored or not, shift down and right, centre of the hole."""
-        high = (2, 2 * self.config.crop + 1, 2 * self.config.crop + 1, self.height, self.width)
+        """(samples, 7) int64: mirrored or not, crop down and right, centre of the hole, shift down and right."""
+        crop, shift = 2 * self.config.crop + 1, 2 * self.config.shift + 1
+        high = (2, crop, crop, self.height, self.width, shift, shift)
         return torch.stack([torch.randint(h, (samples,), generator=generator) for h in high], dim=1)
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """The changed copies of `images`, given the rows of `draw` that are theirs."""
         if self.config.flip:
             images = torch.where(drawn[:, 0].bool()[:, None, None, None], images.flip(2), images)
+        if self.config.shift:
+            images = self._shift(images, drawn[:, 5], drawn[:, 6])
         if self.config.crop:
             images = self._crop(images, drawn[:, 1], drawn[:, 2])
         if self.config.cutout:
@@ -35,10 +38,22 @@ class Augmenter:
         """As torchvision's RandomCrop(size, padding=crop), with an offset for each sample."""
         crop = self.config.crop
         padded = torch.nn.functional.pad(images, (0, 0, crop, crop, crop, crop))
-        rows = down[:, None] + torch.arange(self.height, device=images.device)
-        columns = right[:, None] + torch.arange(self.width, device=images.device)
+        return self._window(padded, *self._places(down, right))
+
+    def _shift(self, images: Tensor, down: Tensor, right: Tensor) -> Tensor:
+        """Moved by whole pixels, the border mirrored in (as in Jordan's airbench, 2024)."""
+        shift = self.config.shift
+        rows, columns = self._places(down - shift, right - shift)
+        return self._window(images, _mirrored(rows, self.height), _mirrored(columns, self.width))
+
+    def _places(self, down: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, H) and (B, W): the row and the column that each pixel comes from."""
+        rows = down[:, None] + torch.arange(self.height, device=down.device)
+        return rows, right[:, None] + torch.arange(self.width, device=right.device)
+
+    def _window(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         sample = torch.arange(len(images), device=images.device)
-        return padded[sample[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return images[sample[:, None, None], rows[:, :, None], columns[:, None, :]]
 
     def _hole(self, y: Tensor, x: Tensor) -> Tensor:
         """(B, H, W, 1): the square around (y, x), cut at the border (DeVries and Taylor, 2017)."""
@@ -47,3 +62,9 @@ class Augmenter:
         columns = torch.arange(self.width, device=x.device) - (x[:, None] - side // 2)
         inside_rows, inside_columns = (rows >= 0) & (rows < side), (columns >= 0) & (columns < side)
         return (inside_rows[:, :, None] & inside_columns[:, None, :])[..., None]
+
+
+def _mirrored(places: Tensor, size: int) -> Tensor:
+    """Places outside 0..size-1 reflected into it, without repeating the border, for moves shorter than `size`."""
+    inside = places.abs()
+    return size - 1 - (size - 1 - inside).abs()

@@ -1,13 +1,20 @@
-"""Batches of a split that lies on the device: gathered, augmented and normalised there."""
+"""Batches in an order that is a pure function of (seed, epoch): gathered, augmented and normalised on the device."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import repeat
 
 import torch
 from torch import Tensor
 
 from trainer.data.augment import Augmenter
+from trainer.data.resident import Resident
 from trainer.data.splits import Split
+from trainer.data.streamed import Streamed
+
+Raw = tuple[Tensor | slice | None, ...]  # a batch before it is `ready`
+Batch = tuple[Tensor, Tensor]
 
 
 def generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
@@ -19,9 +26,9 @@ def generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
 class Batches:
     """The batches of a split, as (inputs, targets) on the device.
 
-    Images stay uint8 in memory, channels last, and become (B, C, H, W) floats batch by batch; tables are
-    normalised once. Iterating goes through the split in order, without augmentation; `epoch` in the
-    random order of (seed, epoch).
+    The samples lie on the device; or, with a number of `workers` (0: none but this process), are streamed to it.
+    Images stay uint8 until they are a batch, and become (B, C, H, W) floats in channels-last memory. Iterating
+    goes through the split in order, without augmentation; `epoch` in the random order of (seed, epoch).
     """
 
     def __init__(
@@ -34,57 +41,76 @@ class Batches:
         std: Sequence[float] | None = None,
         augment: Augmenter | None = None,
         seed: int = 0,
+        workers: int | None = None,
     ) -> None:
-        self.batch_size = min(batch_size or len(split), len(split))
+        self.total = len(split)
+        self.batch_size = min(batch_size or self.total, self.total)
         self.device, self.dtype, self.augment, self.seed = device, dtype, augment, seed
-        inputs = split.inputs
-        self.is_image = inputs.dim() == 4
-        scale = 255.0 if inputs.dtype == torch.uint8 else 1.0
+        self.is_image = len(split.shape) == 3
         wide_mean = torch.tensor(mean or [0.0], dtype=torch.float64)
         wide_std = torch.tensor(std or [1.0], dtype=torch.float64)
-        self.mean = (wide_mean * scale).to(dtype).to(device)
-        self.inverse_std = (1 / (wide_std * scale)).to(dtype).to(device)
         if self.is_image:
-            self.inputs = inputs.permute(0, 2, 3, 1).contiguous().to(device)
+            scale = 255.0 if split.dtype == torch.uint8 else 1.0
+            self.mean = (wide_mean * scale).to(dtype).to(device)
+            self.inverse_std = (1 / (wide_std * scale)).to(dtype).to(device)
+            form = _channels_last
         else:
-            self.inputs = ((inputs.double() - wide_mean) / wide_std).to(dtype).to(device)
-        targets = split.targets
-        self.targets = (targets.to(dtype) if targets.is_floating_point() else targets).to(device)
+            form = partial(_standardised, mean=wide_mean, std=wide_std, dtype=dtype)
+        if split.targets.is_floating_point():
+            split = Split(split.samples, split.targets.to(dtype), split.rows)
+        self.source = Resident(split, form, device) if workers is None else Streamed(split, form, device, workers)
 
     def __len__(self) -> int:
-        return -(-len(self.targets) // self.batch_size)
+        return -(-self.total // self.batch_size)
 
     @property
     def sizes(self) -> list[int]:
         """How many samples each batch has: all the same but for the last."""
-        return [min(self.batch_size, len(self.targets) - i) for i in range(0, len(self.targets), self.batch_size)]
+        return [min(self.batch_size, self.total - i) for i in range(0, self.total, self.batch_size)]
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for i in range(len(self)):
-            chunk = slice(i * self.batch_size, (i + 1) * self.batch_size)
-            yield self._ready(self.inputs[chunk]), self.targets[chunk]
+    def __iter__(self) -> Iterator[Batch]:
+        batches = [slice(i, i + self.batch_size) for i in range(0, self.total, self.batch_size)]
+        for raw in self.source.fetch(batches):
+            inputs, targets = self.source.samples(raw)
+            yield self._normalised(inputs), targets
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch number `epoch` from batch `start` on."""
-        total = len(self.targets)
-        drawn = None
-        if self.augment is not None:
-            drawn = self.augment.draw(total, generator(self.seed, epoch, "augment")).to(self.device)
-        if self.batch_size == total and drawn is None:  # order is no matter
-            if start == 0:
-                yield self._ready(self.inputs), self.targets
-            return
-        order = torch.randperm(total, generator=generator(self.seed, epoch, "order")).to(self.device)
-        for i in range(start, len(self)):
-            chunk = slice(i * self.batch_size, (i + 1) * self.batch_size)
-            index = order[chunk]
-            inputs = self.inputs.index_select(0, index)
-            if self.augment is not None and drawn is not None:
-                inputs = self.augment.apply(inputs, drawn[chunk])
-            yield self._ready(inputs), self.targets.index_select(0, index)
+        return map(self.ready, self.drawn(epoch, start))
 
-    def _ready(self, inputs: Tensor) -> Tensor:
+    def drawn(self, epoch: int, start: int = 0) -> Iterator[Raw]:
+        """The batches of an epoch as `ready` takes them: which samples, and how each is to be changed."""
+        if self.batch_size == self.total and self.augment is None:  # order is no matter
+            batches: Sequence[Tensor | slice] = [slice(None)]
+        else:
+            order = torch.randperm(self.total, generator=generator(self.seed, epoch, "order"))
+            batches = torch.split(order.to(self.source.order_device), self.batch_size)
+        changes: Iterator[Tensor | None] = repeat(None)
+        if self.augment is not None:
+            drawn = self.augment.draw(self.total, generator(self.seed, epoch, "augment")).to(self.device)
+            changes = iter(torch.split(drawn, self.batch_size)[start:])
+        for raw in self.source.fetch(batches[start:]):
+            yield *raw, next(changes)
+
+    def ready(self, raw: Raw) -> Batch:
+        """The inputs as the model takes them, and the targets."""
+        *rows, changes = raw
+        inputs, targets = self.source.samples(tuple(rows))
+        if self.augment is not None:
+            assert isinstance(changes, Tensor)
+            inputs = self.augment.apply(inputs, changes)
+        return self._normalised(inputs), targets
+
+    def _normalised(self, inputs: Tensor) -> Tensor:
         if not self.is_image:
             return inputs
         normalised = inputs.to(self.dtype).sub(self.mean).mul(self.inverse_std)
-        return normalised.permute(0, 3, 1, 2)  # (B, C, H, W) in channels-last memory
+        return normalised.permute(0, 3, 1, 2)
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    return images.permute(0, 2, 3, 1).contiguous()
+
+
+def _standardised(table: Tensor, mean: Tensor, std: Tensor, dtype: torch.dtype) -> Tensor:
+    return ((table.double() - mean) / std).to(dtype)

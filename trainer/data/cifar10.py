@@ -2,27 +2,33 @@
 
 from typing import Any
 
-import torch
+import numpy as np
 
 from trainer import schema
-from trainer.data.download import opened
-from trainer.data.splits import Dataset, Split, Track
+from trainer.data.cache import Allocate
+from trainer.data.download import kept, opened
+from trainer.data.splits import Dataset, Track
 
+FOLDER = "cifar-10-batches-py"
 HALF = (0.5, 0.5, 0.5)
 
 
 def load(config: schema.Downloaded, track: Track[object]) -> Dataset:
     """50,000 training and 10,000 test images of 3x32x32."""
-    from torchvision import datasets  # late: it takes longer to import than the files to read
 
     def open_both(root: str, download: bool) -> tuple[Any, Any]:
+        from torchvision import datasets  # late: it takes longer to import than the files to read
+
         train, test = (datasets.CIFAR10(root, train=train, download=download) for train in (True, False))
         return train, test
 
-    train, test = opened(config, "cifar-10-batches-py", open_both)
-    return Dataset("cifar10", _split(train), _split(test), None, tuple(train.classes), HALF, HALF)
+    def make(allocate: Allocate) -> dict[str, Any]:
+        train, test = opened(config, FOLDER, open_both)
+        for name, part in (("train", train), ("test", test)):
+            allocate(name, part.data.shape, "uint8")[:] = part.data  # (N, H, W, C)
+            allocate(f"{name}-targets", (len(part.targets),), "int64")[:] = np.array(part.targets)
+        return {"classes": train.classes}
 
-
-def _split(part: Any) -> Split:
-    images = torch.from_numpy(part.data).permute(0, 3, 1, 2)  # stored as (N, H, W, C)
-    return Split(images, torch.tensor(part.targets))
+    found = kept(config, FOLDER, open_both, make)
+    classes = tuple(found.facts["classes"])
+    return Dataset("cifar10", found.split("train"), found.split("test"), None, classes, HALF, HALF, cache=found.note)

@@ -31,8 +31,8 @@ def adapt(given: Any, name: str) -> Dataset:
     classes = _classes(getattr(given, "classes", None), splits, name)
     train = splits["train"]
     for part, split in splits.items():
-        if split.inputs.shape[1:] != train.inputs.shape[1:]:
-            shapes = f"{tuple(split.inputs.shape[1:])} and {tuple(train.inputs.shape[1:])}"
+        if split.shape != train.shape:
+            shapes = f"{tuple(split.shape)} and {tuple(train.shape)}"
             raise DataError(f"{name}: samples of {part} and train have different shapes, {shapes}")
     return Dataset(
         name,
@@ -83,6 +83,8 @@ def _split(given: Any, where: str) -> Split:
             f"{where}: targets have shape {tuple(targets.shape)}", "class indices (N,), not one-hot; or floats"
         )
     flat = targets.reshape(len(targets), -1) if targets.is_floating_point() else targets.long().reshape(-1)
+    if inputs.dim() == 4:  # as batches want them: no second copy is made later
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
     return Split(inputs, flat)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from filelock import FileLock
 
 from trainer import schema
+from trainer.data.cache import Make, Stored, source_of, stored
 from trainer.errors import DataError
 from trainer.paths import expanded
 
@@ -52,13 +53,20 @@ def fetch(config: schema.Downloaded, folder: str, open_dataset: Callable[[str, b
         raise DataError(f"{missing} and cannot be downloaded: {reason}", hint) from error
 
 
+def kept(config: schema.Downloaded, folder: str, open_dataset: Callable[[str, bool], Any], make: Make) -> Stored:
+    """The data set's cached arrays, made by `make` from the files in `folder` below `config.root`, after `fetch`."""
+    fetch(config, folder, open_dataset)
+    files = sorted(p for p in (expanded(config.root) / folder).rglob("*") if p.is_file())
+    settings = {"name": config.name, "files": str((expanded(config.root) / folder).resolve())}
+    return stored(config.cache, config.name, settings, source_of(files, expanded(config.root)), make)
+
+
 def opened(config: schema.Downloaded, folder: str, open_dataset: Callable[[str, bool], Any]) -> Any:
-    """What `open_dataset` gives for the files below `config.root`, after `fetch`.
+    """What `open_dataset` gives for the files below `config.root`.
 
     Raises:
         DataError: the files are there but torchvision refuses them.
     """
-    fetch(config, folder, open_dataset)
     try:
         return open_dataset(str(expanded(config.root)), False)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, AssertionError) as error:

@@ -1,28 +1,37 @@
 """Images in one folder per class, as people have them on disk."""
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
+from torch.utils.data import get_worker_info
 
 from trainer import schema
-from trainer.data.splits import Dataset, Split, Track, divide
+from trainer.data.cache import Allocate, Array, source_of, stored
+from trainer.data.splits import Dataset, Samples, Split, Track, divide
+from trainer.device import free_memory
 from trainer.errors import DataError
 from trainer.paths import expanded
 
 EXTENSIONS = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
-Listing = tuple[list[Path], list[int]]  # files and the class index of each
+Listing = tuple[list[os.DirEntry[str]], list[int]]  # files and the class index of each
+Pick = tuple[str, Tensor]  # the name of a listing, and which of its files
+Reader = partial[Array]  # of one image
 
 
 def load(config: schema.Folder, track: Track[object]) -> Dataset:
     """`path/train/CLASS/*`, `path/test/CLASS/*` and maybe `path/val/CLASS/*`; or `path/CLASS/*`, split at random.
 
-    Without `test/`, the test split is cut at random from the training images.
+    Without `test/`, the test split is cut at random from the training images. Images are decoded once, into the
+    cache or, without one, into memory; where they do not fit into that, batch by batch.
 
     Raises:
         DataError: no such folder, no classes, an empty class, classes that differ, a file that is no image.
@@ -36,24 +45,20 @@ def load(config: schema.Folder, track: Track[object]) -> Dataset:
     channels, size = config.channels or 3, config.size or 32
     if channels == 2:
         raise DataError("data.channels=2: images have 1 channel (grey) or 3 (colour)")
-    top = path / "train" if (path / "train").is_dir() else path
-    classes = _classes(top)
-    listings = {"train": _list(top, classes)}
-    for name in ("test", "val"):
-        if top != path and (path / name).is_dir():
-            _same_classes(path / name, classes)
-            listings[name] = _list(path / name, classes)
-    if "test" not in listings:
-        listings |= _cut(listings["train"], config.test_fraction, config.split_seed)
-    limited = {k: _shuffled(v, config.split_seed, config.limit) for k, v in listings.items()}
-    _check_memory({k: len(files) for k, (files, _) in limited.items()}, channels * size * size)
-    read = partial(read_image, size=size, resize=config.resize, channels=channels)
-    splits = {
-        name: _read(name, files, labels, read, channels, size, track) for name, (files, labels) in limited.items()
-    }
     mean, std = (_per_channel(key, values, channels) for key, values in (("mean", config.mean), ("std", config.std)))
     if (mean is None) != (std is None):
         raise DataError("data.mean and data.std go together", "give both, or neither to have them measured")
+    classes, listings = _listings(path)
+    picks = _picks(config, listings)
+    if config.limit is not None:  # nothing is decoded that is not used
+        listings = {name: _pick(listings[listing], index) for name, (listing, index) in picks.items()}
+        picks = {name: (name, torch.arange(len(listings[name][0]))) for name in picks}
+    read = partial(read_image, size=size, resize=config.resize, channels=channels)
+    found, note = _images(config, path, listings, (size, size, channels), read, track)
+    splits = {
+        name: Split(found[listing], torch.tensor(listings[listing][1])[index], index)
+        for name, (listing, index) in picks.items()
+    }
     return Dataset(
         "folder",
         splits["train"],
@@ -63,10 +68,32 @@ def load(config: schema.Folder, track: Track[object]) -> Dataset:
         mean,
         std,
         standardise=True,
+        cache=note,
     )
 
 
-def read_image(path: Path, size: int, resize: int | None, channels: int) -> np.ndarray:
+class Files:
+    """Images of files, decoded when asked for, as (N, C, H, W) uint8."""
+
+    def __init__(self, paths: Sequence[str], read: Reader, shape: tuple[int, int, int]) -> None:
+        self.paths, self.read, self._shape = paths, read, shape
+        self.dtype = torch.uint8
+
+    @property
+    def shape(self) -> torch.Size:
+        height, width, channels = self._shape
+        return torch.Size((len(self.paths), channels, height, width))
+
+    def __getitem__(self, index: Any) -> Tensor:
+        numbers = range(len(self.paths))[index] if isinstance(index, slice) else index.tolist()
+        images = np.empty((len(numbers), *self._shape), np.uint8)
+        paths = [self.paths[n] for n in numbers]
+        for _ in _decode(paths, self.read, images, alone=get_worker_info() is not None):
+            pass
+        return torch.from_numpy(images).permute(0, 3, 1, 2)
+
+
+def read_image(path: str | Path, size: int, resize: int | None, channels: int) -> np.ndarray:
     """One image as (size, size, channels) uint8: scaled to the square, or its shorter side to `resize` and
     the centre cropped.
 
@@ -122,14 +149,29 @@ def _same_classes(folder: Path, classes: Sequence[str]) -> None:
         raise DataError(f"{folder} and train/ have different classes: {', '.join(differ[:5])} only in one of them")
 
 
+def _listings(path: Path) -> tuple[list[str], dict[str, Listing]]:
+    """The classes, and the files of `path/train`, `path/test` and `path/val`, or of `path` itself as `train`."""
+    top = path / "train" if (path / "train").is_dir() else path
+    classes = _classes(top)
+    listings = {"train": _list(top, classes)}
+    for name in ("test", "val"):
+        if top != path and (path / name).is_dir():
+            _same_classes(path / name, classes)
+            listings[name] = _list(path / name, classes)
+    return classes, listings
+
+
 def _list(top: Path, classes: Sequence[str]) -> Listing:
-    files: list[Path] = []
+    files: list[os.DirEntry[str]] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
         found = sorted(
-            Path(entry.path)
-            for entry in os.scandir(top / name)
-            if Path(entry.name).suffix.lower() in EXTENSIONS and not entry.name.startswith(".")
+            (
+                entry
+                for entry in os.scandir(top / name)
+                if os.path.splitext(entry.name)[1].lower() in EXTENSIONS and not entry.name.startswith(".")
+            ),
+            key=lambda entry: entry.name,
         )
         if not found:
             raise DataError(
@@ -141,50 +183,67 @@ def _list(top: Path, classes: Sequence[str]) -> Listing:
     return files, labels
 
 
-def _pick(listing: Listing, index: torch.Tensor) -> Listing:
+def _picks(config: schema.Folder, listings: dict[str, Listing]) -> dict[str, Pick]:
+    """The files of each split, in a fixed random order, so that a prefix has all classes."""
+    total = len(listings["train"][0])
+    picks = {name: (name, torch.arange(len(files))) for name, (files, _) in listings.items()}
+    if "test" not in picks:
+        train, test = divide(total, config.test_fraction, config.split_seed, "data.test_fraction")
+        picks |= {"train": ("train", train), "test": ("train", test)}
+    return {name: (listing, _shuffled(index, config)) for name, (listing, index) in picks.items()}
+
+
+def _shuffled(index: Tensor, config: schema.Folder) -> Tensor:
+    order = torch.randperm(len(index), generator=torch.Generator().manual_seed(config.split_seed))
+    return index[order[: config.limit]]
+
+
+def _pick(listing: Listing, index: Tensor) -> Listing:
     files, labels = listing
     return [files[i] for i in index.tolist()], [labels[i] for i in index.tolist()]
 
 
-def _cut(listing: Listing, fraction: float, seed: int) -> dict[str, Listing]:
-    train, test = divide(len(listing[0]), fraction, seed, "data.test_fraction")
-    return {"train": _pick(listing, train), "test": _pick(listing, test)}
-
-
-def _shuffled(listing: Listing, seed: int, limit: int | None) -> Listing:
-    """In a fixed random order, so that a prefix has all classes."""
-    order = torch.randperm(len(listing[0]), generator=torch.Generator().manual_seed(seed))
-    return _pick(listing, order[:limit])
-
-
-def _check_memory(counts: dict[str, int], values: int) -> None:
-    needed = sum(counts.values()) * values
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > 0.8 * memory:
-        raise DataError(
-            f"{sum(counts.values())} images take {needed / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f}",
-            "use a smaller data.size or a data.limit",
-        )
-
-
-def _read(
-    name: str,
-    files: list[Path],
-    labels: list[int],
-    read: partial[np.ndarray],
-    channels: int,
-    size: int,
+def _images(
+    config: schema.Folder,
+    path: Path,
+    listings: dict[str, Listing],
+    shape: tuple[int, int, int],
+    read: Reader,
     track: Track[object],
-) -> Split:
-    images = np.empty((len(files), size, size, channels), dtype=np.uint8)
+) -> tuple[dict[str, Samples], str]:
+    """The images of each listing, wherever there is room for them, and what there is to say of their cache."""
+    paths = {name: [entry.path for entry in files] for name, (files, _) in listings.items()}
+    needed = sum(map(len, paths.values())) * math.prod(shape)
+    free = free_memory(torch.device("cpu"))
+    if config.cache is None and (config.placement == "stream" or (config.placement == "auto" and needed > free / 2)):
+        return {name: Files(files, read, shape) for name, files in paths.items()}, ""
+
+    def make(allocate: Allocate) -> dict[str, Any]:
+        for name, files in paths.items():
+            images = allocate(name, (len(files), *shape), "uint8")
+            for _ in track(_decode(files, read, images), len(files), f"reading {name} images"):
+                pass
+        return {}
+
+    settings: dict[str, Any] = {"path": str(path.resolve()), "shape": shape, "resize": config.resize}
+    if config.limit is not None:
+        settings |= {"limit": config.limit, "seed": config.split_seed, "test_fraction": config.test_fraction}
+    files = [entry for entries, _ in listings.values() for entry in entries]
+    kept = stored(config.cache, path.name, settings, source_of(files, path), make)
+    return {name: kept.images(name) for name in paths}, kept.note
+
+
+def _decode(paths: Sequence[str], read: Reader, images: Array, alone: bool = False) -> Iterator[object]:
+    """Read each file into its place of `images`, on all cores unless `alone`; one item as each is done."""
 
     def fill(number: int) -> None:
-        images[number] = read(files[number])
+        images[number] = read(paths[number])
 
+    if alone:
+        yield from map(fill, range(len(paths)))
+        return
     with ThreadPoolExecutor() as pool:  # decoding lets other threads run
-        for _ in track(pool.map(fill, range(len(files)), chunksize=64), len(files), f"reading {name} images"):
-            pass
-    return Split(torch.from_numpy(images).permute(0, 3, 1, 2), torch.tensor(labels))
+        yield from pool.map(fill, range(len(paths)))
 
 
 def _per_channel(key: str, values: list[float] | None, channels: int) -> tuple[float, ...] | None:

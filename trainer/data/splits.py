@@ -1,8 +1,8 @@
-"""What a data set is once loaded, and how it is limited, split and measured."""
+"""What a data set is once opened, and how it is limited, split and measured."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,22 +20,68 @@ def untracked(items: Iterable[T], total: int, doing: str) -> Iterable[T]:
     return items
 
 
+class Samples(Protocol):
+    """Inputs of samples: a tensor, a mapped file, or files that are decoded when asked for."""
+
+    @property
+    def shape(self) -> torch.Size:
+        """Of all together: images (N, C, H, W) or features (N, F)."""
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    def __getitem__(self, index: Any, /) -> Tensor:
+        """The inputs of some samples, by a slice or a tensor of their numbers."""
+
+
 @dataclass(frozen=True)
 class Split:
-    """Samples in memory.
+    """Samples and what they are to be recognised as.
 
-    `inputs` are images (N, C, H, W), uint8 or float, or features (N, F) float; `targets` are class
-    indices (N,) int64, or values (N, columns) float.
+    `samples` are images, uint8 or float, or features, float; `targets` are class indices (N,) int64, or values
+    (N, columns) float. `rows` says which of `samples` are the split's, in its order; None: all of them. So
+    cutting a split copies no inputs.
     """
 
-    inputs: Tensor
+    samples: Samples
     targets: Tensor
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
+    def __getitem__(self, index: slice | Tensor) -> Tensor:
+        """The inputs of some samples of the split."""
+        return self.samples[index if self.rows is None else self.rows[index]]
+
+    @property
+    def inputs(self) -> Tensor:
+        """All inputs; what is not in memory is read."""
+        return self[:]
+
+    @property
+    def shape(self) -> torch.Size:
+        """Of one sample."""
+        return self.samples.shape[1:]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.samples.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that all inputs take."""
+        return len(self) * self.shape.numel() * self.dtype.itemsize
+
+    def chunks(self, size: int = 4096) -> Iterator[Tensor]:
+        """All inputs, a part at a time."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
     def take(self, index: Tensor | slice) -> "Split":
-        return Split(self.inputs[index], self.targets[index])
+        """Some samples of the split, as a split."""
+        rows = torch.arange(len(self)) if self.rows is None else self.rows
+        return Split(self.samples, self.targets[index], rows[index])
 
 
 @dataclass(frozen=True)
@@ -55,10 +101,11 @@ class Dataset:
     std: tuple[float, ...] | None = None
     standardise: bool = False
     columns: tuple[str, ...] = ()  # names of the features of a table
+    cache: str = ""  # what there is to say of the file that decoded samples are kept in
 
     @property
     def is_image(self) -> bool:
-        return self.train.inputs.dim() == 4
+        return len(self.train.shape) == 3
 
     def split(self, name: str) -> Split:
         """`train`, `val` or `test`.
@@ -74,7 +121,7 @@ class Dataset:
 
     def facts(self) -> dict[str, Any]:
         """What models take by interpolation: `${data.features}` and so on."""
-        shape = self.train.inputs.shape[1:]
+        shape = self.train.shape
         facts: dict[str, Any] = {"features": shape.numel()}
         if self.classes is not None:
             facts["num_classes"] = len(self.classes)
@@ -117,25 +164,26 @@ def divide(total: int, fraction: float, seed: int, key: str) -> tuple[Tensor, Te
 
 
 def measured(dataset: Dataset) -> Dataset:
-    """With mean and standard deviation of the training split; a constant channel gets 1."""
-    inputs = dataset.train.inputs
-    if dataset.is_image:
-        channels = range(inputs.shape[1])
-        scale = 255.0 if inputs.dtype == torch.uint8 else 1.0
-        stats = [_moments(inputs[:, c], scale) for c in channels]
-        mean, std = [m for m, _ in stats], [s for _, s in stats]
+    """With mean and standard deviation of the training split; a constant channel or feature gets 1."""
+    train = dataset.train
+    if train.dtype == torch.uint8:
+        mean, std = _moments_of_bytes(train)
     else:
-        mean = inputs.double().mean(0).tolist()
-        std = inputs.double().std(0, correction=0).tolist()
+        dims = (0, 2, 3) if dataset.is_image else (0,)
+        inputs = train.inputs.double()
+        mean, std = inputs.mean(dims).tolist(), inputs.std(dims, correction=0).tolist()
     return replace(dataset, mean=tuple(mean), std=tuple(s if s > 1e-12 else 1.0 for s in std))
 
 
-def _moments(channel: Tensor, scale: float) -> tuple[float, float]:
-    if channel.dtype == torch.uint8:  # from the histogram: no float copy of the whole set
-        counts = torch.bincount(channel.flatten(), minlength=256).double()
-        values = torch.arange(256, dtype=torch.float64)
-        mean = float((counts * values).sum() / counts.sum())
-        variance = float((counts * (values - mean).square()).sum() / counts.sum())
-    else:
-        mean, variance = float(channel.double().mean()), float(channel.double().var(correction=0))
-    return mean / scale, variance**0.5 / scale
+def _moments_of_bytes(images: Split) -> tuple[list[float], list[float]]:
+    """Per channel, of values in 0..1; from histograms, so that no float copy of the whole set is made."""
+    channels = images.shape[0]
+    counts = torch.zeros(channels, 256, dtype=torch.int64)
+    for chunk in images.chunks():
+        for channel in range(channels):
+            counts[channel] += torch.bincount(chunk[:, channel].flatten(), minlength=256)
+    shares = counts.double() / counts.sum(1, keepdim=True)
+    values = torch.arange(256, dtype=torch.float64) / 255
+    mean = shares @ values
+    variance = (shares * (values - mean[:, None]).square()).sum(1)
+    return mean.tolist(), variance.sqrt().tolist()

@@ -1,0 +1,188 @@
+"""Decoded samples in files that are mapped into memory, so that the next run starts at once.
+
+An entry is a directory NAME-DIGEST: one `.npy` file per array and `entry.json`, which says what it was made of.
+The digest is of the settings, so that runs with other settings have an entry of their own; an entry whose source
+has changed is made anew. It is made under another name and then renamed, under a lock: processes that start
+together make it once, and one that is killed leaves nothing that could be taken for whole.
+"""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from trainer.data.splits import Samples, Split
+from trainer.device import free_memory
+from trainer.errors import DataError
+from trainer.paths import expanded
+
+FORMAT = 1  # of an entry, and of what our readers make of the same files: higher whenever either changes
+Array = np.ndarray[Any, Any]
+# (name, shape, dtype) -> a place to write an array to.
+Allocate = Callable[[str, tuple[int, ...], str], Array]
+# Fills arrays, and gives what else there is to know of them, as JSON has it.
+Make = Callable[[Allocate], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The arrays of one entry, mapped or in memory, and what else is known of them."""
+
+    arrays: Mapping[str, Array]
+    facts: dict[str, Any]
+    path: Path | None = None
+    note: str = ""
+
+    def images(self, name: str) -> Samples:
+        """An array (N, H, W, C) of uint8, as (N, C, H, W)."""
+        if self.path is not None:
+            return Mapped(self.path / f"{name}.npy")
+        return torch.from_numpy(self.arrays[name]).permute(0, 3, 1, 2)
+
+    def split(self, name: str) -> Split:
+        """The images called `name`, with the classes called `name`-targets."""
+        return Split(self.images(name), torch.from_numpy(np.array(self.arrays[f"{name}-targets"])))
+
+
+class Mapped:
+    """Images of a `.npy` file (N, H, W, C), as (N, C, H, W). A process that is sent one maps the file anew."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nobody writes to it
+            images = torch.from_numpy(np.load(path, mmap_mode="r", allow_pickle=False))
+        self._images = images.permute(0, 3, 1, 2)
+
+    @property
+    def shape(self) -> torch.Size:
+        return self._images.shape
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._images.dtype
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return self._images[index]
+
+    def __reduce__(self) -> tuple[type["Mapped"], tuple[Path]]:
+        return Mapped, (self.path,)
+
+
+def stored(folder: str | None, name: str, settings: Mapping[str, Any], source: str, make: Make) -> Stored:
+    """The entry for these `settings` below `folder`, made by `make` if it is not there or not of this `source`.
+
+    Without a `folder`, or where it cannot be written, everything is made in memory.
+    """
+    if folder is None:
+        return _in_memory(make, "")
+    digest = hashlib.blake2b(json.dumps(dict(settings), sort_keys=True).encode(), digest_size=8).hexdigest()
+    path = expanded(folder) / f"{name}-{digest}"
+    found = _open(path, source)
+    if found is not None:
+        return found
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.parent / f".{path.name}.lock"):
+            found = _open(path, source) or _made(path, source, make)
+    except OSError as error:
+        return _in_memory(make, f"none: {error.strerror or error} ({path.parent})")
+    return found
+
+
+def source_of(files: Iterable[os.DirEntry[str] | Path], root: Path) -> str:
+    """A digest of the paths, sizes and times of `files`."""
+    digest = hashlib.blake2b(digest_size=16)
+    start = len(os.path.join(root, ""))
+    for file in files:
+        facts = file.stat()
+        digest.update(
+            f"{os.fspath(file)[start:]}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode(errors="surrogateescape")
+        )
+    return digest.hexdigest()
+
+
+def _open(path: Path, source: str) -> Stored | None:
+    """The entry, if it is whole and of this source."""
+    try:
+        entry = json.loads((path / "entry.json").read_text(encoding="utf-8"))
+        if entry["format"] != FORMAT or entry["source"] != source:
+            return None
+        arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in entry["arrays"]}
+        if {name: list(array.shape) for name, array in arrays.items()} != entry["arrays"]:
+            return None
+        facts = dict(entry["facts"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    size = sum(array.nbytes for array in arrays.values())
+    return Stored(arrays, facts, path, f"{_readable(size)} in {path} (data.cache=null: none)")
+
+
+def _made(path: Path, source: str, make: Make) -> Stored:
+    """Make the entry; what killed processes left of it, and an entry of another source, go away."""
+    for left in path.parent.glob(f".{path.name}.*.part"):
+        shutil.rmtree(left, ignore_errors=True)
+    part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+    try:
+        arrays: dict[str, Array] = {}
+
+        def allocate(name: str, shape: tuple[int, ...], dtype: str) -> Array:
+            file = part / f"{name}.npy"
+            array = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=tuple(map(int, shape)))
+            _reserve(file)
+            arrays[name] = array
+            return array
+
+        facts = make(allocate)
+        for array in arrays.values():
+            array.flush()  # type: ignore[attr-defined]  # to the disk, before the name says that it is there
+        shapes = {name: list(array.shape) for name, array in arrays.items()}
+        entry = {"format": FORMAT, "source": source, "arrays": shapes, "facts": facts}
+        (part / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(part, path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    found = _open(path, source)
+    assert found is not None
+    return found
+
+
+def _reserve(file: Path) -> None:
+    """Fill a file's holes: on a full disk this fails, where writing to a mapped hole would kill the process."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with file.open("r+b") as handle:
+            os.posix_fallocate(handle.fileno(), 0, file.stat().st_size)
+
+
+def _in_memory(make: Make, note: str) -> Stored:
+    arrays: dict[str, Array] = {}
+
+    def allocate(name: str, shape: tuple[int, ...], dtype: str) -> Array:
+        needed, free = math.prod(shape) * np.dtype(dtype).itemsize, free_memory(torch.device("cpu"))
+        if needed > free:
+            raise DataError(
+                f"the samples take {_readable(needed)}, and {_readable(free)} of memory are free",
+                "use a smaller data.size, a data.limit, or data.placement=stream with data.cache=null",
+            )
+        arrays[name] = np.empty(shape, dtype)
+        return arrays[name]
+
+    return Stored(arrays, make(allocate), None, note)
+
+
+def _readable(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"

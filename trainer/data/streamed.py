@@ -1,0 +1,85 @@
+"""Samples that do not fit on the device: batches that workers read while it computes."""
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from trainer.data.splits import Split
+from trainer.errors import DataError
+
+Rows = np.ndarray[Any, Any] | slice  # NumPy's: a tensor would go to a worker through shared memory
+
+
+class Streamed:
+    """Batches of a split through torch's DataLoader: read by worker processes, copied from pinned memory.
+
+    The loader reads what it is told, in that order; the order and the augmentation are not its business.
+    """
+
+    order_device = torch.device("cpu")
+
+    def __init__(self, split: Split, form: Callable[[Tensor], Tensor], device: torch.device, workers: int) -> None:
+        self.device = device
+        self.plan = _Plan()
+        self.loader = DataLoader(
+            _Rows(split, form),
+            batch_size=None,  # an item is a batch already
+            sampler=self.plan,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=device.type == "cuda",
+            worker_init_fn=_leave_signals_to_the_parent,
+            generator=torch.Generator(),  # its own, for it draws a seed from it: dropout must not notice
+        )
+
+    def fetch(self, batches: Sequence[Tensor | slice]) -> Iterator[tuple[Any, ...]]:
+        """Each batch on the device, or on its way there."""
+        self.plan.batches = [rows if isinstance(rows, slice) else rows.numpy() for rows in batches]
+        for read in self.loader:
+            if isinstance(read, DataError):
+                raise read
+            inputs, targets = read
+            yield inputs.to(self.device, non_blocking=True), targets.to(self.device, non_blocking=True)
+
+    def samples(self, raw: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of a batch; images are (B, H, W, C)."""
+        inputs, targets = raw
+        return inputs, targets
+
+
+class _Plan(Sampler[Rows]):
+    """The rows of each batch to come."""
+
+    def __init__(self) -> None:
+        self.batches: list[Rows] = []
+
+    def __iter__(self) -> Iterator[Rows]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+class _Rows(Dataset[Any]):
+    """Reads batches; in a worker."""
+
+    def __init__(self, split: Split, form: Callable[[Tensor], Tensor]) -> None:
+        self.split, self.form = split, form
+
+    def __getitem__(self, rows: Rows) -> Any:
+        index = rows if isinstance(rows, slice) else torch.from_numpy(rows)
+        try:
+            return self.form(self.split[index]), self.split.targets[index]
+        except DataError as error:  # a broken file: raised in the parent, where it is shown
+            return error
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """Ctrl-C reaches every process of the terminal: the parent finishes its step, and workers work on until then."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
