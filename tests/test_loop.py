@@ -16,7 +16,7 @@ from trainer.errors import TrainingFailedError
 from trainer.loop import Batch, Hook, Plan, Row, State, evaluate, fit
 from trainer.losses import Loss
 from trainer.metrics import Classification, Regression
-from trainer.step import EagerStep
+from trainer.steps.eager import EagerStep
 
 CPU = torch.device("cpu")
 SHAPES = {

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer import losses
-from trainer.step import EagerStep
+from trainer.steps.eager import EagerStep
 
 Pair = tuple[Tensor, Tensor]
 

@@ -36,6 +36,7 @@ OPTIMIZERS: dict[type, type[torch.optim.Optimizer]] = {
 }
 RESIDENT_SHARE = 0.5  # of a device's free memory: what samples may take of it by themselves
 _FUSED = (schema.SGD, schema.Adam, schema.AdamW)  # have a fused kernel on CPU and CUDA
+_CAPTURABLE = (schema.Adam, schema.AdamW, schema.RMSprop)  # have to be told that they will be in a CUDA graph
 
 
 def dataset(config: Composed, track: Track[Any] = untracked) -> Dataset:
@@ -119,10 +120,25 @@ def optimizer(config: Composed, built: nn.Module) -> torch.optim.Optimizer:
     del keys["name"]
     if type(section) in _FUSED and all(p.device.type in ("cpu", "cuda") for p in trained):
         keys["fused"] = True
+    if type(section) in _CAPTURABLE and all(p.device.type == "cuda" for p in trained):
+        keys["capturable"] = True
+    _leave_the_compiler_out()
     try:
         return OPTIMIZERS[type(section)](trained, **keys)
     except ValueError as error:
         raise ConfigError(f"optim={section.name}: {error}") from error
+
+
+def _leave_the_compiler_out() -> None:
+    """Let optimizers be made and saved without importing torch's compiler, which takes over a second.
+
+    torch marks some of their methods as not to be compiled when they are first called, and asks the compiler for
+    the mark. With the plain method in the mark's place nobody asks; a torch that has another way is as slow as ever.
+    """
+    for method in vars(torch.optim.Optimizer).values():
+        plain = getattr(method, "__wrapped__", None)
+        if plain is not None:
+            vars(plain).setdefault("__dynamo_disable", plain)
 
 
 def loss(name: str, loaded: Dataset, label_smoothing: float = 0.0) -> Loss:

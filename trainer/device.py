@@ -49,15 +49,16 @@ def free_memory(device: torch.device) -> int:
     """Bytes that can still be taken on `device` (of main memory, as the system or the container allows)."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):
-        free = total // 2  # no such figure here: half of what there is
-    with suppress(OSError, ValueError):  # a container's own limit
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
-        free = min(free, limit - int(Path("/sys/fs/cgroup/memory.current").read_text()))
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # no such figure: half of what there is
+    with suppress(OSError, ValueError, KeyError):  # a container's own limit
+        limit, used, stat = (Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("max", "current", "stat"))
+        parts = dict(line.split() for line in stat.splitlines())
+        cached = int(parts["active_file"]) + int(parts["inactive_file"])  # files read before: they give way
+        free = min(free, max(0, int(limit) - int(used) + cached))
     return free
 
 

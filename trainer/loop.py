@@ -1,11 +1,12 @@
 """The training loop and the evaluation loop: pure torch, no config, no files, no screen."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +21,12 @@ T = TypeVar("T")
 
 
 class Batches(Protocol):
-    """A training set: batches in an order that is a pure function of (seed, epoch)."""
+    """A training set: batches in an order that is a pure function of (seed, epoch).
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    What a batch is, is between them and the step.
+    """
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Any]:
         """The batches of an epoch from number `start` on."""
 
     @property
@@ -33,7 +37,7 @@ class Batches(Protocol):
 class Step(Protocol):
     """One optimizer step, ready made: eager, compiled or captured."""
 
-    def __call__(self, batches: Sequence[Batch]) -> Tensor:
+    def __call__(self, batches: Sequence[Any]) -> Tensor:
         """Step on the gradients of `batches` together; their loss, a scalar that stays on the device."""
 
 
@@ -125,8 +129,7 @@ def fit(
                 checked = now
             due = plan.evaluate_steps is not None and state.step % plan.evaluate_steps == 0
             if due and evaluate and state.batch < len(samples):
-                _check_finite(losses, state)
-                row = _row(state, learning_rate(), loss, losses[since : state.batch], weights[since : state.batch])
+                row = _row(state, learning_rate(), loss, losses, weights, since)
                 row |= evaluate()
                 evaluating += time.perf_counter() - now
                 since = state.batch
@@ -134,14 +137,14 @@ def fit(
                     hook.on_evaluation(state, row)
             if state.stop:
                 break
-        _check_finite(losses, state)
         done = state.batch
+        if done < len(samples) and (plan.max_steps is None or state.step < plan.max_steps):
+            _check_finite(losses, state)
+            break  # interrupted within an epoch: nothing to report yet
+        row = _row(state, learning_rate(), loss, losses, weights, first)
+        training = time.perf_counter() - started - evaluating
         if done == len(samples):
             state.epoch, state.batch = state.epoch + 1, 0
-        elif plan.max_steps is None or state.step < plan.max_steps:
-            break  # interrupted within an epoch: nothing to report yet
-        training = time.perf_counter() - started - evaluating
-        row = _row(state, learning_rate(), loss, losses[first:done], weights[first:done])
         last = bool(state.stop) or state.epoch == plan.epochs
         due = plan.evaluate_steps is not None and state.step % plan.evaluate_steps == 0
         if evaluate and (state.epoch % plan.evaluate_epochs == 0 or due or last):
@@ -182,11 +185,13 @@ def evaluate(model: nn.Module, batches: Iterable[Batch], loss: Loss, metric: Met
     return found
 
 
-def _row(state: State, lr: float, loss: Loss, losses: Tensor, weights: Tensor) -> Row:
-    """The figures of the steps since the last row; a mean loss weighs each step by its samples."""
-    mean = (losses * weights).sum() / weights.sum() if loss.mean else losses.sum()
-    epoch = state.epoch + (state.batch > 0)  # the epoch that runs, or the one just finished
-    return {"epoch": epoch, "step": state.step, "lr": lr, "train/loss": float(mean)}
+def _row(state: State, lr: float, loss: Loss, losses: Tensor, weights: Tensor, since: int) -> Row:
+    """The figures of the steps since batch `since`; a mean loss weighs each step by its samples."""
+    part, weights = losses[since : state.batch], weights[since : state.batch]
+    mean = float(part @ weights / weights.sum() if loss.mean else part.sum())
+    if not math.isfinite(mean):
+        _check_finite(losses, state)
+    return {"epoch": state.epoch + 1, "step": state.step, "lr": lr, "train/loss": mean}
 
 
 def _check_finite(losses: Tensor, state: State) -> None:

@@ -1,5 +1,6 @@
 """Everything a training run is made of, assembled from its config before anything is written."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +16,12 @@ from trainer.errors import ConfigError
 from trainer.evaluator import Evaluator
 from trainer.hooks.early_stopping import Objective
 from trainer.hooks.schedule import Schedule
-from trainer.loop import Plan, Row, State
+from trainer.loop import Batches as AnyBatches
+from trainer.loop import Plan, Row, State, Step
 from trainer.losses import Loss
+from trainer.steps import kind, prepared
+from trainer.steps.captured import CAPTURABLE
+from trainer.steps.eager import EagerStep
 
 
 @dataclass
@@ -34,6 +39,9 @@ class Parts:
     objective: Objective
     evaluated: str | None  # the split that is evaluated during training
     plan: Plan
+    step: Step
+    batches: AnyBatches  # `train`, as `step` takes them
+    compiled: str  # how a step runs: off, inductor or cudagraph
     state: State = field(default_factory=State)
 
     @property
@@ -71,8 +79,8 @@ class Parts:
         return float(self.optimizer.param_groups[0]["lr"])
 
 
-def assemble(config: Composed, track: Track[Any]) -> Parts:
-    """Build every part, without writing anything.
+def assemble(config: Composed, track: Track[Any], say: Callable[[str], None] = print) -> Parts:
+    """Build every part, without writing anything. `say` is told later what did not go as planned.
 
     Raises:
         UserError: something does not exist, does not fit or is not here.
@@ -96,8 +104,13 @@ def assemble(config: Composed, track: Track[Any]) -> Parts:
         )
     optimizer = build.optimizer(config, model)
     steps = settings.epochs * -(-len(train) // settings.accumulate)
+    steps = min(steps, settings.max_steps or steps)
     watched = objective if in_rows and evaluated != "test" else Objective("train/loss", "min")
-    schedule = build.schedule(config, optimizer, min(steps, settings.max_steps or steps), watched)
+    schedule = build.schedule(config, optimizer, steps, watched)
+    compiled = kind(settings.compile, compute.device.type, steps)
+    eager = EagerStep(model, loss, optimizer, settings.clip_norm, compute.autocast)
+    whole = type(optimizer) in CAPTURABLE and not schedule.moves_momentum
+    step, batches = prepared(compiled, eager, model, train, whole, say)
     evaluate = settings.evaluate
     parts = Parts(
         config=config,
@@ -115,6 +128,9 @@ def assemble(config: Composed, track: Track[Any]) -> Parts:
         plan=Plan(
             settings.epochs, settings.max_steps, settings.accumulate, evaluate.every_epochs, evaluate.every_steps
         ),
+        step=step,
+        batches=batches,
+        compiled=compiled,
     )
     if train.sizes[-1] == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
         raise ConfigError(

@@ -449,6 +449,12 @@ class Train:
     precision: str = key(
         "float32", "bfloat16 is mixed: float32 weights", choices=("float32", "float64", "tf32", "bfloat16")
     )
+    compile: str = key(
+        "auto",
+        "how a step runs: off (eagerly), inductor (compiled), cudagraph (captured, NVIDIA); auto: cudagraph on CUDA, "
+        "otherwise off",
+        choices=("auto", "off", "inductor", "cudagraph"),
+    )
     epochs: int = key(10, "passes over the training set", minimum=1)
     max_steps: int | None = key(None, "stop after so many steps, even within an epoch", minimum=1)
     accumulate: int = key(1, "batches whose gradients make one step", minimum=1)

@@ -17,6 +17,8 @@ from trainer.metrics import Evaluation
 from trainer.parts import Parts
 from trainer.report import Facts
 
+_COMPILED = {"off": "", "inductor": ", compiled by inductor", "cudagraph": ", steps captured as a CUDA graph"}
+
 
 def opening(parts: Parts) -> Facts:
     """Model, data and training in a few lines."""
@@ -42,7 +44,7 @@ def opening(parts: Parts) -> Facts:
         *cache,
         ("training", f"{length}, {batch}, {rate}, {title('scheduler')} schedule"),
         ("loss", f"{parts.loss.name}, {picked}, seed {settings.seed}"),
-        ("device", str(parts.compute)),
+        ("device", str(parts.compute) + _COMPILED[parts.compiled]),
     ]
 
 

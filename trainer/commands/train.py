@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from trainer import build, pictures, plots, runs, summary
+from trainer import build, runs, summary
 from trainer.composition import Composed
 from trainer.errors import InterruptedRunError, TrainerError
 from trainer.hooks.checkpoints import Checkpoints
@@ -19,7 +19,6 @@ from trainer.parts import Parts, assemble
 from trainer.paths import expanded
 from trainer.report import Report
 from trainer.signals import stopping
-from trainer.step import EagerStep
 
 if TYPE_CHECKING:
     from trainer.hooks.tensorboard import TensorBoard
@@ -33,7 +32,7 @@ def run(config: Composed, directory: Path | None = None) -> dict[str, Any]:
         TrainingFailedError, InterruptedRunError: the run directory says how it ended.
     """
     screen = Report()
-    parts = assemble(config, screen.track)
+    parts = assemble(config, screen.track, screen.say)
     if directory is None:
         directory = runs.claim(expanded(config.settings.output) / parts.name)
     try:
@@ -95,11 +94,10 @@ class _Run:
 
     def _fit(self) -> None:
         parts = self.parts
-        step = EagerStep(parts.model, parts.loss, parts.optimizer, self.settings.clip_norm, parts.compute.autocast)
         with stopping(self.state) as stop:
             fit(
-                step,
-                parts.train,
+                parts.step,
+                parts.batches,
                 parts.loss,
                 parts.plan,
                 evaluate=parts.evaluate,
@@ -161,6 +159,8 @@ class _Run:
 
     def _draw(self, test: Evaluation) -> None:
         if self.settings.plots:
+            from trainer import pictures, plots  # late: with matplotlib, they would delay the first step
+
             for name, figure in pictures.after_training(self.log.rows, self.parts.evaluator, test):
                 pixels = plots.render(figure)
                 Image.fromarray(pixels).save(self.directory / "plots" / f"{name}.png")

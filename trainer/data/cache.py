@@ -6,12 +6,12 @@ has changed is made anew. It is made under another name and then renamed, under 
 together make it once, and one that is killed leaves nothing that could be taken for whole.
 """
 
+import errno
 import hashlib
 import json
 import math
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from trainer.data.splits import Samples, Split
 from trainer.device import free_memory
-from trainer.errors import DataError
+from trainer.errors import ConfigError, DataError
 from trainer.paths import expanded
 
 FORMAT = 1  # of an entry, and of what our readers make of the same files: higher whenever either changes
@@ -48,7 +48,7 @@ class Stored:
     def images(self, name: str) -> Samples:
         """An array (N, H, W, C) of uint8, as (N, C, H, W)."""
         if self.path is not None:
-            return Mapped(self.path / f"{name}.npy")
+            return Mapped(self.path / f"{name}.npy", self.arrays[name])
         return torch.from_numpy(self.arrays[name]).permute(0, 3, 1, 2)
 
     def split(self, name: str) -> Split:
@@ -59,12 +59,13 @@ class Stored:
 class Mapped:
     """Images of a `.npy` file (N, H, W, C), as (N, C, H, W). A process that is sent one maps the file anew."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mapped: Array | None = None) -> None:
         self.path = path
+        if mapped is None:
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nobody writes to it
-            images = torch.from_numpy(np.load(path, mmap_mode="r", allow_pickle=False))
-        self._images = images.permute(0, 3, 1, 2)
+            self._images = torch.from_numpy(mapped).permute(0, 3, 1, 2)
 
     @property
     def shape(self) -> torch.Size:
@@ -86,10 +87,13 @@ def stored(folder: str | None, name: str, settings: Mapping[str, Any], source: s
 
     Without a `folder`, or where it cannot be written, everything is made in memory.
     """
-    if folder is None:
+    if not folder:
         return _in_memory(make, "")
     digest = hashlib.blake2b(json.dumps(dict(settings), sort_keys=True).encode(), digest_size=8).hexdigest()
-    path = expanded(folder) / f"{name}-{digest}"
+    try:
+        path = expanded(folder) / f"{name}-{digest}"
+    except ConfigError as error:  # no home directory, as in some containers
+        return _in_memory(make, f"none: {error.message}")
     found = _open(path, source)
     if found is not None:
         return found
@@ -103,14 +107,20 @@ def stored(folder: str | None, name: str, settings: Mapping[str, Any], source: s
 
 
 def source_of(files: Iterable[os.DirEntry[str] | Path], root: Path) -> str:
-    """A digest of the paths, sizes and times of `files`."""
+    """A digest of the paths, below `root`, the sizes and the times of `files`.
+
+    Raises:
+        DataError: one of them is a link to nothing, or went away.
+    """
     digest = hashlib.blake2b(digest_size=16)
-    start = len(os.path.join(root, ""))
+    start = len(os.fspath(root / "_")) - 1
     for file in files:
-        facts = file.stat()
-        digest.update(
-            f"{os.fspath(file)[start:]}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode(errors="surrogateescape")
-        )
+        name = os.fspath(file)
+        try:
+            facts = file.stat()
+        except OSError as error:
+            raise DataError(f"{name} cannot be read: {error.strerror}", "repair or remove it") from error
+        digest.update(f"{name[start:]}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
@@ -124,17 +134,17 @@ def _open(path: Path, source: str) -> Stored | None:
         if {name: list(array.shape) for name, array in arrays.items()} != entry["arrays"]:
             return None
         facts = dict(entry["facts"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except Exception:  # whatever is wrong with it, it can be made anew
         return None
     size = sum(array.nbytes for array in arrays.values())
     return Stored(arrays, facts, path, f"{_readable(size)} in {path} (data.cache=null: none)")
 
 
 def _made(path: Path, source: str, make: Make) -> Stored:
-    """Make the entry; what killed processes left of it, and an entry of another source, go away."""
-    for left in path.parent.glob(f".{path.name}.*.part"):
-        shutil.rmtree(left, ignore_errors=True)
-    part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+    """Make the entry; what a killed process left of it, and an entry of another source, go away."""
+    part = path.with_name(f".{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
     try:
         arrays: dict[str, Array] = {}
 
@@ -163,9 +173,12 @@ def _made(path: Path, source: str, make: Make) -> Stored:
 
 def _reserve(file: Path) -> None:
     """Fill a file's holes: on a full disk this fails, where writing to a mapped hole would kill the process."""
-    if hasattr(os, "posix_fallocate"):  # not on macOS
+    size = file.stat().st_size
+    if hasattr(os, "posix_fallocate"):
         with file.open("r+b") as handle:
-            os.posix_fallocate(handle.fileno(), 0, file.stat().st_size)
+            os.posix_fallocate(handle.fileno(), 0, size)
+    elif shutil.disk_usage(file).free < size:  # macOS
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _in_memory(make: Make, note: str) -> Stored:

@@ -25,6 +25,7 @@ EXTENSIONS = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif"
 Listing = tuple[list[os.DirEntry[str]], list[int]]  # files and the class index of each
 Pick = tuple[str, Tensor]  # the name of a listing, and which of its files
 Reader = partial[Array]  # of one image
+AT_ONCE = 4096  # files that are handed to threads together: each waits in an object of a kilobyte
 
 
 def load(config: schema.Folder, track: Track[object]) -> Dataset:
@@ -215,13 +216,13 @@ def _images(
     paths = {name: [entry.path for entry in files] for name, (files, _) in listings.items()}
     needed = sum(map(len, paths.values())) * math.prod(shape)
     free = free_memory(torch.device("cpu"))
-    if config.cache is None and (config.placement == "stream" or (config.placement == "auto" and needed > free / 2)):
+    if not config.cache and (config.placement == "stream" or (config.placement == "auto" and needed > free / 2)):
         return {name: Files(files, read, shape) for name, files in paths.items()}, ""
 
     def make(allocate: Allocate) -> dict[str, Any]:
+        images = {name: allocate(name, (len(files), *shape), "uint8") for name, files in paths.items()}
         for name, files in paths.items():
-            images = allocate(name, (len(files), *shape), "uint8")
-            for _ in track(_decode(files, read, images), len(files), f"reading {name} images"):
+            for _ in track(_decode(files, read, images[name]), len(files), f"reading {name} images"):
                 pass
         return {}
 
@@ -229,7 +230,7 @@ def _images(
     if config.limit is not None:
         settings |= {"limit": config.limit, "seed": config.split_seed, "test_fraction": config.test_fraction}
     files = [entry for entries, _ in listings.values() for entry in entries]
-    kept = stored(config.cache, path.name, settings, source_of(files, path), make)
+    kept = stored(config.cache, path.resolve().name, settings, source_of(files, path), make)
     return {name: kept.images(name) for name in paths}, kept.note
 
 
@@ -243,7 +244,8 @@ def _decode(paths: Sequence[str], read: Reader, images: Array, alone: bool = Fal
         yield from map(fill, range(len(paths)))
         return
     with ThreadPoolExecutor() as pool:  # decoding lets other threads run
-        yield from pool.map(fill, range(len(paths)))
+        for start in range(0, len(paths), AT_ONCE):
+            yield from pool.map(fill, range(start, min(start + AT_ONCE, len(paths))))
 
 
 def _per_channel(key: str, values: list[float] | None, channels: int) -> tuple[float, ...] | None:

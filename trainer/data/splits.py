@@ -73,8 +73,9 @@ class Split:
         """Memory that all inputs take."""
         return len(self) * self.shape.numel() * self.dtype.itemsize
 
-    def chunks(self, size: int = 4096) -> Iterator[Tensor]:
-        """All inputs, a part at a time."""
+    def chunks(self, nbytes: int = 2**26) -> Iterator[Tensor]:
+        """All inputs, a part of about `nbytes` at a time."""
+        size = max(1, nbytes // (self.nbytes // len(self)))
         for start in range(0, len(self), size):
             yield self[start : start + size]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from trainer.data.splits import Split
 from trainer.errors import DataError
@@ -74,12 +74,18 @@ class _Rows(Dataset[Any]):
     def __getitem__(self, rows: Rows) -> Any:
         index = rows if isinstance(rows, slice) else torch.from_numpy(rows)
         try:
-            return self.form(self.split[index]), self.split.targets[index]
+            batch = self.form(self.split[index]), self.split.targets[index]
         except DataError as error:  # a broken file: raised in the parent, where it is shown
             return error
+        return batch if get_worker_info() is None else tuple(map(_alone, batch))
+
+
+def _alone(part: Tensor) -> Tensor:
+    """Without the rest of what it is a view of, all of which would go to the parent with it."""
+    return part.clone() if part.untyped_storage().nbytes() > part.nbytes else part
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C reaches every process of the terminal: the parent finishes its step, and workers work on until then."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Ctrl-C, and often SIGTERM too, reach all processes: the parent finishes its step, and workers work until then."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)

@@ -19,7 +19,11 @@ class MetricsLog(Hook):
 
     def on_epoch(self, state: State, row: Row) -> None:
         self.rows.append(row)
-        self._file.write(json.dumps(finite(row)) + "\n")
+        try:
+            line = json.dumps(row, allow_nan=False)
+        except ValueError:  # JSON has no word for what is not finite
+            line = json.dumps(finite(row))
+        self._file.write(line + "\n")
         if row.get("seconds", 1.0) > 0.1:  # tiny epochs fill the buffer instead
             self._file.flush()
 

@@ -22,6 +22,7 @@ class Schedule(Hook):
         self.watched = watched
         self.per_step: list[lr_scheduler.LRScheduler] = []
         self.per_epoch: list[lr_scheduler.LRScheduler] = []
+        self.moves_momentum = False
         warmup = config.warmup_steps
         rates = [float(group["lr"]) for group in optimizer.param_groups]
         match config:
@@ -36,9 +37,8 @@ class Schedule(Hook):
                     )
                 ]
             case schema.OneCycle():
-                moves = config.cycle_momentum and any(k in optimizer.defaults for k in ("momentum", "betas"))
-                if optimizer.defaults.get("momentum") == 0:
-                    moves = False
+                has_momentum = "betas" in optimizer.defaults or bool(optimizer.defaults.get("momentum"))
+                self.moves_momentum = config.cycle_momentum and has_momentum
                 self.per_step = [
                     lr_scheduler.OneCycleLR(
                         optimizer,
@@ -46,7 +46,7 @@ class Schedule(Hook):
                         total_steps,
                         pct_start=config.pct_start,
                         anneal_strategy="cos" if config.anneal == "cos" else "linear",
-                        cycle_momentum=moves,
+                        cycle_momentum=self.moves_momentum,
                         div_factor=config.div_factor,
                         final_div_factor=config.final_div_factor,
                     )

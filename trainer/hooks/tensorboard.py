@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
@@ -38,7 +39,9 @@ class TensorBoard(Hook):
                 contextlib.redirect_stdout(io.StringIO()),
             ):  # torch prints its failure
                 warnings.simplefilter("ignore")  # the tracer's remarks are on models, not on us
-                self.writer.add_graph(self.model, example)
+                # Traced here, for add_graph would check the trace: that takes as long as a short training.
+                traced = torch.jit.trace(self.model, example, check_trace=False)  # type: ignore[no-untyped-call]
+                self.writer.add_graph(traced, example)
         except Exception as error:  # a model may do anything; its graph is a courtesy
             return (str(error).strip().splitlines() or [type(error).__name__])[0]
         return ""
@@ -65,11 +68,14 @@ class TensorBoard(Hook):
         if self._losses:
             values = torch.stack([loss for _, loss in self._losses]).tolist()
             for (step, _), value in zip(self._losses, values, strict=True):
-                self.writer.add_scalar("train/step_loss", value, step)
+                self._write({"train/step_loss": value}, step)
         self._losses.clear()
-        for name, value in row.items():
-            if name not in ("epoch", "step"):
-                self.writer.add_scalar(name, value, state.step)
+        self._write({name: value for name, value in row.items() if name not in ("epoch", "step")}, state.step)
+
+    def _write(self, values: dict[str, float], step: int) -> None:
+        """One event for all `values`: `add_scalar` would write one for each, which tiny epochs would feel."""
+        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+        self.writer._get_file_writer().add_summary(summary, step)  # type: ignore[no-untyped-call]
 
     def image(self, name: str, pixels: np.ndarray[Any, Any], state: State) -> None:
         """A picture (height, width, 3) under the Images tab."""
@@ -81,8 +87,7 @@ class TensorBoard(Hook):
         for summary in hparams(plain, dict(metrics)):  # type: ignore[no-untyped-call]
             # add_hparams would put them into a run of its own
             self.writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
-        for name, value in metrics.items():
-            self.writer.add_scalar(name, value, state.step)
+        self._write(metrics, state.step)
 
     def close(self) -> None:
         """Write what is buffered."""
