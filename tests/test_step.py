@@ -1,7 +1,8 @@
 """One optimizer step against the lines of a tutorial."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import pytest
 import torch
@@ -114,3 +115,57 @@ def test_forward_and_loss_run_under_autocast_and_the_backward_pass_does_not() ->
     optimizer = torch.optim.SGD(model.parameters())
     EagerStep(model, losses.make("cross_entropy"), optimizer, None, autocast)([batch(), batch()])
     assert entered == ["in", "forward", "out", "backward"] * 2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True),
+        lambda p: torch.optim.SGD(p, lr=0.1, fused=True),
+        lambda p: torch.optim.Adam(p, lr=0.01, amsgrad=True),
+        lambda p: torch.optim.AdamW(p, lr=0.01, fused=True),
+        lambda p: torch.optim.Adagrad(p, lr=0.1, lr_decay=0.1),
+        lambda p: torch.optim.RMSprop(p, lr=0.01, centered=True, momentum=0.5),
+    ],
+    ids=["sgd", "sgd-fused", "adam", "adamw-fused", "adagrad", "rmsprop"],
+)
+def test_the_lean_update_is_torchs_own_to_the_bit(make: Callable[[Any], torch.optim.Optimizer]) -> None:
+    plain, model = network(), network()
+    expected, optimizer = make(plain.parameters()), make(model.parameters())
+    stepper = EagerStep(model, losses.make("cross_entropy"), optimizer, None, nullcontext)
+    for _ in range(5):
+        inputs, targets = batch()
+        expected.zero_grad()
+        F.cross_entropy(plain(inputs), targets).backward()
+        expected.step()
+        stepper([(inputs, targets)])
+    for a, b in zip(plain.parameters(), model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_an_optimizer_of_the_users_own_is_called_as_it_is() -> None:
+    class Counting(torch.optim.SGD):
+        steps = 0
+
+        def step(self, closure: Any = None) -> Any:
+            self.steps += 1
+            return super().step(closure)
+
+    model = network()
+    optimizer = Counting(model.parameters(), lr=0.1)
+    seen: list[int] = []
+    optimizer.register_step_post_hook(lambda *_: seen.append(1))
+    EagerStep(model, losses.make("cross_entropy"), optimizer, None, nullcontext)([batch()])
+    assert optimizer.steps == 1
+    assert seen
+
+
+def test_a_schedule_does_not_miss_the_optimizers_step() -> None:
+    """torch warns of a schedule that moves before the optimizer has stepped; warnings are errors here."""
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    stepper = EagerStep(model, losses.make("cross_entropy"), optimizer, None, nullcontext)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    stepper([batch()])
+    schedule.step()
+    assert optimizer.param_groups[0]["lr"] == 0.05

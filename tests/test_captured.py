@@ -1,0 +1,236 @@
+"""The captured step on a pretended device: what a graph would hold, and when it is not used.
+
+`Pretend` stands in for CUDA graphs: recording does nothing but keep the work, replaying does it on the very
+tensors that were there when it was recorded. Nothing here runs on a GPU; the tests marked `gpu` do.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from trainer import losses, models, schema
+from trainer.data.augment import Augmenter
+from trainer.data.batches import Batches
+from trainer.data.splits import Split
+from trainer.errors import DeviceError
+from trainer.hooks.schedule import Schedule
+from trainer.loop import Hook, Plan, fit
+from trainer.steps import kind, prepared
+from trainer.steps.captured import CapturedStep, CudaGraphs, Drawn
+from trainer.steps.eager import EagerStep
+
+CPU = torch.device("cpu")
+LOSS = losses.make("cross_entropy")
+
+
+class Pretend:
+    """Records work by keeping it. As in a graph, the loss and the gradients of `model` lie in the same tensors."""
+
+    def __init__(self, model: nn.Module, failure: str = "") -> None:
+        self.parameters, self.failure = list(model.parameters()), failure
+        self.warmed = self.recorded = self.replayed = 0
+
+    def warm(self, work: Callable[[], Tensor]) -> Tensor:
+        self.warmed += 1
+        return work()
+
+    def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
+        if self.failure:
+            raise RuntimeError(self.failure)
+        self.recorded += 1
+        result = torch.zeros(())
+        gradients = [torch.zeros_like(p) for p in self.parameters]
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+
+        def replay() -> None:
+            self.replayed += 1
+            result.copy_(work())
+            for parameter, gradient in zip(self.parameters, gradients, strict=True):
+                assert parameter.grad is not None
+                parameter.grad = gradient.copy_(parameter.grad)
+
+        return replay, result
+
+
+def images(count: int = 70) -> Split:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (count, 1, 28, 28), dtype=torch.uint8, generator=generator)
+    return Split(pixels, torch.randint(10, (count,), generator=generator))
+
+
+def batches(device: torch.device = CPU) -> Batches:
+    """Nine batches of 8, the last with 6; augmented."""
+    augment = Augmenter(schema.Augment(flip=True, crop=2, shift=1, cutout=3), 28, 28)
+    return Batches(images(), 8, device, mean=(0.5,), std=(0.25,), augment=augment)
+
+
+def lenet(device: torch.device = CPU) -> nn.Module:
+    torch.manual_seed(0)
+    return models.build("lenet", in_channels=1, image_size=28, num_classes=10, dropout=0.0).to(device)
+
+
+OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
+    "sgd": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, fused=True),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=1e-3, fused=True),
+    "adagrad": lambda p: torch.optim.Adagrad(p, lr=0.01),
+}
+
+
+def trained(
+    name: str, config: Any, capture: bool, whole: bool = True, accumulate: int = 1
+) -> tuple[list[Tensor], list[dict[str, float]], Pretend]:
+    """The parameters after three epochs, the rows, and what was captured."""
+    model, train = lenet(), batches()
+    graphs = Pretend(model)
+    optimizer = OPTIMIZERS[name](model.parameters())
+    eager = EagerStep(model, LOSS, optimizer, 1.0, nullcontext)
+    schedule = Schedule(config, optimizer, 27, "train/loss", "min")
+    rows: list[dict[str, float]] = []
+
+    class Rows(Hook):
+        def on_epoch(self, state: Any, row: dict[str, float]) -> None:
+            rows.append({k: v for k, v in row.items() if k in ("epoch", "step", "lr", "train/loss")})
+
+    plan, hooks = Plan(3, accumulate=accumulate), [Rows(), schedule]
+    if capture:
+        fit(CapturedStep(eager, train.ready, whole, pytest.fail, graphs), Drawn(train), LOSS, plan, hooks=hooks)
+    else:
+        fit(eager, train, LOSS, plan, hooks=hooks)
+    return [p.detach() for p in model.parameters()], rows, graphs
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "config", "whole"),
+    [
+        ("sgd", schema.Constant(), True),
+        ("sgd", schema.Cosine(warmup_steps=5), True),
+        ("sgd", schema.OneCycle(), False),
+        ("adamw", schema.Step(step_size=1), True),
+        ("adamw", schema.OneCycle(), False),
+        ("adagrad", schema.Constant(), False),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "" if isinstance(v, bool) else type(v).__name__,
+)
+def test_a_captured_training_is_the_eager_one(name: str, config: Any, whole: bool, accumulate: int) -> None:
+    """Learning rates are float32 tensors in the graph, which is all that may differ: 1e-6 after 27 steps."""
+    found, found_rows, graphs = trained(name, config, True, whole, accumulate)
+    expected, rows, _ = trained(name, config, False, accumulate=accumulate)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+    for a, b in zip(found_rows, rows, strict=True):
+        assert a == pytest.approx(b, rel=1e-5)
+    assert graphs.recorded == 1
+
+
+def test_the_first_steps_and_ragged_ones_run_eagerly_and_all_others_from_the_graph() -> None:
+    _, _, graphs = trained("sgd", schema.Constant(), True)
+    assert (graphs.warmed, graphs.replayed) == (3, 27 - 3 - 3)  # three epochs of nine steps, each with a ragged one
+
+
+def test_recording_takes_no_step_and_leaves_learning_rates_as_they_were() -> None:
+    model, train = lenet(), batches()
+    optimizer = OPTIMIZERS["sgd"](model.parameters())
+    eager = EagerStep(model, LOSS, optimizer, None, nullcontext)
+    step = CapturedStep(eager, train.ready, True, pytest.fail, Pretend(model))
+    raws = list(train.drawn(0))
+    for raw in raws[:3]:
+        step([raw])
+    before = [p.detach().clone() for p in model.parameters()]
+    step._record([raws[3]])
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    assert type(optimizer.param_groups[0]["lr"]) is float
+
+
+def test_gradients_after_a_replay_are_those_of_the_graph() -> None:
+    """TensorBoard's histograms read them, and an update outside the graph steps on them."""
+    model, train = lenet(), batches()
+    eager = EagerStep(model, LOSS, OPTIMIZERS["sgd"](model.parameters()), None, nullcontext)
+    step = CapturedStep(eager, train.ready, False, pytest.fail, Pretend(model))
+    step._record([next(train.drawn(0))])
+    gradients = [torch.full_like(p, 2.0) for p in model.parameters()]
+    step._gradients, step._replay = list(gradients), lambda: None
+    before = [p.detach().clone() for p in model.parameters()]
+    step._again([next(train.drawn(0))])
+    for parameter, old, gradient in zip(model.parameters(), before, gradients, strict=True):
+        assert parameter.grad is gradient
+        torch.testing.assert_close(parameter.detach(), old - 0.1, rtol=0, atol=1e-6)  # 0.05 times 2
+
+
+def test_a_model_that_cannot_be_captured_runs_eagerly_and_says_so_once() -> None:
+    said: list[str] = []
+    model, train = lenet(), batches()
+    eager = EagerStep(model, LOSS, OPTIMIZERS["sgd"](model.parameters()), 1.0, nullcontext)
+    step = CapturedStep(eager, train.ready, True, said.append, Pretend(model, "operation not permitted\nmore"))
+    fit(step, Drawn(train), LOSS, Plan(3))
+    expected, _, _ = trained("sgd", schema.Constant(), False)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), expected, strict=True))
+    assert said == [
+        "compile: this model cannot be captured as a CUDA graph, steps run eagerly: operation not permitted"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "steps", "found"),
+    [
+        ("auto", "cpu", 10**6, "off"),
+        ("auto", "mps", 10**6, "off"),
+        ("auto", "cuda", 10**6, "cudagraph"),
+        ("auto", "cuda", 10, "off"),
+        ("off", "cuda", 10**6, "off"),
+        ("inductor", "cpu", 1, "inductor"),
+        ("cudagraph", "cuda", 1, "cudagraph"),
+    ],
+)
+def test_auto_captures_on_cuda_where_it_pays(asked: str, device: str, steps: int, found: str) -> None:
+    assert kind(asked, device, steps) == found
+
+
+@pytest.mark.parametrize("device", ["cpu", "mps"])
+def test_cuda_graphs_elsewhere_are_refused(device: str) -> None:
+    with pytest.raises(DeviceError, match="needs an NVIDIA GPU"):
+        kind("cudagraph", device, 10**6)
+
+
+# --- on a GPU -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_a_graph_on_a_gpu_trains_as_eager_steps_do(name: str) -> None:
+    """Over an epoch, within 1e-4 of each parameter: kernels are the same, learning rates are float32."""
+    device, found = torch.device("cuda"), []
+    for captured in (True, False):
+        model, train = lenet(device), batches(device)
+        optimizer = OPTIMIZERS[name](model.parameters())
+        for group in optimizer.param_groups:
+            if "capturable" in group:
+                group["capturable"] = True
+        eager = EagerStep(model, LOSS, optimizer, 1.0, nullcontext)
+        step, source = prepared("cudagraph" if captured else "off", eager, model, train, True, pytest.fail)
+        fit(step, source, LOSS, Plan(4), device=device)
+        found.append([p.detach().cpu() for p in model.parameters()])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_model_that_waits_for_the_gpu_falls_back() -> None:
+    class Waits(nn.Linear):
+        def forward(self, inputs: Tensor) -> Tensor:
+            outputs = super().forward(inputs.flatten(1))
+            return outputs * (1.0 if float(outputs.sum()) > 0 else 2.0)
+
+    said: list[str] = []
+    device = torch.device("cuda")
+    model, train = Waits(784, 10).to(device), batches(device)
+    eager = EagerStep(model, LOSS, OPTIMIZERS["sgd"](model.parameters()), None, nullcontext)
+    fit(CapturedStep(eager, train.ready, True, said.append, CudaGraphs()), Drawn(train), LOSS, Plan(2), device=device)
+    assert len(said) == 1
