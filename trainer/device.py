@@ -90,4 +90,5 @@ def choose(device: str, precision: str) -> Compute:
         raise DeviceError("precision=float64: Apple's devices do not have it", "use precision=float32 or device=cpu")
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.benchmark = kind == "cuda"  # shapes stay the same: worth finding the fastest convolutions
     return Compute(torch.device(device), precision)

@@ -1,9 +1,10 @@
 """Images in one folder per class, as people have them on disk."""
 
 import math
+import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,16 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import get_worker_info
 
 from trainer import schema
-from trainer.data.cache import Allocate, Array, source_of, stored
+from trainer.data.cache import Allocate, Array, check_room, source_of, stored
 from trainer.data.splits import Dataset, Samples, Split, Track, divide
 from trainer.device import free_memory
 from trainer.errors import DataError
 from trainer.paths import expanded
 
-EXTENSIONS = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+PARALLEL = 1000  # so many files are decoded by several processes
 Listing = tuple[list[os.DirEntry[str]], list[int]]  # files and the class index of each
 Pick = tuple[str, Tensor]  # the name of a listing, and which of its files
 Reader = partial[Array]  # of one image
@@ -89,7 +90,7 @@ class Files:
         numbers = range(len(self.paths))[index] if isinstance(index, slice) else index.tolist()
         images = np.empty((len(numbers), *self._shape), np.uint8)
         paths = [self.paths[n] for n in numbers]
-        for _ in _decode(paths, self.read, images, alone=get_worker_info() is not None):
+        for _ in _decode(paths, self.read, images):
             pass
         return torch.from_numpy(images).permute(0, 3, 1, 2)
 
@@ -170,7 +171,7 @@ def _list(top: Path, classes: Sequence[str]) -> Listing:
             (
                 entry
                 for entry in os.scandir(top / name)
-                if os.path.splitext(entry.name)[1].lower() in EXTENSIONS and not entry.name.startswith(".")
+                if entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith(".")
             ),
             key=lambda entry: entry.name,
         )
@@ -217,6 +218,7 @@ def _images(
     needed = sum(map(len, paths.values())) * math.prod(shape)
     free = free_memory(torch.device("cpu"))
     if not config.cache and (config.placement == "stream" or (config.placement == "auto" and needed > free / 2)):
+        check_room(math.prod(shape))  # for one at least
         return {name: Files(files, read, shape) for name, files in paths.items()}, ""
 
     def make(allocate: Allocate) -> dict[str, Any]:
@@ -234,18 +236,41 @@ def _images(
     return {name: kept.images(name) for name in paths}, kept.note
 
 
-def _decode(paths: Sequence[str], read: Reader, images: Array, alone: bool = False) -> Iterator[object]:
-    """Read each file into its place of `images`, on all cores unless `alone`; one item as each is done."""
+def _decode(paths: Sequence[str], read: Reader, images: Array) -> Iterator[object]:
+    """Read each file into its place of `images`; one item as each is done.
 
-    def fill(number: int) -> None:
-        images[number] = read(paths[number])
-
-    if alone:
-        yield from map(fill, range(len(paths)))
+    Many files go to processes on all cores: threads would wait for each other, for much of decoding is Python.
+    """
+    cores = os.cpu_count() or 1
+    if len(paths) < PARALLEL or cores == 1 or multiprocessing.current_process().daemon:  # a worker has no children
+        for number, path in enumerate(paths):
+            images[number] = read(path)
+            yield number
         return
-    with ThreadPoolExecutor() as pool:  # decoding lets other threads run
-        for start in range(0, len(paths), AT_ONCE):
-            yield from pool.map(fill, range(start, min(start + AT_ONCE, len(paths))))
+    size = max(1, min(256, 2**22 // max(1, images[0].nbytes)))  # what goes from process to process at once
+    parts = [paths[i : i + size] for i in range(0, len(paths), size)]
+    done = 0
+    with multiprocessing.get_context().Pool(cores, _leave_interrupts_to_the_parent) as pool:
+        for part in pool.imap(partial(_decoded, read), parts):
+            if isinstance(part, DataError):
+                raise part
+            images[done : done + len(part)] = part
+            yield from range(done, done + len(part))
+            done += len(part)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Ctrl-C reaches every process of the terminal; the parent then ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _decoded(read: Reader, paths: Sequence[str]) -> Array | DataError:
+    """The images of some files; in a process of its own, so a broken one is handed back to be raised."""
+    try:
+        return np.stack([read(path) for path in paths])
+    except DataError as error:
+        return error
 
 
 def _per_channel(key: str, values: list[float] | None, channels: int) -> tuple[float, ...] | None:
