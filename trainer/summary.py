@@ -35,7 +35,9 @@ def opening(parts: Parts) -> Facts:
         length += f" or {settings.max_steps:,} steps"
     batch = f"batch {parts.train.batch_size * settings.accumulate:,}"
     picked = f"best by {parts.objective.name}" if parts.picks_best else "the last weights are tested"
-    where = "on the device" if parts.evaluator.workers is None else f"streamed by {parts.evaluator.workers} workers"
+    where = {None: "on the device", 0: "streamed", 1: "streamed by 1 worker"}.get(
+        parts.evaluator.workers, f"streamed by {parts.evaluator.workers} workers"
+    )
     cache = [("cache", data.cache)] if data.cache else []
     rate = f"{title('optim')} lr {parts.optimizer.defaults['lr']:g}"
     return [
