@@ -1,0 +1,1 @@
+"""`python -m benchmarks`: trainer beside its peers, on the same work, in separate processes."""
