@@ -22,6 +22,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, cuda: int = 0, mps: bool = False, b
     """A machine with so many NVIDIA GPUs, or with Apple's."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     monkeypatch.setattr(torch.version, "cuda", build)
 
@@ -108,3 +109,12 @@ def test_a_device_is_described_with_its_threads() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 def test_a_gpu_is_named() -> None:
     assert str(device.choose("cuda", "tf32")) == f"cuda, {torch.cuda.get_device_name(0)}, tf32"
+
+
+def test_a_chosen_gpu_becomes_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, cuda=2)
+    current: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    for asked in ("cuda:1", "cuda", "cpu"):
+        device.choose(asked, "float32")
+    assert current == [torch.device("cuda:1")]

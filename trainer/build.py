@@ -20,7 +20,7 @@ from trainer.data.cache import Mapped
 from trainer.data.custom import adapt
 from trainer.data.folder import Files
 from trainer.data.splits import Dataset, Track, prepare, untracked
-from trainer.device import Compute, free_memory
+from trainer.device import Compute, cores, free_memory
 from trainer.errors import CheckpointError, ConfigError, TrainerError, did_you_mean
 from trainer.hooks.early_stopping import Objective
 from trainer.hooks.schedule import Schedule
@@ -105,8 +105,11 @@ def check_forward(built: nn.Module, config: Composed, inputs: Tensor, outputs: i
         )
 
 
-def optimizer(config: Composed, built: nn.Module) -> torch.optim.Optimizer:
-    """torch's optimizer over the parameters that are trained, fused where torch has it so."""
+def optimizer(config: Composed, built: nn.Module, captured: bool = False) -> torch.optim.Optimizer:
+    """torch's optimizer over the parameters that are trained, fused where torch has it so.
+
+    `captured` says that its steps will be in a CUDA graph, where torch wants to know.
+    """
     section = config.section("optim")
     trained = [p for p in built.parameters() if p.requires_grad]
     if not trained:
@@ -120,7 +123,7 @@ def optimizer(config: Composed, built: nn.Module) -> torch.optim.Optimizer:
     del keys["name"]
     if type(section) in _FUSED and all(p.device.type in ("cpu", "cuda") for p in trained):
         keys["fused"] = True
-    if type(section) in _CAPTURABLE and all(p.device.type == "cuda" for p in trained):
+    if captured and type(section) in _CAPTURABLE:
         keys["capturable"] = True
     _leave_the_compiler_out()
     try:
@@ -270,10 +273,9 @@ def stream_workers(config: Composed, loaded: Dataset, compute: Compute) -> int |
             return None
     if common.workers is not None:
         return common.workers
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if compute.device.type == "cpu":  # which computes on the same cores
-        return max(1, cores // 2) if decoding else 0
-    return max(1, min(8, cores - 1)) if decoding else 2
+        return max(1, cores() // 2) if decoding else 0
+    return max(1, min(8, cores() - 1)) if decoding else 2
 
 
 def eval_batch_size(config: Composed, loaded: Dataset) -> int:

@@ -45,6 +45,11 @@ def available() -> list[str]:
     return ["cpu", *cuda, *mps]
 
 
+def cores() -> int:
+    """How many this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def free_memory(device: torch.device) -> int:
     """Bytes that can still be taken on `device` (of main memory, as the system or the container allows)."""
     if device.type == "cuda":
@@ -90,5 +95,7 @@ def choose(device: str, precision: str) -> Compute:
         raise DeviceError("precision=float64: Apple's devices do not have it", "use precision=float32 or device=cpu")
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    torch.backends.cudnn.benchmark = kind == "cuda"  # shapes stay the same: worth finding the fastest convolutions
-    return Compute(torch.device(device), precision)
+    found = torch.device(device)
+    if found.index is not None and kind == "cuda":
+        torch.cuda.set_device(found)  # what asks for "the" GPU, such as pinned memory, is to mean this one
+    return Compute(found, precision)

@@ -20,7 +20,7 @@ from trainer.loop import Batches as AnyBatches
 from trainer.loop import Plan, Row, State, Step
 from trainer.losses import Loss
 from trainer.steps import kind, prepared
-from trainer.steps.captured import CAPTURABLE
+from trainer.steps.captured import capturable
 from trainer.steps.eager import EagerStep
 
 
@@ -102,14 +102,14 @@ def assemble(config: Composed, track: Track[Any], say: Callable[[str], None] = p
             f"early_stopping needs {objective.name} during training, and there is no validation set",
             "set data.val_fraction, or objective=train/loss",
         )
-    optimizer = build.optimizer(config, model)
     steps = settings.epochs * -(-len(train) // settings.accumulate)
     steps = min(steps, settings.max_steps or steps)
+    compiled = kind(settings.compile, compute.device.type, steps)
+    optimizer = build.optimizer(config, model, captured=compiled == "cudagraph")
     watched = objective if in_rows and evaluated != "test" else Objective("train/loss", "min")
     schedule = build.schedule(config, optimizer, steps, watched)
-    compiled = kind(settings.compile, compute.device.type, steps)
     eager = EagerStep(model, loss, optimizer, settings.clip_norm, compute.autocast)
-    whole = type(optimizer) in CAPTURABLE and not schedule.moves_momentum
+    whole = capturable(optimizer) and not schedule.moves_momentum
     step, batches = prepared(compiled, eager, model, train, whole, say)
     evaluate = settings.evaluate
     parts = Parts(

@@ -4,7 +4,11 @@ from Python takes longer than running it.
 After PyTorch's notes on CUDA semantics, section "CUDA Graphs", whole-network capture.
 """
 
+import random
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -15,7 +19,13 @@ from trainer.loop import Batch
 from trainer.steps.eager import EagerStep
 
 Work = Callable[[], Tensor]
-CAPTURABLE = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
+
+
+def capturable(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether its update can be in a graph: a fused kernel, or one that was told of it, waits for nothing."""
+    known = type(optimizer) in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
+    # Fused Adam has to be told of it, too.
+    return known and all(group.get("capturable", group.get("fused")) for group in optimizer.param_groups)
 
 
 class Graphs(Protocol):
@@ -29,21 +39,46 @@ class Graphs(Protocol):
 
 
 class CudaGraphs:
-    """torch's own."""
+    """torch's own. Work is warmed and recorded on the same stream, for each gets workspaces of its own."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def warm(self, work: Work) -> Tensor:
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
+        main = torch.cuda.current_stream(self.device)
+        self.stream.wait_stream(main)
+        with torch.cuda.stream(self.stream):
             result = work()
-        torch.cuda.current_stream().wait_stream(stream)
+        main.wait_stream(self.stream)
         return result
 
     def record(self, work: Work) -> tuple[Callable[[], None], Tensor]:
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            result = work()
+        main = torch.cuda.current_stream(self.device)
+        # Other threads, like the one that pins streamed batches, may go on meanwhile: thread_local.
+        recording = torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local")
+        try:
+            with torch.cuda.stream(main), recording, _nothing_waits():  # torch 2.11 forgets `main` after an error
+                result = work()
+        except BaseException:  # and takes its random generator for one that still records
+            generator = torch.cuda.default_generators[self.device.index]
+            generator.graphsafe_set_state(generator.clone_state())
+            raise
         return graph.replay, result
+
+
+@contextmanager
+def _nothing_waits() -> Iterator[None]:
+    """What would wait for the device fails before it does: so the recording ends in order, and says what it was."""
+    before = torch.cuda.get_sync_debug_mode()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls it a prototype
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
 
 
 class Drawn:
@@ -77,11 +112,10 @@ class CapturedStep:
         graphs: Graphs | None = None,
     ) -> None:
         self.eager, self.ready, self.whole, self.say = eager, ready, whole, say
-        self.graphs = graphs or CudaGraphs()
-        self.groups = eager.optimizer.param_groups
+        self.graphs = graphs or CudaGraphs(eager.parameters[0].device)
         self.usable = True
-        self._warm = 0
-        self._shapes: object = None
+        self._seen: Counter[object] = Counter()  # steps of each shape
+        self._shapes: object = None  # those of the graph
         self._inputs: list[Raw] = []
         self._replay: Callable[[], None] | None = None
         self._loss = torch.empty(0)
@@ -90,33 +124,44 @@ class CapturedStep:
         self._filled: list[float] = []
 
     def __call__(self, batches: Sequence[Raw]) -> Tensor:
-        shapes = [[part.shape if isinstance(part, Tensor) else None for part in raw] for raw in batches]
-        if self._shapes is None:
-            self._shapes = shapes
-        if not self.usable or shapes != self._shapes:
+        shapes = tuple(part.shape if isinstance(part, Tensor) else None for raw in batches for part in raw)
+        if self._replay is None and self.usable:
+            self._seen[shapes] += 1
+            if self._seen[shapes] <= self.WARM_UP:
+                return self._warmed(batches)
+            self._try_to_record(batches, shapes)
+        if self._replay is None or shapes != self._shapes:
             return self._eagerly(batches)
-        if self._warm < self.WARM_UP:
-            self._warm += 1
-            return self.graphs.warm(lambda: self._eagerly(batches))
-        if self._replay is None:
-            try:
-                self._record(batches)
-            except RuntimeError as error:  # whatever a model does that a graph cannot hold
-                self.usable = False
-                reason = str(error).strip().splitlines()[0]
-                self.say(f"compile: this model cannot be captured as a CUDA graph, steps run eagerly: {reason}")
-                return self._eagerly(batches)
         return self._again(batches)
 
     def _eagerly(self, raws: Sequence[Raw]) -> Tensor:
         return self.eager([self.ready(raw) for raw in raws])
 
+    def _warmed(self, raws: Sequence[Raw]) -> Tensor:
+        before = _host_randomness()
+        loss = self.graphs.warm(lambda: self._eagerly(raws))
+        if _host_randomness() != before:
+            self._give_up("it draws random numbers on the CPU, which a graph would repeat")
+        return loss
+
+    def _try_to_record(self, raws: Sequence[Raw], shapes: object) -> None:
+        try:
+            self._record(raws)
+            self._shapes = shapes
+        except Exception as error:  # whatever a model does that a graph cannot hold: it has just run eagerly
+            self._give_up(_reason(error))
+
+    def _give_up(self, reason: str) -> None:
+        self.usable = False
+        self.say(f"compile: this model cannot be captured as a CUDA graph, steps run eagerly: {reason}")
+
     def _record(self, raws: Sequence[Raw]) -> None:
         self._inputs = [tuple(part.clone() if isinstance(part, Tensor) else part for part in raw) for raw in raws]
-        plain = [group["lr"] for group in self.groups]
+        groups = self.eager.optimizer.param_groups
+        plain = [group["lr"] for group in groups]
         device = self.eager.parameters[0].device
-        self._rates = [torch.tensor(float(rate), device=device) for rate in plain]
         self._filled = [float(rate) for rate in plain]
+        self._rates = [torch.tensor(rate, dtype=torch.float32, device=device) for rate in self._filled]
         for parameter in self.eager.parameters:  # gradients are made anew, in the graph's own memory
             parameter.grad = None
 
@@ -126,11 +171,11 @@ class CapturedStep:
 
         try:
             if self.whole:
-                for group, rate in zip(self.groups, self._rates, strict=True):
+                for group, rate in zip(groups, self._rates, strict=True):
                     group["lr"] = rate
             self._replay, self._loss = self.graphs.record(work)
         finally:
-            for group, rate in zip(self.groups, plain, strict=True):
+            for group, rate in zip(groups, plain, strict=True):
                 group["lr"] = rate
         self._gradients = [parameter.grad for parameter in self.eager.parameters]
 
@@ -140,13 +185,24 @@ class CapturedStep:
             for part, new in zip(inputs, raw, strict=True):
                 if isinstance(part, Tensor) and isinstance(new, Tensor):
                     part.copy_(new, non_blocking=True)
-        for i, group in enumerate(self.groups):
-            if group["lr"] != self._filled[i]:
-                self._filled[i] = group["lr"]
-                self._rates[i].fill_(group["lr"])
+        if self.whole:
+            for i, group in enumerate(self.eager.optimizer.param_groups):
+                if group["lr"] != self._filled[i]:
+                    self._filled[i] = group["lr"]
+                    self._rates[i].fill_(group["lr"])
         self._replay()
         for parameter, gradient in zip(self.eager.parameters, self._gradients, strict=True):
             parameter.grad = gradient  # an eager step has put others there
         if not self.whole:
             self.eager.update()
         return self._loss
+
+
+def _reason(error: BaseException) -> str:
+    error = error.__context__ or error  # torch puts the recording's failure over what made it fail
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _host_randomness() -> object:
+    """The states of the generators that a model might draw from on the CPU."""
+    return random.getstate(), torch.get_rng_state().numpy().tobytes()
