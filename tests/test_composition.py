@@ -1,6 +1,7 @@
 """From what was typed to a checked config: types, limits, names, and descriptions that are only text."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ def composed() -> Compose:
     return make
 
 
+def digits(**keys: Any) -> schema.Digits:
+    """As the tests' environment has it."""
+    return schema.Digits(cache=os.environ["TRAINER_CACHE"], **keys)
+
+
 # --- checking -----------------------------------------------------------------------------------------
 
 
@@ -42,7 +48,7 @@ def test_sections_are_instances_of_their_dataclasses(composed: Compose) -> None:
     found = composed("train", "optim=sgd", "++optim.lr=0.5", "++data.augment.crop=2")
     assert isinstance(found.settings, schema.Train)
     assert found.section("optim") == schema.SGD(lr=0.5)
-    assert found.section("data") == schema.Digits(augment=schema.Augment(crop=2))
+    assert found.section("data") == digits(augment=schema.Augment(crop=2))
     assert found.settings.evaluate == schema.Evaluate()
 
 
@@ -222,13 +228,13 @@ def test_a_description_completes_what_was_not_chosen(composed: Compose) -> None:
     found.adopt("model", LENET)
     found.adopt("data", {"name": "digits", "val_fraction": 0.25, "augment": {"flip": True, "crop": 0, "cutout": 0}})
     assert found.section("model") == schema.LeNet(in_channels=1, image_size=28, num_classes=10, dropout=0.25)
-    assert found.section("data") == schema.Digits(val_fraction=0.25, augment=schema.Augment(flip=True))
+    assert found.section("data") == digits(val_fraction=0.25, augment=schema.Augment(flip=True))
 
 
 def test_what_was_typed_goes_before_the_description_and_that_before_defaults(composed: Compose) -> None:
     found = composed("eval", "++ckpt=x", "data=digits", "++data.limit=5")
     found.adopt("data", {"name": "digits", "limit": 50, "val_fraction": 0.25})
-    assert found.section("data") == schema.Digits(limit=5, val_fraction=0.25)
+    assert found.section("data") == digits(limit=5, val_fraction=0.25)
 
 
 def test_another_choice_leaves_the_description_aside(composed: Compose) -> None:

@@ -119,7 +119,7 @@ def test_mean_and_std_that_are_given_stay() -> None:
 
 
 def test_facts_of_images_and_of_tables() -> None:
-    image = data.load(schema.Digits(limit=20)).facts()
+    image = data.load(schema.Digits(limit=20, cache=None)).facts()
     assert image == {"features": 784, "num_classes": 10, "outputs": 10, "channels": 1, "size": 28}
     assert data.load(schema.Diabetes()).facts() == {"features": 10, "outputs": 1}
 
@@ -127,12 +127,18 @@ def test_facts_of_images_and_of_tables() -> None:
 # --- digits -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("size", [10_000_000, 10**10])
+def test_digits_that_do_not_fit_into_memory_are_refused(size: int) -> None:
+    with pytest.raises(DataError, match=r"the samples take .* GiB, and .* GiB of memory are free"):
+        data.load(schema.Digits(size=size, cache=None))
+
+
 def sorted_rows(*splits: Split | None) -> list[bytes]:
     return sorted(bytes(image.flatten().tolist()) for split in splits if split is not None for image in split.inputs)
 
 
 def test_digits_are_scikit_learns_each_in_one_split() -> None:
-    found = data.load(schema.Digits(size=8))
+    found = data.load(schema.Digits(size=8, cache=None))
     assert [len(getattr(found, part)) for part in PARTS] == [1293, 144, 360]
     pixels = torch.from_numpy(sk.load_digits().data) * 255 / 16
     assert sorted_rows(found.train, found.val, found.test) == sorted(
@@ -142,7 +148,7 @@ def test_digits_are_scikit_learns_each_in_one_split() -> None:
 
 def test_the_test_digits_are_a_fifth_of_each_class_whatever_the_seeds() -> None:
     torch.manual_seed(5)
-    found, other = data.load(schema.Digits()), data.load(schema.Digits(split_seed=9))
+    found, other = data.load(schema.Digits(cache=None)), data.load(schema.Digits(split_seed=9, cache=None))
     counts = torch.bincount(found.test.targets)
     fifths = torch.bincount(torch.from_numpy(sk.load_digits().target)) / 5
     assert float((counts - fifths).abs().max()) < 1
@@ -155,7 +161,7 @@ def test_digits_are_scaled_up_as_pillow_does(size: int) -> None:
     """Bilinear, within one grey level; at size 8 the pixels themselves tell which digit it is."""
     pixels, labels = sk.load_digits(return_X_y=True)
     known = {bytes(np.rint(row * 255 / 16).astype(np.uint8)): i for i, row in enumerate(pixels)}
-    small, found = (data.load(schema.Digits(size=s, limit=50)).train for s in (8, size))
+    small, found = (data.load(schema.Digits(size=s, limit=50, cache=None)).train for s in (8, size))
     index = [known[bytes(image.flatten().tolist())] for image in small.inputs]
     assert found.targets.tolist() == labels[index].tolist()
     for image, number in zip(found.inputs, index, strict=True):

@@ -4,6 +4,7 @@ import hashlib
 import multiprocessing
 import os
 import pickle
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +69,7 @@ def write_cifar10(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[s
 @pytest.mark.parametrize(("folder", "kind"), KINDS)
 def test_mnist_and_its_kin_are_read_from_idx_files(tmp_path: Path, folder: str, kind: type[schema.MNIST]) -> None:
     parts = write_mnist(tmp_path / folder)
-    found = data.load(kind(root=str(tmp_path), val_fraction=0, download=False))
+    found = data.load(kind(root=str(tmp_path), val_fraction=0, download=False, cache=None))
     for split, name in ((found.train, "train"), (found.test, "t10k")):
         images, labels = parts[name]
         assert np.array_equal(split.inputs, images[:, None])
@@ -81,14 +82,14 @@ def test_their_normalisation_is_the_published_one(tmp_path: Path) -> None:
     found = []
     for folder, kind in KINDS:
         write_mnist(tmp_path / folder)
-        loaded = data.load(kind(root=str(tmp_path)))
+        loaded = data.load(kind(root=str(tmp_path), cache=None))
         found.append((loaded.mean, loaded.std))
     assert found == [((0.1307,), (0.3081,)), ((0.2860,), (0.3530,))]
 
 
 def test_a_limit_and_a_validation_split_are_cut_from_the_training_images(tmp_path: Path) -> None:
     images, _ = write_mnist(tmp_path / "MNIST")["train"]
-    found = data.load(schema.MNIST(root=str(tmp_path), limit=10, val_fraction=0.2))
+    found = data.load(schema.MNIST(root=str(tmp_path), limit=10, val_fraction=0.2, cache=None))
     assert found.val is not None
     assert [len(found.train), len(found.val), len(found.test)] == [8, 2, 10]
     both = sorted(i.numpy().tobytes() for split in (found.train, found.val) for i in split.inputs)
@@ -97,7 +98,7 @@ def test_a_limit_and_a_validation_split_are_cut_from_the_training_images(tmp_pat
 
 def test_cifar10_is_read_from_its_pickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images, labels = write_cifar10(tmp_path / "cifar-10-batches-py", monkeypatch)
-    found = data.load(schema.CIFAR10(root=str(tmp_path), val_fraction=0, download=False))
+    found = data.load(schema.CIFAR10(root=str(tmp_path), val_fraction=0, download=False, cache=None))
     training = [f"data_batch_{i}" for i in range(1, 6)]
     expected = np.concatenate([images[name] for name in training]).reshape(-1, 3, 32, 32)
     assert np.array_equal(found.train.inputs, expected)
@@ -107,12 +108,39 @@ def test_cifar10_is_read_from_its_pickles(tmp_path: Path, monkeypatch: pytest.Mo
     assert (found.mean, found.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
+def test_a_second_load_does_not_need_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes longer to import than a cached set to open."""
+    write_mnist(tmp_path / "MNIST")
+    write_cifar10(tmp_path / "cifar-10-batches-py", monkeypatch)
+    kinds = (schema.MNIST, schema.CIFAR10)
+    configs = [kind(root=str(tmp_path), download=False, cache=str(tmp_path / "cache")) for kind in kinds]
+    first = [data.load(config) for config in configs]
+    monkeypatch.setitem(sys.modules, "torchvision", None)  # importing it now fails
+    for before, config in zip(first, configs, strict=True):
+        found = data.load(config)
+        assert torch.equal(found.train.inputs, before.train.inputs)
+        assert torch.equal(found.test.targets, before.test.targets)
+        assert found.classes == before.classes
+    (tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").touch()
+    with pytest.raises(ImportError):
+        data.load(configs[0])
+
+
+def test_a_data_root_is_the_same_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_mnist(tmp_path / "MNIST")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for root in (str(tmp_path), ".", "link", "link/MNIST/.."):
+        data.load(schema.MNIST(root=root, download=False, cache=str(tmp_path / "cache")))
+        monkeypatch.setitem(sys.modules, "torchvision", None)
+
+
 def test_a_cifar10_file_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_cifar10(tmp_path / "cifar-10-batches-py", monkeypatch)
     with (tmp_path / "cifar-10-batches-py" / "data_batch_3").open("ab") as file:
         file.write(b"x")
     with pytest.raises(DataError, match=r"cifar10 in .* cannot be read: .*corrupted"):
-        data.load(schema.CIFAR10(root=str(tmp_path)))
+        data.load(schema.CIFAR10(root=str(tmp_path), cache=None))
 
 
 def _shorter(raw: Path) -> None:
@@ -146,7 +174,7 @@ def test_damaged_mnist_files_are_refused(tmp_path: Path, damage: Callable[[Path]
     write_mnist(tmp_path / "MNIST")
     damage(tmp_path / "MNIST" / "raw")
     with pytest.raises(DataError, match=r"mnist in .*MNIST"):
-        data.load(schema.MNIST(root=str(tmp_path), download=False))
+        data.load(schema.MNIST(root=str(tmp_path), download=False, cache=None))
 
 
 # --- downloads ----------------------------------------------------------------------------------------

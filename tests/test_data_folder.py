@@ -1,5 +1,7 @@
 """Folders of images against torchvision's transforms; what people's folders have wrong."""
 
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,37 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from folders import picture, tree
 from PIL import Image
 from torchvision import transforms
 
 from trainer import data, schema
+from trainer.data import folder
 from trainer.data.folder import read_image
 from trainer.data.splits import Dataset
 from trainer.errors import DataError
 
 
-def picture(path: Path, number: int = 0, size: tuple[int, int] = (10, 10), mode: str = "RGB") -> Path:
-    """Smooth noise, so that resampling has something to do; the first pixel tells `number`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(number)
-    small = Image.fromarray(rng.integers(256, size=(5, 5, 3)).astype(np.uint8))
-    image = small.resize(size, Image.Resampling.BICUBIC)
-    image.putpixel((0, 0), (number, number, number))
-    image.convert(mode).save(path)
-    return path
-
-
-def tree(root: Path, counts: dict[str, int], first: int = 0) -> int:
-    """`root/CLASS/*.png`, numbered on from `first`; the next number."""
-    for name, count in counts.items():
-        for _ in range(count):
-            picture(root / name / f"{first:03}.png", first)
-            first += 1
-    return first
-
-
 def load(path: Path, **keys: Any) -> Dataset:
-    return data.load(schema.Folder(path=str(path), **({"size": 10, "val_fraction": 0.0} | keys)))
+    return data.load(schema.Folder(path=str(path), **({"size": 10, "val_fraction": 0.0, "cache": None} | keys)))
 
 
 def numbers(dataset: Dataset, part: str) -> list[int]:
@@ -189,6 +173,63 @@ def test_keys_that_cannot_work_are_named(tmp_path: Path, keys: dict[str, Any], m
     tree(tmp_path, {"a": 5, "b": 5})
     with pytest.raises(DataError, match=message):
         load(tmp_path, **keys)
+
+
+# --- several processes ----------------------------------------------------------------------------------
+
+forking = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+
+
+@pytest.fixture
+def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decode, however few the files."""
+    monkeypatch.setattr(folder, "PARALLEL", 1)
+    monkeypatch.setattr(folder, "cores", lambda: 2)
+
+
+@forking
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("size", [10, 700])  # a part is all files, or two
+def test_processes_decode_what_one_does(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree(tmp_path, {"a": 7, "b": 8})
+    alone = load(tmp_path, size=size)
+    monkeypatch.setattr(folder, "PARALLEL", 1)
+    monkeypatch.setattr(folder, "cores", lambda: 2)
+    progress: list[tuple[int, int]] = []
+
+    def track(items: Any, total: int, doing: str) -> Any:
+        progress.append((len(list(items)), total))
+        return ()
+
+    config = schema.Folder(path=str(tmp_path), size=size, val_fraction=0, cache=None)
+    found = data.load(config, track)
+    assert torch.equal(found.train.inputs, alone.train.inputs)
+    assert torch.equal(found.test.inputs, alone.test.inputs)
+    assert progress == [(15, 15)]
+
+
+@forking
+@pytest.mark.timeout(60)
+def test_a_broken_image_that_a_process_meets_is_named(tmp_path: Path, two_processes: None) -> None:
+    broken(tmp_path)
+    with pytest.raises(DataError, match=r"b/broken\.jpg cannot be read as an image"):
+        load(tmp_path)
+
+
+@forking
+@pytest.mark.timeout(60)
+def test_a_process_that_is_killed_ends_the_decoding(
+    tmp_path: Path, two_processes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for want of memory."""
+    tree(tmp_path, {"a": 5, "b": 5})
+    monkeypatch.setattr(folder, "read_image", _killed)
+    with pytest.raises(DataError, match="a process that decodes images was killed"):
+        load(tmp_path)
+
+
+def _killed(path: str, **keys: Any) -> Any:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 # --- pixels -------------------------------------------------------------------------------------------

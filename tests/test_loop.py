@@ -91,7 +91,7 @@ class StopAt(Hook):
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
     """90 training images, so that batches of 32 leave a ragged last one."""
-    return data.load(schema.Digits(limit=100))
+    return data.load(schema.Digits(limit=100, cache=None))
 
 
 def batches(

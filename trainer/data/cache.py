@@ -23,7 +23,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from trainer.data.splits import Samples, Split
+from trainer.data.splits import Samples, Split, rows_of
 from trainer.device import free_memory
 from trainer.errors import ConfigError, DataError
 from trainer.paths import expanded
@@ -76,7 +76,7 @@ class Mapped:
         return self._images.dtype
 
     def __getitem__(self, index: Any) -> Tensor:
-        return self._images[index]
+        return rows_of(self._images, index)
 
     def __reduce__(self) -> tuple[type["Mapped"], tuple[Path]]:
         return Mapped, (self.path,)
@@ -185,16 +185,25 @@ def _in_memory(make: Make, note: str) -> Stored:
     arrays: dict[str, Array] = {}
 
     def allocate(name: str, shape: tuple[int, ...], dtype: str) -> Array:
-        needed, free = math.prod(shape) * np.dtype(dtype).itemsize, free_memory(torch.device("cpu"))
-        if needed > free:
-            raise DataError(
-                f"the samples take {_readable(needed)}, and {_readable(free)} of memory are free",
-                "use a smaller data.size, a data.limit, or data.placement=stream with data.cache=null",
-            )
+        check_room(math.prod(shape) * np.dtype(dtype).itemsize)
         arrays[name] = np.empty(shape, dtype)
         return arrays[name]
 
     return Stored(arrays, make(allocate), None, note)
+
+
+def check_room(needed: int) -> None:
+    """Refuse what does not fit into memory.
+
+    Raises:
+        DataError: so many bytes do not.
+    """
+    free = free_memory(torch.device("cpu"))
+    if needed > free:
+        raise DataError(
+            f"the samples take {_readable(needed)}, and {_readable(free)} of memory are free",
+            "use a smaller data.size, a data.limit, or data.placement=stream with data.cache=null",
+        )
 
 
 def _readable(size: int) -> str:

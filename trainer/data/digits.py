@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from trainer import schema
-from trainer.data.cache import Allocate, stored
+from trainer.data.cache import Allocate, check_room, stored
 from trainer.data.splits import Dataset, Track
 
 
@@ -20,6 +20,7 @@ def load(config: schema.Digits, track: Track[object]) -> Dataset:
         from sklearn.model_selection import train_test_split
 
         images, labels = load_digits(return_X_y=True)
+        check_room(len(labels) * size * size * 4)  # as floats, for a moment
         small = torch.from_numpy(images).float().view(-1, 1, 8, 8) * (255 / 16)
         large = F.interpolate(small, size=(size, size), mode="bilinear", align_corners=False).round()[:, 0, :, :, None]
         train, test = train_test_split(range(len(labels)), test_size=0.2, stratify=labels, random_state=0)

@@ -17,7 +17,7 @@ from torch import Tensor
 from trainer import schema
 from trainer.data.cache import Allocate, Array, check_room, source_of, stored
 from trainer.data.splits import Dataset, Samples, Split, Track, divide
-from trainer.device import free_memory
+from trainer.device import cores, free_memory
 from trainer.errors import DataError
 from trainer.paths import expanded
 
@@ -26,7 +26,6 @@ PARALLEL = 1000  # so many files are decoded by several processes
 Listing = tuple[list[os.DirEntry[str]], list[int]]  # files and the class index of each
 Pick = tuple[str, Tensor]  # the name of a listing, and which of its files
 Reader = partial[Array]  # of one image
-AT_ONCE = 4096  # files that are handed to threads together: each waits in an object of a kilobyte
 
 
 def load(config: schema.Folder, track: Track[object]) -> Dataset:
@@ -241,8 +240,7 @@ def _decode(paths: Sequence[str], read: Reader, images: Array) -> Iterator[objec
 
     Many files go to processes on all cores: threads would wait for each other, for much of decoding is Python.
     """
-    cores = os.cpu_count() or 1
-    if len(paths) < PARALLEL or cores == 1 or multiprocessing.current_process().daemon:  # a worker has no children
+    if len(paths) < PARALLEL or cores() == 1 or multiprocessing.current_process().daemon:  # a worker has no children
         for number, path in enumerate(paths):
             images[number] = read(path)
             yield number
@@ -250,8 +248,18 @@ def _decode(paths: Sequence[str], read: Reader, images: Array) -> Iterator[objec
     size = max(1, min(256, 2**22 // max(1, images[0].nbytes)))  # what goes from process to process at once
     parts = [paths[i : i + size] for i in range(0, len(paths), size)]
     done = 0
-    with multiprocessing.get_context().Pool(cores, _leave_interrupts_to_the_parent) as pool:
-        for part in pool.imap(partial(_decoded, read), parts):
+    with multiprocessing.get_context().Pool(cores(), _leave_interrupts_to_the_parent) as pool:
+        started = {child.pid for child in multiprocessing.active_children()}
+        decoded = pool.imap(partial(_decoded, read), parts)
+        while done < len(paths):
+            try:
+                part = decoded.next(timeout=1)
+            except multiprocessing.TimeoutError:
+                if started <= {child.pid for child in multiprocessing.active_children()}:
+                    continue
+                raise DataError(  # the pool would wait for its part for ever
+                    "a process that decodes images was killed", "perhaps for want of memory: free some, and try again"
+                ) from None
             if isinstance(part, DataError):
                 raise part
             images[done : done + len(part)] = part

@@ -52,7 +52,8 @@ class Split:
 
     def __getitem__(self, index: slice | Tensor) -> Tensor:
         """The inputs of some samples of the split."""
-        return self.samples[index if self.rows is None else self.rows[index]]
+        index = index if self.rows is None else self.rows[index]
+        return rows_of(self.samples, index) if isinstance(self.samples, Tensor) else self.samples[index]
 
     @property
     def inputs(self) -> Tensor:
@@ -73,9 +74,9 @@ class Split:
         """Memory that all inputs take."""
         return len(self) * self.shape.numel() * self.dtype.itemsize
 
-    def chunks(self, nbytes: int = 2**26) -> Iterator[Tensor]:
+    def chunks(self, nbytes: int = 2**24) -> Iterator[Tensor]:
         """All inputs, a part of about `nbytes` at a time."""
-        size = max(1, nbytes // (self.nbytes // len(self)))
+        size = max(1, nbytes * len(self) // max(1, self.nbytes))
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
@@ -83,6 +84,15 @@ class Split:
         """Some samples of the split, as a split."""
         rows = torch.arange(len(self)) if self.rows is None else self.rows
         return Split(self.samples, self.targets[index], rows[index])
+
+
+def rows_of(samples: Tensor, index: slice | Tensor) -> Tensor:
+    """`samples[index]`; images that lie channels last as whole rows of bytes, where torch goes pixel by pixel."""
+    if isinstance(index, slice):
+        return samples[index]
+    if samples.dim() == 4:
+        return samples.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
+    return samples.index_select(0, index)
 
 
 @dataclass(frozen=True)

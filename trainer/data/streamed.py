@@ -1,5 +1,6 @@
 """Samples that do not fit on the device: batches that workers read while it computes."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from trainer.data.splits import Split
 from trainer.errors import DataError
 
 Rows = np.ndarray[Any, Any] | slice  # NumPy's: a tensor would go to a worker through shared memory
+SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 class Streamed:
@@ -39,12 +41,21 @@ class Streamed:
 
     def fetch(self, batches: Sequence[Tensor | slice]) -> Iterator[tuple[Any, ...]]:
         """Each batch on the device, or on its way there."""
-        self.plan.batches = [rows if isinstance(rows, slice) else rows.numpy() for rows in batches]
-        for read in self.loader:
+        self.plan.batches = planned = [rows if isinstance(rows, slice) else rows.numpy() for rows in batches]
+        for read in self._reading():
+            assert self.plan.batches is planned, "another iteration has begun, and the workers read for that one"
             if isinstance(read, DataError):
                 raise read
             inputs, targets = read
             yield inputs.to(self.device, non_blocking=True), targets.to(self.device, non_blocking=True)
+
+    def _reading(self) -> Iterator[Any]:
+        """The loader's iterator; workers are started with the signals blocked that are not for them."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            return iter(self.loader)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def samples(self, raw: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a batch; images are (B, H, W, C)."""
@@ -86,6 +97,8 @@ def _alone(part: Tensor) -> Tensor:
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C, and often SIGTERM too, reach all processes: the parent finishes its step, and workers work until then."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, signal.SIG_IGN)
+    """Ctrl-C and `timeout` signal a whole process group, where the parent is to finish its step: not the workers'."""
+    os.setpgid(0, 0)
+    for early in SIGNALS & signal.sigpending():  # blocked until here
+        signal.sigwait({early})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
