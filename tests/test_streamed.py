@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -266,10 +266,8 @@ def test_a_broken_image_that_a_worker_meets_is_named(trainer: Trainer, images: P
     assert len(ran.err.splitlines()) == 2  # what is wrong, and what to do
 
 
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no process groups")
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_to_all_processes_ends_a_streamed_run_as_any_other(empty: Path, signum: int, code: int) -> None:
-    """Ctrl-C in a terminal, `timeout` in a script."""
+def streaming(disturb: Callable[[subprocess.Popen[str]], object]) -> tuple[int, str]:
+    """A long training with two workers, disturbed after its first epoch: exit code and errors."""
     options = (*QUICK, "epochs=100000000", "data.placement=stream", "data.workers=2")
     command = [sys.executable, "-m", "trainer", "train", *options]
     process = subprocess.Popen(
@@ -280,16 +278,39 @@ def test_a_signal_to_all_processes_ends_a_streamed_run_as_any_other(empty: Path,
     try:
         assert process.stdout
         next(line for line in process.stdout if re.match(r" +1 +2 ", line))  # the first epoch is done
-        os.killpg(process.pid, signum)
+        disturb(process)
         # A worker that lived on would hold these pipes open.
-        out, err = process.communicate(timeout=40)
+        _, err = process.communicate(timeout=40)
     finally:
         watchdog.cancel()
         process.kill()
         process.wait(timeout=20)
-    assert process.returncode == code, out + err
+    return process.returncode, err
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no process groups")
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_all_processes_ends_a_streamed_run_as_any_other(empty: Path, signum: int, code: int) -> None:
+    """Ctrl-C in a terminal, `timeout` in a script."""
+    found, err = streaming(lambda process: os.killpg(process.pid, signum))
+    assert found == code, err
     assert "last.pt is written" in err
     assert len(err.splitlines()) == 2, err
     (run,) = Path("runs/linear_digits").iterdir()
     assert result(run)["status"] == "interrupted"
     assert checkpoint(run)["step"] == result(run)["steps"] > 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the system does not list a process's children")
+def test_a_run_whose_worker_is_killed_says_so(empty: Path) -> None:
+    def kill_a_worker(process: subprocess.Popen[str]) -> None:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        workers = [pid for pid in map(int, children) if b"trainer" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        os.kill(workers[0], signal.SIGKILL)
+
+    code, err = streaming(kill_a_worker)
+    assert code == 1, err
+    assert err.startswith("error: a process that reads batches was killed\n")
+    assert len(err.splitlines()) == 2, err
+    (run,) = Path("runs/linear_digits").iterdir()
+    assert result(run)["status"] == "failed"

@@ -96,11 +96,21 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _show(InterruptedRunError(2, "interrupted"))
     except Exception as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported here
+        explained = _explained(error)
+        if explained is None:
             raise
-        return _show(
-            TrainingFailedError(f"out of memory: {error}", "try a smaller data.batch_size or data.eval_batch_size")
+        return _show(explained)
+
+
+def _explained(error: Exception) -> TrainerError | None:
+    """torch's complaints (which is not imported here) that a machine is too small; None: a bug."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return TrainingFailedError(f"out of memory: {error}", "try a smaller data.batch_size or data.eval_batch_size")
+    if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker"):
+        return TrainingFailedError(
+            "a process that reads batches was killed", "perhaps for want of memory: use fewer, data.workers=0 or 1"
         )
+    return None
 
 
 def _terminated(signum: int, frame: FrameType | None) -> None:
@@ -339,7 +349,7 @@ def _prepare(override: str, multirun: bool) -> str:
     name, value = override.split("=", 1)
     bare = name.lstrip("+")
     if re.search(r"[^\w./:+-]", value, re.ASCII):
-        is_path = bare in ("ckpt", "output", "inspect.out") or re.fullmatch(r"data\.(root|path)", bare)
+        is_path = bare in ("ckpt", "output", "inspect.out") or re.fullmatch(r"data\.(root|path|cache)", bare)
         quoted = re.match(r"""['"\[{]|\$\{""", value)
         if os.path.exists(value) or (is_path and not multirun and not quoted):
             # Backslashes are doubled before a quote or the end, and nowhere else: so Hydra's grammar has it.

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch.utils.tensorboard.summary import hparams
 from trainer import schema
 from trainer.loop import Hook, Row, State, evaluating
 
+HAND_SECONDS = 1.0
 POINTS = 1000  # a curve gets no more points than that: longer trainings skip epochs evenly
 
 
@@ -29,6 +31,8 @@ class TensorBoard(Hook):
         self.epochs = epochs
         self._losses: list[tuple[int, Tensor]] = []
         self._last_step = 0
+        self._waiting: list[tuple[dict[str, float], int, float]] = []  # values, step, time
+        self._handed = 0.0
 
     def graph(self, example: Tensor) -> str:
         """Draw the model's graph for one input; the reason if it cannot be traced."""
@@ -73,9 +77,26 @@ class TensorBoard(Hook):
         self._write({name: value for name, value in row.items() if name not in ("epoch", "step")}, state.step)
 
     def _write(self, values: dict[str, float], step: int) -> None:
-        """One event for all `values`: `add_scalar` would write one for each, which tiny epochs would feel."""
-        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
-        self.writer._get_file_writer().add_summary(summary, step)  # type: ignore[no-untyped-call]
+        """Keep `values` for the next time that events are handed to the writer's thread.
+
+        Each time wakes it, and for a moment it takes Python from the training: tiny epochs would feel that.
+        """
+        now = time.time()
+        self._waiting.append((values, step, now))
+        if now - self._handed >= HAND_SECONDS:
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        """Give the writer what waits: one event for all values of a row, where `add_scalar` writes one for each."""
+        writer = self.writer._get_file_writer()  # type: ignore[no-untyped-call]
+        for values, step, when in self._waiting:
+            summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+            writer.add_summary(summary, step, walltime=when)
+        self._waiting.clear()
+        self._handed = time.time()
+
+    def on_end(self, state: State) -> None:
+        self.hand_over()
 
     def image(self, name: str, pixels: np.ndarray[Any, Any], state: State) -> None:
         """A picture (height, width, 3) under the Images tab."""
@@ -91,4 +112,5 @@ class TensorBoard(Hook):
 
     def close(self) -> None:
         """Write what is buffered."""
+        self.hand_over()
         self.writer.close()
