@@ -1,15 +1,12 @@
 """What the end-to-end tests share: quick trainings, and reading what they leave behind."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import Trainer
-from hydra._internal.hydra import Hydra
 from torch import Tensor
 
 from trainer.commands import eval as eval_command
@@ -17,14 +14,6 @@ from trainer.composition import Composed
 
 SILENT = ("plots=false", "tensorboard.enabled=false")
 QUICK = (*SILENT, "model=linear", "data.limit=100", "epochs=1")  # digits: 90 to train, 10 to validate, 100 to test
-
-
-@contextmanager
-def composing_once() -> Iterator[pytest.MonkeyPatch]:
-    """Hydra composes twice, the first time only to learn its mode: that is a good part of a quick command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Hydra, "get_mode", lambda self, config_name, overrides: None)
-        yield patch
 
 
 def runs() -> set[Path]:
@@ -35,8 +24,7 @@ def runs() -> set[Path]:
 def train(trainer: Trainer, *args: str) -> Path:
     """`trainer train ARGS...`, which must succeed; its run directory."""
     before = runs()
-    with composing_once():
-        ran = trainer("train", *args)
+    ran = trainer("train", *args)
     assert ran.code == 0, ran.err
     (made,) = runs() - before
     return made
@@ -52,7 +40,7 @@ def evaluate(trainer: Trainer, *args: str) -> dict[str, float]:
         found.append(result["metrics"])
         return result
 
-    with composing_once() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(eval_command, "run", spy)
         ran = trainer("eval", *args)
     assert ran.code == 0, ran.err

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Trainer
-from running import QUICK, composing_once
+from running import QUICK
 
 from benchmarks import figures, goals, guard, page, records, rounds, tables
 from benchmarks.__main__ import main
@@ -311,7 +311,7 @@ def test_a_tiny_workload_runs_end_to_end(monkeypatch: pytest.MonkeyPatch, capsys
 def test_epochs_and_the_first_batch_are_stamped(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     watch, first = Watch(), list[float]()
     before = time.monotonic()
-    with composing_once(), inside.fitting(inside.stamped(watch, first)):
+    with inside.fitting(inside.stamped(watch, first)):
         inside.command("train", *QUICK, "epochs=3")
     assert len(watch.laps) == 4  # three starts and the end
     assert before < watch.laps[0] < first[0] < watch.laps[1] < watch.laps[3]
@@ -322,7 +322,7 @@ def test_epochs_and_the_first_batch_are_stamped(trainer: Trainer, monkeypatch: p
 
 def test_epochs_with_and_without_hooks_take_turns(trainer: Trainer) -> None:
     on, off = list[float](), list[float]()
-    with composing_once(), inside.terminal(Path("screen")), inside.fitting(inside.alternating(on, off)):
+    with inside.terminal(Path("screen")), inside.fitting(inside.alternating(on, off)):
         inside.command("train", *QUICK, "epochs=5", "checkpoint_seconds=0")
     assert (len(on), len(off)) == (2, 2)
     (log,) = Path().rglob("metrics.jsonl")

@@ -16,7 +16,7 @@ import pytest
 import torch
 from conftest import Trainer
 from folders import picture, tree
-from running import QUICK, composing_once
+from running import QUICK
 from torch import Tensor
 
 from trainer import data, schema
@@ -535,20 +535,18 @@ def test_a_thousand_files_are_looked_at_at_once(tmp_path: Path) -> None:
 
 
 def test_the_summary_says_what_the_cache_takes_and_how_to_turn_it_off(trainer: Trainer, empty: Path) -> None:
-    with composing_once():
-        for _ in range(2):
-            ran = trainer("train", *QUICK, "data.cache=kept here", "data.size=32")
-            (name,) = entries(empty / "kept here")
-            assert ran.code == 0, ran.err
-            assert f"1.8 MiB in kept here/{name} (data.cache=null: none)" in " ".join(ran.out.split())
+    for _ in range(2):
+        ran = trainer("train", *QUICK, "data.cache=kept here", "data.size=32")
+        (name,) = entries(empty / "kept here")
+        assert ran.code == 0, ran.err
+        assert f"1.8 MiB in kept here/{name} (data.cache=null: none)" in " ".join(ran.out.split())
 
 
 def test_a_run_without_a_cache_says_nothing_of_it(
     trainer: Trainer, empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRAINER_CACHE", "cache")
-    with composing_once():
-        ran = trainer("train", *QUICK, "data.cache=null")
+    ran = trainer("train", *QUICK, "data.cache=null")
     assert ran.code == 0, ran.err
     assert "cache" not in ran.out
     assert {path.name for path in empty.iterdir()} == {"runs"}
@@ -557,8 +555,7 @@ def test_a_run_without_a_cache_says_nothing_of_it(
 def test_the_environment_turns_the_cache_off_or_moves_it(
     trainer: Trainer, empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with composing_once():
-        for value, left in (("", {"runs"}), ("moved", {"runs", "moved"})):
-            monkeypatch.setenv("TRAINER_CACHE", value)
-            assert trainer("train", *QUICK).code == 0
-            assert {path.name for path in empty.iterdir()} == left
+    for value, left in (("", {"runs"}), ("moved", {"runs", "moved"})):
+        monkeypatch.setenv("TRAINER_CACHE", value)
+        assert trainer("train", *QUICK).code == 0
+        assert {path.name for path in empty.iterdir()} == left

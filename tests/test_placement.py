@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Trainer
-from running import QUICK, composing_once
+from running import QUICK
 
 from trainer import build, data, device, schema
 from trainer.data import cache, folder, splits
@@ -89,11 +89,10 @@ def test_a_device_that_is_too_small_is_streamed_to_or_refused(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "free_memory", lambda device: 1000)
-    with composing_once():
-        ran = trainer("train", *QUICK, "data.cache=null")
-        assert ran.code == 0, ran.err
-        assert "10 classes, streamed" in ran.out
-        ran = trainer("train", *QUICK, "data.cache=null", "data.placement=device")
+    ran = trainer("train", *QUICK, "data.cache=null")
+    assert ran.code == 0, ran.err
+    assert "10 classes, streamed" in ran.out
+    ran = trainer("train", *QUICK, "data.cache=null", "data.placement=device")
     assert ran.code == 2
     assert ran.err.startswith("error: data.placement=device: the samples take")
     assert "data.placement=stream" in ran.err.splitlines()[1]
@@ -101,10 +100,9 @@ def test_a_device_that_is_too_small_is_streamed_to_or_refused(
 
 
 def test_a_splits_samples_are_placed_whatever_is_cut_of_them(trainer: Trainer) -> None:
-    with composing_once():
-        for keys in (("data.val_fraction=0",), ("data.limit=100000", "data.val_fraction=0.5")):
-            ran = trainer("train", *QUICK, *keys, "data.placement=stream", "data.workers=0")
-            assert ran.code == 0, ran.err
+    for keys in (("data.val_fraction=0",), ("data.limit=100000", "data.val_fraction=0.5")):
+        ran = trainer("train", *QUICK, *keys, "data.placement=stream", "data.workers=0")
+        assert ran.code == 0, ran.err
 
 
 # --- folders ------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import pytest
 import torch
 from conftest import Trainer
 from folders import tree
-from running import QUICK, SILENT, checkpoint, composing_once, result, rows, same, train, weights
+from running import QUICK, SILENT, checkpoint, result, rows, same, train, weights
 from torch import Tensor
 
 from trainer import schema
@@ -258,8 +258,7 @@ def test_a_broken_image_that_a_worker_meets_is_named(trainer: Trainer, images: P
     (images / split / "dark" / "3.png").write_bytes(b"no picture")
     options = (*SILENT, "model=linear", "data=folder", f"data.path={images}", "data.mean=[0.5]", "data.std=[0.5]")
     options += ("data.placement=stream", "data.cache=null", f"data.workers={workers}", "epochs=1")
-    with composing_once():
-        ran = trainer("train", *options)
+    ran = trainer("train", *options)
     assert ran.code == 2
     assert ran.err.startswith("error: ")
     assert f"{split}/dark/3.png cannot be read as an image" in ran.err

@@ -257,7 +257,7 @@ def _hydra_main(verb: str, task: Callable[[Any], None], args: list[str]) -> None
     from trainer.composition import CONFIGS
 
     # Hydra exits by itself after --hydra-help.
-    with _hydra_raises(), _argv(["trainer", *args]), suppress(SystemExit):
+    with _hydra_raises(), _mode_by_flag(), _argv(["trainer", *args]), suppress(SystemExit):
         hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=verb)(task)()
 
 
@@ -273,6 +273,19 @@ def _hydra_raises() -> Iterator[None]:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
+
+
+@contextmanager
+def _mode_by_flag() -> Iterator[None]:
+    """-m alone asks for a sweep: Hydra would compose everything once more, only to look for `hydra.mode`."""
+    from hydra._internal.hydra import Hydra
+
+    before = Hydra.get_mode
+    Hydra.get_mode = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.get_mode = before  # type: ignore[method-assign]
 
 
 @contextmanager
