@@ -130,11 +130,11 @@ def test_a_bug_in_one_job_is_shown_and_stops_no_other(trainer: Trainer, monkeypa
     make = build.optimizer
     calls: list[int] = []
 
-    def bug_at_first(*args: Any) -> Any:
+    def bug_at_first(*args: Any, **keys: Any) -> Any:
         calls.append(1)
         if len(calls) == 1:
             raise ZeroDivisionError("ours")
-        return make(*args)
+        return make(*args, **keys)
 
     monkeypatch.setattr(build, "optimizer", bug_at_first)
     ran = trainer("train", "-m", "seed=0,1", *QUICK)

@@ -23,6 +23,8 @@ from running import QUICK, SILENT, checkpoint, evaluate, reported, result, rows,
 
 from trainer import data, schema
 from trainer.composition import group_choices
+from trainer.evaluator import Evaluator
+from trainer.metrics import Evaluation
 
 DIABETES = (*SILENT, "model=linear", "data=diabetes", "data.limit=64", "optim=sgd")
 IMAGES = {"digits": 1, "mnist": 1, "fashion_mnist": 1, "cifar10": 3, "folder": 3}  # channels
@@ -489,3 +491,27 @@ def test_inspect_without_a_checkpoint_draws_training_images(trainer: Trainer) ->
     assert "training images: grid.png" in ran.out
     with Image.open("grid.png") as image:
         assert min(image.size) > 100
+
+
+def test_a_run_whose_epochs_are_tested_does_not_test_the_last_weights_twice(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    call = Evaluator.__call__
+
+    def counting(self: Evaluator, split: str) -> Evaluation:
+        asked.append(split)
+        return call(self, split)
+
+    monkeypatch.setattr(Evaluator, "__call__", counting)
+    run = train(trainer, *QUICK, "evaluate.split=test", "epochs=2")
+    assert asked == ["test", "test"]
+    assert reported(run) == {name: value for name, value in rows(run)[-1].items() if name.startswith("test/")}
+    train(trainer, *QUICK, "epochs=2")
+    assert asked[2:] == ["val", "val", "test"]
+
+
+def test_the_best_weights_are_tested_where_the_training_loss_picked_them(trainer: Trainer) -> None:
+    """Also where the epochs are tested: the last epoch's figures are not theirs."""
+    run = train(trainer, *QUICK, "evaluate.split=test", "objective=train/loss", "epochs=4", "optim.lr=3", "optim=sgd")
+    assert reported(run) == evaluate(trainer, f"ckpt={run}")

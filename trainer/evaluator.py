@@ -24,6 +24,7 @@ class Evaluator:
     loss: Loss
     batch_size: int
     workers: int | None = None
+    latest: Evaluation | None = None  # what was found last
     _batches: dict[str, Batches] = field(default_factory=dict)
 
     def batches(self, split: str) -> Batches:
@@ -43,7 +44,8 @@ class Evaluator:
 
     def __call__(self, split: str) -> Evaluation:
         with self.compute.autocast():
-            return evaluate(self.model, self.batches(split), self.loss, self._metric())
+            self.latest = evaluate(self.model, self.batches(split), self.loss, self._metric())
+        return self.latest
 
     def row(self, split: str) -> dict[str, float]:
         """The metrics under their full names, like `val/loss`."""

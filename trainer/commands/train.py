@@ -153,9 +153,12 @@ class _Run:
 
     def _test(self) -> Evaluation:
         """The test split, read once, with the best weights where a validation set picked them."""
+        evaluator, row = self.parts.evaluator, self.log.rows[-1] if self.log.rows else {}
         if self.checkpoints.best_model is not None:
             self.parts.model.load_state_dict(self.checkpoints.best_model)
-        return self.parts.evaluator("test")
+        elif "test/loss" in row and row["step"] == self.state.step and evaluator.latest is not None:
+            return evaluator.latest  # the epochs are tested: these weights have just been
+        return evaluator("test")
 
     def _draw(self, test: Evaluation) -> None:
         if self.settings.plots:
