@@ -219,8 +219,8 @@ def schedule(config: Composed, made: torch.optim.Optimizer, total_steps: int, wa
     return Schedule(section, made, total_steps, watched.name, watched.direction)
 
 
-def training_batches(config: Composed, loaded: Dataset, compute: Compute) -> Batches:
-    """The training split on the device, in random order and augmented as `config` says.
+def training_batches(config: Composed, loaded: Dataset, compute: Compute, workers: int | None) -> Batches:
+    """The training split on the device (or streamed by `workers`), in random order and augmented as `config` says.
 
     Raises:
         ConfigError: augmentation of something that is no image.
@@ -245,7 +245,7 @@ def training_batches(config: Composed, loaded: Dataset, compute: Compute) -> Bat
         loaded.std,
         augmenter,
         config.settings.seed,
-        stream_workers(config, loaded, compute),
+        workers,
     )
 
 

@@ -91,7 +91,8 @@ def assemble(config: Composed, track: Track[Any], say: Callable[[str], None] = p
     loss = build.loss(settings.loss, data, settings.label_smoothing)
     torch.manual_seed(settings.seed)
     model = build.model(config, compute)
-    train = build.training_batches(config, data, compute)
+    workers = build.stream_workers(config, data, compute)  # before anything lies on the device
+    train = build.training_batches(config, data, compute, workers)
     evaluated = "test" if settings.evaluate.split == "test" else "val" if data.val is not None else None
     objective = build.objective(config, data, evaluated)
     if evaluated == "test" and settings.early_stopping.patience is not None:
@@ -118,9 +119,7 @@ def assemble(config: Composed, track: Track[Any], say: Callable[[str], None] = p
         model=model,
         loss=loss,
         train=train,
-        evaluator=Evaluator(
-            model, data, compute, loss, build.eval_batch_size(config, data), build.stream_workers(config, data, compute)
-        ),
+        evaluator=Evaluator(model, data, compute, loss, build.eval_batch_size(config, data), workers),
         optimizer=optimizer,
         schedule=schedule,
         objective=objective,
