@@ -1,7 +1,9 @@
 """Samples that do not fit on the device: batches that workers read while it computes."""
 
+import atexit
 import os
 import signal
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -28,6 +30,7 @@ class Streamed:
     def __init__(self, split: Split, form: Callable[[Tensor], Tensor], device: torch.device, workers: int) -> None:
         self.device = device
         self.plan = _Plan()
+        self.started = False  # the workers
         self.loader = DataLoader(
             _Rows(split, form),
             batch_size=None,  # an item is a batch already
@@ -53,9 +56,13 @@ class Streamed:
         """The loader's iterator; workers are started with the signals blocked that are not for them."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
-            return iter(self.loader)
+            reading: Iterator[Any] = iter(self.loader)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if self.loader.num_workers and not self.started:
+            self.started = True
+            atexit.register(_end_workers, weakref.ref(reading))
+        return reading
 
     def samples(self, raw: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a batch; images are (B, H, W, C)."""
@@ -94,6 +101,13 @@ class _Rows(Dataset[Any]):
 def _alone(part: Tensor) -> Tensor:
     """Without the rest of what it is a view of, all of which would go to the parent with it."""
     return part.clone() if part.untyped_storage().nbytes() > part.nbytes else part
+
+
+def _end_workers(reading: "weakref.ref[Any]") -> None:
+    """At exit, before Python terminates them: a worker that is just starting misses that, and would be waited for."""
+    left = reading()
+    if left is not None:
+        left._shutdown_workers()
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
