@@ -20,7 +20,7 @@ from trainer.data.cache import Mapped
 from trainer.data.custom import adapt
 from trainer.data.folder import Files
 from trainer.data.splits import Dataset, Track, prepare, untracked
-from trainer.device import Compute, cores, free_memory
+from trainer.device import RESIDENT_SHARE, Compute, cores, free_memory
 from trainer.errors import CheckpointError, ConfigError, TrainerError, did_you_mean
 from trainer.hooks.early_stopping import Objective
 from trainer.hooks.schedule import Schedule
@@ -34,7 +34,6 @@ OPTIMIZERS: dict[type, type[torch.optim.Optimizer]] = {
     schema.Adagrad: torch.optim.Adagrad,
     schema.RMSprop: torch.optim.RMSprop,
 }
-RESIDENT_SHARE = 0.5  # of a device's free memory: what samples may take of it by themselves
 _FUSED = (schema.SGD, schema.Adam, schema.AdamW)  # have a fused kernel on CPU and CUDA
 _CAPTURABLE = (schema.Adam, schema.AdamW, schema.RMSprop)  # have to be told that they will be in a CUDA graph
 

@@ -9,6 +9,8 @@ import torch
 
 from trainer.errors import DeviceError, did_you_mean
 
+RESIDENT_SHARE = 0.5  # of a device's free memory: what samples may take of it by themselves
+
 
 @dataclass(frozen=True)
 class Compute:

@@ -17,7 +17,7 @@ from torch import Tensor
 from trainer import schema
 from trainer.data.cache import Allocate, Array, check_room, source_of, stored
 from trainer.data.splits import Dataset, Samples, Split, Track, divide
-from trainer.device import cores, free_memory
+from trainer.device import RESIDENT_SHARE, cores, free_memory
 from trainer.errors import DataError
 from trainer.paths import expanded
 
@@ -216,7 +216,9 @@ def _images(
     paths = {name: [entry.path for entry in files] for name, (files, _) in listings.items()}
     needed = sum(map(len, paths.values())) * math.prod(shape)
     free = free_memory(torch.device("cpu"))
-    if not config.cache and (config.placement == "stream" or (config.placement == "auto" and needed > free / 2)):
+    if not config.cache and (
+        config.placement == "stream" or (config.placement == "auto" and needed > RESIDENT_SHARE * free)
+    ):
         check_room(math.prod(shape))  # for one at least
         return {name: Files(files, read, shape) for name, files in paths.items()}, ""
 

@@ -23,7 +23,7 @@ def kind(compile: str, device: str, steps: int) -> str:
     """
     if compile == "cudagraph" and device != "cuda":
         raise DeviceError(f"compile=cudagraph needs an NVIDIA GPU, not device={device}", "use compile=auto")
-    if compile == "auto":  # on CPUs compiling was slower than not: benchmarks/RESULTS.md
+    if compile == "auto":  # on a CPU compiling took half a minute, and steps were no faster
         return "cudagraph" if device == "cuda" and steps >= WORTH_CAPTURING else "off"
     return compile
 
