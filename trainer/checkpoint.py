@@ -21,8 +21,6 @@ import math
 import os
 import platform
 import tempfile
-import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,13 +29,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer import __version__
+from trainer import __version__, untrusted
 from trainer.errors import CheckpointError
 from trainer.paths import expanded
 
 FORMAT = "trainer"
 VERSION = 1
-_WANTED = "a checkpoint is a file of trainer's, or of torch.save(model.state_dict(), FILE)"
 _PREFIXES = ("module.", "_orig_mod.")  # DistributedDataParallel's and torch.compile's
 
 
@@ -152,7 +149,7 @@ def read(ckpt: str | Path) -> Checkpoint:
         CheckpointError: no such file; damaged; not a checkpoint; of a newer format.
     """
     path = locate(str(ckpt))
-    content = _load(path)
+    content = untrusted.load(path)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
     if content.get("format") == FORMAT:
@@ -215,36 +212,6 @@ def _own(path: Path, content: dict[str, Any]) -> Checkpoint:
             raise CheckpointError(f"{path} is damaged: its description's {name} are not what they should be")
     known = ("optimizer", "scheduler", "rng", "epoch", "batch", "step", "best", "versions")
     return Checkpoint(path, content["model"], description, {k: content.get(k) for k in known})
-
-
-def _load(path: Path) -> Any:
-    """What `torch.load` makes of the file without running any of it."""
-    if path.stat().st_size == 0:
-        raise CheckpointError(f"{path} is empty", _WANTED)
-    # Damaged files raise nearly anything, from struct.error to AssertionError: whatever it is, it is the file's fault.
-    try:
-        # torch.load does not check the CRCs of a zip archive; a file that is none may be in torch's legacy format.
-        damaged = _wrong_crc(path) if zipfile.is_zipfile(path) else None
-    except Exception as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
-    if damaged:
-        raise CheckpointError(f"{path} is damaged: the CRC of {damaged} is wrong")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks on pickles of others
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        if any(words in str(error) for words in ("Unsupported global", "GLOBAL ", "Unsupported class")):
-            raise CheckpointError(
-                f"{path} holds more than tensors and plain values, and trainer runs no code of a file",
-                "save the model's state_dict: torch.save(model.state_dict(), FILE)",
-            ) from error
-        raise CheckpointError(f"{path} is not a checkpoint", _WANTED) from error
-
-
-def _wrong_crc(path: Path) -> str | None:
-    with zipfile.ZipFile(path) as archive:
-        return archive.testzip()
 
 
 def _words(value: Any) -> bool:
