@@ -35,6 +35,8 @@ from trainer.paths import expanded
 
 FORMAT = "trainer"
 VERSION = 1
+_LONGEST = 2**23  # characters of a description
+_DEEPEST = 20  # of its lists and dictionaries
 _PREFIXES = ("module.", "_orig_mod.")  # DistributedDataParallel's and torch.compile's
 
 
@@ -46,6 +48,7 @@ class Checkpoint:
     model: dict[str, Tensor]
     description: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)  # optimizer, scheduler, rng, epoch, ...
+    warnings: list[str] = field(default_factory=list)  # what is wrong with it and does not keep it from being read
 
     @property
     def bare(self) -> bool:
@@ -165,7 +168,7 @@ def read(ckpt: str | Path) -> Checkpoint:
         found = Checkpoint(path, dict(state))
     broken = [k for k, v in found.model.items() if v.is_floating_point() and not bool(v.isfinite().all())]
     if broken:
-        raise CheckpointError(f"{path} has weights that are not finite, first {broken[0]}")
+        found.warnings.append(f"{path} has weights that are not finite, first {broken[0]}")
     return found
 
 
@@ -196,22 +199,61 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], source: str | Path)
 
 def _own(path: Path, content: dict[str, Any]) -> Checkpoint:
     version = content.get("version")
-    if not isinstance(version, int) or version > VERSION:
+    if type(version) is not int or version < 1:
+        raise CheckpointError(f"{path} is damaged: its format version is not a number from 1 on")
+    if version > VERSION:
         raise CheckpointError(
             f"{path} has format version {version}; this trainer {__version__} reads up to {VERSION}",
             "update trainer",
         )
-    try:
-        description = json.loads(content["description"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged: its description cannot be read") from error
-    if not _is_state(content.get("model")) or not isinstance(description, dict):
+    description = _described(path, content.get("description"))
+    if not _is_state(content.get("model")):
         raise CheckpointError(f"{path} is damaged: it has no model")
+    for name in ("epoch", "batch", "step"):
+        if content.get(name) is not None and not _count(content[name]):
+            raise CheckpointError(f"{path} is damaged: its {name} is not a whole number")
     for name, fits in _FACTS.items():
         if description.get(name) is not None and not fits(description[name]):
             raise CheckpointError(f"{path} is damaged: its description's {name} are not what they should be")
     known = ("optimizer", "scheduler", "rng", "epoch", "batch", "step", "best", "versions")
-    return Checkpoint(path, content["model"], description, {k: content.get(k) for k in known})
+    return Checkpoint(path, dict(content["model"]), description, {k: content.get(k) for k in known})
+
+
+def _described(path: Path, text: Any) -> dict[str, Any]:
+    """The description of a file, which is JSON; checks its size before it is parsed, and what Python's JSON allows."""
+    if not isinstance(text, str) or len(text) > _LONGEST:
+        raise CheckpointError(f"{path} is damaged: its description is not a text, or too long")
+
+    def whole(digits: str) -> int:
+        number = int(digits)
+        if abs(number) >= 2**63:
+            raise ValueError(f"{digits} is too large")
+        return number
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        description = json.loads(text, parse_int=whole, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: its description cannot be read") from error
+    if not isinstance(description, dict) or _depth(description) > _DEEPEST:
+        raise CheckpointError(f"{path} is damaged: its description is not what it should be")
+    return description
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and dictionaries are nested, found level by level: code that walks them may rely on it."""
+    depth, level = 0, [value]
+    while level and depth <= _DEEPEST:
+        containers = [v for v in level if isinstance(v, list | dict)]
+        level = [part for v in containers for part in (v.values() if isinstance(v, dict) else v)]
+        depth += bool(containers)
+    return depth
+
+
+def _count(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _words(value: Any) -> bool:
@@ -228,18 +270,14 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
     "mean": _reals,
     "std": lambda value: _reals(value) and all(v > 0 for v in value),
     "choices": lambda value: isinstance(value, dict) and _words([*value, *value.values()]),
-    "samples": lambda value: isinstance(value, int),
+    "samples": _count,
 }
 
 
 def _is_state(value: Any) -> bool:
-    return (
-        isinstance(value, dict) and bool(value) and all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
-    )
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta
+    if not isinstance(value, dict) or not value:
+        return False
+    return all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
 
 
 def _shape(tensor: Tensor) -> str:
