@@ -114,7 +114,7 @@ def test_tables_of_other_programs_read_the_same(houses: Path, tmp_path: Path, op
 
 
 def test_quoted_commas_and_spaces_around_cells_and_blank_lines_are_no_trouble(tmp_path: Path) -> None:
-    rows = [[f" {i} ", "Ulm, old town" if i % 2 else "Köln", "1.5"] for i in range(10)]
+    rows = [[f" {i} ", "Ulm, old town" if i % 2 else "Köln", f"{i}.5"] for i in range(10)]
     path = write(tmp_path / "t.csv", [" a ", "town", "y"], rows)
     path.write_text(path.read_text(encoding="utf-8") + "\n\n", encoding="utf-8")
     assert load(path, "y").columns == ("a", "town=Köln", "town=Ulm, old town")
@@ -145,7 +145,8 @@ def changed(row: int, column: int, cell: str) -> list[list[str]]:
         ([*HOUSES, ["1", "brick", "2", "3", "4"]], r"houses\.csv, row 32: 5 cells, but the header has 4"),
         ([HOUSES[0], [], ["1"]], r"houses\.csv, row 4: 1 cells"),
         ([], r"houses\.csv has no rows"),
-        (HOUSES[:2], r"data\.test_fraction=0\.2 of 2 samples leaves an empty split"),
+        (HOUSES[:1], r"houses\.csv has one row, and training, validation and test need one each"),
+        (HOUSES[:2], r"houses\.csv has 2 rows, and training"),
     ],
 )
 def test_the_row_of_a_mistake_is_named_as_an_editor_counts(tmp_path: Path, rows: list[list[str]], message: str) -> None:
@@ -157,9 +158,9 @@ def test_the_row_of_a_mistake_is_named_as_an_editor_counts(tmp_path: Path, rows:
     ("content", "message"),
     [
         (b"", "has no rows"),
-        (b"a,y\n\xff\xfe,1\n", "cannot be read as CSV"),
+        (b"a,y\n\xff\xfe,1\n", "t\\.csv, row 2: byte 0xff is not UTF-8"),
         (b"a,a,y\n1,2,3\n", "has two columns 'a'"),
-        (b"y\n1\n2\n", "has no column beside the target 'y'"),
+        (b"y\n1\n2\n3\n", "has no column beside the target 'y'"),
         (b"a,y\n" + b"1,x\n" * 9, "the target 'y' is 'x' in every row"),
     ],
 )

@@ -28,7 +28,7 @@ from trainer.device import free_memory
 from trainer.errors import ConfigError, DataError
 from trainer.paths import expanded
 
-FORMAT = 1  # of an entry, and of what our readers make of the same files: higher whenever either changes
+FORMAT = 2  # of an entry, and of what our readers make of the same files: higher whenever either changes
 Array = np.ndarray[Any, Any]
 # (name, shape, dtype) -> a place to write an array to.
 Allocate = Callable[[str, tuple[int, ...], str], Array]
@@ -120,7 +120,8 @@ def source_of(files: Iterable[os.DirEntry[str] | Path], root: Path) -> str:
             facts = file.stat()
         except OSError as error:
             raise DataError(f"{name} cannot be read: {error.strerror}", "repair or remove it") from error
-        digest.update(f"{name[start:]}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode(errors="surrogateescape"))
+        times = f"{facts.st_mtime_ns}\0{facts.st_ctime_ns}"  # the latter cannot be set back
+        digest.update(f"{name[start:]}\0{facts.st_size}\0{times}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

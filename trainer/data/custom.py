@@ -1,11 +1,15 @@
 """A data set of the user's own class or function."""
 
+import math
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from trainer.data.splits import Dataset, Split
 from trainer.errors import DataError
+
+PART = 1024  # samples looked at once, so that no copy of all is made
 
 
 def adapt(given: Any, name: str) -> Dataset:
@@ -19,6 +23,11 @@ def adapt(given: Any, name: str) -> Dataset:
         DataError: something is missing or has the wrong shape.
     """
     if isinstance(given, Dataset):
+        for part, split in (("train", given.train), ("val", given.val), ("test", given.test)):
+            if split is not None:
+                _finite(split.targets, f"{name}.{part}: target")
+                if isinstance(split.samples, torch.Tensor):
+                    _finite(split.samples, f"{name}.{part}: input")
         return given
     for part in ("train", "test"):
         if not hasattr(given, part):
@@ -34,14 +43,17 @@ def adapt(given: Any, name: str) -> Dataset:
         if split.shape != train.shape:
             shapes = f"{tuple(split.shape)} and {tuple(train.shape)}"
             raise DataError(f"{name}: samples of {part} and train have different shapes, {shapes}")
+    mean, std = (_numbers(getattr(given, key, None), f"{name}.{key}") for key in ("mean", "std"))
+    if std is not None and min(std, default=1) <= 0:
+        raise DataError(f"{name}.std is {std}, and inputs are divided by it", "numbers above 0")
     return Dataset(
         name,
         train=train,
         test=splits["test"],
         val=splits.get("val"),
         classes=classes,
-        mean=_numbers(getattr(given, "mean", None), f"{name}.mean"),
-        std=_numbers(getattr(given, "std", None), f"{name}.std"),
+        mean=mean,
+        std=std,
     )
 
 
@@ -83,15 +95,33 @@ def _split(given: Any, where: str) -> Split:
             f"{where}: targets have shape {tuple(targets.shape)}", "class indices (N,), not one-hot; or floats"
         )
     flat = targets.reshape(len(targets), -1) if targets.is_floating_point() else targets.long().reshape(-1)
+    _finite(inputs, f"{where}: input")
+    _finite(flat, f"{where}: target")
     if inputs.dim() == 4:  # as batches want them: no second copy is made later
         inputs = inputs.contiguous(memory_format=torch.channels_last)
     return Split(inputs, flat)
+
+
+def _finite(values: Tensor, where: str) -> None:
+    """Refuse what is not finite, or would not be in single precision; one such value makes every weight NaN."""
+    if not values.is_floating_point():
+        return
+    for start in range(0, len(values), PART):
+        part = values[start : start + PART].float()
+        bad = (~part.reshape(len(part), -1).isfinite()).nonzero()
+        if len(bad):
+            row, column = bad[0].tolist()
+            found = values[start + row].flatten()[column].item()
+            raise DataError(f"{where} number {start + row} (from 0) has {found}", "leave it out, or fill it")
 
 
 def _numbers(values: Any, where: str) -> tuple[float, ...] | None:
     if values is None:
         return None
     try:
-        return tuple(float(v) for v in values)
+        found = tuple(float(v) for v in values)
     except (TypeError, ValueError) as error:
         raise DataError(f"{where} is {values!r}, not a number per channel or feature") from error
+    if not all(map(math.isfinite, found)):
+        raise DataError(f"{where} is {found}, and no infinite or missing value can be used")
+    return found

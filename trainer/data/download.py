@@ -5,8 +5,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
@@ -16,62 +16,113 @@ from trainer.errors import DataError
 from trainer.paths import expanded
 
 
-def fetch(config: schema.Downloaded, folder: str, open_dataset: Callable[[str, bool], Any]) -> None:
-    """Make sure that `config.root/folder` holds the data set.
+@dataclass(frozen=True)
+class Source:
+    """Where the files of a data set are, and how they get there."""
 
-    `open_dataset(root, download)` opens it with torchvision. It is downloaded into a temporary directory
-    beside its place and then renamed, under a lock: processes that start together download once, and one
-    that is killed leaves nothing half done.
+    config: schema.Downloaded
+    name: str  # of its folder below the data root
+    download: Callable[[str], object]  # into the folder it is given, by torchvision
+    packed: str = ""  # the archive that is read where there is no folder
+
+    @property
+    def root(self) -> Path:
+        return expanded(self.config.root)
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.name
+
+    @property
+    def archive(self) -> Path:
+        return self.root / self.packed
+
+    @property
+    def is_there(self) -> bool:
+        return self.folder.is_dir() or (self.packed != "" and self.archive.is_file())
+
+    @property
+    def files(self) -> list[Path]:
+        """All that there is."""
+        if not self.folder.is_dir():
+            return [self.archive]
+        return sorted(path for path in self.folder.rglob("*") if path.is_file())
+
+    @property
+    def hint(self) -> str:
+        """What to do about a file that is wrong."""
+        return (
+            f"remove {self.archive if self.packed and not self.folder.is_dir() else self.folder} to download it again"
+        )
+
+
+def fetch(source: Source) -> None:
+    """Make sure that the data set is there.
+
+    It is downloaded into a temporary directory beside its place and then renamed, under a lock: processes that
+    start together download once, and one that is killed leaves nothing that could be taken for whole.
 
     Raises:
         DataError: it is not there and cannot be downloaded.
     """
-    root = expanded(config.root)
-    if (root / folder).is_dir():
+    if source.is_there:
         return
-    missing = f"{config.name} is not in {root / folder}"
+    missing = f"{source.config.name} is not in {source.folder}"
     hint = "give the folder that has it: data.root=DIR, or try data=digits, which needs no download"
-    if not config.download:
+    if not source.config.download:
         raise DataError(f"{missing}, and data.download=false", hint)
-    existed = root.exists()
+    existed = source.root.exists()
+    lock = FileLock(source.root / f".{source.config.name}.lock")
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{config.name}.lock"):
-            if not (root / folder).is_dir():
-                part = tempfile.mkdtemp(dir=root, prefix=f".{config.name}.", suffix=".part")
-                try:
-                    open_dataset(part, True)
-                    os.replace(Path(part) / folder, root / folder)
-                finally:
-                    shutil.rmtree(part, ignore_errors=True)
+        _acquire(lock, source.root)
+        try:
+            if not source.is_there:
+                _download(source)
+        except BaseException:
+            # While it is locked: who waits for it sees that the lock is gone, and makes another.
+            with contextlib.suppress(OSError):  # other data sets may be there, or on their way
+                Path(lock.lock_file).unlink(missing_ok=True)
+                if not existed:
+                    source.root.rmdir()
+            raise
+        finally:
+            lock.release()
     except (OSError, RuntimeError) as error:  # URLError is an OSError; torchvision raises RuntimeError
-        with contextlib.suppress(OSError):  # other data sets may be there, or on their way
-            (root / f".{config.name}.lock").unlink(missing_ok=True)
-            if not existed:
-                root.rmdir()
-        reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
-        raise DataError(f"{missing} and cannot be downloaded: {reason}", hint) from error
+        raise DataError(f"{missing} and cannot be downloaded: {_reason(error)}", hint) from error
 
 
-def kept(config: schema.Downloaded, folder: str, open_dataset: Callable[[str, bool], Any], make: Make) -> Stored:
-    """The data set's cached arrays, made by `make` from the files in `folder` below `config.root`, after `fetch`."""
-    fetch(config, folder, open_dataset)
-    files = sorted(p for p in (expanded(config.root) / folder).rglob("*") if p.is_file())
-    settings = {"name": config.name, "files": str((expanded(config.root) / folder).resolve())}
-    return stored(config.cache, config.name, settings, source_of(files, expanded(config.root)), make)
+def _acquire(lock: FileLock, root: Path) -> None:
+    while True:
+        root.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except FileNotFoundError:  # one that failed has removed the root that it had made
+            continue
+        return
 
 
-def opened(config: schema.Downloaded, folder: str, open_dataset: Callable[[str, bool], Any]) -> Any:
-    """What `open_dataset` gives for the files below `config.root`.
-
-    Raises:
-        DataError: the files are there but torchvision refuses them.
-    """
+def _download(source: Source) -> None:
+    """Under the lock, so that whatever is half done is of processes that were killed."""
+    prefix, suffix = f".{source.config.name}.", ".part"
+    for left in source.root.glob(f"{prefix}*{suffix}"):
+        shutil.rmtree(left, ignore_errors=True)
+    part = Path(tempfile.mkdtemp(dir=source.root, prefix=prefix, suffix=suffix))
     try:
-        return open_dataset(str(expanded(config.root)), False)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, AssertionError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"{config.name} in {Path(config.root) / folder} cannot be read: {reason}",
-            "remove that folder to download it again",
-        ) from error
+        source.download(str(part))
+        os.replace(part / source.name, source.folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _reason(error: Exception) -> str:
+    """torchvision's first line names the file, and its last one says what was wrong."""
+    lines = str(error).strip().splitlines() or ["no reason given"]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
+
+
+def kept(source: Source, make: Make) -> Stored:
+    """The data set's cached arrays, made by `make` from its files, after `fetch`."""
+    fetch(source)
+    settings = {"name": source.config.name, "files": str(source.folder.resolve())}
+    entry = source_of(source.files, source.root)
+    return stored(source.config.cache, source.config.name, settings, entry, make)

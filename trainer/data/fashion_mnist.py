@@ -1,7 +1,7 @@
-"""Fashion-MNIST (Xiao et al., 2017) through torchvision."""
+"""Fashion-MNIST (Xiao et al., 2017), in the format of MNIST."""
 
 from trainer import schema
-from trainer.data.mnist import from_torchvision
+from trainer.data.mnist import of_kind
 from trainer.data.splits import Dataset, Track
 
 CLASSES = (
@@ -11,4 +11,4 @@ CLASSES = (
 
 def load(config: schema.Downloaded, track: Track[object]) -> Dataset:
     """60,000 training and 10,000 test images of 1x28x28."""
-    return from_torchvision(config, "FashionMNIST", CLASSES, (0.2860,), (0.3530,))
+    return of_kind(config, "FashionMNIST", CLASSES, (0.2860,), (0.3530,))

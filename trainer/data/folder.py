@@ -4,24 +4,24 @@ import math
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from trainer import schema
 from trainer.data.cache import Allocate, Array, check_room, source_of, stored
+from trainer.data.image import EXTENSIONS, OTHERS, check_image, read_image
 from trainer.data.splits import Dataset, Samples, Split, Track, divide
+from trainer.data.worker import end_with
 from trainer.device import RESIDENT_SHARE, cores, free_memory
 from trainer.errors import DataError
 from trainer.paths import expanded
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 PARALLEL = 1000  # so many files are decoded by several processes
 Listing = tuple[list[os.DirEntry[str]], list[int]]  # files and the class index of each
 Pick = tuple[str, Tensor]  # the name of a listing, and which of its files
@@ -32,10 +32,11 @@ def load(config: schema.Folder, track: Track[object]) -> Dataset:
     """`path/train/CLASS/*`, `path/test/CLASS/*` and maybe `path/val/CLASS/*`; or `path/CLASS/*`, split at random.
 
     Without `test/`, the test split is cut at random from the training images. Images are decoded once, into the
-    cache or, without one, into memory; where they do not fit into that, batch by batch.
+    cache or, without one, into memory; where they do not fit into that, once to check them, and batch by batch.
 
     Raises:
-        DataError: no such folder, no classes, an empty class, classes that differ, a file that is no image.
+        DataError: no such folder, no classes, an empty class, classes that differ, a file that is no image, or
+            one that would be left out.
     """
     path = expanded(config.path)
     if not path.is_dir():
@@ -88,59 +89,37 @@ class Files:
     def __getitem__(self, index: Any) -> Tensor:
         numbers = range(len(self.paths))[index] if isinstance(index, slice) else index.tolist()
         images = np.empty((len(numbers), *self._shape), np.uint8)
-        paths = [self.paths[n] for n in numbers]
-        for _ in _decode(paths, self.read, images):
-            pass
+        for place, image in enumerate(_each([self.paths[n] for n in numbers], self.read, math.prod(self._shape))):
+            images[place] = image
         return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
-def read_image(path: str | Path, size: int, resize: int | None, channels: int) -> np.ndarray:
-    """One image as (size, size, channels) uint8: scaled to the square, or its shorter side to `resize` and
-    the centre cropped.
-
-    Raises:
-        DataError: the file is no image, or a broken one.
-    """
-    try:
-        with Image.open(path) as file:
-            if file.mode.startswith("I;16") or file.mode == "I":  # 16 bits: Pillow would clip them to white
-                image = Image.fromarray((np.asarray(file).clip(0, 65535) // 257).astype(np.uint8))
-            else:
-                image = _opaque(file)
-            image = image.convert("L" if channels == 1 else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as an image: {error}", "repair or remove it") from error
-    if resize is not None:  # as torchvision's Resize and CenterCrop, to the pixel
-        short = min(image.size)
-        image = image.resize((resize * image.width // short, resize * image.height // short), Image.Resampling.BILINEAR)
-        left, top = (_offset(side, size) for side in image.size)
-        image = image.crop((left, top, left + size, top + size))
-    elif image.size != (size, size):
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(image, dtype=np.uint8).reshape(size, size, channels)
-
-
-def _opaque(file: Image.Image) -> Image.Image:
-    """On white where it is transparent, as a page would show it; Pillow would show whatever colour lies below."""
-    if not file.has_transparency_data:
-        return file.copy()
-    layer = file.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-
-
-def _offset(side: int, size: int) -> int:
-    return round((side - size) / 2) if side >= size else -((size - side) // 2)
-
-
 def _classes(top: Path) -> list[str]:
-    names = sorted(p.name for p in top.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if len(names) < 2:
-        found = f"one folder, '{names[0]}'" if names else "no folder"
+    entries = sorted((p for p in top.iterdir() if not p.name.startswith(".")), key=lambda p: p.name)
+    folders = [p for p in entries if p.is_dir()]
+    if len(folders) < 2:
+        found = f"one folder, '{folders[0].name}'" if folders else "no folder"
         raise DataError(
             f"{top} has {found} in it, and classification needs two classes",
             "one folder per class, images in it",
         )
-    return names
+    for path in entries:
+        if path.name.lower().endswith(EXTENSIONS) and path not in folders:
+            raise DataError(f"{path} is in no class's folder", "move it into one, or remove it")
+    _same_nowhere(folders)
+    return [p.name for p in folders]
+
+
+def _same_nowhere(paths: Sequence[os.DirEntry[str] | Path]) -> None:
+    """Refuse names that are one on macOS and Windows: a copy of the folder would lose files."""
+    seen: dict[str, str] = {}
+    for path in paths:
+        other = seen.setdefault(path.name.lower(), path.name)
+        if other != path.name:
+            raise DataError(
+                f"{os.fspath(path)} and {other} beside it differ only in case: on macOS and Windows they are one",
+                "rename one of them, or remove it if it is a copy",
+            )
 
 
 def _same_classes(folder: Path, classes: Sequence[str]) -> None:
@@ -166,14 +145,13 @@ def _list(top: Path, classes: Sequence[str]) -> Listing:
     files: list[os.DirEntry[str]] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        found = sorted(
-            (
-                entry
-                for entry in os.scandir(top / name)
-                if entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith(".")
-            ),
-            key=lambda entry: entry.name,
+        entries = sorted(
+            (entry for entry in os.scandir(top / name) if not entry.name.startswith(".")), key=lambda entry: entry.name
         )
+        found = [entry for entry in entries if entry.name.lower().endswith(EXTENSIONS)]
+        _same_nowhere(found)
+        if len(found) < len(entries):
+            _none_left_out(entries)
         if not found:
             raise DataError(
                 f"{top / name} has no images",
@@ -184,12 +162,21 @@ def _list(top: Path, classes: Sequence[str]) -> Listing:
     return files, labels
 
 
+def _none_left_out(entries: Sequence[os.DirEntry[str]]) -> None:
+    """Refuse images that would be passed over, as notes and thumbnails' indices are."""
+    for entry in entries:
+        if entry.name.lower().endswith(OTHERS):
+            raise DataError(f"{entry.path} is of a format that is not read", "save it as JPEG or PNG, or remove it")
+        if entry.is_dir() and any(file.lower().endswith(EXTENSIONS) for *_, files in os.walk(entry) for file in files):
+            raise DataError(f"{entry.path} has images in it", "move them up into their class's folder, or remove it")
+
+
 def _picks(config: schema.Folder, listings: dict[str, Listing]) -> dict[str, Pick]:
     """The files of each split, in a fixed random order, so that a prefix has all classes."""
-    total = len(listings["train"][0])
+    total, where = len(listings["train"][0]), f" in {config.path}"
     picks = {name: (name, torch.arange(len(files))) for name, (files, _) in listings.items()}
     if "test" not in picks:
-        train, test = divide(total, config.test_fraction, config.split_seed, "data.test_fraction")
+        train, test = divide(total, config.test_fraction, config.split_seed, "data.test_fraction", where)
         picks |= {"train": ("train", train), "test": ("train", test)}
     return {name: (listing, _shuffled(index, config)) for name, (listing, index) in picks.items()}
 
@@ -220,65 +207,69 @@ def _images(
         config.placement == "stream" or (config.placement == "auto" and needed > RESIDENT_SHARE * free)
     ):
         check_room(math.prod(shape))  # for one at least
+        for name, files in paths.items():  # before a batch is asked for, perhaps hours later
+            for _ in track(_each(files, check_image, 0), len(files), f"checking {name} images"):
+                pass
         return {name: Files(files, read, shape) for name, files in paths.items()}, ""
 
     def make(allocate: Allocate) -> dict[str, Any]:
-        images = {name: allocate(name, (len(files), *shape), "uint8") for name, files in paths.items()}
+        images: dict[str, Any] = {name: allocate(name, (len(files), *shape), "uint8") for name, files in paths.items()}
         for name, files in paths.items():
-            for _ in track(_decode(files, read, images[name]), len(files), f"reading {name} images"):
-                pass
+            decoded = track(_each(files, read, math.prod(shape)), len(files), f"reading {name} images")
+            for place, image in enumerate(decoded):
+                images[name][place] = image
         return {}
 
     settings: dict[str, Any] = {"path": str(path.resolve()), "shape": shape, "resize": config.resize}
     if config.limit is not None:
         settings |= {"limit": config.limit, "seed": config.split_seed, "test_fraction": config.test_fraction}
-    files = [entry for entries, _ in listings.values() for entry in entries]
-    kept = stored(config.cache, path.resolve().name, settings, source_of(files, path), make)
+    everything = [entry for entries, _ in listings.values() for entry in entries]
+    kept = stored(config.cache, path.resolve().name, settings, source_of(everything, path), make)
     return {name: kept.images(name) for name in paths}, kept.note
 
 
-def _decode(paths: Sequence[str], read: Reader, images: Array) -> Iterator[object]:
-    """Read each file into its place of `images`; one item as each is done.
+def _each(paths: Sequence[str], function: Callable[[str], Any], nbytes: int) -> Iterator[Any]:
+    """What `function` gives for each file, in their order; that takes `nbytes`.
 
     Many files go to processes on all cores: threads would wait for each other, for much of decoding is Python.
     """
     if len(paths) < PARALLEL or cores() == 1 or multiprocessing.current_process().daemon:  # a worker has no children
-        for number, path in enumerate(paths):
-            images[number] = read(path)
-            yield number
+        yield from map(function, paths)
         return
-    size = max(1, min(256, 2**22 // max(1, images[0].nbytes)))  # what goes from process to process at once
+    size = max(1, min(256, 2**22 // max(1, nbytes)))  # what goes from process to process at once
     parts = [paths[i : i + size] for i in range(0, len(paths), size)]
-    done = 0
-    with multiprocessing.get_context().Pool(cores(), _leave_interrupts_to_the_parent) as pool:
+    context = multiprocessing.get_context()
+    with context.Pool(cores(), _start, (os.getpid(),)) as pool:
         started = {child.pid for child in multiprocessing.active_children()}
-        decoded = pool.imap(partial(_decoded, read), parts)
-        while done < len(paths):
-            try:
-                part = decoded.next(timeout=1)
-            except multiprocessing.TimeoutError:
-                if started <= {child.pid for child in multiprocessing.active_children()}:
-                    continue
-                raise DataError(  # the pool would wait for its part for ever
-                    "a process that decodes images was killed", "perhaps for want of memory: free some, and try again"
-                ) from None
+        results = pool.imap(partial(_part, function), parts)
+        for _ in parts:
+            while True:
+                try:
+                    part = results.next(timeout=1)
+                    break
+                except multiprocessing.TimeoutError:
+                    if started <= {child.pid for child in multiprocessing.active_children()}:
+                        continue
+                    raise DataError(  # the pool would wait for its part for ever
+                        "a process that decodes images was killed",
+                        "perhaps for want of memory: free some, and try again",
+                    ) from None
             if isinstance(part, DataError):
                 raise part
-            images[done : done + len(part)] = part
-            yield from range(done, done + len(part))
-            done += len(part)
+            yield from part
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _start(parent: int) -> None:
     """Ctrl-C reaches every process of the terminal; the parent then ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with(parent)
 
 
-def _decoded(read: Reader, paths: Sequence[str]) -> Array | DataError:
-    """The images of some files; in a process of its own, so a broken one is handed back to be raised."""
+def _part(function: Callable[[str], Any], paths: Sequence[str]) -> list[Any] | DataError:
+    """Of some files; in a process of its own, so the error of a broken one is handed back to be raised."""
     try:
-        return np.stack([read(path) for path in paths])
+        return [function(path) for path in paths]
     except DataError as error:
         return error
 
@@ -288,6 +279,6 @@ def _per_channel(key: str, values: list[float] | None, channels: int) -> tuple[f
         return None
     if len(values) == 1:
         values = values * channels
-    if len(values) != channels or (key == "std" and min(values) <= 0):
+    if len(values) != channels or not all(map(math.isfinite, values)) or (key == "std" and min(values) <= 0):
         raise DataError(f"data.{key}={values}: {channels} numbers are needed{', above 0' if key == 'std' else ''}")
     return tuple(values)

@@ -161,7 +161,7 @@ def prepare(raw: Dataset, config: schema.Data) -> Dataset:
     return dataset
 
 
-def divide(total: int, fraction: float, seed: int, key: str) -> tuple[Tensor, Tensor]:
+def divide(total: int, fraction: float, seed: int, key: str, where: str = "") -> tuple[Tensor, Tensor]:
     """Two disjoint random sets of indices below `total`; the second holds `fraction` of them.
 
     Raises:
@@ -169,7 +169,9 @@ def divide(total: int, fraction: float, seed: int, key: str) -> tuple[Tensor, Te
     """
     second = round(total * fraction)
     if not 0 < second < total:
-        raise DataError(f"{key}={fraction} of {total} samples leaves an empty split", "change it, or use more data")
+        raise DataError(
+            f"{key}={fraction} of {total} samples{where} leaves an empty split", "change it, or use more data"
+        )
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
     return order[second:].sort().values, order[:second].sort().values
 
@@ -183,7 +185,9 @@ def measured(dataset: Dataset) -> Dataset:
         dims = (0, 2, 3) if dataset.is_image else (0,)
         inputs = train.inputs.double()
         mean, std = inputs.mean(dims).tolist(), inputs.std(dims, correction=0).tolist()
-    return replace(dataset, mean=tuple(mean), std=tuple(s if s > 1e-12 else 1.0 for s in std))
+    # Of a constant, rounding leaves a deviation that is tiny beside its mean.
+    some = (s if s > 1e-12 * max(1.0, abs(m)) else 1.0 for m, s in zip(mean, std, strict=True))
+    return replace(dataset, mean=tuple(mean), std=tuple(some))
 
 
 def _moments_of_bytes(images: Split) -> tuple[list[float], list[float]]:

@@ -5,6 +5,7 @@ import os
 import signal
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from trainer.data.splits import Split
+from trainer.data.worker import end_with
 from trainer.errors import DataError
 
 Rows = np.ndarray[Any, Any] | slice  # NumPy's: a tensor would go to a worker through shared memory
@@ -38,7 +40,7 @@ class Streamed:
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
-            worker_init_fn=_leave_signals_to_the_parent,
+            worker_init_fn=partial(_start, os.getpid()),
             generator=torch.Generator(),  # its own, for it draws a seed from it: dropout must not notice
         )
 
@@ -110,8 +112,9 @@ def _end_workers(reading: "weakref.ref[Any]") -> None:
         left._shutdown_workers()
 
 
-def _leave_signals_to_the_parent(worker: int) -> None:
+def _start(parent: int, worker: int) -> None:
     """Ctrl-C and `timeout` signal a whole process group, where the parent is to finish its step: not the workers'."""
+    end_with(parent)
     os.setpgid(0, 0)
     for early in SIGNALS & signal.sigpending():  # blocked until here
         signal.sigwait({early})

@@ -1,0 +1,106 @@
+"""An image file as the pixels that a viewer shows, in 8 bits; what cannot be shown so is refused."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from trainer.errors import DataError
+
+EXTENSIONS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"
+)  # fmt: skip
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")  # whatever the name says; of others some run programs
+OTHERS = (
+    ".avif", ".heic", ".heif", ".jp2", ".jxl", ".svg", ".ico", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".tga"
+)  # fmt: skip
+LARGEST = 2 * (2**30 // 12)  # pixels; where Pillow draws the line for what it opens
+
+
+def read_image(path: str | Path, size: int, resize: int | None, channels: int) -> np.ndarray:
+    """One image as (size, size, channels) uint8: scaled to the square, or its shorter side to `resize` and
+    the centre cropped.
+
+    Raises:
+        DataError: the file is no image, or a broken one, or one that would lose what it shows.
+    """
+    with _naming(path):
+        image = _shown(path).convert("L" if channels == 1 else "RGB")
+        if resize is not None:  # as torchvision's Resize and CenterCrop, to the pixel
+            short = min(image.size)
+            scaled = resize * image.width // short, resize * image.height // short
+            if scaled[0] * scaled[1] > LARGEST:
+                raise ValueError(f"of {image.width} x {image.height} it would be scaled to {scaled[0]} x {scaled[1]}")
+            image = image.resize(scaled, Image.Resampling.BILINEAR)
+            left, top = (_offset(side, size) for side in image.size)
+            image = image.crop((left, top, left + size, top + size))
+        elif image.size != (size, size):
+            image = image.resize((size, size), Image.Resampling.BILINEAR)
+        return np.asarray(image, dtype=np.uint8).reshape(size, size, channels)
+
+
+def check_image(path: str | Path) -> None:
+    """Decode an image for nothing but what is wrong with it.
+
+    Raises:
+        DataError: as `read_image`.
+    """
+    with _naming(path):
+        _shown(path)
+
+
+@contextlib.contextmanager
+def _naming(path: str | Path) -> Iterator[None]:
+    """Damaged files raise nearly anything, from struct.error to MemoryError: whatever it is, it is the file's fault."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on files that it reads all the same
+            yield
+    except UnidentifiedImageError as error:
+        reason = f"it is none of {', '.join(FORMATS)}"
+        raise DataError(f"{path} cannot be read as an image: {reason}", "repair or remove it") from error
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{path} cannot be read as an image: {reason}", "repair or remove it") from error
+
+
+def _shown(path: str | Path) -> Image.Image:
+    """Upright, in 8 bits a channel, on white."""
+    with Image.open(path, formats=FORMATS) as file:
+        if getattr(file, "is_animated", False) and file.format != "MPO":  # a photo with previews of itself
+            raise ValueError(f"it has {getattr(file, 'n_frames', 'several')} frames, and a sample is one image")
+        if file.mode == "F":
+            raise ValueError("its pixels are floats, and nothing says which are black and white")
+        sixteen = file.mode.startswith("I") or any(tile[3] == "RGB;16B" for tile in file.tile)
+        if sixteen and "transparency" in file.info:
+            raise ValueError("it has 16 bits and a transparent colour, which 8 bits cannot tell from its neighbours")
+        file.load()
+        with contextlib.suppress(Exception):  # broken metadata are no broken pixels
+            ImageOps.exif_transpose(file, in_place=True)
+        if file.mode.startswith("I"):
+            return _higher_bits(file)
+        return _on_white(file)
+
+
+def _higher_bits(file: Image.Image) -> Image.Image:
+    """The higher 8 of 16 bits, as Pillow takes them of colour images; of grey ones it would clip to white."""
+    levels = np.asarray(file)
+    low, high = levels.min(), levels.max()
+    if low < 0 or high > 65535:
+        raise ValueError(f"its pixels go from {low} to {high}, and 16 bits from 0 to 65535")
+    return Image.fromarray((levels >> 8).astype(np.uint8))
+
+
+def _on_white(file: Image.Image) -> Image.Image:
+    """On white where it is transparent, as a page would show it; Pillow would show whatever colour lies below."""
+    if not file.has_transparency_data:
+        return file.copy()
+    layer = file.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
+def _offset(side: int, size: int) -> int:
+    return round((side - size) / 2) if side >= size else -((size - side) // 2)
