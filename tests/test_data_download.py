@@ -1,9 +1,7 @@
 """torchvision's data sets from small files in their own formats, and downloads that cannot go half-way."""
 
-import hashlib
 import multiprocessing
 import os
-import pickle
 import sys
 import threading
 from collections.abc import Callable
@@ -14,56 +12,13 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
+from formats import NAMES, idx, write_cifar10, write_mnist
 
 from trainer import data, schema
 from trainer.data.download import Source, fetch
 from trainer.errors import DataError
 
-NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 KINDS = [("MNIST", schema.MNIST), ("FashionMNIST", schema.FashionMNIST)]
-
-
-# --- files in torchvision's formats -----------------------------------------------------------------
-
-
-def idx(array: np.ndarray) -> bytes:
-    """The IDX format (LeCun): two zero bytes, type 8 (unsigned byte), dimensions, values."""
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
-    return header + array.astype(np.uint8).tobytes()
-
-
-def random_images(count: int, seed: int, shape: tuple[int, ...] = (28, 28)) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return rng.integers(256, size=(count, *shape)), rng.permutation(np.arange(count) % 10)
-
-
-def write_mnist(folder: Path, train: int = 30, test: int = 20) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    (folder / "raw").mkdir(parents=True)
-    parts = {"train": random_images(train, 0), "t10k": random_images(test, 1)}
-    for name, (images, labels) in parts.items():
-        (folder / "raw" / f"{name}-images-idx3-ubyte").write_bytes(idx(images))
-        (folder / "raw" / f"{name}-labels-idx1-ubyte").write_bytes(idx(labels))
-    return parts
-
-
-def write_cifar10(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, np.ndarray], dict[str, list[int]]]:
-    """Six batches of five images as pickles of dictionaries; torchvision is told their checksums."""
-    from torchvision.datasets import CIFAR10
-
-    folder.mkdir(parents=True)
-    sums, images, labels = {}, {}, {}
-    for number, name in enumerate([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]):
-        pixels, classes = random_images(5, number, (3072,))
-        images[name], labels[name] = pixels.astype(np.uint8), classes.tolist()
-        content = pickle.dumps({"data": images[name], "labels": labels[name]})
-        (folder / name).write_bytes(content)
-        sums[name] = hashlib.md5(content).hexdigest()
-    meta = pickle.dumps({"label_names": NAMES})
-    (folder / "batches.meta").write_bytes(meta)
-    monkeypatch.setattr(CIFAR10, "train_list", [[n, s] for n, s in sums.items() if n != "test_batch"])
-    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
-    monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": hashlib.md5(meta).hexdigest()})
-    return images, labels
 
 
 @pytest.mark.parametrize(("folder", "kind"), KINDS)

@@ -94,20 +94,26 @@ class Files:
         return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
-def _classes(top: Path) -> list[str]:
+def _folders(top: Path) -> list[str]:
+    """The names of the classes' folders."""
     entries = sorted((p for p in top.iterdir() if not p.name.startswith(".")), key=lambda p: p.name)
     folders = [p for p in entries if p.is_dir()]
-    if len(folders) < 2:
-        found = f"one folder, '{folders[0].name}'" if folders else "no folder"
+    for path in entries:
+        if folders and path.name.lower().endswith(EXTENSIONS) and path not in folders:
+            raise DataError(f"{path} is in no class's folder", "move it into one, or remove it")
+    _same_nowhere(folders)
+    return [p.name for p in folders]
+
+
+def _classes(top: Path) -> list[str]:
+    names = _folders(top)
+    if len(names) < 2:
+        found = f"one folder, '{names[0]}'" if names else "no folder"
         raise DataError(
             f"{top} has {found} in it, and classification needs two classes",
             "one folder per class, images in it",
         )
-    for path in entries:
-        if path.name.lower().endswith(EXTENSIONS) and path not in folders:
-            raise DataError(f"{path} is in no class's folder", "move it into one, or remove it")
-    _same_nowhere(folders)
-    return [p.name for p in folders]
+    return names
 
 
 def _same_nowhere(paths: Sequence[os.DirEntry[str] | Path]) -> None:
@@ -123,9 +129,9 @@ def _same_nowhere(paths: Sequence[os.DirEntry[str] | Path]) -> None:
 
 
 def _same_classes(folder: Path, classes: Sequence[str]) -> None:
-    other = {p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")}
-    if other != set(classes):
-        differ = sorted(other.symmetric_difference(classes))
+    other = _folders(folder)
+    if other != list(classes):
+        differ = sorted(set(other).symmetric_difference(classes))
         raise DataError(f"{folder} and train/ have different classes: {', '.join(differ[:5])} only in one of them")
 
 
@@ -239,7 +245,7 @@ def _each(paths: Sequence[str], function: Callable[[str], Any], nbytes: int) -> 
     size = max(1, min(256, 2**22 // max(1, nbytes)))  # what goes from process to process at once
     parts = [paths[i : i + size] for i in range(0, len(paths), size)]
     context = multiprocessing.get_context()
-    with context.Pool(cores(), _start, (os.getpid(),)) as pool:
+    with context.Pool(cores(), _start, (os.getpid(), context.Semaphore(cores()))) as pool:
         started = {child.pid for child in multiprocessing.active_children()}
         results = pool.imap(partial(_part, function), parts)
         for _ in parts:
@@ -259,11 +265,16 @@ def _each(paths: Sequence[str], function: Callable[[str], Any], nbytes: int) -> 
             yield from part
 
 
-def _start(parent: int) -> None:
-    """Ctrl-C reaches every process of the terminal; the parent then ends the others."""
+def _start(parent: int, first: Any) -> None:
+    """Ctrl-C reaches every process of the terminal; the parent then ends the others.
+
+    A process that takes the place of one that was killed is started by a thread of the pool's: Linux would take the
+    end of that thread for the end of the parent.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    end_with(parent)
+    if first.acquire(block=False):
+        end_with(parent)
 
 
 def _part(function: Callable[[str], Any], paths: Sequence[str]) -> list[Any] | DataError:

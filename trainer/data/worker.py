@@ -10,9 +10,9 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def end_with(parent: int) -> None:
-    """In a worker of the process `parent`: be killed when that is, were it by SIGKILL.
+    """In a worker that the main thread of `parent` has started: be killed when that is, were it by SIGKILL.
 
-    Linux does it. Elsewhere a worker notices when it next wants something from its parent.
+    Linux does it, when the thread ends. Elsewhere a worker notices when it next wants something from its parent.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
