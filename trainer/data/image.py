@@ -62,6 +62,9 @@ def _naming(path: str | Path) -> Iterator[None]:
     except UnidentifiedImageError as error:
         reason = f"it is none of {', '.join(FORMATS)}"
         raise DataError(f"{path} cannot be read as an image: {reason}", "repair or remove it") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"{path} cannot be read as an image: {reason}", "repair or remove it") from error
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path} cannot be read as an image: {reason}", "repair or remove it") from error
@@ -69,7 +72,8 @@ def _naming(path: str | Path) -> Iterator[None]:
 
 def _shown(path: str | Path) -> Image.Image:
     """Upright, in 8 bits a channel, on white."""
-    with Image.open(path, formats=FORMATS) as file:
+    # Not by its name: Pillow would map a TIFF into memory, and mix up the rows of one that is to be turned.
+    with Path(path).open("rb") as opened, Image.open(opened, formats=FORMATS) as file:
         if getattr(file, "is_animated", False) and file.format != "MPO":  # a photo with previews of itself
             raise ValueError(f"it has {getattr(file, 'n_frames', 'several')} frames, and a sample is one image")
         if file.mode == "F":
