@@ -130,7 +130,7 @@ def locate(ckpt: str) -> Path:
     try:
         path.stat()
     except OSError as error:
-        hint = _near(path) if isinstance(error, FileNotFoundError) else ""
+        hint = _near(path) if isinstance(error, FileNotFoundError) and not path.is_symlink() else ""
         raise CheckpointError(f"ckpt={ckpt}: {(error.strerror or 'cannot be read').lower()}", hint) from error
     if path.is_dir():
         for candidate in ("checkpoints/best.pt", "checkpoints/last.pt", "best.pt", "last.pt"):

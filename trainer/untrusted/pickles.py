@@ -17,7 +17,7 @@ WANTED = "a checkpoint is a file of trainer's, or of torch.save(model.state_dict
 SAVE = "save the model's state_dict: torch.save(model.state_dict(), FILE)"
 
 LONGEST = 2**26  # bytes of a pickle, with texts and logs; that of a ResNet-18 with its optimizer has 60 thousand
-_MOST = 2**21  # instructions; each makes less than 100 bytes
+_MOST = 2**20  # instructions; each makes less than 100 bytes
 _DEEPEST = 50
 _SHARED = 4  # a file's tensors may be views of the same values, of so many times the file's size in all
 _SMALL = 2**26  # bytes that views may always take together
