@@ -50,7 +50,7 @@ def _rows(cls: type, prefix: str, skip: set[str], known: set[str], base: type | 
             continue
         made = field.default if field.default is not dataclasses.MISSING else field.default_factory()
         meaning = field.metadata["doc"].replace("|", "\\|")
-        yield f"| `{prefix}{field.name}` | {_type(hint, field)} | `{_value(made)}` | {meaning}{_limits(field)} |"
+        yield f"| `{prefix}{schema.public(field.name)}` | {_type(hint, field)} | `{_value(made)}` | {meaning}{_limits(field)} |"
 
 
 def _same(field: dataclasses.Field, base: type) -> bool:

@@ -1,5 +1,6 @@
 """From a checked config to objects: the one place that instantiates what a config names."""
 
+import hashlib
 import importlib
 import os
 import sys
@@ -19,7 +20,7 @@ from trainer.data.batches import Batches
 from trainer.data.cache import Mapped
 from trainer.data.custom import adapt
 from trainer.data.folder import Files
-from trainer.data.splits import Dataset, Track, prepare, untracked
+from trainer.data.splits import Dataset, Split, Track, prepare, untracked
 from trainer.device import RESIDENT_SHARE, Compute, cores, free_memory
 from trainer.errors import CheckpointError, ConfigError, TrainerError, did_you_mean
 from trainer.hooks.early_stopping import Objective
@@ -299,14 +300,24 @@ def describe(config: Composed, loaded: Dataset, used: Loss) -> dict[str, Any]:
     return {
         "model": checkpoint.scalars(config.describe("model")),
         "data": checkpoint.scalars(config.describe("data")),
-        "choices": {group: config.title(group) for group in ("model", "data")},
+        "choices": {group: config.title(group) for group in schema.GROUPS},
         "loss": used.name,
         "classes": None if loaded.classes is None else list(loaded.classes),
         "mean": None if loaded.mean is None else list(loaded.mean),
         "std": None if loaded.std is None else list(loaded.std),
         "columns": list(loaded.columns),
         "samples": _samples(loaded),
+        "fingerprint": fingerprint(loaded.train),
     }
+
+
+def fingerprint(split: Split) -> str:
+    """A digest of all targets and a few inputs: enough to tell other data from the same, without reading all."""
+    few = split[torch.linspace(0, len(split) - 1, min(16, len(split))).long()]
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (split.targets, few):
+        digest.update(part.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def adopt(config: Composed, found: Checkpoint) -> None:

@@ -2,25 +2,28 @@
 
 A checkpoint is a dictionary that `torch.load(weights_only=True)` accepts:
 
-    format       "trainer"            version    1
+    format       "trainer"            version    2
     model        state_dict with clean keys
     optimizer    state_dict           scheduler  state_dict, or None
-    rng          {"cpu": ByteTensor, "cuda": [ByteTensor, ...]}
-    epoch, batch, step                where training stood
+    rng          the states of `trainer.rng`
+    epoch, batch, step, reported         where training stood: the counters of `trainer.loop.State`
+    losses       those of the steps of the epoch that ran
     best         {"value", "epoch", "step"} or None
+    early_stopping                       {"waited", "best"}, where that was asked for
+    logs         {name: bytes} of the files that a resumed training appends to
+    seconds, compute, parent             how long it took, on what, and whose weights it started with
     versions     {"trainer", "torch", "python"} as text
     description  JSON text: model and data by registry name and scalars, classes, normalisation
+
+best.pt has the counters but not what it takes to go on, and so has version 1 (trainer 0.1).
 
 Nothing in it is instantiated, imported or resolved.
 """
 
-import contextlib
 import difflib
 import json
 import math
-import os
 import platform
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,11 +33,12 @@ import torch
 from torch import Tensor, nn
 
 from trainer import __version__, untrusted
+from trainer.atomic import replacing
 from trainer.errors import CheckpointError
 from trainer.paths import expanded
 
 FORMAT = "trainer"
-VERSION = 1
+VERSION = 2
 _LONGEST = 2**23  # characters of a description
 _DEEPEST = 20  # of its lists and dictionaries
 _PREFIXES = ("module.", "_orig_mod.")  # DistributedDataParallel's and torch.compile's
@@ -78,17 +82,13 @@ def state_of(model: nn.Module) -> dict[str, Tensor]:
             return model.state_dict()
 
 
-def rng_states() -> dict[str, Any]:
-    """The states of torch's random generators (dropout draws from them)."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+def write(
+    path: Path, model: Mapping[str, Tensor], description: Mapping[str, Any], keep: Path | None = None, **training: Any
+) -> None:
+    """Write a checkpoint whole or not at all; `keep` names the one that was there before.
 
-
-def write(path: Path, model: Mapping[str, Tensor], description: Mapping[str, Any], **training: Any) -> None:
-    """Write a checkpoint; a reader sees the previous file or the new one, never a part.
-
-    Temporary file in the same directory, fsync, rename, fsync of the directory: a crash or a full disk at
-    any point leaves the previous file as it was.
+    Raises:
+        StorageError: it cannot be written; the one before is as it was.
     """
     content = {
         "format": FORMAT,
@@ -102,22 +102,11 @@ def write(path: Path, model: Mapping[str, Tensor], description: Mapping[str, Any
         "description": json.dumps(description),
         **training,
     }
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
+    with replacing(path, keep) as file:
+        try:
             torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        except RuntimeError as error:  # torch's writer covers up what was wrong with the file
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
 def locate(ckpt: str) -> Path:
@@ -215,7 +204,7 @@ def _own(path: Path, content: dict[str, Any]) -> Checkpoint:
     for name, fits in _FACTS.items():
         if description.get(name) is not None and not fits(description[name]):
             raise CheckpointError(f"{path} is damaged: its description's {name} are not what they should be")
-    known = ("optimizer", "scheduler", "rng", "epoch", "batch", "step", "best", "versions")
+    known = (*_TRAINING, "versions")
     return Checkpoint(path, dict(content["model"]), description, {k: content.get(k) for k in known})
 
 
@@ -264,6 +253,10 @@ def _reals(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in value)
 
 
+_TRAINING = (
+    *("optimizer", "scheduler", "rng", "epoch", "batch", "step", "reported", "losses", "best"),
+    *("early_stopping", "logs", "seconds", "compute", "parent"),
+)
 _FACTS: dict[str, Callable[[Any], bool]] = {
     "classes": _words,
     "columns": _words,

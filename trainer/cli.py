@@ -48,6 +48,14 @@ VERBS = {
         trainer train -m optim.lr=0.01,0.1 seed=0,1      a sweep: all combinations, ranked
         """,
     ),
+    "resume": Verb(
+        "continue an interrupted training exactly, or a finished one for longer",
+        """
+        trainer resume runs/lenet_digits/2026-01-31_12-00-00
+        trainer resume RUN epochs=20 device=cuda
+        """,
+        needs=("run",),
+    ),
     "eval": Verb(
         "metrics of a checkpoint on the test split",
         """
@@ -165,7 +173,19 @@ def _run(verb: str, args: list[str]) -> int:
     show_only = any(flag.split("=")[0] in ("--cfg", "-c", "--info", "-i", "--hydra-help") for flag in flags)
     for key in VERBS[verb].needs:
         if not show_only and not any(o.lstrip("+").startswith(f"{key}=") for o in overrides):
-            raise ConfigError(f"{key}= is missing", f"trainer {verb} {key}=RUN (a run directory or a checkpoint file)")
+            usage = f"trainer {verb} RUN" if key == "run" else f"trainer {verb} {key}=RUN"
+            more = " (a run directory)" if key == "run" else " (a run directory or a checkpoint file)"
+            raise ConfigError(f"{key}= is missing", usage + more)
+    if verb == "resume":
+        for override in overrides:
+            key = override.lstrip("+").split("=", 1)[0]
+            if override.startswith("~") or key in (*schema.GROUPS, "experiment"):
+                raise ConfigError(
+                    f"{override}: a training goes on with what it was started with",
+                    "start a new run from its weights: trainer train from=RUN ...",
+                )
+    if verb == "resume" and multirun:
+        raise ConfigError("-m goes with train: a run is resumed once", "trainer resume RUN")
     hydra_overrides = [
         *_QUIET,
         *_from_checkpoint(verb, overrides),
@@ -220,7 +240,10 @@ class _Jobs:
         sweeping = self.multirun and self.verb == "train"
         mistake: TrainerError | None = None
         try:
-            composed = composition.check(self.verb, cfg, typed, choices)
+            if self.verb == "resume":
+                composed = composition.reopened(cfg, typed)
+            else:
+                composed = composition.check(self.verb, cfg, typed, choices)
         except TrainerError as error:
             every_job_has_it = isinstance(error, UnknownKeyError) and self.sweep is None
             if not sweeping or every_job_has_it:
@@ -322,6 +345,8 @@ def _split(verb: str, args: list[str]) -> tuple[list[str], list[str]]:
                 flags.append(queue.pop(0))
         elif name == "hydra.mode":
             raise ConfigError(f"'{arg}': a sweep is asked for with -m", f"trainer {verb} -m ...")
+        elif verb == "resume" and not overrides and not arg.startswith("run="):
+            overrides.append(f"run={arg}")  # the first word, whatever is in it
         elif "=" in arg or arg.startswith("~"):
             overrides.append(arg)
         else:
@@ -345,7 +370,9 @@ def _meant(verb: str, word: str) -> str:
 def _from_checkpoint(verb: str, overrides: list[str]) -> list[str]:
     """With `ckpt=` the checkpoint describes model and data: no defaults of ours for what is not chosen."""
     keys = {o.lstrip("+~").split("=", 1)[0] for o in overrides}
-    if verb != "inspect" or "ckpt" not in keys:
+    if not (verb == "inspect" and "ckpt" in keys) and not (verb == "train" and "from" in keys):
+        return []
+    if "experiment" in keys:  # which chooses both
         return []
     return [f"~{group}" for group in ("model", "data") if group not in keys]
 
@@ -362,7 +389,9 @@ def _prepare(override: str, multirun: bool) -> str:
     name, value = override.split("=", 1)
     bare = name.lstrip("+")
     if re.search(r"[^\w./:+-]", value, re.ASCII):
-        is_path = bare in ("ckpt", "output", "inspect.out") or re.fullmatch(r"data\.(root|path|cache)", bare)
+        is_path = bare in ("ckpt", "output", "inspect.out", "run", "from") or re.fullmatch(
+            r"data\.(root|path|cache)", bare
+        )
         quoted = re.match(r"""['"\[{]|\$\{""", value)
         if os.path.exists(value) or (is_path and not multirun and not quoted):
             # Backslashes are doubled before a quote or the end, and nowhere else: so Hydra's grammar has it.
@@ -399,12 +428,13 @@ def _verb_help(verb: str) -> str:
 
     cls = schema.VERBS[verb]
     fields = dataclasses.fields(cls)
-    lines = [f"trainer {verb} [key=value ...]      {VERBS[verb].summary}", ""]
+    usage = f"trainer {verb} RUN" if verb == "resume" else f"trainer {verb}"
+    lines = [f"{usage} [key=value ...]      {VERBS[verb].summary}", ""]
     lines += [f"  {line}" for line in textwrap.dedent(VERBS[verb].examples).strip().splitlines()]
     groups = [f.name for f in fields if f.name in schema.GROUPS]
     if verb == "train":
         groups.append("experiment")
-    lines += ["", "Choices"]
+    lines += ["", "Choices"] if groups else []
     for group in groups:
         text = f"  {group}=" + "|".join(group_choices(group))
         lines += textwrap.wrap(text, 100, subsequent_indent="    ", break_on_hyphens=False)
@@ -417,10 +447,28 @@ def _verb_help(verb: str) -> str:
             lines.append(f"  {f.name}.{{{inner}}}")
         else:
             default = "null" if f.default is None else str(f.default)
-            shown = f"{f.name}=" if default == "???" else f"{f.name}={default}"
+            name = schema.public(f.name)
+            shown = f"{name}=" if default == "???" else f"{name}={default}"
             lines.append(f"  {shown:<24} {f.metadata['doc']}")
+    if verb == "resume":
+        keys = ", ".join(sorted(_runtime_keys(schema.Train)))
+        lines += ["", "Keys of the training that may change"]
+        lines += textwrap.indent(textwrap.fill(keys, 100, break_on_hyphens=False), "  ").splitlines()
     lines += ["", "Hydra's flags work too: -m (sweep), --cfg job, --info, --config-dir DIR, --hydra-help"]
     return "\n".join(lines)
+
+
+def _runtime_keys(cls: type, prefix: str = "") -> set[str]:
+    """The keys that may change when a training is resumed, of `cls` and its sections."""
+    found: set[str] = set()
+    for f in dataclasses.fields(cls):
+        if f.name in schema.GROUPS:
+            found.update(*(_runtime_keys(section, f"{f.name}.") for section in schema.GROUPS[f.name].values()))
+        elif dataclasses.is_dataclass(f.type) and isinstance(f.type, type):
+            found |= _runtime_keys(f.type, f"{prefix}{f.name}.")
+        elif f.metadata.get("runtime"):
+            found.add(f"{prefix}{schema.public(f.name)}")
+    return found
 
 
 def _complete(args: list[str]) -> int:

@@ -15,7 +15,8 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 from omegaconf.resolvers import oc
 
 from trainer import schema
-from trainer.errors import ConfigError, UnknownKeyError, did_you_mean
+from trainer.errors import ConfigError, RunError, UnknownKeyError, did_you_mean
+from trainer.paths import expanded
 
 _HERE = Path(__file__).resolve().parent
 CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
@@ -42,6 +43,7 @@ class Composed:
     settings: Any
     typed: list[str]
     choices: dict[str, str] = field(default_factory=dict)
+    run: Path | None = None  # the run directory that `trainer resume` is to go on with
     _cfg: DictConfig = field(default_factory=lambda: OmegaConf.create({}), repr=False)
 
     def given(self, group: str) -> bool:
@@ -228,24 +230,141 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str])
     cls = schema.VERBS[verb]
     OmegaConf.set_struct(cfg, False)  # what may be in it is for the schema to say
     values = _plain(cfg)
+    described = values.get("ckpt") is not None or values.get("from") is not None  # by a checkpoint
     groups = [g for g in schema.GROUPS if g in {f.name for f in dataclasses.fields(cls)}]
     root = {k: v for k, v in values.items() if k not in groups}
     _check(cls, root, "", also=groups)
     for group in groups:
         section = values.get(group)
         if section is None:
-            if values.get("ckpt") is None:
+            if not (described and group in ("model", "data")):
                 raise ConfigError(f"{group}= is missing", f"choose one: {group}={'|'.join(group_choices(group))}")
             continue
         if not isinstance(section, dict):
             raise ConfigError(f"{group}={section}: no such config", did_you_mean(str(section), group_choices(group)))
-        _check_group(group, section, values.get("ckpt") is not None)
+        _check_group(group, section, described and group in ("model", "data"))
     settings = _typed(cls, root | dict.fromkeys(groups), "")
-    composed = Composed(settings, typed, choices, cfg)
+    composed = Composed(settings, typed, choices, _cfg=cfg)
     for group in groups:
         if group != "model" and composed.given(group):  # a model's interpolations wait for the data
             composed.section(group)
     return composed
+
+
+def reopened(cfg: DictConfig, typed: list[str]) -> Composed:
+    """The config that the run directory `cfg.run` was made with, and the keys typed to go on with.
+
+    Raises:
+        RunError: no run directory, or its config cannot be read.
+        ConfigError: a key that would change what has been trained already, or a class that the user has not named.
+    """
+    check("resume", OmegaConf.create({"run": cfg.run}), typed, {})
+    run = expanded(str(cfg.run))
+    kept = _kept(run)
+    changes = OmegaConf.create({k: v for k, v in _plain(cfg).items() if k != "run"})
+    for override in typed:
+        key, _, _ = override.partition("=")
+        if key != "run":
+            _check_change(kept, changes, key, run)
+    _check_targets(kept, {o.partition("=")[0] for o in typed}, run)
+    before = OmegaConf.select(kept, "epochs"), OmegaConf.select(kept, "max_steps")
+    OmegaConf.set_struct(kept, False)
+    composed = check("train", typing.cast(DictConfig, OmegaConf.merge(kept, changes)), typed, {})
+    settings = composed.settings
+    planned = composed.section("scheduler")
+    if isinstance(planned, schema.Cosine | schema.OneCycle) and before != (settings.epochs, settings.max_steps):
+        raise ConfigError(
+            f"scheduler={planned.name} was laid out for the length that {run} was started with: "
+            "with another, all its learning rates would have been others",
+            f"start a new run from its weights: trainer train from={run} epochs=...",
+        )
+    composed.run = run
+    return composed
+
+
+def _kept(run: Path) -> DictConfig:
+    """What `config.yaml` in a run directory holds."""
+    import yaml
+
+    if (run / "sweep.jsonl").is_file():
+        raise RunError(f"{run} is a sweep", f"resume its jobs one by one: trainer resume {run / '0'}")
+    if run.is_file():
+        raise RunError(f"{run} is a file", "give the run directory that it is in")
+    try:
+        kept = OmegaConf.load(run / "config.yaml")
+        if not isinstance(kept, DictConfig) or kept.get("model") is None:
+            raise RunError(f"{run / 'config.yaml'} is not the config of a training")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RunError(
+            f"{run}: {'no run directory (it has no config.yaml)' if run.is_dir() else 'no such directory'}",
+            "give one like runs/NAME/2026-01-31_12-00-00",
+        ) from error
+    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise RunError(f"{run / 'config.yaml'} cannot be read: {reason}") from error
+    return kept
+
+
+def _check_change(kept: DictConfig, changes: DictConfig, key: str, run: Path) -> None:
+    """Whether `key` may be other than it was: a runtime key, or one that is not changed at all."""
+    again = f"start a new run from its weights: trainer train from={run} {key}=..."
+    group, _, name = key.partition(".")
+    if group in schema.GROUPS and not name:
+        raise ConfigError(f"{key}: a training goes on with the {group} that it was started with", again)
+    field = _field_of(kept, key)
+    if field is None or field.metadata.get("runtime"):
+        return  # no such key: the schema will say so
+    old, new = OmegaConf.select(kept, key), OmegaConf.select(changes, key)
+    if old != new:
+        raise ConfigError(
+            f"{key}={_shown(new)}: the steps before were trained with {key}={_shown(old)}, "
+            "and a run with both would be neither",
+            again,
+        )
+
+
+def _field_of(kept: DictConfig, key: str) -> "dataclasses.Field[Any] | None":
+    """The declaration of a key of `train`; None where there is none."""
+    parts = key.split(".")
+    cls: Any = schema.Train
+    own = False
+    if parts[0] in schema.GROUPS:
+        group, *parts = parts
+        own = "_target_" in kept[group]
+        cls = schema.COMMON[group] if own else schema.GROUPS[group].get(str(kept[group].get("name")))
+    field = None
+    for part in parts:
+        fields = dataclasses.fields(cls) if cls is not None else ()
+        field = next((f for f in fields if schema.public(f.name) == part), None)
+        if field is None:
+            return _OWN if own else None
+        cls = field.type if dataclasses.is_dataclass(field.type) else None
+    return field
+
+
+_OWN: "dataclasses.Field[Any]" = dataclasses.field(metadata={})  # a key of the user's own: not for us to say
+
+
+def _check_targets(kept: DictConfig, typed: set[str], run: Path) -> None:
+    """A run directory may be a stranger's: a class that it names is used only if the user names it, too."""
+    for group in schema.GROUPS:
+        target = (_plain(kept).get(group) or {}).get("_target_")
+        if target is None or f"{group}._target_" in typed:
+            continue
+        own = {_own_target(path) for path in (Path("configs") / group).glob("*.yaml")}
+        if target not in own or "${" in str(target):
+            raise ConfigError(
+                f"{run} has a {group} of somebody's own, {target}, and a file names no code to run",
+                f"if you trust it, name it yourself: {group}._target_={target}",
+            )
+
+
+def _own_target(path: Path) -> Any:
+    try:
+        found = OmegaConf.load(path)
+        return _plain(found).get("_target_") if isinstance(found, DictConfig) else None
+    except Exception:  # whatever is wrong with it, it names nothing
+        return None
 
 
 def _check_group(group: str, section: dict[str, Any], from_checkpoint: bool) -> None:
@@ -273,8 +392,8 @@ def _check_group(group: str, section: dict[str, Any], from_checkpoint: bool) -> 
 
 def _check(cls: type, values: Mapping[str, Any], path: str, also: Iterable[str] = ()) -> None:
     """Check keys, types and limits of one section; interpolated values are checked once resolved."""
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    hints = typing.get_type_hints(cls)
+    fields = {schema.public(f.name): f for f in dataclasses.fields(cls)}
+    hints = {schema.public(name): hint for name, hint in typing.get_type_hints(cls).items()}
     typed = OmegaConf.structured(cls)
     for name, value in values.items():
         full = f"{path}.{name}" if path else name
@@ -292,10 +411,10 @@ def _check(cls: type, values: Mapping[str, Any], path: str, also: Iterable[str] 
         if hints[name] is int and isinstance(value, float) and not value.is_integer():
             raise _wrong_type(full, value, hints[name])
         try:
-            typed[name] = value
+            typed[fields[name].name] = value
         except ValidationError as error:
             raise _wrong_type(full, value, hints[name]) from error
-        _check_limits(full, typed[name], fields[name].metadata)
+        _check_limits(full, typed[fields[name].name], fields[name].metadata)
 
 
 def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
@@ -331,7 +450,8 @@ def _wrong_type(full: str, value: Any, hint: Any) -> ConfigError:
 
 def _typed(cls: type, values: Mapping[str, Any], path: str) -> Any:
     _check(cls, {k: v for k, v in values.items() if v is not None or path}, path)
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), dict(values)))
+    names = {schema.public(f.name): f.name for f in dataclasses.fields(cls)}
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), {names[k]: v for k, v in values.items()}))
 
 
 def _custom(group: str, values: dict[str, Any]) -> Custom:
@@ -382,7 +502,7 @@ def _plain(node: Any) -> dict[str, Any]:
 def _defaults(cls: type) -> dict[str, Any]:
     """A section's defaults as plain values; groups are left out, for a defaults list fills them."""
     plain = _plain(OmegaConf.structured(cls))
-    return {k: v for k, v in plain.items() if k not in schema.GROUPS}
+    return {schema.public(k): v for k, v in plain.items() if k not in schema.GROUPS}
 
 
 def _check_described(group: str, node: DictConfig, values: Mapping[str, Any]) -> None:

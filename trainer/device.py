@@ -69,8 +69,8 @@ def free_memory(device: torch.device) -> int:
     return free
 
 
-def choose(device: str, precision: str) -> Compute:
-    """Turn `device=` and `precision=` into a `Compute`, and set torch's matrix-multiply precision.
+def choose(device: str, precision: str, deterministic: bool = False) -> Compute:
+    """Turn `device=` and `precision=` into a `Compute`, and tell torch how exact it has to be.
 
     Raises:
         DeviceError: not available here, or no device at all.
@@ -95,6 +95,12 @@ def choose(device: str, precision: str) -> Compute:
         )
     if precision == "float64" and kind == "mps":
         raise DeviceError("precision=float64: Apple's devices do not have it", "use precision=float32 or device=cpu")
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as torch's notes on reproducibility ask for
+        torch.backends.cudnn.benchmark = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, for nothing
+    if deterministic != torch.are_deterministic_algorithms_enabled():  # asking imports torch's compiler: a second
+        torch.use_deterministic_algorithms(deterministic)
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     found = torch.device(device)

@@ -49,6 +49,18 @@ class TrainingFailedError(TrainerError):
     """Training itself went wrong: a loss that is not finite, a failed job of a sweep."""
 
 
+class DivergedError(TrainingFailedError):
+    """A loss or a weight that is not finite; `batch` is the number of the step in its epoch."""
+
+    def __init__(self, message: str, hint: str = "", batch: int | None = None, step: int = 0) -> None:
+        super().__init__(message, hint)
+        self.batch, self.step = batch, step
+
+
+class StorageError(TrainerError):
+    """A file that cannot be written: a full disk, a directory that went away."""
+
+
 class InterruptedRunError(TrainerError):
     """A signal asked the run to stop, and it did so with a checkpoint written."""
 

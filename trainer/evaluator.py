@@ -1,5 +1,6 @@
 """A model and the splits it is evaluated on, ready on the device."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -24,6 +25,7 @@ class Evaluator:
     loss: Loss
     batch_size: int
     workers: int | None = None
+    stopped: Callable[[], object] = bool  # whether to give up an evaluation
     latest: Evaluation | None = None  # what was found last
     _batches: dict[str, Batches] = field(default_factory=dict)
 
@@ -42,9 +44,14 @@ class Evaluator:
             )
         return self._batches[split]
 
+    def close(self) -> None:
+        """End what reads batches."""
+        for batches in self._batches.values():
+            batches.close()
+
     def __call__(self, split: str) -> Evaluation:
         with self.compute.autocast():
-            self.latest = evaluate(self.model, self.batches(split), self.loss, self._metric())
+            self.latest = evaluate(self.model, self.batches(split), self.loss, self._metric(), self.stopped)
         return self.latest
 
     def row(self, split: str) -> dict[str, float]:

@@ -4,20 +4,21 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from trainer.errors import TrainingFailedError
+from trainer.errors import DivergedError
 from trainer.losses import Loss
 from trainer.metrics import Evaluation, Metric, wide
 
 Batch = tuple[Tensor, Tensor]
 Row = dict[str, float]
 T = TypeVar("T")
+CHECK_SECONDS = 1.0  # between two looks at whether the losses are finite
 
 
 class Batches(Protocol):
@@ -49,6 +50,17 @@ class State:
     batch: int = 0  # steps taken in the epoch that runs
     step: int = 0  # steps taken in all
     stop: str = ""  # a hook's reason to stop after this step or epoch
+    interrupted: str = ""  # the name of a signal that asks to stop now, even within an evaluation
+    losses: Tensor = field(default_factory=lambda: torch.empty(0))  # of the steps of the epoch that runs
+    reported: int = 0  # steps of the epoch that runs, up to its last evaluation
+
+    def ending(self) -> bool:
+        """Whether no further step is to be taken."""
+        return bool(self.stop or self.interrupted)
+
+
+class StoppedError(Exception):
+    """An evaluation that was given up, because training was interrupted."""
 
 
 class Hook:
@@ -67,7 +79,14 @@ class Hook:
         """After an epoch, and its evaluation if there was one."""
 
     def on_end(self, state: State) -> None:
-        """After the last step, also when a hook stopped training."""
+        """After the last step, also when a hook or a signal stopped training."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint has to know, for the hook to go on as if nothing had happened."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +98,7 @@ class Plan:
     accumulate: int = 1
     evaluate_epochs: int = 1
     evaluate_steps: int | None = None
+    on_nan: str = "stop"  # stop, skip or ignore: what a loss that is not finite means
 
 
 def fit(
@@ -95,26 +115,46 @@ def fit(
     """Train until `plan` is done or a hook sets `state.stop`.
 
     Each epoch gives hooks one row: epoch, step, lr, train/loss, the metrics of `evaluate`, seconds and
-    samples_per_second. Losses stay on the device until then.
+    samples_per_second. Losses stay on the device until then. A `state` of before goes on from the very step; an
+    evaluation that it was interrupted in is done again.
 
     Raises:
-        TrainingFailedError: a loss is not finite; the message names epoch and step.
+        DivergedError: a loss is not finite; the message names epoch and step.
     """
     state = state or State()
     samples = [sum(group) for group in _grouped(train.sizes, plan.accumulate)]
     weights = torch.tensor(samples, dtype=torch.float64).to(device, wide(device) if device else torch.float64)
     losses = torch.zeros_like(weights)
+    losses[: state.batch] = state.losses[: state.batch]  # which the row of the epoch is made of
+    state.losses = losses
     on_step = [hook.on_step for hook in hooks if type(hook).on_step is not Hook.on_step]
     if plan.max_steps is not None and state.step >= plan.max_steps:
         state.stop = state.stop or "max_steps reached"
     for hook in hooks:
         hook.on_start(state)
-    while state.epoch < plan.epochs and not state.stop:
+    # An epoch that `max_steps` cut short has a row, too, though its steps may have been taken before.
+    while state.epoch < plan.epochs and not state.interrupted and (not state.stop or state.batch > state.reported):
         started = checked = time.perf_counter()
-        first = since = state.batch
+        first = state.batch
         evaluating = 0.0
         batches = train.epoch(state.epoch, start=state.batch * plan.accumulate)
         for group in _grouped(batches, plan.accumulate):
+            if state.ending():
+                break
+            due = plan.evaluate_steps is not None and state.step % plan.evaluate_steps == 0
+            if due and evaluate and state.batch > state.reported:
+                now = time.perf_counter()
+                row = _row(state, learning_rate(), loss, weights, state.reported, plan)
+                try:
+                    row |= evaluate()
+                except StoppedError:
+                    break
+                evaluating += time.perf_counter() - now
+                state.reported = state.batch
+                for hook in hooks:
+                    hook.on_evaluation(state, row)
+                if state.ending():
+                    break
             value = step(group)
             losses[state.batch] = value
             state.batch += 1
@@ -124,33 +164,30 @@ def fit(
             if plan.max_steps is not None and state.step >= plan.max_steps:
                 state.stop = state.stop or "max_steps reached"
             now = time.perf_counter()
-            if now - checked > 1.0:  # by time, so that steps need not wait for the device
-                _check_finite(losses, state)
+            if now - checked > CHECK_SECONDS:  # by time, so that steps need not wait for the device
+                check_finite(state, plan)
                 checked = now
-            due = plan.evaluate_steps is not None and state.step % plan.evaluate_steps == 0
-            if due and evaluate and state.batch < len(samples):
-                row = _row(state, learning_rate(), loss, losses, weights, since)
-                row |= evaluate()
-                evaluating += time.perf_counter() - now
-                since = state.batch
-                for hook in hooks:
-                    hook.on_evaluation(state, row)
-            if state.stop:
+            if state.ending():
                 break
         done = state.batch
-        if done < len(samples) and (plan.max_steps is None or state.step < plan.max_steps):
-            _check_finite(losses, state)
+        if done < len(samples) and (state.interrupted or plan.max_steps is None or state.step < plan.max_steps):
+            check_finite(state, plan)
             break  # interrupted within an epoch: nothing to report yet
-        row = _row(state, learning_rate(), loss, losses, weights, first)
+        row = _row(state, learning_rate(), loss, weights, 0, plan)
         training = time.perf_counter() - started - evaluating
+        last = bool(state.stop) or state.epoch + 1 == plan.epochs
+        due = plan.evaluate_steps is not None and state.step % plan.evaluate_steps == 0
+        if evaluate and ((state.epoch + 1) % plan.evaluate_epochs == 0 or due or last):
+            try:
+                row |= evaluate()
+            except StoppedError:
+                break
+        row["seconds"] = time.perf_counter() - started
+        if done > first:
+            row["samples_per_second"] = sum(samples[first:done]) / training
         if done == len(samples):
             state.epoch, state.batch = state.epoch + 1, 0
-        last = bool(state.stop) or state.epoch == plan.epochs
-        due = plan.evaluate_steps is not None and state.step % plan.evaluate_steps == 0
-        if evaluate and (state.epoch % plan.evaluate_epochs == 0 or due or last):
-            row |= evaluate()
-        row["seconds"] = time.perf_counter() - started
-        row["samples_per_second"] = sum(samples[first:done]) / training
+        state.reported = state.batch
         for hook in hooks:
             hook.on_epoch(state, row)
     for hook in hooks:
@@ -169,12 +206,24 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
-def evaluate(model: nn.Module, batches: Iterable[Batch], loss: Loss, metric: Metric) -> Evaluation:
-    """One pass over `batches` in inference mode: the metric's figures and the loss over all samples."""
+def evaluate(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    loss: Loss,
+    metric: Metric,
+    stopped: Callable[[], object] = bool,
+) -> Evaluation:
+    """One pass over `batches` in inference mode: the metric's figures and the loss over all samples.
+
+    Raises:
+        StoppedError: `stopped` said so before the last batch.
+    """
     total: Tensor | float = 0.0
     count = 0
     with evaluating(model), torch.inference_mode():
         for inputs, targets in batches:
+            if stopped():
+                raise StoppedError
             outputs = model(inputs)
             metric.update(outputs, targets)
             weight = len(targets) if loss.mean else 1
@@ -185,24 +234,48 @@ def evaluate(model: nn.Module, batches: Iterable[Batch], loss: Loss, metric: Met
     return found
 
 
-def _row(state: State, lr: float, loss: Loss, losses: Tensor, weights: Tensor, since: int) -> Row:
-    """The figures of the steps since batch `since`; a mean loss weighs each step by its samples."""
-    part, weights = losses[since : state.batch], weights[since : state.batch]
-    mean = float(part @ weights / weights.sum() if loss.mean else part.sum())
-    if not math.isfinite(mean):
-        _check_finite(losses, state)
-    return {"epoch": state.epoch + 1, "step": state.step, "lr": lr, "train/loss": mean}
+def check_finite(state: State, plan: Plan) -> None:
+    """Read the losses of the epoch that runs, which waits for the device.
 
-
-def _check_finite(losses: Tensor, state: State) -> None:
-    finite = losses[: state.batch].isfinite()
+    Raises:
+        DivergedError: one of them is not finite, and that shall stop the training.
+    """
+    if plan.on_nan != "stop":
+        return
+    finite = state.losses[: state.batch].isfinite()
     if not bool(finite.all()):
         index = int((~finite).nonzero()[0])
         step = state.step - state.batch + index + 1
-        raise TrainingFailedError(
-            f"the loss is {float(losses[index])} at epoch {state.epoch + 1}, step {step}",
-            "try a smaller optim.lr, or clip_norm=1",
+        raise DivergedError(
+            f"the loss is {float(state.losses[index])} at epoch {state.epoch + 1}, step {step}",
+            "try a smaller optim.lr, clip_norm=1, or on_nan=skip",
+            index,
+            step,
         )
+
+
+def _row(state: State, lr: float, loss: Loss, weights: Tensor, since: int, plan: Plan) -> Row:
+    """The figures of the steps since batch `since`; a mean loss weighs each step by its samples."""
+    part, weights = state.losses[since : state.batch], weights[since : state.batch]
+    row = {"epoch": state.epoch + 1, "step": state.step, "lr": lr}
+    skipped = 0
+    if plan.on_nan == "skip":
+        taken = part.isfinite()
+        skipped = len(part) - int(taken.sum())
+        if skipped == len(part):
+            raise DivergedError(
+                f"the losses of all steps up to epoch {row['epoch']}, step {state.step} are not finite",
+                "look at the data: trainer inspect",
+            )
+        if skipped:
+            part, weights = part[taken], weights[taken]
+    mean = float(part @ weights / weights.sum() if loss.mean else part.sum())
+    if not math.isfinite(mean):
+        check_finite(state, plan)
+    row["train/loss"] = mean
+    if skipped:
+        row["skipped"] = skipped
+    return row
 
 
 def _grouped(items: Iterable[T], size: int) -> Iterator[list[T]]:

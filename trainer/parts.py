@@ -1,13 +1,13 @@
 """Everything a training run is made of, assembled from its config before anything is written."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from trainer import build, device
+from trainer import build, device, rng
 from trainer.composition import Composed
 from trainer.data.batches import Batches
 from trainer.data.splits import Dataset, Track
@@ -21,7 +21,7 @@ from trainer.loop import Plan, Row, State, Step
 from trainer.losses import Loss
 from trainer.steps import kind, prepared
 from trainer.steps.captured import capturable
-from trainer.steps.eager import EagerStep
+from trainer.steps.eager import EagerStep, SkippingStep
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Parts:
     step: Step
     batches: AnyBatches  # `train`, as `step` takes them
     compiled: str  # how a step runs: off, inductor or cudagraph
-    state: State = field(default_factory=State)
+    state: State
 
     @property
     def name(self) -> str:
@@ -86,10 +86,10 @@ def assemble(config: Composed, track: Track[Any], say: Callable[[str], None] = p
         UserError: something does not exist, does not fit or is not here.
     """
     settings = config.settings
-    compute = device.choose(settings.device, settings.precision)
+    compute = device.choose(settings.device, settings.precision, settings.deterministic)
     data = build.dataset(config, track)
     loss = build.loss(settings.loss, data, settings.label_smoothing)
-    torch.manual_seed(settings.seed)
+    rng.seed(settings.seed)
     model = build.model(config, compute)
     workers = build.stream_workers(config, data, compute)  # before anything lies on the device
     train = build.training_batches(config, data, compute, workers)
@@ -105,31 +105,40 @@ def assemble(config: Composed, track: Track[Any], say: Callable[[str], None] = p
         )
     steps = settings.epochs * -(-len(train) // settings.accumulate)
     steps = min(steps, settings.max_steps or steps)
-    compiled = kind(settings.compile, compute.device.type, steps)
+    skips = settings.on_nan == "skip"
+    compiled = kind(settings.compile, compute.device.type, steps, skips)
     optimizer = build.optimizer(config, model, captured=compiled == "cudagraph")
     watched = objective if in_rows and evaluated != "test" else Objective("train/loss", "min")
     schedule = build.schedule(config, optimizer, steps, watched)
-    eager = EagerStep(model, loss, optimizer, settings.clip_norm, compute.autocast)
+    make = SkippingStep if skips else EagerStep
+    eager = make(model, loss, optimizer, settings.clip_norm, compute.autocast)
     whole = capturable(optimizer) and not schedule.moves_momentum
     step, batches = prepared(compiled, eager, model, train, whole, say)
-    evaluate = settings.evaluate
+    evaluate, state = settings.evaluate, State()
+    batch_size = build.eval_batch_size(config, data)
     parts = Parts(
         config=config,
         compute=compute,
         model=model,
         loss=loss,
         train=train,
-        evaluator=Evaluator(model, data, compute, loss, build.eval_batch_size(config, data), workers),
+        evaluator=Evaluator(model, data, compute, loss, batch_size, workers, lambda: state.interrupted),
         optimizer=optimizer,
         schedule=schedule,
         objective=objective,
         evaluated=evaluated,
         plan=Plan(
-            settings.epochs, settings.max_steps, settings.accumulate, evaluate.every_epochs, evaluate.every_steps
+            settings.epochs,
+            settings.max_steps,
+            settings.accumulate,
+            evaluate.every_epochs,
+            evaluate.every_steps,
+            settings.on_nan,
         ),
         step=step,
         batches=batches,
         compiled=compiled,
+        state=state,
     )
     if train.sizes[-1] == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
         raise ConfigError(

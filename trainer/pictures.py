@@ -44,6 +44,15 @@ def training_grid(loaded: Dataset) -> "Figure":
     return plots.samples(pixels(split, GRID), titles)
 
 
+def batch(inputs: Tensor, targets: Tensor, loaded: Dataset) -> "Figure":
+    """The images of a batch as the model got them, with their classes; what is not finite is black."""
+    count = min(GRID * 2, len(inputs))
+    mean, std = (torch.tensor(v or [d]).view(1, -1, 1, 1) for v, d in ((loaded.mean, 0.0), (loaded.std, 1.0)))
+    images = (inputs[:count].float().cpu() * std + mean).nan_to_num(0.0)
+    titles = [loaded.classes[int(t)] if loaded.classes else "" for t in targets[:count]]
+    return plots.samples(images, titles)
+
+
 def pixels(split: Split, count: int) -> Tensor:
     """The first images (count, C, H, W) as floats in 0..1."""
     images = split[:count]

@@ -52,6 +52,10 @@ class Report:
         self._record(text)
         self._show(Text(text, style=style), text)
 
+    def warn(self, text: str) -> None:
+        """One line that is not to be overlooked."""
+        self.say(f"warning: {text}", style="bold red")
+
     def facts(self, title: str, facts: Facts) -> None:
         """A few labelled lines, at the start of a run."""
         width = max((len(label) for label, _ in facts), default=0)

@@ -4,12 +4,17 @@ import datetime
 import json
 import math
 import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from trainer.atomic import storing, write_text
 from trainer.errors import RunError
 
 SUBDIRECTORIES = ("checkpoints", "plots")
+LOCK_SECONDS = 3.0  # workers of a run that was killed may hold its lock so long
 
 
 def timestamp() -> str:
@@ -42,11 +47,68 @@ def claim(parent: Path) -> Path:
             return path
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Within the block no other process trains in `directory`; the system ends the lock with the process.
+
+    Raises:
+        RunError: another one does.
+    """
+    handle = os.open(directory, os.O_RDONLY)
+    _held.add(handle)
+    try:
+        _lock(handle, directory)
+        yield
+    finally:
+        _held.remove(handle)
+        os.close(handle)
+
+
+def _leave_locks_to_the_parent() -> None:
+    """In a worker that has just been forked: it may outlive the training."""
+    for handle in _held:
+        os.close(handle)
+    _held.clear()
+
+
+_held: set[int] = set()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_locks_to_the_parent)
+
+
+def _lock(handle: int, directory: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows: resuming a run that still runs is then for the user not to do
+        return
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise RunError(f"{directory} is being trained by another process", "wait until it has ended") from error
+            time.sleep(0.1)
+        except OSError:  # a file system without locks
+            return
+        else:
+            return
+
+
+def rewind(directory: Path, lengths: Mapping[str, int], written: str) -> None:
+    """Cut the files that a training appends to back to their `lengths`; remove those like `written` that came later.
+
+    Raises:
+        StorageError: the directory cannot be written to.
+    """
+    for path in [directory / "metrics.jsonl", *directory.glob(written)]:
+        with storing(path):
+            if path.name in lengths and path.exists():
+                with path.open("r+b") as file:
+                    if file.seek(0, os.SEEK_END) > lengths[path.name]:
+                        file.truncate(lengths[path.name])
+            else:
+                path.unlink(missing_ok=True)
 
 
 def write_overrides(directory: Path, overrides: list[str]) -> None:

@@ -23,8 +23,13 @@ def key(
     choices: tuple[str, ...] | None = None,
     length: int | None = None,
     private: bool = False,
+    runtime: bool = False,
 ) -> Any:
-    """Declare a key. `private` keys say how to get something, not what it is: no checkpoint records them."""
+    """Declare a key.
+
+    `private` keys say how to get something, not what it is: no checkpoint records them. `runtime` keys may change
+    when a training is resumed: they say where, how long and with what beside it, and nothing of the weights at a step.
+    """
     limits = {
         "minimum": minimum,
         "above": above,
@@ -33,7 +38,7 @@ def key(
         "choices": choices,
         "length": length,
     }
-    metadata = {"doc": doc, "private": private} | {k: v for k, v in limits.items() if v is not None}
+    metadata = {"doc": doc, "private": private, "runtime": runtime} | {k: v for k, v in limits.items() if v is not None}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -128,7 +133,11 @@ class Data:
     name: str = key(MISSING, "registry name")
     batch_size: int | None = key(64, "samples per step; null: the whole training set", minimum=1)
     eval_batch_size: int | None = key(
-        None, "samples per batch in evaluation; null: 1,000, or fewer of large ones", minimum=1, private=True
+        None,
+        "samples per batch in evaluation; null: 1,000, or fewer of large ones",
+        minimum=1,
+        private=True,
+        runtime=True,
     )
     val_fraction: float = key(0.1, "share of the training set held out for validation", minimum=0, below=1)
     split_seed: int = key(0, "seed of the random splits; apart from `seed`, so that runs compare", minimum=0)
@@ -140,9 +149,14 @@ class Data:
         "auto: on the device if they take at most half of its free memory",
         choices=("auto", "device", "stream"),
         private=True,
+        runtime=True,
     )
     workers: int | None = key(
-        None, "processes that read streamed batches; null: by placement and cores", minimum=0, private=True
+        None,
+        "processes that read streamed batches; null: by placement and cores",
+        minimum=0,
+        private=True,
+        runtime=True,
     )
     features: int | None = key(None, "values per sample; filled in from the data", minimum=1, private=True)
     outputs: int | None = key(None, "classes or target columns; filled in from the data", minimum=1, private=True)
@@ -159,6 +173,7 @@ class Cached(Data):
         "${oc.env:TRAINER_CACHE,'~/.cache/trainer'}",
         "folder that decoded samples are kept in ($TRAINER_CACHE, or ~/.cache/trainer); null: none",
         private=True,
+        runtime=True,
     )
 
 
@@ -166,8 +181,10 @@ class Cached(Data):
 class Downloaded(Cached):
     """Keys of the data sets that torchvision downloads."""
 
-    root: str = key("${oc.env:TRAINER_DATA,data}", "folder the data sets lie in ($TRAINER_DATA, or ./data)")
-    download: bool = key(True, "download what is missing", private=True)
+    root: str = key(
+        "${oc.env:TRAINER_DATA,data}", "folder the data sets lie in ($TRAINER_DATA, or ./data)", runtime=True
+    )
+    download: bool = key(True, "download what is missing", private=True, runtime=True)
 
 
 @dataclass
@@ -214,7 +231,7 @@ class Folder(Cached):
     """Images in one folder per class, below `train/`, `test/` and `val/`, or in a single tree that is split."""
 
     name: str = key("folder", "registry name")
-    path: str = key(MISSING, "the folder")
+    path: str = key(MISSING, "the folder", runtime=True)
     size: int | None = key(32, "side of the square images that the model sees", minimum=1)
     resize: int | None = key(
         None,
@@ -232,7 +249,7 @@ class CSV(Data):
     """A table with a header line and a target column; numbers are standardised, words one-hot encoded."""
 
     name: str = key("csv", "registry name")
-    path: str = key(MISSING, "the file")
+    path: str = key(MISSING, "the file", runtime=True)
     target: str = key(MISSING, "name of the target column")
     task: str = key(
         "auto",
@@ -420,18 +437,27 @@ class Evaluate:
 class EarlyStopping:
     """Stop when the objective has not improved for a while."""
 
-    patience: int | None = key(None, "evaluations without improvement; null: never stop early", minimum=1)
+    patience: int | None = key(None, "evaluations without improvement; null: never stop early", minimum=1, runtime=True)
     min_delta: float = key(0.0, "smaller changes are no improvement", minimum=0)
+
+
+@dataclass
+class Checkpointing:
+    """When checkpoints/last.pt is written, beside the start and the end; best.pt goes with it."""
+
+    every_steps: int | None = key(None, "after every so many steps", minimum=1, runtime=True)
+    every_epochs: int | None = key(None, "after every so many epochs", minimum=1, runtime=True)
+    every_minutes: float | None = key(0.5, "as soon as the last one is so many minutes old", above=0, runtime=True)
 
 
 @dataclass
 class TensorBoard:
     """What goes into TensorBoard's file beside metrics.jsonl."""
 
-    enabled: bool = key(True, "write events.out.tfevents.*")
-    every_steps: int = key(50, "one point of the curve train/step_loss per so many steps", minimum=1)
-    graph: bool = key(True, "the model's graph")
-    histograms: bool = key(False, "histograms of weights and gradients, each epoch")
+    enabled: bool = key(True, "write events.out.tfevents.*", runtime=True)
+    every_steps: int = key(50, "one point of the curve train/step_loss per so many steps", minimum=1, runtime=True)
+    graph: bool = key(True, "the model's graph", runtime=True)
+    histograms: bool = key(False, "histograms of weights and gradients, each epoch", runtime=True)
 
 
 @dataclass
@@ -444,8 +470,9 @@ class Train:
     scheduler: Any = key(MISSING, "the learning-rate schedule: a section of the group `scheduler`")
     name: str | None = key(None, "name of the run; null: MODEL_DATA")
     output: str = key("runs", "folder that run directories are made in")
+    from_: str | None = key(None, "start from the weights of this run or checkpoint file, its model and its data")
     seed: int = key(0, "seed of weights, batch order, dropout and augmentation", minimum=0, maximum=2**32 - 1)
-    device: str = key("auto", "auto, cpu, cuda, cuda:N or mps")
+    device: str = key("auto", "auto, cpu, cuda, cuda:N or mps", runtime=True)
     precision: str = key(
         "float32", "bfloat16 is mixed: float32 weights", choices=("float32", "float64", "tf32", "bfloat16")
     )
@@ -454,11 +481,19 @@ class Train:
         "how a step runs: off (eagerly), inductor (compiled), cudagraph (captured, NVIDIA); auto: cudagraph on CUDA, "
         "otherwise off",
         choices=("auto", "off", "inductor", "cudagraph"),
+        runtime=True,
     )
-    epochs: int = key(10, "passes over the training set", minimum=1)
-    max_steps: int | None = key(None, "stop after so many steps, even within an epoch", minimum=1)
+    deterministic: bool = key(False, "only kernels that give the same bits each time (on a GPU; slower)", runtime=True)
+    epochs: int = key(10, "passes over the training set", minimum=1, runtime=True)
+    max_steps: int | None = key(None, "stop after so many steps, even within an epoch", minimum=1, runtime=True)
     accumulate: int = key(1, "batches whose gradients make one step", minimum=1)
     clip_norm: float | None = key(None, "largest norm of the gradient", above=0)
+    on_nan: str = key(
+        "stop",
+        "a loss that is not finite: stop the training; skip the step; or ignore it",
+        choices=("stop", "skip", "ignore"),
+        runtime=True,
+    )
     loss: str = key(
         "auto",
         "auto: cross_entropy for classes, mse otherwise; half_sse is half the summed squared error",
@@ -467,13 +502,20 @@ class Train:
     label_smoothing: float = key(0.0, "of the training loss, cross-entropy only", minimum=0, below=1)
     objective: str = key("auto", "metric that picks the best: auto is val/accuracy, or val/loss in regression")
     direction: str = key("auto", "auto: min for losses and errors, otherwise max", choices=("auto", "min", "max"))
-    checkpoint_seconds: float = key(10.0, "least time between two writes of last.pt or best.pt", minimum=0)
-    plots: bool = key(True, "draw the pictures in plots/")
+    plots: bool = key(True, "draw the pictures in plots/", runtime=True)
+    checkpoint: Checkpointing = field(default_factory=Checkpointing, metadata={"doc": "when checkpoints are written"})
     evaluate: Evaluate = field(default_factory=Evaluate, metadata={"doc": "evaluation during training"})
     early_stopping: EarlyStopping = field(
         default_factory=EarlyStopping, metadata={"doc": "stopping before the last epoch"}
     )
     tensorboard: TensorBoard = field(default_factory=TensorBoard, metadata={"doc": "TensorBoard's file"})
+
+
+@dataclass
+class Resume:
+    """`trainer resume`: continue a training exactly. Beside `run`, the keys of `train` that may change."""
+
+    run: str = key(MISSING, "a run directory")
 
 
 @dataclass
@@ -505,7 +547,12 @@ class Inspect:
     inspect: InspectOptions = field(default_factory=InspectOptions, metadata={"doc": "pictures"})
 
 
-VERBS: dict[str, type] = {"train": Train, "eval": Eval, "inspect": Inspect}
+VERBS: dict[str, type] = {"train": Train, "resume": Resume, "eval": Eval, "inspect": Inspect}
+
+
+def public(name: str) -> str:
+    """A key as people type it: Python has words of its own, so `from` is `from_` here."""
+    return name.removesuffix("_")
 
 
 def _by_name(*sections: type) -> dict[str, type]:

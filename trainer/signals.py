@@ -17,7 +17,7 @@ class Stop:
 
 @contextmanager
 def stopping(state: State) -> Iterator[Stop]:
-    """Within the block, a signal sets `state.stop` instead of ending the process."""
+    """Within the block, a signal sets `state.interrupted` instead of ending the process."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -31,7 +31,7 @@ def stopping(state: State) -> Iterator[Stop]:
 
     def on_signal(signum: int, frame: FrameType | None) -> None:
         stop.signum = signum
-        state.stop = signal.Signals(signum).name
+        state.interrupted = signal.Signals(signum).name
         restore()
 
     for signum in watched:

@@ -69,7 +69,7 @@ def figures(parts: Parts, checkpoints: Checkpoints, log: MetricsLog, test: Evalu
             "value": best["value"] if best else metrics.get(objective.name),
         },
         "best_epoch": best["epoch"] if best else None,
-        "samples_per_second": median(rates),
+        "samples_per_second": median(rates) if rates else None,
     }
     if parts.data.classes is not None:
         found["per_class"] = dict(zip(parts.data.classes, test.per_class, strict=True))
@@ -94,7 +94,8 @@ def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluat
         name, value = result["objective"]["name"], result["objective"]["value"]
         facts.append(("best epoch", f"{result['best_epoch']} ({name} {report.metric(name, value)})"))
     facts.append(("test", report.metrics(test.metrics)))
-    facts.append(("time", f"{report.duration(result['seconds'])}, {result['samples_per_second']:,.0f} samples/s"))
+    rate = f", {result['samples_per_second']:,.0f} samples/s" if result["samples_per_second"] else ""
+    facts.append(("time", report.duration(result["seconds"]) + rate))
     facts.append(("run", str(directory)))
     facts.append(("next", f"trainer eval ckpt={typed(directory)}"))
     if parts.data.is_image:

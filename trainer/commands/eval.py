@@ -46,6 +46,8 @@ def run(config: Composed) -> dict[str, Any]:
 def load(config: Composed, compute: device.Compute, screen: Report) -> tuple[Evaluator, Checkpoint]:
     """The model of `ckpt=` with its weights, and the data to evaluate it on."""
     found = checkpoint.read(config.settings.ckpt)
+    for warning in found.warnings:
+        screen.warn(warning)
     build.adopt(config, found)
     loaded = build.trained_on(build.dataset(config, screen.track), found)
     built = build.model(config, compute)

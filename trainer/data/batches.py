@@ -92,6 +92,10 @@ class Batches:
         for raw in self.source.fetch(batches[start:]):
             yield *raw, next(changes)
 
+    def close(self) -> None:
+        """End what reads batches; the next iteration would start it again."""
+        self.source.close()
+
     def ready(self, raw: Raw) -> Batch:
         """The inputs as the model takes them, and the targets."""
         *rows, changes = raw

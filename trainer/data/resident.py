@@ -36,6 +36,9 @@ class Resident:
         """The rows of each batch: there is nothing to wait for."""
         return ((rows,) for rows in batches)
 
+    def close(self) -> None:
+        """Nothing is left running."""
+
     def samples(self, raw: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a batch; images are (B, H, W, C)."""
         (rows,) = raw

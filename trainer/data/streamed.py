@@ -66,6 +66,13 @@ class Streamed:
             atexit.register(_end_workers, weakref.ref(reading))
         return reading
 
+    def close(self) -> None:
+        """End the workers, if there are any."""
+        reading, self.loader._iterator = self.loader._iterator, None
+        if self.started and reading is not None:
+            reading._shutdown_workers()  # type: ignore[attr-defined]
+        self.started = False
+
     def samples(self, raw: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a batch; images are (B, H, W, C)."""
         inputs, targets = raw

@@ -1,6 +1,6 @@
 """Stop when the objective has not improved for a while."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from trainer.loop import Hook, Row, State
 
@@ -32,6 +32,9 @@ class EarlyStopping(Hook):
         self.objective, self.patience = objective, patience
         self.waited = 0
 
+    def on_start(self, state: State) -> None:
+        self._stop_if_due(state)
+
     def on_evaluation(self, state: State, row: Row) -> None:
         self.on_epoch(state, row)
 
@@ -40,6 +43,15 @@ class EarlyStopping(Hook):
             self.waited = 0
         elif self.objective.name in row:
             self.waited += 1
-            if self.waited >= self.patience:
-                best = f"{self.objective.name} {self.objective.best:.4g}" if self.objective.best is not None else "-"
-                state.stop = state.stop or f"no improvement for {self.waited} evaluations (best {best})"
+            self._stop_if_due(state)
+
+    def _stop_if_due(self, state: State) -> None:
+        if self.waited >= self.patience:
+            best = f"{self.objective.name} {self.objective.best:.4g}" if self.objective.best is not None else "-"
+            state.stop = state.stop or f"no improvement for {self.waited} evaluations (best {best})"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"waited": self.waited, "best": self.objective.best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.waited, self.objective.best = int(state["waited"]), state["best"]

@@ -1,18 +1,28 @@
 """metrics.jsonl: one JSON object per evaluated stretch of training."""
 
 import json
+import math
+import os
 from pathlib import Path
 
+from trainer.atomic import storing
 from trainer.loop import Hook, Row, State
 from trainer.runs import finite
 
 
 class MetricsLog(Hook):
-    """Appends each row, and keeps them for the curves."""
+    """Appends each row to those that are there, and keeps all of them for the curves.
+
+    Raises (as every method does):
+        StorageError: the file cannot be written.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.rows: list[Row] = []
-        self._file = path.open("a", encoding="utf-8", buffering=1 << 16)
+        self.path = path
+        with storing(path):
+            self._file = path.open("a", encoding="utf-8", buffering=1 << 16)
+            lines = path.read_text(encoding="utf-8").splitlines()
+        self.rows: list[Row] = [json.loads(line, object_hook=_floats) for line in lines]
 
     def on_evaluation(self, state: State, row: Row) -> None:
         self.on_epoch(state, row)
@@ -23,13 +33,26 @@ class MetricsLog(Hook):
             line = json.dumps(row, allow_nan=False)
         except ValueError:  # JSON has no word for what is not finite
             line = json.dumps(finite(row))
-        self._file.write(line + "\n")
-        if row.get("seconds", 1.0) > 0.1:  # tiny epochs fill the buffer instead
+        with storing(self.path):
+            self._file.write(line + "\n")
+            if row.get("seconds", 1.0) > 0.1:  # tiny epochs fill the buffer instead
+                self._file.flush()
+
+    def flush(self) -> tuple[str, int]:
+        """Bring every row to the disk; the file's name and how long it then is."""
+        with storing(self.path):
             self._file.flush()
+            os.fsync(self._file.fileno())
+            return self.path.name, os.fstat(self._file.fileno()).st_size
 
     def on_end(self, state: State) -> None:
-        self.close()
+        self.flush()
 
     def close(self) -> None:
-        """Write what is buffered; the log takes no more rows."""
-        self._file.close()
+        """The log takes no more rows."""
+        with storing(self.path):
+            self._file.close()
+
+
+def _floats(row: dict[str, float | None]) -> Row:
+    return {name: math.nan if value is None else value for name, value in row.items()}

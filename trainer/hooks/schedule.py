@@ -83,6 +83,14 @@ class Schedule(Hook):
             "per_epoch": [_plain(s.state_dict()) for s in self.per_epoch],
         }
 
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there; the optimizer's learning rates are not touched."""
+        for own, kept in ((self.per_step, state["per_step"]), (self.per_epoch, state["per_epoch"])):
+            for scheduler, values in zip(own, kept, strict=True):
+                if values.keys() != _plain(scheduler.state_dict()).keys():
+                    raise ValueError("a learning-rate schedule of another kind")
+                scheduler.load_state_dict(values)
+
 
 def _plain(value: Any) -> Any:
     """Without the functions and objects that torch's schedulers keep in their states."""

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
+from torch.utils.tensorboard import _pytorch_graph, summary
 
 from trainer import schema
+from trainer.events import Events, buckets
 from trainer.loop import Hook, Row, State, evaluating
 
 HAND_SECONDS = 1.0
@@ -22,15 +22,24 @@ POINTS = 1000  # a curve gets no more points than that: longer trainings skip ep
 
 
 class TensorBoard(Hook):
-    """Writes what the loop reports; `figure` and `finish` take what comes after it."""
+    """Writes what the loop reports; `image` and `finish` take what comes after it.
 
-    def __init__(self, directory: Path, config: schema.TensorBoard, model: nn.Module, epochs: int) -> None:
+    `purge_from` is for a training that goes on: the first step that TensorBoard shall forget.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        config: schema.TensorBoard,
+        model: nn.Module,
+        epochs: int,
+        purge_from: int | None = None,
+    ) -> None:
         self.config, self.model = config, model
-        self.writer = SummaryWriter(str(directory), max_queue=1000, flush_secs=30)
+        self.events = Events(directory, purge_from)
         self.stride = max(1, epochs // POINTS)
         self.epochs = epochs
         self._losses: list[tuple[int, Tensor]] = []
-        self._last_step = 0
         self._waiting: list[tuple[dict[str, float], int, float]] = []  # values, step, time
         self._handed = 0.0
 
@@ -43,16 +52,16 @@ class TensorBoard(Hook):
                 contextlib.redirect_stdout(io.StringIO()),
             ):  # torch prints its failure
                 warnings.simplefilter("ignore")  # the tracer's remarks are on models, not on us
-                # Traced here, for add_graph would check the trace: that takes as long as a short training.
+                # Traced here, for torch would check the trace: that takes as long as a short training.
                 traced = torch.jit.trace(self.model, example, check_trace=False)  # type: ignore[no-untyped-call]
-                self.writer.add_graph(traced, example)
+                drawn = _pytorch_graph.graph(traced, example)  # type: ignore[no-untyped-call]
         except Exception as error:  # a model may do anything; its graph is a courtesy
             return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        self.events.graph(*drawn)
         return ""
 
     def on_step(self, state: State, loss: Tensor) -> None:
-        if state.step - self._last_step >= self.config.every_steps:
-            self._last_step = state.step
+        if state.step % self.config.every_steps == 0:
             self._losses.append((state.step, loss.clone()))  # read later: reading waits for the device
 
     def on_evaluation(self, state: State, row: Row) -> None:
@@ -63,54 +72,62 @@ class TensorBoard(Hook):
             return
         self._scalars(state, row)
         if self.config.histograms:
+            edges = buckets()
             for name, parameter in self.model.named_parameters():
-                self.writer.add_histogram(f"weights/{name}", parameter.detach(), state.step)
+                self._histogram(f"weights/{name}", parameter.detach(), edges, state.step)
                 if parameter.grad is not None:
-                    self.writer.add_histogram(f"gradients/{name}", parameter.grad, state.step)
+                    self._histogram(f"gradients/{name}", parameter.grad, edges, state.step)
+
+    def _histogram(self, name: str, values: Tensor, edges: list[float], step: int) -> None:
+        self.events.summary(summary.histogram(name, values.cpu().numpy(), edges), step)  # type: ignore[no-untyped-call]
 
     def _scalars(self, state: State, row: Row) -> None:
+        self._read_losses()
+        self._write({name: value for name, value in row.items() if name not in ("epoch", "step")}, state.step)
+
+    def _read_losses(self) -> None:
         if self._losses:
             values = torch.stack([loss for _, loss in self._losses]).tolist()
             for (step, _), value in zip(self._losses, values, strict=True):
                 self._write({"train/step_loss": value}, step)
         self._losses.clear()
-        self._write({name: value for name, value in row.items() if name not in ("epoch", "step")}, state.step)
 
     def _write(self, values: dict[str, float], step: int) -> None:
-        """Keep `values` for the next time that events are handed to the writer's thread.
-
-        Each time wakes it, and for a moment it takes Python from the training: tiny epochs would feel that.
-        """
+        """Keep `values` for the next time that events are made of them: tiny epochs would feel one each."""
         now = time.time()
         self._waiting.append((values, step, now))
-        if now - self._handed >= HAND_SECONDS:
-            self.hand_over()
+        if not 0 <= now - self._handed < HAND_SECONDS:  # a clock may be set back
+            self._hand_over()
 
-    def hand_over(self) -> None:
-        """Give the writer what waits: one event for all values of a row, where `add_scalar` writes one for each."""
-        writer = self.writer._get_file_writer()  # type: ignore[no-untyped-call]
+    def _hand_over(self) -> None:
+        """Write what waits: one event for all values of a row."""
         for values, step, when in self._waiting:
-            summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
-            writer.add_summary(summary, step, walltime=when)
+            points = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+            self.events.summary(Summary(value=points), step, when)
         self._waiting.clear()
         self._handed = time.time()
 
+    def flush(self) -> tuple[str, int]:
+        """Write everything that there is so far; the file's name and how long it then is."""
+        self._read_losses()
+        self._hand_over()
+        return self.events.path.name, self.events.flush()
+
     def on_end(self, state: State) -> None:
-        self.hand_over()
+        self.flush()
 
     def image(self, name: str, pixels: np.ndarray[Any, Any], state: State) -> None:
         """A picture (height, width, 3) under the Images tab."""
-        self.writer.add_image(name, pixels, state.step, dataformats="HWC")
+        self.events.summary(summary.image(name, pixels, dataformats="HWC"), state.step)  # type: ignore[no-untyped-call]
 
     def finish(self, hyperparameters: dict[str, Any], metrics: dict[str, float], state: State) -> None:
         """The HParams tab's entry: what was set, and how it ended."""
         plain = {k: v if isinstance(v, int | float | bool | str) else str(v) for k, v in hyperparameters.items()}
-        for summary in hparams(plain, dict(metrics)):  # type: ignore[no-untyped-call]
-            # add_hparams would put them into a run of its own
-            self.writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
+        for part in summary.hparams(plain, dict(metrics)):  # type: ignore[no-untyped-call]
+            self.events.summary(part)
         self._write(metrics, state.step)
 
     def close(self) -> None:
         """Write what is buffered."""
-        self.hand_over()
-        self.writer.close()
+        self.flush()
+        self.events.close()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import nn
 
 from trainer.data.batches import Batches
-from trainer.errors import DeviceError
+from trainer.errors import ConfigError, DeviceError
 from trainer.loop import Batches as AnyBatches
 from trainer.loop import Step
 from trainer.steps.captured import CapturedStep, Drawn
@@ -15,16 +15,21 @@ from trainer.steps.eager import EagerStep
 WORTH_CAPTURING = 100  # steps of a training, from which on a CUDA graph pays
 
 
-def kind(compile: str, device: str, steps: int) -> str:
+def kind(compile: str, device: str, steps: int, skips: bool = False) -> str:
     """What `compile=` means on a device, for a training of so many steps: off, inductor or cudagraph.
+
+    `skips` says that each step is looked at before it is taken, which a graph cannot.
 
     Raises:
         DeviceError: CUDA graphs on another device.
+        ConfigError: CUDA graphs of steps that may be skipped.
     """
+    if skips and compile == "cudagraph":
+        raise ConfigError("on_nan=skip looks at each step, which a CUDA graph does not allow", "use compile=auto")
     if compile == "cudagraph" and device != "cuda":
         raise DeviceError(f"compile=cudagraph needs an NVIDIA GPU, not device={device}", "use compile=auto")
     if compile == "auto":  # on a CPU compiling took half a minute, and steps were no faster
-        return "cudagraph" if device == "cuda" and steps >= WORTH_CAPTURING else "off"
+        return "cudagraph" if device == "cuda" and steps >= WORTH_CAPTURING and not skips else "off"
     return compile
 
 

@@ -29,6 +29,7 @@ class EagerStep:
         self.loss, self.optimizer = loss, optimizer
         self.clip_norm, self.autocast = clip_norm, autocast
         self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.buffers = list(model.buffers())
         self._update = lean(optimizer)
 
     def __call__(self, batches: Sequence[Batch]) -> Tensor:
@@ -56,6 +57,25 @@ class EagerStep:
     def update(self) -> None:
         """Move the parameters along their gradients."""
         self._update()
+
+
+class SkippingStep(EagerStep):
+    """Takes no step, and gives the loss nan, where the loss or a gradient is not finite.
+
+    What the forward pass changed, such as the running means of batch normalisation, is put back then. Looking at
+    each step waits for the device.
+    """
+
+    def __call__(self, batches: Sequence[Batch]) -> Tensor:
+        before = [(buffer, buffer.clone()) for buffer in self.buffers]
+        loss = self.gradients(batches)
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        if bool((loss + norm).isfinite()):
+            self.update()
+            return loss
+        for buffer, values in before:
+            buffer.copy_(values)
+        return torch.full_like(loss, torch.nan)
 
 
 def lean(optimizer: torch.optim.Optimizer) -> Callable[[], object]:

@@ -1,0 +1,43 @@
+"""`trainer resume`: a training that was interrupted ends as if it had not been."""
+
+from pathlib import Path
+
+import pytest
+import resuming
+import running
+from conftest import Trainer
+
+SMALL = ("plots=false", "tensorboard.graph=false", "tensorboard.every_steps=1", "epochs=3", "data.limit=96")
+MODELS = {
+    "lenet": (
+        *("model=lenet", "data=digits", "optim=sgd", "optim.momentum=0.9", "scheduler=onecycle", "accumulate=2"),
+        *("data.batch_size=16", "data.augment.shift=2", "data.augment.cutout=3", "evaluate.every_steps=2"),
+    ),
+    "mlp": (
+        *("model=mlp", "data=digits", "data.size=8", "optim=adamw", "scheduler=cosine", "scheduler.warmup_steps=3"),
+        *("data.batch_size=20", "clip_norm=1", "label_smoothing=0.1", "early_stopping.patience=2"),
+    ),
+    "linear": (
+        *("model=linear", "data=diabetes", "optim=rmsprop", "optim.momentum=0.5", "scheduler=plateau"),
+        *("scheduler.patience=0", "data.batch_size=20", "optim.lr=0.1", "evaluate.every_epochs=2"),
+    ),
+}
+PLACES = {"resident": ("data.placement=device",), "streamed": ("data.placement=stream", "data.workers=1")}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("model", MODELS)
+def test_interrupted_after_every_single_step_it_ends_as_if_never_interrupted(
+    trainer: Trainer, model: str, place: str
+) -> None:
+    asked = (*SMALL, *MODELS[model], *PLACES[place])
+    whole = running.train(trainer, *asked, "output=whole")
+    with resuming.interrupting(lambda state: True):
+        assert trainer("train", *asked, "output=parts").code == 130
+        run = next(Path("parts").glob("*/*"))
+        codes = []
+        while not codes or codes[-1] == 130:
+            codes.append(trainer("resume", str(run)).code)
+    assert codes[-1] == 0
+    assert len(codes) >= running.result(whole)["steps"]
+    assert resuming.differences(whole, run) == []

@@ -1,0 +1,116 @@
+"""`trainer resume`: continue a training from the very step, in its own run directory."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from trainer import build, checkpoint, runs, summary
+from trainer.checkpoint import Checkpoint
+from trainer.composition import Composed
+from trainer.errors import CheckpointError, DataError, RunError
+from trainer.parts import assemble
+from trainer.report import Report
+from trainer.training import Training
+
+
+def run(config: Composed) -> dict[str, Any]:
+    """Go on with the run directory `config.run`, or say that it is finished; the content of result.json.
+
+    Raises:
+        UserError: there is nothing to go on from, or the data are not those that the training began with.
+        TrainingFailedError, InterruptedRunError: the run directory says how it ended.
+    """
+    screen = Report()
+    directory = config.run
+    assert directory is not None
+    with runs.locked(directory):
+        found = _latest(directory, screen)
+        before = _result(directory)
+        if before.get("status") == "completed" and _done(config, found, before):
+            _say_finished(directory, config, found, before, screen)
+            return before
+        config.choices.update(found.description.get("choices") or {})
+        parts = assemble(config, screen.track, screen.say)
+        if found.description.get("fingerprint") != build.fingerprint(parts.data.train):
+            raise DataError(
+                f"data={config.title('data')}: the samples are not those that {directory} was trained on",
+                f"bring them back, or start a new run from its weights: trainer train from={summary.typed(directory)}",
+            )
+        try:
+            training = Training(parts, directory, screen, found)
+            _set_aside(directory, found)
+            runs.write_overrides(directory, [*_overrides(directory), *(o for o in config.typed if o[:4] != "run=")])
+            # Until this ends, what the run had come to is not how it ended.
+            runs.write_result(directory, before | {"status": "interrupted"})
+            return training.run()
+        finally:
+            screen.close()
+
+
+def _latest(directory: Path, screen: Report) -> Checkpoint:
+    """last.pt, or where it cannot be read previous.pt.
+
+    Raises:
+        RunError: there is neither.
+        CheckpointError: neither can be read.
+    """
+    paths = [directory / "checkpoints" / name for name in ("last.pt", "previous.pt")]
+    there = [path for path in paths if path.exists()]
+    if not there:
+        again = " ".join(map(shlex.quote, _overrides(directory)))
+        raise RunError(f"{directory} has no checkpoint yet", f"start it again: trainer train {again}".rstrip())
+    for path in there:
+        try:
+            found = checkpoint.read(path)
+        except CheckpointError as error:
+            if path == there[-1]:
+                raise
+            screen.warn(f"{error.message}; going on from {there[-1].name}, the one before it")
+        else:
+            return found
+    raise AssertionError
+
+
+def _set_aside(directory: Path, found: Checkpoint) -> None:
+    """Keep a damaged last.pt for a look: the next one would make it the previous one."""
+    last = directory / "checkpoints" / "last.pt"
+    if found.path != last and last.exists():
+        last.rename(last.with_name("damaged.pt"))
+
+
+def _done(config: Composed, found: Checkpoint, before: dict[str, Any]) -> bool:
+    settings, epoch, step = config.settings, found.training["epoch"], found.training["step"]
+    if epoch >= settings.epochs or (settings.max_steps is not None and step >= settings.max_steps):
+        return True
+    early = any(override.startswith("early_stopping.") for override in config.typed)
+    return "no improvement" in str(before.get("stopped")) and not early
+
+
+def _say_finished(directory: Path, config: Composed, found: Checkpoint, before: dict[str, Any], screen: Report) -> None:
+    run, epoch = summary.typed(directory), found.training["epoch"]
+    facts = [("finished", f"{epoch} epochs, {found.training['step']:,} steps")]
+    if before.get("stopped"):
+        facts.append(("stopped", str(before["stopped"])))
+    longer = "early_stopping.patience=null" if "no improvement" in str(before.get("stopped")) else f"epochs={2 * epoch}"
+    facts.append(("longer", f"trainer resume {run} {longer}"))
+    facts.append(("anew", f"trainer train from={run}"))
+    facts.append(("look", f"trainer eval ckpt={run}"))
+    screen.panel(f"{directory} is finished", facts)
+
+
+def _result(directory: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # killed before it had one, or in the middle of it
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _overrides(directory: Path) -> list[str]:
+    """What was typed for this run."""
+    try:
+        lines = (directory / "overrides.yaml").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+    return [line[3:-1].replace("''", "'") for line in lines if line.startswith("- '") and line.endswith("'")]

@@ -1,0 +1,255 @@
+"""One training in its run directory: everything that watches it, and every file that it leaves."""
+
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL import Image
+
+from trainer import atomic, build, checkpoint, progress, runs, summary
+from trainer.atomic import replacing, write_text
+from trainer.checkpoint import Checkpoint
+from trainer.errors import DivergedError, InterruptedRunError, StorageError, TrainerError
+from trainer.events import PATTERN
+from trainer.hooks.checkpoints import Checkpoints
+from trainer.hooks.early_stopping import EarlyStopping, Objective
+from trainer.hooks.metrics_log import MetricsLog
+from trainer.hooks.screen import Screen
+from trainer.loop import Hook, State, fit
+from trainer.metrics import Evaluation
+from trainer.parts import Parts
+from trainer.report import Report
+from trainer.signals import stopping
+
+if TYPE_CHECKING:
+    from trainer.hooks.tensorboard import TensorBoard
+
+
+def cut_short(error: BaseException) -> dict[str, str]:
+    """Status and reason of a run that did not complete."""
+    interrupted = isinstance(error, KeyboardInterrupt | InterruptedRunError)
+    reason = error.message if isinstance(error, TrainerError) else f"{type(error).__name__}: {error}"
+    return {"status": "interrupted" if interrupted else "failed", "error": reason}
+
+
+class Training:
+    """Trains and tests `parts` in `directory`; from where `found`, a checkpoint of the run, left it.
+
+    `parent` is the checkpoint that the weights of a new run come from.
+
+    Raises:
+        CheckpointError: `found` is not one of this training; nothing is changed then.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        directory: Path,
+        screen: Report,
+        found: Checkpoint | None = None,
+        parent: dict[str, Any] | None = None,
+    ) -> None:
+        self.parts, self.directory, self.screen, self.found = parts, directory, screen, found
+        self.settings, self.state = parts.config.settings, parts.state
+        self.before: dict[str, Any] = found.training if found is not None else {"parent": parent}
+        self.started = time.perf_counter()
+        if found is not None:
+            progress.put_back(parts, found)
+            runs.rewind(directory, found.training.get("logs") or {}, PATTERN)
+        for name in runs.SUBDIRECTORIES:
+            (directory / name).mkdir(exist_ok=True)
+            atomic.sweep(directory / name)
+        atomic.sweep(directory)
+        write_text(directory / "config.yaml", parts.config.to_yaml())
+        screen.log_to(directory / "train.log")
+        screen.facts(f"{parts.name}  {directory}", self._opening())
+        self.log = MetricsLog(directory / "metrics.jsonl")
+        self.early_stopping = self._early_stopping()
+        self.checkpoints = self._checkpoints()
+        self.table = Screen(screen, summary.columns(parts), parts.step_sizes, parts.plan)
+        self.board = self._tensorboard()
+
+    def run(self) -> dict[str, Any]:
+        """Train and test; the content of result.json, which is also written where this raises."""
+        result: dict[str, Any] = {"name": self.parts.name, "status": "failed", "metrics": {}}
+        try:
+            self._fit()
+            test = self._test()
+            result |= summary.figures(self.parts, self.checkpoints, self.log, test)
+            self._draw(test)
+            result["status"] = "completed"
+        except BaseException as error:
+            result |= cut_short(error)
+            if isinstance(error, KeyboardInterrupt | InterruptedRunError):
+                raise self._interrupted(error) from error
+            if isinstance(error, DivergedError):
+                self._keep_batch(error)
+            if isinstance(error, StorageError):
+                error.hint = f"{error.hint}, then go on: {self._resume()}"
+            raise
+        finally:
+            self._close(result)
+        self.screen.panel(f"{self.parts.name}: done", summary.closing(self.parts, self.directory, result, test))
+        return result
+
+    def _close(self, result: dict[str, Any]) -> None:
+        """Write what is left; where the training failed, as much of it as can be."""
+        self.table.close()
+        self.parts.train.close()
+        self.parts.evaluator.close()
+        closing = [self.checkpoints.close, self.log.close, *([self.board.close] if self.board is not None else [])]
+        if self.before.get("parent"):
+            result["parent"] = self.before["parent"]
+        result |= summary.ending(self.parts, self._seconds())
+        closing.append(lambda: runs.write_result(self.directory, result))
+        for close in closing:
+            with suppress(*((StorageError,) if result["status"] != "completed" else ())):
+                close()
+
+    def _opening(self) -> list[tuple[str, str]]:
+        facts = [*summary.opening(self.parts)]
+        if self.before.get("parent"):
+            facts.append(("weights", f"of {self.before['parent']['path']}"))
+        if self.found is not None:
+            facts.append(("resumed", f"after step {self.state.step:,}, in epoch {self.state.epoch + 1}"))
+            other = self.before.get("compute")
+            if other != str(self.parts.compute):
+                facts.append(("note", f"computed on {other} before: results are no longer equal to the last bit"))
+        return facts
+
+    def _fit(self) -> None:
+        parts = self.parts
+        with stopping(self.state) as stop:
+            fit(
+                parts.step,
+                parts.batches,
+                parts.loss,
+                parts.plan,
+                evaluate=parts.evaluate,
+                learning_rate=parts.learning_rate,
+                hooks=self._hooks(),
+                state=self.state,
+                device=parts.compute.device,
+            )
+        if self.state.interrupted:
+            raise InterruptedRunError(stop.signum, "interrupted")
+
+    def _interrupted(self, error: BaseException) -> InterruptedRunError:
+        signum = error.exit_code - 128 if isinstance(error, InterruptedRunError) else signal.SIGINT
+        where = f"in epoch {self.state.epoch + 1} after step {self.state.step:,}"
+        if self.state.epoch >= self.parts.plan.epochs:
+            where = "after the training, before its test"
+        return InterruptedRunError(signum, f"interrupted {where}; last.pt is written", f"go on: {self._resume()}")
+
+    def _resume(self) -> str:
+        return f"trainer resume {summary.typed(self.directory)}"
+
+    def _keep_batch(self, error: DivergedError) -> None:
+        """Save the batch whose loss was not finite: what came in may explain what came out."""
+        step = f"step {error.step}" if error.step else "the step"
+        error.hint = f"{error.hint}; the last finite checkpoint is kept: {self._resume()}"
+        if error.batch is None:
+            return
+        size = self.parts.plan.accumulate
+        batches = self.parts.train.epoch(self.state.epoch, start=error.batch * size)
+        parts = [next(batches) for _ in range(min(size, len(self.parts.train) - error.batch * size))]
+        inputs, targets = (torch.cat([batch[i] for batch in parts]).cpu() for i in (0, 1))
+        with suppress(StorageError), replacing(self.directory / "diverged.pt") as file:
+            torch.save({"inputs": inputs, "targets": targets, "epoch": self.state.epoch + 1, "step": error.step}, file)
+        if self.parts.data.is_image:
+            from trainer import pictures, plots  # late, as in `_draw`
+
+            picture = plots.render(pictures.batch(inputs, targets, self.parts.data))
+            with suppress(OSError):
+                Image.fromarray(picture).save(self.directory / "plots" / "diverged.png")
+        error.message = f"{error.message}; the batch of {step} is in {self.directory / 'diverged.pt'}"
+
+    def _hooks(self) -> list[Hook]:
+        hooks: list[Hook | None] = [self.log, self.table, self.board, self.early_stopping]
+        # Last, for a checkpoint holds the schedule's state after the epoch.
+        return [hook for hook in (*hooks, self.parts.schedule, self.checkpoints) if hook is not None]
+
+    def _early_stopping(self) -> EarlyStopping | None:
+        early = self.settings.early_stopping
+        if early.patience is None:
+            return None
+        watched = Objective(self.parts.objective.name, self.parts.objective.direction, early.min_delta)
+        hook = EarlyStopping(watched, early.patience)
+        if self.before.get("early_stopping"):
+            hook.load_state_dict(self.before["early_stopping"])
+        return hook
+
+    def _checkpoints(self) -> Checkpoints:
+        parts = self.parts
+        folder = self.directory / "checkpoints"
+        hook = Checkpoints(
+            folder,
+            parts.model,
+            build.describe(parts.config, parts.data, parts.loss),
+            self._content,
+            parts.objective if parts.picks_best else None,
+            self.settings.checkpoint,
+            finite=self.settings.on_nan != "ignore",
+        )
+        best = self.before.get("best")
+        if best is not None:
+            try:
+                hook.go_on(best, checkpoint.read(folder / "best.pt"))
+            except TrainerError as error:
+                self.screen.warn(f"{error.message}: the best weights up to step {self.state.step:,} are lost")
+        return hook
+
+    def _content(self, state: State) -> dict[str, Any]:
+        """What goes into last.pt beside the model: the logs are brought to the disk before it speaks of them."""
+        logs = [self.log.flush()] + ([self.board.flush()] if self.board is not None else [])
+        early = self.early_stopping
+        return {
+            **progress.taken(self.parts, state),
+            "early_stopping": early.state_dict() if early is not None else None,
+            "logs": {**(self.before.get("logs") or {}), **dict(logs)},
+            "seconds": self._seconds(),
+            "parent": self.before.get("parent"),
+        }
+
+    def _seconds(self) -> float:
+        return float(self.before.get("seconds") or 0.0) + time.perf_counter() - self.started
+
+    def _tensorboard(self) -> "TensorBoard | None":
+        config = self.settings.tensorboard
+        if not config.enabled:
+            return None
+        from trainer.hooks.tensorboard import TensorBoard  # late: importing it takes a second
+
+        resumed = self.found is not None
+        purge_from = self.state.step + 1 if resumed else None
+        board = TensorBoard(self.directory, config, self.parts.model, self.settings.epochs, purge_from)
+        reason = board.graph(self.parts.example) if config.graph and not resumed else ""
+        if reason:
+            self.screen.say(f"  TensorBoard gets no graph of this model: {reason}", style="dim")
+        return board
+
+    def _test(self) -> Evaluation:
+        """The test split, read once, with the best weights where a validation set picked them."""
+        evaluator, row = self.parts.evaluator, self.log.rows[-1] if self.log.rows else {}
+        if self.checkpoints.best_model is not None:
+            self.parts.model.load_state_dict(self.checkpoints.best_model)
+        elif "test/loss" in row and row["step"] == self.state.step and evaluator.latest is not None:
+            return evaluator.latest  # the epochs are tested: these weights have just been
+        return evaluator("test")
+
+    def _draw(self, test: Evaluation) -> None:
+        if self.settings.plots:
+            from trainer import pictures, plots  # late: with matplotlib, they would delay the first step
+
+            for name, figure in pictures.after_training(self.log.rows, self.parts.evaluator, test):
+                pixels = plots.render(figure)
+                path = self.directory / "plots" / f"{name}.png"
+                with atomic.storing(path):
+                    Image.fromarray(pixels).save(path)
+                if self.board is not None:
+                    self.board.image(name, pixels, self.state)
+        if self.board is not None:
+            self.board.finish(summary.hyperparameters(self.parts.config), test.named("test"), self.state)
