@@ -221,6 +221,7 @@ DESCRIPTIONS: dict[str, Maker] = {
     "a URL as a table": data(name="csv", path="http://127.0.0.1:9/x.csv", target="x"),
     "another user's home": data(name="csv", path="~nobody-of-that-name/x.csv", target="x"),
     "a choice with a path": says(model={"class": "a.B"}, choices={"model": "../../x", "data": "y"}),
+    "a choice for the shell": says(model={"class": "a.B"}, choices={"model": "$(touch canary)", "data": "y"}),
     "choices that are numbers": says(choices={"model": 1}),
 }  # fmt: skip
 

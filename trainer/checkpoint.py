@@ -24,6 +24,7 @@ import difflib
 import json
 import math
 import platform
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -257,12 +258,16 @@ _TRAINING = (
     *("optimizer", "scheduler", "rng", "epoch", "batch", "step", "reported", "losses", "best"),
     *("early_stopping", "logs", "seconds", "compute", "parent"),
 )
+_SHELL = re.compile(r"""[$`;&|<>()'"\\\x00-\x1f]""")
 _FACTS: dict[str, Callable[[Any], bool]] = {
     "classes": _words,
     "columns": _words,
     "mean": _reals,
     "std": lambda value: _reals(value) and all(v > 0 for v in value),
-    "choices": lambda value: isinstance(value, dict) and _words([*value, *value.values()]),
+    # They are shown as what to type: nothing that a shell would make more of.
+    "choices": lambda value: (
+        isinstance(value, dict) and _words([*value.values()]) and not any(map(_SHELL.search, value.values()))
+    ),
     "samples": _count,
 }
 
