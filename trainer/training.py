@@ -60,7 +60,8 @@ class Training:
             progress.put_back(parts, found)
             runs.rewind(directory, found.training.get("logs") or {}, PATTERN)
         for name in runs.SUBDIRECTORIES:
-            (directory / name).mkdir(exist_ok=True)
+            with atomic.storing(directory / name):
+                (directory / name).mkdir(exist_ok=True)
             atomic.sweep(directory / name)
         atomic.sweep(directory)
         write_text(directory / "config.yaml", parts.config.to_yaml())
