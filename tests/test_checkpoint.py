@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from trainer import __version__, checkpoint
-from trainer.errors import CheckpointError
+from trainer import __version__, checkpoint, rng
+from trainer.errors import CheckpointError, StorageError
 
 DESCRIPTION = {"model": {"name": "linear", "in_features": 3}, "classes": ["a", "ü"], "mean": [0.1]}
 
@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
         tmp_path / "last.pt",
         model.state_dict(),
         DESCRIPTION,
-        rng=checkpoint.rng_states(),
+        rng=rng.states(),
         optimizer=optimizer.state_dict(),
         scheduler={"per_step": []},
         epoch=3,
@@ -93,7 +93,7 @@ def test_the_random_numbers_go_on_where_they_were(path: Path) -> None:
 
 def test_torch_itself_accepts_the_file_with_weights_only(path: Path) -> None:
     content = torch.load(path, weights_only=True)
-    assert (content["format"], content["version"]) == ("trainer", 1)
+    assert (content["format"], content["version"]) == ("trainer", checkpoint.VERSION)
     assert json.loads(content["description"]) == DESCRIPTION
     assert set(content["model"]) == set(network().state_dict())
 
@@ -304,7 +304,7 @@ def infinite_weights(path: Path) -> None:
         (saved({}), "is not a checkpoint: no state_dict is in it"),
         (saved({"epoch": 3}), "is not a checkpoint: no state_dict is in it"),
         (saved(network()), "holds more than tensors and plain values"),
-        (newer, rf"has format version 99; this trainer {__version__} reads up to 1"),
+        (newer, rf"has format version 99; this trainer {__version__} reads up to {checkpoint.VERSION}"),
         (no_description, "is damaged: its description cannot be read"),
         (nan_description, "is damaged: its description cannot be read"),
         (no_model, "is damaged: it has no model"),
@@ -467,7 +467,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
 ) -> None:
     before = path.read_bytes()
     monkeypatch.setattr(module, name, failure)
-    with pytest.raises((OSError, KeyboardInterrupt)):
+    with pytest.raises((StorageError, KeyboardInterrupt)):
         checkpoint.write(path, network().state_dict(), {"new": True})
     monkeypatch.undo()
     assert path.read_bytes() == before
