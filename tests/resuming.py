@@ -80,9 +80,8 @@ def scalars(run: Path) -> list[tuple[int, str, float]]:
     found = []
     for path in sorted(run.glob("events.out.tfevents.*")):
         for event in EventFileLoader(str(path)).Load():
-            for value in event.summary.value:
-                if value.HasField("tensor") and value.tensor.float_val:
-                    found.append((event.step, value.tag, value.tensor.float_val[0]))
+            points = [value for value in event.summary.value if value.tensor.float_val]
+            found += [(event.step, point.tag, point.tensor.float_val[0]) for point in points]
     return sorted(found, key=lambda point: point[:2])
 
 
