@@ -180,7 +180,7 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "train optim.betas=[0.9,0.99,0.999]": ("optim.betas",),
     "train data.augment=true": ("data.augment", "section"),
     "train evaluate=test": ("evaluate", "section"),
-    "train name=a=b": ("name=a=b",),
+    "train loss=a=b": ("loss=a=b",),
     # values out of range
     "train optim.lr=-1": ("optim.lr=-1", "above 0"),
     "train optim.lr=0": ("optim.lr=0", "above 0"),

@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import Trainer
 from rich.console import Console
-from running import SILENT
+from running import SILENT, result, rows, runs
 
 from trainer.cli import main
 from trainer.hooks.screen import Screen
@@ -65,6 +66,79 @@ def test_markup_in_what_is_said_stays_text(terminal: io.StringIO) -> None:
     assert "[bold]data[/bold] [0.5]" in text
     assert "[red]title" in text
     assert "runs/[x]" in text
+
+
+@pytest.mark.parametrize("width", [100, 30])
+def test_what_would_steer_a_terminal_is_shown_as_text(
+    terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, width: int
+) -> None:
+    nasty = "\x1b[2J\r\n\x07\u202e\udcff"
+    monkeypatch.setenv("COLUMNS", str(width))
+    report = Report()
+    report.console.width = width
+    report.log_to(tmp_path / "log")
+    report.say(nasty)
+    report.facts(nasty, [(nasty, nasty)])
+    report.panel(nasty, [("path", nasty)])
+    report.table((nasty, "b"), [(nasty, "1")], nasty)
+    report.close()
+    for text in (CODES.sub("", terminal.getvalue()), (tmp_path / "log").read_text(encoding="utf-8")):
+        assert all(line.isprintable() for line in text.split("\n"))
+        assert text.count(r"\udcff") == 9
+        assert "\r" not in text
+
+
+def test_a_log_that_cannot_be_opened_is_done_without(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    report = Report()
+    report.say("before")
+    report.log_to(tmp_path)
+    report.say("after")
+    report.close()
+    out, err = capsys.readouterr()
+    assert out == "before\nafter\n"
+    assert err == f"warning: cannot write {tmp_path}: Is a directory; what follows is only shown here\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("sweep", [(), ("-m",)])
+def test_a_full_disk_below_the_log_is_said_once_and_ends_no_training(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch, sweep: tuple[str, ...]
+) -> None:
+    log_to = Report.log_to
+    monkeypatch.setattr(Report, "log_to", lambda self, path: log_to(self, Path("/dev/full")))
+    ran = trainer("train", *sweep, "model=linear", "data=line", "epochs=2", *SILENT)
+    assert ran.code == 0
+    assert ran.err == "warning: cannot write /dev/full: No space left on device; what follows is only shown here\n"
+    assert "linear_line: done" in ran.out
+    (run,) = runs()
+    assert result(run)["status"] == "completed"
+    assert len(rows(run)) == 2
+
+
+def test_a_disk_that_is_full_later_keeps_the_lines_before(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Filling(io.StringIO):
+        """Takes one line, and complains again when it is closed."""
+
+        def flush(self) -> None:
+            if "two" in self.getvalue():
+                raise OSError(28, "No space left on device")
+
+        def close(self) -> None:
+            self.flush()
+
+    file = Filling()
+    monkeypatch.setattr(Path, "open", lambda *args, **keys: file)
+    report = Report()
+    report.log_to(tmp_path / "train.log")
+    for line in ("one", "two", "three"):
+        report.say(line)
+    report.close()
+    out, err = capsys.readouterr()
+    assert out == "one\ntwo\nthree\n"
+    assert err.count("warning: cannot write") == len(err.splitlines()) == 1
+    assert file.getvalue() == "one\ntwo\n"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(4.24, "4.2 s"), (185, "3:05"), (3723, "1:02:03")])

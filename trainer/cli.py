@@ -14,15 +14,16 @@ import textwrap
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from trainer import __version__, schema
+from trainer import __version__, schema, streams
 from trainer.errors import (
     ConfigError,
     InterruptedRunError,
+    RunError,
     TrainerError,
     TrainingFailedError,
     UnknownKeyError,
@@ -97,6 +98,14 @@ def main(argv: list[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminated)
+    with streams.prepared() as stdout:
+        code = _code(args)
+    unwritten = stdout.lost is not None and not isinstance(stdout.lost, BrokenPipeError)
+    # What a training says is in its directory, too; what other commands say is all that they do.
+    return 1 if unwritten and not code and args[:1] not in (["train"], ["resume"]) else code
+
+
+def _code(args: list[str]) -> int:
     try:
         return _dispatch(args)
     except TrainerError as error:
@@ -150,15 +159,10 @@ def _dispatch(args: list[str]) -> int:
 def _show(error: TrainerError) -> int:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         traceback.print_exception(error)
-    print(f"error: {_printable(error.message)}", file=sys.stderr)
+    print(f"error: {streams.printable(error.message)}", file=sys.stderr)
     if error.hint:
-        print(f"  {_printable(error.hint)}", file=sys.stderr)
+        print(f"  {streams.printable(error.hint)}", file=sys.stderr)
     return error.exit_code
-
-
-def _printable(text: str) -> str:
-    """`text` on one line, without what would steer a terminal: names of a stranger's file may be in it."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 # --- running a verb -----------------------------------------------------------------------------------
@@ -167,6 +171,10 @@ def _printable(text: str) -> str:
 def _run(verb: str, args: list[str]) -> int:
     from trainer import composition
 
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise ConfigError(f"the current directory is gone: {error.strerror}", "change to another: cd DIR") from error
     composition.register()
     flags, overrides = _split(verb, args)
     multirun = "-m" in flags or "--multirun" in flags
@@ -192,9 +200,9 @@ def _run(verb: str, args: list[str]) -> int:
         *(_prepare(o, multirun) for o in overrides),
     ]
     jobs = _Jobs(verb, overrides, multirun)
-    with tempfile.TemporaryDirectory() as scratch:
+    with ExitStack() as stack:
         if multirun and not any(o.startswith("hydra.sweep.dir=") for o in overrides):
-            hydra_overrides.append(f"hydra.sweep.dir='{scratch}'")  # what Hydra writes there nobody reads
+            hydra_overrides.append(f"hydra.sweep.dir={_quoted(stack.enter_context(_scratch()))}")
         try:
             _hydra_main(verb, jobs.run, [*flags, *hydra_overrides])
         except ValueError as error:  # Hydra's own: what a job raises is kept for `finish`
@@ -205,6 +213,17 @@ def _run(verb: str, args: list[str]) -> int:
                 raise
             raise explained from error
     return jobs.finish()
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """A directory for what Hydra writes of a sweep, which nobody reads."""
+    try:
+        folder = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise RunError("a sweep needs a directory for temporary files", "name one: TMPDIR=DIR trainer ...") from error
+    with folder as scratch:
+        yield scratch
 
 
 class _Jobs:
@@ -360,7 +379,7 @@ def _meant(verb: str, word: str) -> str:
     for group in (*schema.GROUPS, "experiment"):
         if word in group_choices(group):
             return f"did you mean {group}={word}?"
-    if verb != "train" and Path(word).exists():
+    if verb != "train" and os.path.exists(word):
         return f"did you mean ckpt={word}?"
     if word in {f.name for f in dataclasses.fields(schema.VERBS[verb])}:
         return f"did you mean {word}=VALUE?"
@@ -382,27 +401,33 @@ def _prepare(override: str, multirun: bool) -> str:
 
     A key of ours is force-added: Hydra then leaves it to our own check to refuse a misspelt one, which
     knows all the keys, and a section that a checkpoint describes takes overrides before it is read.
-    A value that is a path is quoted where Hydra's grammar would take it apart.
+    A value that is a path or a name is quoted where Hydra's grammar would take it apart, or for a number.
     """
     if override.startswith("~"):
         return override
     name, value = override.split("=", 1)
     bare = name.lstrip("+")
-    if re.search(r"[^\w./:+-]", value, re.ASCII):
-        is_path = bare in ("ckpt", "output", "inspect.out", "run", "from") or re.fullmatch(
-            r"data\.(root|path|cache)", bare
-        )
-        quoted = re.match(r"""['"\[{]|\$\{""", value)
-        if os.path.exists(value) or (is_path and not multirun and not quoted):
-            # Backslashes are doubled before a quote or the end, and nowhere else: so Hydra's grammar has it.
-            escaped = re.sub(r"(\\*)('|\Z)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)
-            value = f"'{escaped}'"
     groups = (*schema.GROUPS, "experiment")
-    if bare in groups and re.fullmatch(r"[-+.\de]+|true|false", value, re.IGNORECASE):
-        value = f"'{value}'"  # a name, though it reads like a number
+    is_text = bare in ("ckpt", "output", "name", "inspect.out", "run", "from")
+    of_data = re.fullmatch(r"data\.(root|path|cache)", bare)
+    if re.search(r"[^\w./:+-]", value, re.ASCII):
+        # A class of the user's own may take a list by that name.
+        is_expression = re.match(r"""['"\[{]|\$\{""" if of_data else r"""['"]|\$\{""", value)
+        is_sweep = multirun and re.search("[,()]", value)  # a,b or range(1,9)
+        if os.path.exists(value) or ((is_text or of_data) and not is_sweep and not is_expression):
+            value = _quoted(value)
+    is_name = bare in groups or is_text or (of_data and os.path.exists(value))
+    if is_name and re.fullmatch(r"[-+.\de_]+|true|false|inf|nan", value, re.IGNORECASE):
+        value = f"'{value}'"  # though it reads like a number
     if name.startswith("+") or bare in groups or bare.split(".")[0] == "hydra" or "@" in bare or "/" in bare:
         return f"{name}={value}"
     return f"++{bare}={value}"
+
+
+def _quoted(value: str) -> str:
+    """Backslashes are doubled before a quote or the end, and nowhere else: so Hydra's grammar has it."""
+    escaped = re.sub(r"(\\*)('|\Z)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)
+    return f"'{escaped}'"
 
 
 # --- help and completion ------------------------------------------------------------------------------

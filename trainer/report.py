@@ -1,9 +1,9 @@
 """What a person sees: rich on a terminal, plain lines in a pipe or file, and the same in train.log."""
 
-import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -21,6 +21,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from trainer.streams import printable, warn
+
 T = TypeVar("T")
 Facts = Sequence[tuple[str, str]]  # label and text
 
@@ -28,18 +30,25 @@ Facts = Sequence[tuple[str, str]]  # label and text
 class Report:
     """The screen of one command, and from `log_to` on its copy in a file."""
 
+    PANEL_WIDTH = 40  # a narrower terminal has no room for a box
+
     def __init__(self) -> None:
         self.console = Console(highlight=False, file=sys.stdout)
+        if self.console.width < 1:  # COLUMNS=0: rich would show nothing at all
+            self.console.width = 80
         self.live = self.console.is_terminal
-        self._log: IO[str] | None = None
+        self._log: _Log | None = None
         self._before: list[str] = []
 
+    @property
+    def ascii_only(self) -> bool:
+        """Whether the terminal has no other characters."""
+        return not self.console.encoding.startswith("utf")
+
     def log_to(self, path: Path) -> None:
-        """Copy everything, also what was said before, to a file."""
-        self._log = path.open("a", encoding="utf-8")
-        for line in self._before:
-            self._log.write(line + "\n")
-        self._log.flush()
+        """Copy everything, also what was said before, to a file; a file that fails is done without."""
+        self._log = _Log(path)
+        self._log.write(*self._before)
 
     def close(self) -> None:
         """Close the file of `log_to`."""
@@ -49,6 +58,7 @@ class Report:
 
     def say(self, text: str = "", style: str = "") -> None:
         """One line."""
+        text = printable(text)
         self._record(text)
         self._show(Text(text, style=style), text)
 
@@ -58,6 +68,7 @@ class Report:
 
     def facts(self, title: str, facts: Facts) -> None:
         """A few labelled lines, at the start of a run."""
+        facts = [(printable(label), printable(text)) for label, text in facts]
         width = max((len(label) for label, _ in facts), default=0)
         self.say(title, style="bold")
         for label, text in facts:
@@ -67,9 +78,10 @@ class Report:
 
     def panel(self, title: str, facts: Facts, style: str = "green") -> None:
         """The closing summary: a box on a terminal, labelled lines elsewhere."""
-        if not self.live:
+        if not self.live or self.console.width < self.PANEL_WIDTH:
             self.facts(title, facts)
             return
+        title, facts = printable(title), [(printable(label), printable(text)) for label, text in facts]
         self._record(title)
         for label, text in facts:
             self._record(f"  {label}  {text}")
@@ -82,7 +94,7 @@ class Report:
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
         """A table; the first column is left-aligned, numbers to the right."""
-        rows = [list(row) for row in rows]
+        rows = [[printable(cell) for cell in row] for row in rows]
         widths = [max(len(str(row[i])) for row in [list(header), *rows]) for i in range(len(header))]
         right = [i > 0 and all(_is_number(row[i]) for row in rows) for i in range(len(header))]
         lines = [
@@ -109,21 +121,53 @@ class Report:
             yield from progress.track(items, total=total, description=doing)
 
     def _show(self, rich: RenderableType, plain: str) -> None:
-        try:
-            if self.live:
-                self.console.print(rich, soft_wrap=isinstance(rich, Text))
-            else:
-                print(plain, flush=True)
-        except BrokenPipeError:
-            # Whoever read our output is gone (`| head`): the work goes on without an audience.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if self.live:
+            self.console.print(rich, soft_wrap=isinstance(rich, Text))
+        else:
+            print(plain, flush=True)
 
     def _record(self, line: str) -> None:
         if self._log is None:
             self._before.append(line)
         else:
-            self._log.write(line + "\n")
-            self._log.flush()
+            self._log.write(line)
+
+
+class _Log:
+    """Lines in a file, as long as it takes them: a training does not end for want of its log."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[str] | None = None
+        try:
+            self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            self._give_up(error)
+
+    def write(self, *lines: str) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.writelines(f"{line}\n" for line in lines)
+            self._file.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.close()
+        except OSError as error:  # some network file systems write only now
+            self._file = None
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # it would like to write what it could not
+                file.close()
+        warn(f"cannot write {self.path}: {error.strerror}; what follows is only shown here")
 
 
 class EpochTable:
@@ -141,7 +185,8 @@ class EpochTable:
         if not self._headed:
             self._headed = True
             self.report.say("  ".join(f"{name:>{_width(name)}}" for name in self.names), style="dim")
-        cells = [f"{int(row['epoch'])}{'·' if within else ''}", f"{int(row['step'])}"]
+        mark = "" if not within else "*" if self.report.ascii_only else "·"
+        cells = [f"{int(row['epoch'])}{mark}", f"{int(row['step'])}"]
         cells += [_number(name, row.get(name)) for name in self.columns]
         cells += [f"{row['lr']:.2e}"]
         cells += [_seconds(row["seconds"]) if "seconds" in row else ""]
@@ -152,7 +197,7 @@ class EpochTable:
         """Draw the bar of the epoch that runs."""
         if self._progress is None:
             self._progress = Progress(
-                SpinnerColumn(),
+                SpinnerColumn("line" if self.report.ascii_only else "dots"),
                 TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
                 BarColumn(),
                 MofNCompleteColumn(),

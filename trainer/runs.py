@@ -113,8 +113,14 @@ def rewind(directory: Path, lengths: Mapping[str, int], written: str) -> None:
 
 def write_overrides(directory: Path, overrides: list[str]) -> None:
     """Write `overrides.yaml`: what was typed, one list entry each."""
-    quoted = [override.replace("'", "''") for override in overrides]
-    write_text(directory / "overrides.yaml", "".join(f"- '{override}'\n" for override in quoted))
+    write_text(directory / "overrides.yaml", "".join(f"- {_quoted(override)}\n" for override in overrides))
+
+
+def _quoted(text: str) -> str:
+    """A string of YAML; what is not printable (line breaks, bytes of a path that are no text) is written as numbers."""
+    if text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
+    return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text) + '"'
 
 
 def write_result(directory: Path, result: dict[str, Any]) -> None:

@@ -1,7 +1,6 @@
 """What is said of a run: its opening and closing lines, and the figures of result.json."""
 
 import platform
-import shlex
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,6 +14,7 @@ from trainer.hooks.checkpoints import Checkpoints
 from trainer.hooks.metrics_log import MetricsLog
 from trainer.metrics import Evaluation
 from trainer.parts import Parts
+from trainer.paths import typed as typed
 from trainer.report import Facts
 
 _COMPILED = {"off": "", "inductor": ", compiled by inductor", "cudagraph": ", steps captured as a CUDA graph"}
@@ -128,8 +128,3 @@ def hyperparameters(config: Composed) -> dict[str, Any]:
         flat |= {f"{group}.{k}": v for k, v in described.items() if k not in ("name", "class")}
     flat |= {k: getattr(config.settings, k) for k in ("seed", "precision", "epochs", "clip_norm", "label_smoothing")}
     return {k: v for k, v in flat.items() if v is not None}
-
-
-def typed(path: Path) -> str:
-    """A path as one types it in a shell."""
-    return shlex.quote(str(path))

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shlex
 import time
 import traceback
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Any
 
 from trainer import runs
 from trainer.errors import InterruptedRunError, TrainerError
-from trainer.paths import expanded
+from trainer.paths import expanded, typed
 from trainer.report import Report, duration, metric
 
 
@@ -106,10 +105,10 @@ class Sweep:
         best = ranked[0]
         facts = [("sweep", str(self.directory)), ("table", str(self.directory / "results.csv"))]
         if best.value is not None:
-            again = " ".join(shlex.quote(f"{k}={v}") for k, v in best.overrides.items())
+            again = " ".join(typed(f"{k}={v}") for k, v in best.overrides.items())
             facts += [
                 ("best", f"trainer train {again}"),
-                ("next", f"trainer eval ckpt={shlex.quote(str(self.directory / str(best.job)))}"),
+                ("next", f"trainer eval ckpt={typed(self.directory / str(best.job))}"),
             ]
         self.screen.panel("sweep", facts)
         return sum(job.status == "failed" for job in self.jobs)

@@ -1,0 +1,80 @@
+"""The standard streams as everything else may take them: open, and able to show any text.
+
+A reader that goes away (`| head`) or a full disk below `> FILE` never ends what is at work.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
+
+
+class Audience:
+    """A stream that takes everything, also when nobody can read it any more; `lost` says why that is."""
+
+    def __init__(self, stream: TextIO, name: str = "") -> None:
+        self._stream, self._name = stream, name
+        self.lost: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:  # all else is the stream's own
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Send all that follows to nothing; say so once, if it has a name, unless it is the reader who left."""
+        with suppress(OSError):  # a stream that is no file
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
+        if self.lost is None and self._name and not isinstance(error, BrokenPipeError):
+            warn(f"cannot write to {self._name}: {error.strerror}")
+        self.lost = self.lost or error
+
+
+@contextmanager
+def prepared() -> Iterator[Audience]:
+    """Within the block all streams are open, and output and error take everything; gives the output."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The next file opened would get the number, and what a library prints would go into a checkpoint.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: just this one
+            if getattr(sys, name) is None:
+                mode = "w" if number else "r"
+                setattr(sys, name, open(number, mode, errors="backslashreplace", closefd=False))  # noqa: SIM115
+    before = sys.stdout, sys.stderr
+    output, error = Audience(sys.stdout, "standard output"), Audience(sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = cast(TextIO, output), cast(TextIO, error)
+    try:
+        yield output
+    finally:
+        output.flush()
+        error.flush()
+        sys.stdout, sys.stderr = before
+
+
+def warn(text: str) -> None:
+    """A line on standard error."""
+    print(f"warning: {printable(text)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without what would steer a terminal: names may come from a stranger's file."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
