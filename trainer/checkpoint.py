@@ -110,8 +110,8 @@ def write(
             raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
-def locate(ckpt: str) -> Path:
-    """The checkpoint file that `ckpt=` means: a file, or a run directory's best.pt or else last.pt.
+def locate(ckpt: str, key: str = "ckpt") -> Path:
+    """The checkpoint file that `key`= means: a file, or a run directory's best.pt or else last.pt.
 
     Raises:
         CheckpointError: there is none.
@@ -121,27 +121,27 @@ def locate(ckpt: str) -> Path:
         path.stat()
     except OSError as error:
         hint = _near(path) if isinstance(error, FileNotFoundError) and not path.is_symlink() else ""
-        raise CheckpointError(f"ckpt={ckpt}: {(error.strerror or 'cannot be read').lower()}", hint) from error
+        raise CheckpointError(f"{key}={ckpt}: {(error.strerror or 'cannot be read').lower()}", hint) from error
     if path.is_dir():
         for candidate in ("checkpoints/best.pt", "checkpoints/last.pt", "best.pt", "last.pt"):
             if (path / candidate).is_file():
                 return path / candidate
         raise CheckpointError(
-            f"ckpt={ckpt}: a directory without a run (no checkpoints/best.pt or last.pt)",
+            f"{key}={ckpt}: a directory without a run (no checkpoints/best.pt or last.pt)",
             "give a run directory, like runs/NAME/2026-01-31_12-00-00, or a checkpoint file",
         )
     if not path.is_file():
-        raise CheckpointError(f"ckpt={ckpt}: not a regular file")
+        raise CheckpointError(f"{key}={ckpt}: not a regular file")
     return path
 
 
-def read(ckpt: str | Path) -> Checkpoint:
+def read(ckpt: str | Path, key: str = "ckpt") -> Checkpoint:
     """Read a checkpoint, or a bare `state_dict` in any of torch's formats, onto the CPU.
 
     Raises:
         CheckpointError: no such file; damaged; not a checkpoint; of a newer format.
     """
-    path = locate(str(ckpt))
+    path = locate(str(ckpt), key)
     content = untrusted.load(path)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")

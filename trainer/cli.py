@@ -89,6 +89,8 @@ _QUIET = (
     "hydra.run.dir=.",
     "hydra.job.chdir=false",
 )
+# How a process is asked to end, but for Ctrl-C; SIGHUP: its terminal was closed.
+TERMINATING = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 _CFG = ("job", "hydra", "all")
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
@@ -97,7 +99,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminated)
+        for signum in TERMINATING:
+            signal.signal(signum, _terminated)
     with streams.prepared() as stdout:
         code = _code(args)
     unwritten = stdout.lost is not None and not isinstance(stdout.lost, BrokenPipeError)
@@ -131,7 +134,7 @@ def _explained(error: Exception) -> TrainerError | None:
 
 
 def _terminated(signum: int, frame: FrameType | None) -> None:
-    raise InterruptedRunError(signum, "terminated")
+    raise InterruptedRunError(signum, f"ended by {signal.Signals(signum).name}")
 
 
 def _dispatch(args: list[str]) -> int:

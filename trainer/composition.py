@@ -17,6 +17,7 @@ from omegaconf.resolvers import oc
 from trainer import schema
 from trainer.errors import ConfigError, RunError, UnknownKeyError, did_you_mean
 from trainer.paths import expanded
+from trainer.paths import typed as as_typed
 
 _HERE = Path(__file__).resolve().parent
 CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
@@ -276,7 +277,7 @@ def reopened(cfg: DictConfig, typed: list[str]) -> Composed:
         raise ConfigError(
             f"scheduler={planned.name} was laid out for the length that {run} was started with: "
             "with another, all its learning rates would have been others",
-            f"start a new run from its weights: trainer train from={run} epochs=...",
+            f"start a new run from its weights: trainer train from={as_typed(run)} epochs=...",
         )
     composed.run = run
     return composed
@@ -287,7 +288,7 @@ def _kept(run: Path) -> DictConfig:
     import yaml
 
     if (run / "sweep.jsonl").is_file():
-        raise RunError(f"{run} is a sweep", f"resume its jobs one by one: trainer resume {run / '0'}")
+        raise RunError(f"{run} is a sweep", f"resume its jobs one by one: trainer resume {as_typed(run / '0')}")
     if run.is_file():
         raise RunError(f"{run} is a file", "give the run directory that it is in")
     try:
@@ -307,7 +308,7 @@ def _kept(run: Path) -> DictConfig:
 
 def _check_change(kept: DictConfig, changes: DictConfig, key: str, run: Path) -> None:
     """Whether `key` may be other than it was: a runtime key, or one that is not changed at all."""
-    again = f"start a new run from its weights: trainer train from={run} {key}=..."
+    again = f"start a new run from its weights: trainer train from={as_typed(run)} {key}=..."
     group, _, name = key.partition(".")
     if group in schema.GROUPS and not name:
         raise ConfigError(f"{key}: a training goes on with the {group} that it was started with", again)

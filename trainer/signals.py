@@ -1,4 +1,4 @@
-"""The first SIGINT or SIGTERM lets the loop finish its step; a second one ends the process at once."""
+"""The first SIGINT, SIGTERM or SIGHUP lets the loop finish its step; a second one ends the process at once."""
 
 import signal
 import threading
@@ -22,7 +22,7 @@ def stopping(state: State) -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    watched = (signal.SIGINT, signal.SIGTERM)
+    watched = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {signum: signal.getsignal(signum) for signum in watched}
 
     def restore() -> None:

@@ -21,6 +21,7 @@ from trainer.hooks.screen import Screen
 from trainer.loop import Hook, State, fit
 from trainer.metrics import Evaluation
 from trainer.parts import Parts
+from trainer.paths import typed
 from trainer.report import Report
 from trainer.signals import stopping
 
@@ -146,7 +147,7 @@ class Training:
         return InterruptedRunError(signum, f"interrupted {where}; last.pt is written", f"go on: {self._resume()}")
 
     def _resume(self) -> str:
-        return f"trainer resume {summary.typed(self.directory)}"
+        return f"trainer resume {typed(self.directory)}"
 
     def _keep_batch(self, error: DivergedError) -> None:
         """Save the batch whose loss was not finite: what came in may explain what came out."""
@@ -243,14 +244,22 @@ class Training:
 
     def _draw(self, test: Evaluation) -> None:
         if self.settings.plots:
-            from trainer import pictures, plots  # late: with matplotlib, they would delay the first step
-
-            for name, figure in pictures.after_training(self.log.rows, self.parts.evaluator, test):
-                pixels = plots.render(figure)
-                path = self.directory / "plots" / f"{name}.png"
-                with atomic.storing(path):
-                    Image.fromarray(pixels).save(path)
-                if self.board is not None:
-                    self.board.image(name, pixels, self.state)
+            try:
+                import matplotlib.figure  # noqa: F401  # late: it would delay the first step
+            except OSError as error:  # it wants a folder of its own
+                self.screen.warn(f"no pictures: {error}")
+            else:
+                self._pictures(test)
         if self.board is not None:
             self.board.finish(summary.hyperparameters(self.parts.config), test.named("test"), self.state)
+
+    def _pictures(self, test: Evaluation) -> None:
+        from trainer import pictures, plots
+
+        for name, figure in pictures.after_training(self.log.rows, self.parts.evaluator, test):
+            pixels = plots.render(figure)
+            path = self.directory / "plots" / f"{name}.png"
+            with atomic.storing(path):
+                Image.fromarray(pixels).save(path)
+            if self.board is not None:
+                self.board.image(name, pixels, self.state)

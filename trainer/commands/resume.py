@@ -5,11 +5,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from trainer import build, checkpoint, runs, summary
+from trainer import build, checkpoint, runs
 from trainer.checkpoint import Checkpoint
 from trainer.composition import Composed
 from trainer.errors import CheckpointError, DataError, RunError
 from trainer.parts import assemble
+from trainer.paths import typed
 from trainer.report import Report
 from trainer.training import Training
 
@@ -35,7 +36,7 @@ def run(config: Composed) -> dict[str, Any]:
         if found.description.get("fingerprint") != build.fingerprint(parts.data.train):
             raise DataError(
                 f"data={config.title('data')}: the samples are not those that {directory} was trained on",
-                f"bring them back, or start a new run from its weights: trainer train from={summary.typed(directory)}",
+                f"bring them back, or start a new run from its weights: trainer train from={typed(directory)}",
             )
         try:
             training = Training(parts, directory, screen, found)
@@ -88,7 +89,7 @@ def _done(config: Composed, found: Checkpoint, before: dict[str, Any]) -> bool:
 
 
 def _say_finished(directory: Path, config: Composed, found: Checkpoint, before: dict[str, Any], screen: Report) -> None:
-    run, epoch = summary.typed(directory), found.training["epoch"]
+    run, epoch = typed(directory), found.training["epoch"]
     facts = [("finished", f"{epoch} epochs, {found.training['step']:,} steps")]
     if before.get("stopped"):
         facts.append(("stopped", str(before["stopped"])))

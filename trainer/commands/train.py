@@ -19,7 +19,7 @@ def run(config: Composed, directory: Path | None = None) -> dict[str, Any]:
         TrainingFailedError, InterruptedRunError: the run directory says how it ended.
     """
     screen = Report()
-    weights = checkpoint.read(config.settings.from_) if config.settings.from_ is not None else None
+    weights = checkpoint.read(config.settings.from_, "from") if config.settings.from_ is not None else None
     if weights is not None:
         for warning in weights.warnings:
             screen.warn(warning)
