@@ -330,6 +330,10 @@ CONTENT: dict[str, Maker] = {
     "a model with infinite dropout": own(
         description='{"model": {"name": "lenet", "dropout": 1e999}, "data": {"name": "diabetes"}}'
     ),
+    "a model of gigabytes": says(model={"name": "mlp", "in_features": 10, "out_features": 1, "hidden": 10**9}),
+    "a model of 2^62 units": says(model={"name": "mlp", "in_features": 10, "out_features": 1, "hidden": 2**62}),
+    "data of terabytes": says(data={"name": "regression", "n_samples": 10**9, "n_features": 1000}),
+    "data of 2^62 samples": says(data={"name": "regression", "n_samples": 2**62, "n_features": 2**62}),
     "data of an unknown kind": says(data={"name": "imagenet"}),
     "an unknown loss": says(loss="os.system"),
     "columns of other data": says(columns=["a", "b"]),

@@ -55,30 +55,52 @@ def dataset(config: Composed, track: Track[Any] = untracked) -> Dataset:
     return loaded
 
 
-def model(config: Composed, compute: Compute) -> nn.Module:
-    """The model that `config` chooses, on its device and in its precision.
+def model(config: Composed, compute: Compute, found: Checkpoint | None = None) -> nn.Module:
+    """The model that `config` chooses, on its device and in its precision; with the weights of `found`.
 
     Raises:
         ConfigError: it does not fit the data, or the user's own class fails.
+        CheckpointError: the weights do not fit the model.
     """
     section = config.section("model")
+    if found is not None:
+        _check_weights(section, found)
     if isinstance(section, Custom):
         built = _call("model", section)
         if not isinstance(built, nn.Module):
             raise ConfigError(f"model._target_={section.target} gives a {type(built).__name__}, not a torch.nn.Module")
     else:
-        keys = {k: v for k, v in vars(section).items() if k != "name"}
-        try:
-            built = models.build(section.name, **keys)
-        except ValueError as error:
-            raise ConfigError(
-                f"model={section.name} does not fit: {error}", "choose another model, or data.size"
-            ) from error
+        built = _ours(section, pretrained=found is None)
     built = built.to(compute.device, compute.dtype)
     if any(isinstance(m, nn.Conv2d) for m in built.modules()):
         # Channels-last convolutions and poolings are several times faster on CPU.
         built = built.to(memory_format=torch.channels_last)
+    if found is not None:
+        checkpoint.load_into(built, found.model, found.path)
     return built
+
+
+def _ours(section: Any, pretrained: bool) -> nn.Module:
+    keys = {k: v for k, v in vars(section).items() if k != "name"}
+    if not pretrained and "weights" in keys:
+        keys["weights"] = None  # others come over them
+    try:
+        return models.build(section.name, **keys)
+    except ValueError as error:
+        raise ConfigError(
+            f"model={section.name} does not fit: {error}", "choose another model, or data.size"
+        ) from error
+
+
+def _check_weights(section: Any, found: Checkpoint) -> None:
+    """Compare the weights of a file with the model it describes, before that takes memory: it may ask for any size."""
+    if not isinstance(section, Custom):
+        try:
+            with torch.device("meta"):
+                shapes = _ours(section, pretrained=False)
+        except RuntimeError as error:  # more elements than there are numbers for
+            raise CheckpointError(f"{found.path} describes a model that is too large for any machine") from error
+        checkpoint.fitting(shapes, found.model, found.path)
 
 
 def check_forward(built: nn.Module, config: Composed, inputs: Tensor, outputs: int) -> None:

@@ -168,6 +168,15 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], source: str | Path)
     Raises:
         CheckpointError: keys or shapes differ.
     """
+    model.load_state_dict(fitting(model, state, source))
+
+
+def fitting(model: nn.Module, state: Mapping[str, Tensor], source: str | Path) -> dict[str, Tensor]:
+    """`state` under the model's names; the model may be on torch's device `meta`, where it takes no memory.
+
+    Raises:
+        CheckpointError: keys or shapes differ.
+    """
     own = model.state_dict()
     if state.keys() != own.keys():
         state = clean(state)
@@ -184,7 +193,7 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], source: str | Path)
             f"{source} does not fit the model: {'; '.join(wrong[:3])}{more}",
             "choose the model it was saved from: model=...",
         )
-    model.load_state_dict(dict(state))
+    return dict(state)
 
 
 def _own(path: Path, content: dict[str, Any]) -> Checkpoint:

@@ -91,6 +91,7 @@ _QUIET = (
 )
 # How a process is asked to end, but for Ctrl-C; SIGHUP: its terminal was closed.
 TERMINATING = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+LONGEST = 1000  # characters of a message: a stranger's file may hold names of any length
 _CFG = ("job", "hydra", "all")
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
@@ -162,7 +163,8 @@ def _dispatch(args: list[str]) -> int:
 def _show(error: TrainerError) -> int:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         traceback.print_exception(error)
-    print(f"error: {streams.printable(error.message)}", file=sys.stderr)
+    message = textwrap.shorten(error.message, LONGEST) if len(error.message) > LONGEST else error.message
+    print(f"error: {streams.printable(message)}", file=sys.stderr)
     if error.hint:
         print(f"  {streams.printable(error.hint)}", file=sys.stderr)
     return error.exit_code

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer import build, device, rng
+from trainer.checkpoint import Checkpoint
 from trainer.composition import Composed
 from trainer.data.batches import Batches
 from trainer.data.splits import Dataset, Track
@@ -79,8 +80,12 @@ class Parts:
         return float(self.optimizer.param_groups[0]["lr"])
 
 
-def assemble(config: Composed, track: Track[Any], say: Callable[[str], None] = print) -> Parts:
-    """Build every part, without writing anything. `say` is told later what did not go as planned.
+def assemble(
+    config: Composed, track: Track[Any], say: Callable[[str], None] = print, found: Checkpoint | None = None
+) -> Parts:
+    """Build every part, without writing anything; the model with the weights of `found`, if there is such.
+
+    `say` is told later what did not go as planned.
 
     Raises:
         UserError: something does not exist, does not fit or is not here.
@@ -90,7 +95,7 @@ def assemble(config: Composed, track: Track[Any], say: Callable[[str], None] = p
     data = build.dataset(config, track)
     loss = build.loss(settings.loss, data, settings.label_smoothing)
     rng.seed(settings.seed)
-    model = build.model(config, compute)
+    model = build.model(config, compute, found)
     workers = build.stream_workers(config, data, compute)  # before anything lies on the device
     train = build.training_batches(config, data, compute, workers)
     evaluated = "test" if settings.evaluate.split == "test" else "val" if data.val is not None else None

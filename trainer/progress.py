@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from trainer import checkpoint, rng
+from trainer import rng
 from trainer.checkpoint import Checkpoint
 from trainer.errors import CheckpointError
 from trainer.loop import State
@@ -24,12 +24,11 @@ def taken(parts: Parts, state: State) -> dict[str, Any]:
 
 
 def put_back(parts: Parts, found: Checkpoint) -> None:
-    """Model, optimizer, schedule, random generators and counters as they were.
+    """Optimizer, schedule, random generators and counters as they were; `parts` has the model's weights already.
 
     Raises:
         CheckpointError: it holds no training, that of another model, or is damaged.
     """
-    checkpoint.load_into(parts.model, found.model, found.path)
     kept = found.training
     if kept.get("losses") is None:
         raise CheckpointError(

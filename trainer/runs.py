@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from trainer.atomic import storing, write_text
 from trainer.errors import RunError
 
@@ -121,6 +123,15 @@ def _quoted(text: str) -> str:
     if text.isprintable():
         return "'" + text.replace("'", "''") + "'"
     return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text) + '"'
+
+
+def overrides(directory: Path) -> list[str]:
+    """What `overrides.yaml` says was typed; nothing where it cannot be read."""
+    try:
+        found = yaml.safe_load((directory / "overrides.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    return [str(override) for override in found] if isinstance(found, list) else []
 
 
 def write_result(directory: Path, result: dict[str, Any]) -> None:

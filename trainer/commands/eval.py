@@ -50,8 +50,7 @@ def load(config: Composed, compute: device.Compute, screen: Report) -> tuple[Eva
         screen.warn(warning)
     build.adopt(config, found)
     loaded = build.trained_on(build.dataset(config, screen.track), found)
-    built = build.model(config, compute)
-    checkpoint.load_into(built, found.model, found.path)
+    built = build.model(config, compute, found)
     used = build.loss(str(found.description.get("loss", "auto")), loaded)
     batch_size, workers = build.eval_batch_size(config, loaded), build.stream_workers(config, loaded, compute)
     return Evaluator(built, loaded, compute, used, batch_size, workers), found

@@ -32,7 +32,7 @@ def run(config: Composed) -> dict[str, Any]:
             _say_finished(directory, config, found, before, screen)
             return before
         config.choices.update(found.description.get("choices") or {})
-        parts = assemble(config, screen.track, screen.say)
+        parts = assemble(config, screen.track, screen.say, found)
         if found.description.get("fingerprint") != build.fingerprint(parts.data.train):
             raise DataError(
                 f"data={config.title('data')}: the samples are not those that {directory} was trained on",
@@ -41,7 +41,8 @@ def run(config: Composed) -> dict[str, Any]:
         try:
             training = Training(parts, directory, screen, found)
             _set_aside(directory, found)
-            runs.write_overrides(directory, [*_overrides(directory), *(o for o in config.typed if o[:4] != "run=")])
+            typed_now = [override for override in config.typed if not override.startswith("run=")]
+            runs.write_overrides(directory, [*runs.overrides(directory), *typed_now])
             # Until this ends, what the run had come to is not how it ended.
             runs.write_result(directory, before | {"status": "interrupted"})
             return training.run()
@@ -59,7 +60,7 @@ def _latest(directory: Path, screen: Report) -> Checkpoint:
     paths = [directory / "checkpoints" / name for name in ("last.pt", "previous.pt")]
     there = [path for path in paths if path.exists()]
     if not there:
-        again = " ".join(map(shlex.quote, _overrides(directory)))
+        again = " ".join(map(shlex.quote, runs.overrides(directory)))
         raise RunError(f"{directory} has no checkpoint yet", f"start it again: trainer train {again}".rstrip())
     for path in there:
         try:
@@ -106,12 +107,3 @@ def _result(directory: Path) -> dict[str, Any]:
     except (OSError, ValueError):  # killed before it had one, or in the middle of it
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _overrides(directory: Path) -> list[str]:
-    """What was typed for this run."""
-    try:
-        lines = (directory / "overrides.yaml").read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return []
-    return [line[3:-1].replace("''", "'") for line in lines if line.startswith("- '") and line.endswith("'")]

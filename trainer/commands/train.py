@@ -24,10 +24,9 @@ def run(config: Composed, directory: Path | None = None) -> dict[str, Any]:
         for warning in weights.warnings:
             screen.warn(warning)
         build.adopt(config, weights)
-    parts = assemble(config, screen.track, screen.say)
+    parts = assemble(config, screen.track, screen.say, weights)
     parent = None
     if weights is not None:
-        checkpoint.load_into(parts.model, weights.model, weights.path)
         parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
     if directory is None:
         directory = runs.claim(expanded(config.settings.output) / parts.name)

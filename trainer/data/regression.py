@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from trainer import schema
+from trainer.data.cache import check_room
 from trainer.data.splits import Dataset, Split, Track
 
 
@@ -11,6 +12,7 @@ def load(config: schema.Regression, track: Track[object]) -> Dataset:
     """The training split is make_regression's; the test split is drawn anew from the same function."""
     from sklearn.datasets import make_regression
 
+    check_room(4 * 8 * config.n_samples * config.n_features)  # both splits, and copies of them for a moment
     inputs, targets, slope = make_regression(
         n_samples=config.n_samples,
         n_features=config.n_features,
