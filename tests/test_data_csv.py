@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from trainer import data, schema
+from trainer.data.batches import Batches
 from trainer.data.splits import Dataset
 from trainer.errors import DataError
 
@@ -125,6 +126,43 @@ def test_a_target_that_is_not_there_is_answered_with_what_is(houses: Path, typed
     with pytest.raises(DataError, match=f"houses.csv has no column '{typed}'") as caught:
         load(houses, typed)
     assert caught.value.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["red", "green", "blue"],
+        ["1", "2", "3+"],
+        ["0", "0", "0", "0", "low", "high"],
+        ["12", "7", "12a", "7b"],
+        ["S", "M", "38", "40"],
+    ],
+    ids=" ".join,
+)
+def test_categories_may_look_like_numbers_some_of_them(tmp_path: Path, words: list[str]) -> None:
+    path = write(tmp_path / "t.csv", ["a", "y"], [[words[i % len(words)], f"{i}.5"] for i in range(60)])
+    assert load(path, "y").columns == tuple(f"a={word}" for word in sorted(set(words)))
+
+
+def test_a_word_among_the_numbers_of_a_target_may_be_a_class_where_that_is_told(tmp_path: Path) -> None:
+    cells = [str(i % 10) if i % 20 else "none" for i in range(60)]
+    with pytest.raises(DataError, match=r"t\.csv, row 2: column 'y' is 'none', and 2 more, and its other cells"):
+        targets_of(tmp_path / "t.csv", cells)
+    _, classes = targets_of(tmp_path / "t.csv", cells, task="classification")
+    assert classes == (*map(str, range(10)), "none")
+
+
+@pytest.mark.parametrize("constant", ["0", "7", "0.1", "-3.3e5", "1234567890.1", "1e30"])
+def test_a_constant_column_is_nought_once_standardised(tmp_path: Path, constant: str) -> None:
+    """And not what rounding makes of nought divided by nought."""
+    path = write(tmp_path / "t.csv", ["a", "b", "y"], [[constant, str(i), f"{i}.5"] for i in range(50)])
+    found = load(path, "y")
+    assert found.mean is not None
+    assert found.std is not None
+    assert (found.mean[0], found.std[0]) == (float(constant), 1)
+    inputs = next(iter(Batches(found.test, None, torch.device("cpu"), mean=found.mean, std=found.std)))[0]
+    assert inputs.isfinite().all()
+    assert (inputs[:, 0] == 0).all()
 
 
 def changed(row: int, column: int, cell: str) -> list[list[str]]:

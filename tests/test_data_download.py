@@ -1,10 +1,17 @@
 """torchvision's data sets from small files in their own formats, and downloads that cannot go half-way."""
 
+import gzip
+import hashlib
 import multiprocessing
 import os
+import shutil
 import sys
+import tarfile
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -18,6 +25,7 @@ from trainer import data, schema
 from trainer.data.download import Source, fetch
 from trainer.errors import DataError
 
+forking = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # or import torch anew
 KINDS = [("MNIST", schema.MNIST), ("FashionMNIST", schema.FashionMNIST)]
 
 
@@ -193,7 +201,7 @@ def _fetch_together(starting: Any, root: Path) -> None:
     assert len(list((root / "MNIST").iterdir())) == 200
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # spawning imports torch anew
+@forking
 def test_processes_that_start_together_download_once(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     starting = context.Barrier(4)
@@ -204,6 +212,164 @@ def test_processes_that_start_together_download_once(tmp_path: Path) -> None:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0, 0]
     assert (tmp_path / "log").read_text() == "downloaded\n"
+
+
+@forking
+@pytest.mark.timeout(60)
+def test_a_download_that_is_killed_holds_nobody_up(tmp_path: Path) -> None:
+    """Others wait for it; then one of them starts anew, and what was half done goes away."""
+    context = multiprocessing.get_context("fork")
+    begun, starting = context.Event(), context.Barrier(3)
+
+    def stalls(root: str) -> None:
+        (Path(root) / "MNIST").mkdir()
+        (Path(root) / "MNIST" / "half").touch()
+        begun.set()
+        time.sleep(60)
+
+    first = context.Process(target=lambda: fetch(Source(mnist_in(tmp_path), "MNIST", stalls)))
+    first.start()
+    others = [context.Process(target=_fetch_together, args=(starting, tmp_path)) for _ in range(2)]
+    try:
+        assert begun.wait(30)
+        for process in others:
+            process.start()
+        starting.wait(30)  # they are about to ask for the lock, or have
+        assert not (tmp_path / "log").exists()
+        first.kill()
+        for process in others:
+            process.join(30)
+        assert [process.exitcode for process in others] == [0, 0]
+    finally:
+        for process in (first, *others):
+            if process.pid is not None:
+                process.kill()
+                process.join(30)
+    assert (tmp_path / "log").read_text() == "downloaded\n"
+    assert {p.name for p in tmp_path.iterdir()} == {"MNIST", "log", ".mnist.lock"}
+    assert not (tmp_path / "MNIST" / "half").exists()
+
+
+@forking
+@pytest.mark.timeout(60)
+def test_a_download_that_fails_leaves_the_root_to_those_who_wait(tmp_path: Path) -> None:
+    """The first makes the root and would remove it again; each of the others then tries for itself."""
+    root = tmp_path / "new"
+    context = multiprocessing.get_context("fork")
+    begun, starting = context.Event(), context.Barrier(4)
+
+    def fails(into: str) -> None:
+        begun.set()
+        starting.wait(30)
+        raise URLError("no network")
+
+    def expects_failure() -> None:
+        with pytest.raises(DataError, match="no network"):
+            fetch(Source(mnist_in(root), "MNIST", fails))
+
+    first = context.Process(target=expects_failure)
+    others = [context.Process(target=_fetch_together, args=(starting, root)) for _ in range(3)]
+    first.start()
+    try:
+        assert begun.wait(30)
+        for process in others:
+            process.start()
+        for process in (first, *others):
+            process.join(30)
+        assert [process.exitcode for process in (first, *others)] == [0] * 4
+    finally:
+        for process in (first, *others):
+            process.kill()
+            process.join(30)
+    assert (root / "log").read_text() == "downloaded\n"
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, list[str]]]:
+    """A server of MNIST's four archives, the only one that torchvision knows: its folder, and what was asked for."""
+    from torchvision.datasets import MNIST
+
+    folder, asked = tmp_path / "mirror", []
+    write_mnist(folder)
+    resources = []
+    for path in sorted((folder / "raw").iterdir()):
+        content = gzip.compress(path.read_bytes())
+        (folder / f"{path.name}.gz").write_bytes(content)
+        resources.append((f"{path.name}.gz", hashlib.md5(content).hexdigest()))
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            asked.append(f"{self.command} {self.path}")
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+    monkeypatch.setattr(MNIST, "resources", resources)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    yield folder, asked
+    server.shutdown()
+    server.server_close()
+    thread.join(20)
+
+
+@pytest.mark.timeout(60)
+def test_first_downloads_at_once_fetch_each_file_once(tmp_path: Path, mirror: tuple[Path, list[str]]) -> None:
+    found: list[Any] = []
+    data.load(mnist_in(tmp_path / "alone", cache=None))
+    alone = sorted(mirror[1])
+    mirror[1].clear()
+    config = mnist_in(tmp_path / "root", cache=str(tmp_path / "cache"))
+    threads = [threading.Thread(target=lambda: found.append(data.load(config))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [len(dataset.test) for dataset in found] == [20] * 4
+    assert sorted(mirror[1]) == alone
+    assert {p.name for p in (tmp_path / "root").iterdir()} == {"MNIST", ".mnist.lock"}
+
+
+@pytest.mark.timeout(60)
+def test_an_archive_that_arrives_truncated_is_named_and_not_kept(
+    tmp_path: Path, mirror: tuple[Path, list[str]]
+) -> None:
+    path = mirror[0] / "t10k-labels-idx1-ubyte.gz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    message = r"cannot be downloaded: Error downloading t10k-labels-idx1-ubyte\.gz: File not found or corrupted\."
+    with pytest.raises(DataError, match=message):
+        data.load(mnist_in(tmp_path / "root"))
+    assert not (tmp_path / "root").exists()
+    path.write_bytes(whole)
+    assert len(data.load(mnist_in(tmp_path / "root")).test) == 20
+
+
+def test_archives_that_lie_there_are_read_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As people put them where nothing can be downloaded."""
+    from torchvision.datasets import CIFAR10
+
+    images, labels = write_mnist(tmp_path / "MNIST")["train"]
+    for path in list((tmp_path / "MNIST" / "raw").iterdir()):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    found = data.load(mnist_in(tmp_path, val_fraction=0, download=False, cache=None))
+    assert np.array_equal(found.train.inputs, images[:, None])
+    assert np.array_equal(found.train.targets, labels)
+
+    folder = tmp_path / "cifar-10-batches-py"
+    write_cifar10(folder, monkeypatch)
+    config = schema.CIFAR10(root=str(tmp_path), download=False, cache=None)
+    unpacked = data.load(config)
+    with tarfile.open(tmp_path / "cifar-10-python.tar.gz", "w:gz") as tar:
+        tar.add(folder, folder.name)
+    shutil.rmtree(folder)
+    whole = (tmp_path / "cifar-10-python.tar.gz").read_bytes()
+    monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(whole).hexdigest())
+    packed = data.load(config)
+    assert torch.equal(packed.train.inputs, unpacked.train.inputs)
+    assert torch.equal(packed.test.targets, unpacked.test.targets)
+    assert not folder.exists()
 
 
 def test_what_is_there_is_not_downloaded(tmp_path: Path) -> None:

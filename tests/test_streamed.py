@@ -22,6 +22,7 @@ from running import QUICK, SILENT, checkpoint, result, rows, same, train, weight
 from torch import Tensor
 
 from trainer import schema
+from trainer.data import folder
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.cache import Allocate, Mapped, stored
@@ -254,7 +255,10 @@ def test_images_decoded_on_demand_train_to_the_same_weights(trainer: Trainer, im
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_a_broken_image_that_a_worker_meets_is_named(trainer: Trainer, images: Path, workers: int, split: str) -> None:
+def test_an_image_that_breaks_during_the_run_is_named(
+    trainer: Trainer, images: Path, monkeypatch: pytest.MonkeyPatch, workers: int, split: str
+) -> None:
+    monkeypatch.setattr(folder, "check_image", lambda path: None)  # before the run it was whole
     (images / split / "dark" / "3.png").write_bytes(b"no picture")
     options = (*SILENT, "model=linear", "data=folder", f"data.path={images}", "data.mean=[0.5]", "data.std=[0.5]")
     options += ("data.placement=stream", "data.cache=null", f"data.workers={workers}", "epochs=1")
@@ -298,6 +302,13 @@ def test_a_signal_to_all_processes_ends_a_streamed_run_as_any_other(empty: Path,
     (run,) = Path("runs/linear_digits").iterdir()
     assert result(run)["status"] == "interrupted"
     assert checkpoint(run)["step"] == result(run)["steps"] > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not end a process with its parent")
+def test_a_run_that_is_killed_takes_its_workers_with_it(empty: Path) -> None:
+    """Else they would hold its pipes open, and its memory."""
+    code, _ = streaming(lambda process: process.kill())
+    assert code == -signal.SIGKILL
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the system does not list a process's children")

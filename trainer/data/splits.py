@@ -184,10 +184,10 @@ def measured(dataset: Dataset) -> Dataset:
     else:
         dims = (0, 2, 3) if dataset.is_image else (0,)
         inputs = train.inputs.double()
-        mean, std = inputs.mean(dims).tolist(), inputs.std(dims, correction=0).tolist()
-    # Of a constant, rounding leaves a deviation that is tiny beside its mean.
-    some = (s if s > 1e-12 * max(1.0, abs(m)) else 1.0 for m, s in zip(mean, std, strict=True))
-    return replace(dataset, mean=tuple(mean), std=tuple(some))
+        low, constant = inputs.amin(dims), inputs.amin(dims) == inputs.amax(dims)  # rounding would leave a deviation
+        mean = torch.where(constant, low, inputs.mean(dims)).tolist()
+        std = inputs.std(dims, correction=0).masked_fill(constant, 1).tolist()
+    return replace(dataset, mean=tuple(mean), std=tuple(s if s > 1e-12 else 1.0 for s in std))
 
 
 def _moments_of_bytes(images: Split) -> tuple[list[float], list[float]]:

@@ -1,0 +1,135 @@
+"""Processes that work for another end with it, were it killed with -9: seen by the pipe that they all hold open."""
+
+import multiprocessing
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from folders import tree
+
+from trainer import data, schema
+from trainer.data import folder
+from trainer.data.splits import Split
+from trainer.data.streamed import Streamed
+from trainer.data.worker import end_with
+
+pytestmark = [
+    pytest.mark.timeout(60),
+    pytest.mark.skipif(sys.platform != "linux", reason="the system does not end a process with its parent"),
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
+]
+LONG = 60  # seconds, of which none is waited for
+forked = multiprocessing.get_context("fork")
+Say = Callable[[], None]
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    ends = os.pipe()
+    yield ends
+    os.close(ends[0])
+
+
+def killed(pipe: tuple[int, int], work: Callable[[Say], None], workers: int) -> int | None:
+    """Kill the process that does `work` once so many of its workers have said something.
+
+    Its exit code; None if it had ended before. What is left of it is waited for: it holds the pipe open.
+    """
+    reading, writing = pipe
+    process = forked.Process(target=work, args=(lambda: os.write(writing, b"x") and None,))
+    process.start()
+    os.close(writing)
+    try:
+        for _ in range(workers):
+            assert select.select([reading], [], [], 30)[0], "no worker has begun"
+            assert os.read(reading, 1) == b"x"
+        before = process.exitcode
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join(20)
+        while select.select([reading], [], [], 20)[0]:
+            if not os.read(reading, 1):
+                return process.exitcode if before is None else None
+        raise AssertionError("a process lives on")
+    finally:
+        process.kill()
+
+
+def _sleep(say: Say, parent: int) -> None:
+    end_with(parent)
+    say()
+    time.sleep(LONG)
+
+
+def _one_child(say: Say) -> None:
+    child = forked.Process(target=_sleep, args=(say, os.getpid()))
+    child.start()
+    child.join()
+
+
+def test_a_child_is_killed_with_its_parent(pipe: tuple[int, int]) -> None:
+    assert killed(pipe, _one_child, 1) == -signal.SIGKILL
+
+
+def test_a_child_whose_parent_was_killed_before_it_could_say_so_ends(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    child = forked.Process(target=_sleep, args=(lambda: os.write(writing, b"x") and None, os.getpid() + 1))
+    child.start()
+    os.close(writing)
+    child.join(30)
+    assert child.exitcode == 1
+    assert os.read(reading, 1) == b""
+
+
+def test_processes_that_decode_are_killed_with_their_parent(
+    pipe: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path, {"a": 5, "b": 5})
+    monkeypatch.setattr(folder, "PARALLEL", 1)
+    monkeypatch.setattr(folder, "cores", lambda: 2)
+
+    def work(say: Say) -> None:
+        global _say
+        _say = say
+        folder.read_image = _reads_for_long
+        data.load(schema.Folder(path=str(tmp_path), size=700, cache=None))
+
+    assert killed(pipe, work, 2) == -signal.SIGKILL
+
+
+def _reads_for_long(path: str, **keys: object) -> np.ndarray:
+    _say()
+    time.sleep(LONG)
+    raise AssertionError("it was to be killed")
+
+
+class Slow:
+    """Samples that take long to read."""
+
+    shape, dtype = torch.Size((8, 3, 2, 2)), torch.uint8
+
+    def __init__(self, say: Say) -> None:
+        self.say = say
+
+    def __getitem__(self, index: object) -> torch.Tensor:
+        self.say()
+        time.sleep(LONG)
+        raise AssertionError("it was to be killed")
+
+
+def test_workers_that_read_batches_are_killed_with_their_parent(pipe: tuple[int, int]) -> None:
+    """Those of torch's look for their parent as well, but only between batches."""
+
+    def work(say: Say) -> None:
+        split = Split(Slow(say), torch.arange(8))
+        streamed = Streamed(split, lambda images: images, torch.device("cpu"), 2)
+        list(streamed.fetch([slice(0, 4), slice(4, 8)]))
+
+    assert killed(pipe, work, 2) == -signal.SIGKILL
