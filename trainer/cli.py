@@ -1,4 +1,4 @@
-"""The command line: verbs, help, completion, Hydra, and one handler for everything that ends a command.
+"""The command line: verbs, completion, Hydra, and one handler for everything that ends a command.
 
 Torch is not imported here: a verb's module is, once its config has been checked.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from trainer import __version__, schema, streams
+from trainer import __version__, schema, streams, verbs
 from trainer.errors import (
     ConfigError,
     InterruptedRunError,
@@ -29,50 +29,7 @@ from trainer.errors import (
     UnknownKeyError,
     did_you_mean,
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Verb:
-    """A command: `trainer/commands/NAME.py` runs it, `configs/NAME.yaml` and its dataclass hold its keys."""
-
-    summary: str
-    examples: str
-    needs: tuple[str, ...] = ()
-
-
-VERBS = {
-    "train": Verb(
-        "fit a model, then test it",
-        """
-        trainer train model=lenet data=mnist device=cuda
-        trainer train experiment=mnist_lenet seed=1
-        trainer train -m optim.lr=0.01,0.1 seed=0,1      a sweep: all combinations, ranked
-        """,
-    ),
-    "resume": Verb(
-        "continue an interrupted training exactly, or a finished one for longer",
-        """
-        trainer resume runs/lenet_digits/2026-01-31_12-00-00
-        trainer resume RUN epochs=20 device=cuda
-        """,
-        needs=("run",),
-    ),
-    "eval": Verb(
-        "metrics of a checkpoint on the test split",
-        """
-        trainer eval ckpt=runs/lenet_digits/2026-01-31_12-00-00
-        trainer eval ckpt=cifar_net.pth model=lenet5 data=cifar10      a bare state_dict
-        """,
-        needs=("ckpt",),
-    ),
-    "inspect": Verb(
-        "layers, shapes, parameters, FLOPs, filters, and facts about the data",
-        """
-        trainer inspect model=resnet18 data=cifar10
-        trainer inspect ckpt=RUN inspect.out=filters.png
-        """,
-    ),
-}
+from trainer.verbs import VERBS
 
 # Hydra's flags, and whether a value follows.
 _FLAGS = {
@@ -142,7 +99,7 @@ def _dispatch(args: list[str]) -> int:
     if "-sc" in args or "--shell-completion" in args:
         return _complete(args)
     if not args or args[0] in ("--help", "-h", "help"):
-        print(_help())
+        print(verbs.overview())
         return 0
     verb, rest = args[0], args[1:]
     if verb == "--version":
@@ -155,7 +112,7 @@ def _dispatch(args: list[str]) -> int:
     if "--version" in rest:
         return _dispatch(["--version"])
     if "--help" in rest or "-h" in rest:
-        print(_verb_help(verb))
+        print(verbs.help_of(verb))
         return 0
     return _run(verb, rest)
 
@@ -265,7 +222,9 @@ class _Jobs:
         mistake: TrainerError | None = None
         try:
             if self.verb == "resume":
-                composed = composition.reopened(cfg, typed)
+                from trainer.reopening import reopened
+
+                composed = reopened(cfg, typed)
             else:
                 composed = composition.check(self.verb, cfg, typed, choices)
         except TrainerError as error:
@@ -435,70 +394,7 @@ def _quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
-# --- help and completion ------------------------------------------------------------------------------
-
-
-def _help() -> str:
-    width = max(map(len, VERBS))
-    verbs = "\n".join(f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items())
-    return textwrap.dedent(
-        f"""\
-        trainer VERB key=value ...      train models from composable configs
-
-        {{verbs}}
-
-        trainer VERB --help             the verb's choices and keys
-        eval "$(trainer -sc install=bash)"   tab completion
-        trainer --version               {__version__}"""
-    ).replace("{verbs}", verbs)
-
-
-def _verb_help(verb: str) -> str:
-    from trainer.composition import group_choices
-
-    cls = schema.VERBS[verb]
-    fields = dataclasses.fields(cls)
-    usage = f"trainer {verb} RUN" if verb == "resume" else f"trainer {verb}"
-    lines = [f"{usage} [key=value ...]      {VERBS[verb].summary}", ""]
-    lines += [f"  {line}" for line in textwrap.dedent(VERBS[verb].examples).strip().splitlines()]
-    groups = [f.name for f in fields if f.name in schema.GROUPS]
-    if verb == "train":
-        groups.append("experiment")
-    lines += ["", "Choices"] if groups else []
-    for group in groups:
-        text = f"  {group}=" + "|".join(group_choices(group))
-        lines += textwrap.wrap(text, 100, subsequent_indent="    ", break_on_hyphens=False)
-    lines += ["", "Keys (all of them, with the sections' own: docs/reference.md, or --cfg job)"]
-    for f in fields:
-        if f.name in schema.GROUPS:
-            continue
-        if dataclasses.is_dataclass(f.type) and isinstance(f.type, type):
-            inner = ", ".join(g.name for g in dataclasses.fields(f.type))
-            lines.append(f"  {f.name}.{{{inner}}}")
-        else:
-            default = "null" if f.default is None else str(f.default)
-            name = schema.public(f.name)
-            shown = f"{name}=" if default == "???" else f"{name}={default}"
-            lines.append(f"  {shown:<24} {f.metadata['doc']}")
-    if verb == "resume":
-        keys = ", ".join(sorted(_runtime_keys(schema.Train)))
-        lines += ["", "Keys of the training that may change"]
-        lines += textwrap.indent(textwrap.fill(keys, 100, break_on_hyphens=False), "  ").splitlines()
-    lines += ["", "Hydra's flags work too: -m (sweep), --cfg job, --info, --config-dir DIR, --hydra-help"]
-    return "\n".join(lines)
-
-
-def _runtime_keys(cls: type, prefix: str = "") -> set[str]:
-    """The keys that may change when a training is resumed, of `cls` and its sections."""
-    found: set[str] = set()
-    for f in dataclasses.fields(cls):
-        if f.name in schema.GROUPS:
-            found.update(*(_runtime_keys(section, f"{f.name}.") for section in schema.GROUPS[f.name].values()))
-        elif dataclasses.is_dataclass(f.type) and isinstance(f.type, type):
-            found |= _runtime_keys(f.type, f"{prefix}{f.name}.")
-        elif f.metadata.get("runtime"):
-            found.add(f"{prefix}{schema.public(f.name)}")
-    return found
+# --- completion ------------------------------------------------------------------------------
 
 
 def _complete(args: list[str]) -> int:

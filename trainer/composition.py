@@ -15,9 +15,7 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 from omegaconf.resolvers import oc
 
 from trainer import schema
-from trainer.errors import ConfigError, RunError, UnknownKeyError, did_you_mean
-from trainer.paths import expanded
-from trainer.paths import typed as as_typed
+from trainer.errors import ConfigError, UnknownKeyError, did_you_mean
 
 _HERE = Path(__file__).resolve().parent
 CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
@@ -83,7 +81,7 @@ class Composed:
             given = self._cfg.data.get(name)
             if given is not None and given != value:
                 raise ConfigError(
-                    f"data.{name}={given}: the data have {_shown(value)}",
+                    f"data.{name}={given}: the data have {shown(value)}",
                     f"leave data.{name} out; it is read from the data",
                 )
             OmegaConf.update(self._cfg, f"data.{name}", value, force_add=True)
@@ -113,7 +111,7 @@ class Composed:
             cls = schema.GROUPS[group].get(str(name))
             if cls is None:
                 raise ConfigError(f"the checkpoint's {group} is '{name}', which trainer does not have")
-            node = OmegaConf.create(_defaults(cls) | _plain(node))
+            node = OmegaConf.create(_defaults(cls) | plain(node))
         typed = {o.lstrip("+").split("=", 1)[0] for o in self.typed}
         values = {k: v for k, v in described.items() if k not in ("name", "class")}
         _check_described(group, node, values)
@@ -123,7 +121,7 @@ class Composed:
         if "root" in values and not {"data.root", "data.download"} & typed:
             node["download"] = False  # a file does not say where on this machine to write
         if "_target_" not in node:
-            _check(schema.GROUPS[group][str(name)], _plain(node), group)
+            _check(schema.GROUPS[group][str(name)], plain(node), group)
         self._cfg[group] = node
 
     def describe(self, group: str) -> dict[str, Any]:
@@ -230,7 +228,7 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str])
     """
     cls = schema.VERBS[verb]
     OmegaConf.set_struct(cfg, False)  # what may be in it is for the schema to say
-    values = _plain(cfg)
+    values = plain(cfg)
     described = values.get("ckpt") is not None or values.get("from") is not None  # by a checkpoint
     groups = [g for g in schema.GROUPS if g in {f.name for f in dataclasses.fields(cls)}]
     root = {k: v for k, v in values.items() if k not in groups}
@@ -250,122 +248,6 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str])
         if group != "model" and composed.given(group):  # a model's interpolations wait for the data
             composed.section(group)
     return composed
-
-
-def reopened(cfg: DictConfig, typed: list[str]) -> Composed:
-    """The config that the run directory `cfg.run` was made with, and the keys typed to go on with.
-
-    Raises:
-        RunError: no run directory, or its config cannot be read.
-        ConfigError: a key that would change what has been trained already, or a class that the user has not named.
-    """
-    check("resume", OmegaConf.create({"run": cfg.run}), typed, {})
-    run = expanded(str(cfg.run))
-    kept = _kept(run)
-    changes = OmegaConf.create({k: v for k, v in _plain(cfg).items() if k != "run"})
-    for override in typed:
-        key, _, _ = override.partition("=")
-        if key != "run":
-            _check_change(kept, changes, key, run)
-    _check_targets(kept, {o.partition("=")[0] for o in typed}, run)
-    before = OmegaConf.select(kept, "epochs"), OmegaConf.select(kept, "max_steps")
-    OmegaConf.set_struct(kept, False)
-    composed = check("train", typing.cast(DictConfig, OmegaConf.merge(kept, changes)), typed, {})
-    settings = composed.settings
-    planned = composed.section("scheduler")
-    if isinstance(planned, schema.Cosine | schema.OneCycle) and before != (settings.epochs, settings.max_steps):
-        raise ConfigError(
-            f"scheduler={planned.name} was laid out for the length that {run} was started with: "
-            "with another, all its learning rates would have been others",
-            f"start a new run from its weights: trainer train from={as_typed(run)} epochs=...",
-        )
-    composed.run = run
-    return composed
-
-
-def _kept(run: Path) -> DictConfig:
-    """What `config.yaml` in a run directory holds."""
-    import yaml
-
-    if (run / "sweep.jsonl").is_file():
-        raise RunError(f"{run} is a sweep", f"resume its jobs one by one: trainer resume {as_typed(run / '0')}")
-    if run.is_file():
-        raise RunError(f"{run} is a file", "give the run directory that it is in")
-    try:
-        kept = OmegaConf.load(run / "config.yaml")
-        if not isinstance(kept, DictConfig) or kept.get("model") is None:
-            raise RunError(f"{run / 'config.yaml'} is not the config of a training")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise RunError(
-            f"{run}: {'no run directory (it has no config.yaml)' if run.is_dir() else 'no such directory'}",
-            "give one like runs/NAME/2026-01-31_12-00-00",
-        ) from error
-    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise RunError(f"{run / 'config.yaml'} cannot be read: {reason}") from error
-    return kept
-
-
-def _check_change(kept: DictConfig, changes: DictConfig, key: str, run: Path) -> None:
-    """Whether `key` may be other than it was: a runtime key, or one that is not changed at all."""
-    again = f"start a new run from its weights: trainer train from={as_typed(run)} {key}=..."
-    group, _, name = key.partition(".")
-    if group in schema.GROUPS and not name:
-        raise ConfigError(f"{key}: a training goes on with the {group} that it was started with", again)
-    field = _field_of(kept, key)
-    if field is None or field.metadata.get("runtime"):
-        return  # no such key: the schema will say so
-    old, new = OmegaConf.select(kept, key), OmegaConf.select(changes, key)
-    if old != new:
-        raise ConfigError(
-            f"{key}={_shown(new)}: the steps before were trained with {key}={_shown(old)}, "
-            "and a run with both would be neither",
-            again,
-        )
-
-
-def _field_of(kept: DictConfig, key: str) -> "dataclasses.Field[Any] | None":
-    """The declaration of a key of `train`; None where there is none."""
-    parts = key.split(".")
-    cls: Any = schema.Train
-    own = False
-    if parts[0] in schema.GROUPS:
-        group, *parts = parts
-        own = "_target_" in kept[group]
-        cls = schema.COMMON[group] if own else schema.GROUPS[group].get(str(kept[group].get("name")))
-    field = None
-    for part in parts:
-        fields = dataclasses.fields(cls) if cls is not None else ()
-        field = next((f for f in fields if schema.public(f.name) == part), None)
-        if field is None:
-            return _OWN if own else None
-        cls = field.type if dataclasses.is_dataclass(field.type) else None
-    return field
-
-
-_OWN: "dataclasses.Field[Any]" = dataclasses.field(metadata={})  # a key of the user's own: not for us to say
-
-
-def _check_targets(kept: DictConfig, typed: set[str], run: Path) -> None:
-    """A run directory may be a stranger's: a class that it names is used only if the user names it, too."""
-    for group in schema.GROUPS:
-        target = (_plain(kept).get(group) or {}).get("_target_")
-        if target is None or f"{group}._target_" in typed:
-            continue
-        own = {_own_target(path) for path in (Path("configs") / group).glob("*.yaml")}
-        if target not in own or "${" in str(target):
-            raise ConfigError(
-                f"{run} has a {group} of somebody's own, {target}, and a file names no code to run",
-                f"if you trust it, name it yourself: {group}._target_={target}",
-            )
-
-
-def _own_target(path: Path) -> Any:
-    try:
-        found = OmegaConf.load(path)
-        return _plain(found).get("_target_") if isinstance(found, DictConfig) else None
-    except Exception:  # whatever is wrong with it, it names nothing
-        return None
 
 
 def _check_group(group: str, section: dict[str, Any], from_checkpoint: bool) -> None:
@@ -402,7 +284,7 @@ def _check(cls: type, values: Mapping[str, Any], path: str, also: Iterable[str] 
             raise UnknownKeyError(f"{full}: no such key", did_you_mean(name, [*fields, *also]))
         if dataclasses.is_dataclass(hints[name]) and isinstance(hints[name], type):
             if not isinstance(value, dict):
-                raise ConfigError(f"{full}={_shown(value)}: a section, not a value", f"set its keys: {full}.KEY=VALUE")
+                raise ConfigError(f"{full}={shown(value)}: a section, not a value", f"set its keys: {full}.KEY=VALUE")
             _check(hints[name], value, full)
             continue
         if value == "???":
@@ -446,7 +328,7 @@ def _wrong_type(full: str, value: Any, hint: Any) -> ConfigError:
         wanted = "a list of numbers, like [0.5,0.5]"
     else:
         wanted = _TYPE_NAMES.get(inner, str(inner))
-    return ConfigError(f"{full}={_shown(value)}: wrong type", f"it must be {wanted}{' or null' if optional else ''}")
+    return ConfigError(f"{full}={shown(value)}: wrong type", f"it must be {wanted}{' or null' if optional else ''}")
 
 
 def _typed(cls: type, values: Mapping[str, Any], path: str) -> Any:
@@ -475,7 +357,7 @@ def _resolved(composed: Composed, group: str, cls: type | None = None) -> dict[s
         except OmegaConfBaseException as error:
             raise ConfigError(f"{group}.{name}: {str(error).splitlines()[0]}") from error
         if value is None and OmegaConf.is_interpolation(node, name) and cls is not None:
-            source = str(_plain(node)[name]).strip("${}")
+            source = str(plain(node)[name]).strip("${}")
             data = composed._cfg.data.get("name", composed.choices.get("data", "the data"))
             what = "images" if source in ("data.channels", "data.size") else f"{source}"
             raise ConfigError(
@@ -492,18 +374,19 @@ def _followed(node: DictConfig, key: Any) -> Any:
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
-def _plain(node: Any) -> dict[str, Any]:
+def plain(node: Any) -> dict[str, Any]:
+    """A section as plain Python, its interpolations as they were written."""
     if node is None:
         return {}
-    plain = OmegaConf.to_container(node, resolve=False)
-    assert isinstance(plain, dict)
-    return typing.cast(dict[str, Any], plain)
+    values = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(values, dict)
+    return typing.cast(dict[str, Any], values)
 
 
 def _defaults(cls: type) -> dict[str, Any]:
     """A section's defaults as plain values; groups are left out, for a defaults list fills them."""
-    plain = _plain(OmegaConf.structured(cls))
-    return {schema.public(k): v for k, v in plain.items() if k not in schema.GROUPS}
+    values = plain(OmegaConf.structured(cls))
+    return {schema.public(k): v for k, v in values.items() if k not in schema.GROUPS}
 
 
 def _check_described(group: str, node: DictConfig, values: Mapping[str, Any]) -> None:
@@ -535,5 +418,6 @@ def _public(section: Any) -> dict[str, Any]:
     return {k: v for k, v in dataclasses.asdict(section).items() if k not in private}
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as it is typed."""
     return "null" if value is None else str(value)
