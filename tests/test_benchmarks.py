@@ -323,7 +323,7 @@ def test_epochs_and_the_first_batch_are_stamped(trainer: Trainer, monkeypatch: p
 def test_epochs_with_and_without_hooks_take_turns(trainer: Trainer) -> None:
     on, off = list[float](), list[float]()
     with inside.terminal(Path("screen")), inside.fitting(inside.alternating(on, off)):
-        inside.command("train", *QUICK, "epochs=5", "checkpoint_seconds=0")
+        inside.command("train", *QUICK, "epochs=5", "checkpoint.every_epochs=1")
     assert (len(on), len(off)) == (2, 2)
     (log,) = Path().rglob("metrics.jsonl")
     # Warm-up, then with, without, without, with.
@@ -334,10 +334,9 @@ def test_epochs_with_and_without_hooks_take_turns(trainer: Trainer) -> None:
 
 
 def test_training_is_as_before_once_it_has_been_watched(trainer: Trainer) -> None:
-    from trainer import loop
-    from trainer.commands import train
+    from trainer import loop, training
 
-    fit = train.fit
+    fit = training.fit
     with inside.fitting(inside.timed([])):
-        assert train.fit is not fit
-    assert train.fit is loop.fit is fit
+        assert training.fit is not fit
+    assert training.fit is loop.fit is fit

@@ -218,7 +218,7 @@ def test_a_training_that_begins_with_a_ragged_batch_captures_the_others() -> Non
     eager = EagerStep(model, LOSS, OPTIMIZERS["sgd"](model.parameters()), None, nullcontext)
     graphs = Pretend(model)
     step = CapturedStep(eager, train.ready, True, pytest.fail, graphs)
-    fit(step, Drawn(train), LOSS, Plan(3), state=State(batch=8, step=8))
+    fit(step, Drawn(train), LOSS, Plan(3), state=State(batch=8, step=8, losses=torch.ones(8)))
     assert graphs.replayed == 2 * 8 - 3
 
 

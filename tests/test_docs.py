@@ -70,6 +70,10 @@ def test_a_documented_command_is_accepted(
     first_job = [
         re.sub(r"=([^'\[(,]*),.*$", r"=\1", re.sub(r"=range\((.*?),.*", r"=\1", w)) for w in words if w != "-m"
     ]
+    if words[0] == "resume":
+        (own_parts / words[1]).mkdir(parents=True)
+        composed = trainer("train", "model=lenet", "data=mnist", "--cfg", "job").out
+        (own_parts / words[1] / "config.yaml").write_text(composed)
     ran = trainer(*first_job)
     assert (ran.code, ran.err) == (0, "")
     assert len(accepted) == (0 if "--cfg" in words else 1)

@@ -227,7 +227,6 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "eval ckpt=damaged.pt": ("damaged.pt is damaged",),
     "eval ckpt=list.pt": ("list.pt is not a checkpoint", "list"),
     "eval ckpt=module.pt": ("module.pt", "state_dict"),
-    "eval ckpt=nan.pt model=linear data=digits": ("not finite", "linear.bias"),
     "eval ckpt=good.pt": ("does not say its model", "model="),
     "eval ckpt=good.pt model=linear": ("does not say its data", "data="),
     "eval ckpt=shapes.pt model=linear data=digits": ("linear.weight is 10x3, expected 10x784",),
@@ -300,6 +299,13 @@ def test_a_mistake_gets_two_lines_and_leaves_nothing(trainer: Trainer, place: Pa
     ran = trainer(*command.split())
     assert_short(ran, *MISTAKES[command])
     assert sorted(place.rglob("*")) == before
+
+
+def test_weights_that_are_not_finite_are_evaluated_with_a_warning(trainer: Trainer, place: Path) -> None:
+    """A training that diverged is looked at, too."""
+    ran = trainer("eval", "ckpt=nan.pt", "model=linear", "data=digits")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[0] == "warning: nan.pt has weights that are not finite, first linear.bias"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is here")

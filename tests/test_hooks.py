@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from trainer import checkpoint, models, schema
+from trainer.errors import ConfigError, DivergedError, StorageError
 from trainer.hooks import checkpoints
 from trainer.hooks.checkpoints import Checkpoints
 from trainer.hooks.early_stopping import Objective
@@ -47,84 +51,363 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Training:
-    """A model whose one weight is the number of its epoch, watched by `Checkpoints`."""
+    """A model whose one weight is the number of its step, watched by `Checkpoints`; three steps make an epoch."""
 
-    def __init__(self, directory: Path, seconds: float, watched: bool = True) -> None:
+    def __init__(self, directory: Path, watched: bool = True, finite: bool = True, **every: Any) -> None:
         self.directory = directory
         self.model = nn.Linear(1, 1, bias=False)
+        nn.init.zeros_(self.model.weight)
         objective = Objective("val/accuracy", "max") if watched else None
-        content = lambda: {"optimizer": {"lr": 0.5}, "scheduler": None}  # noqa: E731
-        self.hook = Checkpoints(directory, self.model, {"x": 1}, content, objective, seconds)
+        self.content: dict[str, Any] = {"optimizer": {"lr": 0.5}, "scheduler": None}
+        config = schema.Checkpointing(**{"every_minutes": None, **every})
+        self.hook = Checkpoints(
+            directory, self.model, {"x": 1}, lambda state: self.content, objective, config, finite=finite
+        )
         self.state = State()
 
-    def epoch(self, accuracy: float | None = None, within: bool = False) -> None:
-        self.state.epoch, self.state.step = self.state.epoch + 1, self.state.step + 10
-        nn.init.constant_(self.model.weight, self.state.epoch)
-        event = self.hook.on_evaluation if within else self.hook.on_epoch
-        event(self.state, row(self.state.epoch, **({} if accuracy is None else {"val/accuracy": accuracy})))
+    def start(self) -> None:
+        self.hook.on_start(self.state)
+
+    def step(self) -> None:
+        self.state.batch, self.state.step = self.state.batch + 1, self.state.step + 1
+        nn.init.constant_(self.model.weight, self.state.step)
+        self.hook.on_step(self.state, torch.zeros(()))
+
+    def evaluated(self, accuracy: float) -> None:
+        """Within an epoch."""
+        self.state.reported = self.state.batch
+        self.hook.on_evaluation(self.state, row(self.state.epoch + 1, **{"val/accuracy": accuracy}))
+
+    def epoch(self, accuracy: float | None = None, steps: int = 3) -> None:
+        for _ in range(steps):
+            self.step()
+        self.state.epoch, self.state.batch, self.state.reported = self.state.epoch + 1, 0, 0
+        self.hook.on_epoch(
+            self.state, row(self.state.epoch, **({} if accuracy is None else {"val/accuracy": accuracy}))
+        )
 
     def end(self) -> None:
         self.hook.on_end(self.state)
 
     def written(self) -> dict[str, int]:
-        """The epoch of the weights in each file."""
-        files = sorted(self.directory.iterdir())
-        return {p.name: int(checkpoint.read(p).model["weight"]) for p in files}
+        """The step of the weights in each file."""
+        self.hook.wait()
+        files = self.directory.glob("*.pt")
+        return {p.stem: int(checkpoint.read(p).model["weight"]) for p in files}
 
 
-def test_last_is_written_after_each_epoch_and_best_after_each_improvement(tmp_path: Path, clock: Clock) -> None:
-    training = Training(tmp_path, seconds=0)
+@pytest.fixture
+def training(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Training]]:
+    """Makes a `Training`, and ends its thread."""
+    made: list[Training] = []
+
+    def make(**keys: Any) -> Training:
+        made.append(Training(tmp_path, **keys))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.hook._thread.shutdown()
+
+
+Make = Callable[..., Training]
+
+
+def test_last_is_written_at_the_start_and_at_the_end_and_best_with_it(training: Make) -> None:
+    made = training()
+    made.start()
+    found = [made.written()]
+    for accuracy in (0.5, 0.7, 0.6):
+        made.epoch(accuracy)
+        found.append(made.written())
+    made.end()
+    found.append(made.written())
+    assert found == [*[{"last": 0}] * 4, {"best": 6, "last": 9, "previous": 0}]
+
+
+def test_every_epoch_has_its_checkpoint_if_asked_for_and_each_improvement_its_best(training: Make) -> None:
+    made = training(every_epochs=1)
+    made.start()
     found = []
     for accuracy in (0.5, 0.7, 0.6, None, 0.7, 0.8):
-        training.epoch(accuracy)
-        found.append(training.written())
-    assert [f["last.pt"] for f in found] == [1, 2, 3, 4, 5, 6]
-    assert [f["best.pt"] for f in found] == [1, 2, 2, 2, 2, 6]
+        made.epoch(accuracy)
+        found.append(made.written())
+    assert [f["last"] for f in found] == [3, 6, 9, 12, 15, 18]
+    assert [f["previous"] for f in found] == [0, 3, 6, 9, 12, 15]
+    assert [f["best"] for f in found] == [3, 6, 6, 6, 6, 18]
 
 
-def test_writes_are_throttled_but_nothing_is_lost_at_the_end(tmp_path: Path, clock: Clock) -> None:
-    training = Training(tmp_path, seconds=10)
+@pytest.mark.parametrize("every", [1, 2, 4, 5])
+def test_every_so_many_steps_counts_steps_of_the_whole_training(training: Make, every: int) -> None:
+    made = training(every_steps=every)
+    made.start()
+    for step in range(1, 10):
+        made.epoch(steps=1) if step % 3 == 0 else made.step()
+        assert made.written()["last"] == step // every * every
+
+
+def test_every_so_many_epochs_counts_whole_epochs(training: Make) -> None:
+    made = training(every_epochs=2)
     found = []
-    for accuracy in (0.5, 0.9, 0.6, 0.7, 0.95, 0.8):
-        clock.now += 4
-        training.epoch(accuracy)
-        found.append(training.written())
-    training.end()
-    early, late = {"best.pt": 2, "last.pt": 3}, {"best.pt": 5, "last.pt": 6}
-    assert found == [{}, {}, early, early, early, late]
-    training.epoch(0.1)
-    training.end()
-    assert training.written() == {"best.pt": 5, "last.pt": 7}
+    for _ in range(5):
+        made.step()
+        found.append(made.written().get("last"))
+        made.epoch(steps=2)
+        found.append(made.written().get("last"))
+    assert found == [None, None, None, 6, 6, 6, 6, 12, 12, 12]
 
 
-def test_best_says_where_it_was_found(tmp_path: Path, clock: Clock) -> None:
-    training = Training(tmp_path, seconds=1e9)
+def test_an_epoch_that_was_cut_short_does_not_count(training: Make) -> None:
+    made = training(every_epochs=1)
+    made.step()
+    made.hook.on_epoch(made.state, row(1))
+    assert made.written() == {}
+
+
+def test_every_so_many_minutes_counts_from_the_last_one(training: Make, clock: Clock) -> None:
+    made = training(every_minutes=0.5)
+    made.start()
+    found = []
+    for seconds in (20, 9.9, 0.2, 29, 2, 60, 1):
+        clock.now += seconds
+        made.step()
+        found.append(made.written()["last"])
+    assert found == [0, 0, 3, 3, 5, 6, 6]
+
+
+def test_minutes_also_pass_while_an_epoch_is_evaluated(training: Make, clock: Clock) -> None:
+    made = training(every_minutes=1)
+    made.start()
+    made.step()
+    clock.now += 61
+    made.epoch(0.5, steps=0)
+    assert made.written() == {"best": 1, "last": 1, "previous": 0}
+
+
+def test_what_the_last_one_holds_is_not_written_again_at_the_end(training: Make) -> None:
+    made = training(every_epochs=1)
+    made.start()
+    made.epoch(0.5)
+    made.end()
+    assert made.written() == {"best": 3, "last": 3, "previous": 0}
+
+
+def test_going_on_without_a_step_writes_nothing(training: Make) -> None:
+    made = training()
+    made.state = State(epoch=2, step=6)
+    made.start()
+    made.end()
+    assert made.written() == {}
+
+
+def test_best_says_where_it_was_found(training: Make, tmp_path: Path) -> None:
+    made = training()
     for accuracy in (0.5, 0.75, NAN, 0.6):
-        training.epoch(accuracy)
-    training.end()
-    best = {"value": 0.75, "epoch": 2, "step": 20}
-    assert training.hook.best == best
+        made.epoch(accuracy)
+    made.end()
+    best = {"value": 0.75, "epoch": 2, "step": 6}
+    assert made.hook.best == best
     found = checkpoint.read(tmp_path / "best.pt")
-    assert (found.training["best"], found.training["epoch"], found.training["step"]) == (best, 2, 20)
+    assert (found.training["best"], found.training["epoch"], found.training["step"]) == (best, 2, 6)
+    assert found.training["optimizer"] is None
     last = checkpoint.read(tmp_path / "last.pt").training
-    assert (last["best"], last["epoch"], last["step"], last["optimizer"]) == (best, 4, 40, {"lr": 0.5})
-    assert last["rng"]["cpu"].dtype == torch.uint8
+    assert (last["best"], last["epoch"], last["step"], last["optimizer"]) == (best, 4, 12, {"lr": 0.5})
 
 
-def test_an_evaluation_within_an_epoch_can_be_the_best(tmp_path: Path, clock: Clock) -> None:
-    training = Training(tmp_path, seconds=0)
-    training.epoch(0.9, within=True)
-    assert training.written() == {}
-    training.epoch(0.5)
-    assert training.written() == {"best.pt": 1, "last.pt": 2}
+def test_counters_are_those_of_the_moment_although_training_goes_on(training: Make, tmp_path: Path) -> None:
+    made = training(every_steps=5)
+    for accuracy in (0.5, 0.6):
+        made.epoch(accuracy, steps=2)
+    made.step()
+    made.content["optimizer"]["lr"] = 9.0
+    nn.init.constant_(made.model.weight, 9)
+    assert made.written() == {"best": 4, "last": 5}
+    last = checkpoint.read(tmp_path / "last.pt").training
+    counters = {name: last[name] for name in ("epoch", "batch", "step", "reported")}
+    assert counters == {"epoch": 2, "batch": 1, "step": 5, "reported": 0}
+    assert last["optimizer"] == {"lr": 0.5}
 
 
-def test_without_a_metric_to_watch_there_is_no_best(tmp_path: Path, clock: Clock) -> None:
-    training = Training(tmp_path, seconds=0, watched=False)
-    training.epoch(0.5)
-    training.end()
-    assert training.written() == {"last.pt": 1}
-    assert training.hook.best is None
+def test_an_evaluation_within_an_epoch_can_be_the_best(training: Make) -> None:
+    made = training(every_epochs=1)
+    made.step()
+    made.evaluated(0.9)
+    assert made.written() == {}
+    made.epoch(0.5, steps=2)
+    assert made.written() == {"best": 1, "last": 3}
+
+
+def test_without_a_metric_to_watch_there_is_no_best(training: Make) -> None:
+    made = training(watched=False)
+    made.epoch(0.5)
+    made.end()
+    assert made.written() == {"last": 3}
+    assert made.hook.best is None
+
+
+def test_best_is_there_before_last_speaks_of_it(training: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the process is killed, the best that last.pt names is in best.pt."""
+    written: list[tuple[str, Any]] = []
+    write = checkpoint.write
+
+    def spy(path: Path, *args: Any, **content: Any) -> None:
+        if path.name == "last.pt" and content["best"] is not None:
+            kept = checkpoint.read(path.with_name("best.pt")).training["best"]
+            assert kept["step"] >= content["best"]["step"]
+        write(path, *args, **content)
+        written.append((path.name, content["best"] and content["best"]["step"]))
+
+    monkeypatch.setattr(checkpoint, "write", spy)
+    made = training(every_epochs=1)
+    made.start()
+    for accuracy in (0.5, 0.4, 0.6):
+        made.epoch(accuracy)
+    made.end()
+    assert written == [
+        *(("last.pt", None), ("best.pt", 3), ("last.pt", 3), ("last.pt", 3), ("best.pt", 9), ("last.pt", 9))
+    ]
+
+
+def test_a_best_that_is_found_as_training_fails_is_written(training: Make) -> None:
+    made = training()
+    made.start()
+    made.epoch(0.5)
+    made.hook.close()
+    assert {p.stem for p in made.directory.glob("*.pt")} == {"last", "best"}
+
+
+def test_going_on_takes_up_the_best_of_before(training: Make, tmp_path: Path) -> None:
+    first = training()
+    first.epoch(0.7)
+    first.end()
+    second = training()
+    second.hook.go_on(first.hook.best, checkpoint.read(tmp_path / "best.pt"))
+    second.state = State(epoch=1, step=3)
+    second.start()
+    second.epoch(0.6)
+    second.end()
+    assert second.hook.best == {"value": 0.7, "epoch": 1, "step": 3}
+    assert second.hook.best_model is not None
+    assert float(second.hook.best_model["weight"]) == 3
+    assert second.written() == {"best": 3, "last": 6, "previous": 3}
+    second.epoch(0.8)
+    second.end()
+    assert second.written() == {"best": 9, "last": 9, "previous": 6}
+
+
+# Weights and states that a checkpoint cannot hold.
+
+
+@pytest.mark.parametrize("value", [NAN, float("inf")])
+def test_weights_that_are_not_finite_leave_the_checkpoints_as_they_are(training: Make, value: float) -> None:
+    made = training(every_epochs=1)
+    made.start()
+    made.epoch(0.5)
+    assert made.written() == {"best": 3, "last": 3, "previous": 0}
+    before = {path: path.read_bytes() for path in made.directory.iterdir()}
+    made.state.step, made.state.epoch = 6, 2
+    nn.init.constant_(made.model.weight, value)
+    with pytest.raises(DivergedError, match=r"^weight is not finite after epoch 2, step 6$") as caught:
+        made.hook.on_epoch(made.state, row(2))
+    assert caught.value.step == 6
+    made.hook.wait()
+    assert {path: path.read_bytes() for path in made.directory.iterdir()} == before
+
+
+def test_weights_that_are_not_finite_are_written_where_that_is_to_be_ignored(training: Make, tmp_path: Path) -> None:
+    made = training(finite=False)
+    nn.init.constant_(made.model.weight, NAN)
+    made.start()
+    made.end()
+    assert bool(checkpoint.read(tmp_path / "last.pt").model["weight"].isnan())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"optimizer": {"state": {0: {"file": Path("x")}}}}, r"^optimizer\.state\.0\.file is a \w*Path, and"),
+        ({"optimizer": {"state": {0: {"mean": np.zeros(3)}}}}, r"^optimizer\.state\.0\.mean is a ndarray, and"),
+        ({"optimizer": {"param_groups": [{"lr": 1}, {"lr": {1}}]}}, r"^optimizer\.param_groups\.1\.lr is a set, and"),
+    ],
+)
+def test_what_a_checkpoint_cannot_hold_is_named_after_the_first_step(
+    training: Make, wrong: dict[str, Any], message: str
+) -> None:
+    """An optimizer's state is there from then on; the first scheduled checkpoint may be hours away."""
+    made = training()
+    made.start()
+    made.content |= wrong
+    with pytest.raises(ConfigError, match=message):
+        made.step()
+    assert made.written() == {"last": 0}
+
+
+def test_numbers_of_numpy_are_kept_as_numbers(training: Make, tmp_path: Path) -> None:
+    made = training()
+    made.content["optimizer"] = {"a": np.float64(0.5), "b": [np.int64(3), (np.bool_(True), None)], "c": b"x"}
+    made.step()
+    made.end()
+    kept = checkpoint.read(tmp_path / "last.pt").training["optimizer"]
+    assert kept == {"a": 0.5, "b": [3, (True, None)], "c": b"x"}
+    assert [type(v) for v in (kept["a"], kept["b"][0], kept["b"][1][0])] == [float, int, bool]
+
+
+# Writes that fail.
+
+
+class Disk:
+    """`checkpoint.write`, which fails while the disk is full."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full, self._write = False, checkpoint.write
+        monkeypatch.setattr(checkpoint, "write", self)
+
+    def __call__(self, path: Path, *args: Any, **content: Any) -> None:
+        if self.full:
+            raise StorageError(f"cannot write {path}: disk full")
+        self._write(path, *args, **content)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+@pytest.mark.parametrize("then", ["step", "end", "close"])
+def test_a_write_that_failed_in_the_background_is_raised_at_the_next_occasion(
+    training: Make, disk: Disk, then: str
+) -> None:
+    made = training(every_steps=1)
+    made.start()
+    made.hook.wait()
+    disk.full = True
+    made.step()
+    occasion = {"step": made.step, "end": made.end, "close": made.hook.close}[then]
+    with pytest.raises(StorageError, match="disk full"):
+        occasion()
+    disk.full = False
+    assert made.written() == {"last": 0}
+
+
+def test_a_best_that_could_not_be_written_is_raised_and_keeps_last_from_naming_it(training: Make, disk: Disk) -> None:
+    made = training(every_epochs=1)
+    made.start()
+    made.hook.wait()
+    disk.full = True
+    made.epoch(0.5)
+    with pytest.raises(StorageError, match=r"best\.pt: disk full"):
+        made.end()
+    disk.full = False
+    assert made.written() == {"last": 0}
+
+
+def test_the_thread_ends_with_the_training_also_where_the_last_write_fails(training: Make, disk: Disk) -> None:
+    made = training()
+    disk.full = True
+    made.start()
+    with pytest.raises(StorageError):
+        made.hook.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("checkpoints")]
 
 
 # --- metrics.jsonl --------------------------------------------------------------------------------------
@@ -143,7 +426,7 @@ def test_each_row_is_a_line_of_json(tmp_path: Path) -> None:
     log.on_epoch(State(), rows[0])
     log.on_evaluation(State(), rows[1])
     log.on_epoch(State(), rows[2])
-    log.on_end(State())
+    log.close()
     assert lines(tmp_path / "metrics.jsonl") == [rows[0], rows[1] | {"val/r2": None}, rows[2] | {"val/loss": None}]
     assert log.rows == rows
 
@@ -163,6 +446,40 @@ def test_a_log_that_is_there_is_continued(tmp_path: Path) -> None:
         log.on_epoch(State(), row(epoch))
         log.close()
     assert [line["epoch"] for line in lines(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+def test_rows_of_before_are_read_as_they_were(tmp_path: Path) -> None:
+    """The curves at the end are of the whole training."""
+    first = MetricsLog(tmp_path / "metrics.jsonl")
+    first.on_epoch(State(), row(1, **{"val/loss": 0.1 + 0.2, "val/r2": NAN}))
+    first.close()
+    again = MetricsLog(tmp_path / "metrics.jsonl")
+    again.close()
+    (kept,) = again.rows
+    assert np.isnan(kept.pop("val/r2"))
+    assert kept == {**row(1), "val/loss": 0.1 + 0.2}
+
+
+def test_a_checkpoint_is_told_how_long_the_log_is_on_the_disk(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    assert log.flush() == ("metrics.jsonl", 0)
+    log.on_epoch(State(), row(1, seconds=0.01))
+    assert log.flush() == ("metrics.jsonl", (tmp_path / "metrics.jsonl").stat().st_size)
+    assert len(lines(tmp_path / "metrics.jsonl")) == 1
+    log.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"metrics\.jsonl: its directory is gone"):
+        MetricsLog(tmp_path / "gone" / "metrics.jsonl")
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    log._file.close()
+    full = os.open("/dev/full", os.O_WRONLY)
+    log._file = os.fdopen(full, "w")
+    for write in (lambda: log.on_epoch(State(), row(1)), log.flush, log.close):
+        with pytest.raises(StorageError, match=r"^cannot write .*metrics\.jsonl: disk full"):
+            write()
 
 
 # --- TensorBoard ----------------------------------------------------------------------------------------
@@ -283,6 +600,7 @@ def test_a_model_without_a_graph_says_why_and_trains_on(tmp_path: Path, capsys: 
 
 def test_histograms_of_weights_and_gradients_are_written_if_asked_for(tmp_path: Path) -> None:
     for name, wanted in (("with", True), ("without", False)):
+        (tmp_path / name).mkdir()
         model = nn.Linear(2, 1)
         model(torch.ones(3, 2)).sum().backward()
         hook = board(tmp_path / name, model, histograms=wanted)

@@ -251,8 +251,13 @@ def test_max_steps_stops_exactly(limit: int, epoch: int, batch: int) -> None:
 
 
 def test_a_run_that_has_taken_its_steps_takes_no_more() -> None:
-    state = fit(scripted([1]), Toy(1, 1, 1), losses.make("mse"), Plan(2, max_steps=2), state=State(batch=2, step=2))
-    assert state.step == 2
+    state = State(batch=2, step=2, losses=torch.tensor([3.0, 5.0]))
+    recorder = Recorder()
+    fit(scripted([1]), Toy(1, 1, 1), losses.make("mse"), Plan(2, max_steps=2), hooks=[recorder], state=state)
+    assert (state.step, state.batch, state.epoch) == (2, 2, 0)
+    (row,) = recorder.rows
+    assert (row["epoch"], row["step"], row["train/loss"]) == (1, 2, 4.0)
+    assert "samples_per_second" not in row
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

@@ -76,17 +76,3 @@ def test_values_that_json_lacks_become_null_wherever_they_are(tmp_path: Path) ->
     assert json.loads((tmp_path / "result.json").read_text()) == expected
 
 
-def test_a_text_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs.write_text(tmp_path / "x.txt", "old")
-
-    def fails(source: Any, target: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", fails)
-        with pytest.raises(OSError, match="No space"):
-            runs.write_text(tmp_path / "x.txt", "new")
-    assert (tmp_path / "x.txt").read_text() == "old"
-    runs.write_text(tmp_path / "x.txt", "new ü")
-    assert (tmp_path / "x.txt").read_text(encoding="utf-8") == "new ü"
-    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]

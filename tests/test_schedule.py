@@ -171,13 +171,14 @@ def test_the_state_is_of_plain_values(name: str, tmp_path: Path) -> None:
 def test_a_checkpoint_within_a_run_has_the_schedule_of_its_epoch(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept: dict[int, float] = {}
+    kept: dict[int, tuple[float, float]] = {}
 
-    def keep(path: Path, model: object, description: object, **content: Any) -> None:
+    def keep(path: Path, model: object, description: object, keep: Path | None = None, **content: Any) -> None:
         if path.name == "last.pt":
-            kept[content["epoch"]] = content["optimizer"]["param_groups"][0]["lr"]
+            (scheduler,) = content["scheduler"]["per_epoch"]
+            kept[content["epoch"]] = content["optimizer"]["param_groups"][0]["lr"], scheduler["last_epoch"]
 
     monkeypatch.setattr("trainer.checkpoint.write", keep)
-    quick = (*QUICK, "epochs=3", "checkpoint_seconds=0", "optim.lr=0.1")
+    quick = (*QUICK, "epochs=3", "checkpoint.every_epochs=1", "optim.lr=0.1")
     assert trainer("train", "scheduler=exponential", "scheduler.gamma=0.5", *quick).code == 0
-    assert kept == {1: pytest.approx(0.05), 2: pytest.approx(0.025), 3: pytest.approx(0.0125)}
+    assert kept == {epoch: (pytest.approx(0.1 / 2**epoch), epoch) for epoch in range(4)}

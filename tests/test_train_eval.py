@@ -42,7 +42,7 @@ def test_a_run_directory_has_everything(trainer: Trainer) -> None:
     (events,) = (name for name in found if name.startswith("events.out.tfevents."))
     pictures = {f"plots/{name}.png" for name in ("curves", "samples", "filters", "confusion", "predictions")}
     files = {"config.yaml", "overrides.yaml", "metrics.jsonl", "result.json", "train.log"}
-    assert found - {events} == files | pictures | {"checkpoints/last.pt", "checkpoints/best.pt"}
+    assert found - {events} == files | pictures | {f"checkpoints/{name}.pt" for name in ("last", "previous", "best")}
     for picture in pictures:
         with Image.open(run / picture) as image:
             assert min(image.size) > 100
@@ -98,11 +98,19 @@ def test_runs_of_one_second_get_a_directory_each(trainer: Trainer, monkeypatch: 
 def test_a_checkpoint_is_plain_and_describes_itself(trainer: Trainer) -> None:
     run = train(trainer, *QUICK, "data.split_seed=5")
     last, best = checkpoint(run), checkpoint(run, "best")
-    assert (last["format"], last["version"]) == ("trainer", 1)
-    assert (last["epoch"], last["step"], last["batch"]) == (1, 2, 0)
+    assert (last["format"], last["version"]) == ("trainer", 2)
+    assert (last["epoch"], last["step"], last["batch"], last["reported"]) == (1, 2, 0, 0)
     assert last["best"]["value"] == result(run)["objective"]["value"]
-    assert set(last["rng"]) == {"cpu", "cuda"}
+    assert set(last["rng"]) == {"cpu", "cuda", "mps", "python", "numpy"}
     assert set(last["optimizer"]) == {"state", "param_groups"}
+    assert set(last["scheduler"]) == {"per_step", "per_epoch"}
+    assert len(last["losses"]) == 0
+    assert last["logs"] == {"metrics.jsonl": (run / "metrics.jsonl").stat().st_size}
+    assert last["early_stopping"] is None
+    assert last["parent"] is None
+    assert 0 < last["seconds"] < result(run)["seconds"]
+    assert "cpu" in last["compute"]
+    assert not {"optimizer", "rng", "losses"} & set(best)
     assert all(type(version) is str for version in last["versions"].values())
     assert {k: tuple(v.shape) for k, v in best["model"].items()} == {"linear.weight": (10, 784), "linear.bias": (10,)}
     description = json.loads(best["description"])

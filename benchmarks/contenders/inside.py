@@ -34,8 +34,8 @@ def fitting(wrap: Callable[[Fit], Fit]) -> Iterator[None]:
         undo.append((module, module.fit))
         module.fit = wrap(module.fit)
 
-    # The command has its own name for `fit`, once it is imported.
-    for name in ("trainer.commands.train", "trainer.loop"):
+    # What runs a training has its own name for `fit`, once it is imported.
+    for name in ("trainer.training", "trainer.loop"):
         if name in sys.modules:
             change(sys.modules[name])
     watcher = _OnImport("trainer.loop", change)
@@ -48,9 +48,9 @@ def fitting(wrap: Callable[[Fit], Fit]) -> Iterator[None]:
             sys.meta_path.remove(watcher)
         for module, fit in undo:
             module.fit = fit
-        command = sys.modules.get("trainer.commands.train")
-        if command is not None and undo:
-            command.fit = undo[-1][1]  # type: ignore[attr-defined]
+        training = sys.modules.get("trainer.training")
+        if training is not None and undo:
+            training.fit = undo[-1][1]  # type: ignore[attr-defined]
 
 
 class _OnImport:
@@ -123,7 +123,8 @@ def timed(seconds: list[float]) -> Callable[[Fit], Fit]:
 def alternating(with_hooks: list[float], without: list[float]) -> Callable[[Fit], Fit]:
     """`fit` epoch by epoch, with all hooks in one and with none in the next; the first one is warm-up.
 
-    Which of the two comes first changes from pair to pair: with, without, without, with, ...
+    Which of the two comes first changes from pair to pair: with, without, without, with, ... A checkpoint that a
+    thread writes counts to the epoch that began it, and does not disturb the next.
     """
 
     def wrap(fit: Fit) -> Fit:
@@ -131,6 +132,8 @@ def alternating(with_hooks: list[float], without: list[float]) -> Callable[[Fit]
             plan = replace(given["plan"], epochs=epoch + 1)
             started = time.perf_counter()
             fit(**{**given, "plan": plan, "hooks": hooks})
+            for hook in hooks:
+                getattr(hook, "wait", bool)()
             return time.perf_counter() - started
 
         def taking_turns(*args: Any, **kwargs: Any) -> Any:
@@ -138,7 +141,7 @@ def alternating(with_hooks: list[float], without: list[float]) -> Callable[[Fit]
             hooks = given["hooks"]
             ends = [hook.on_end for hook in hooks]
             for hook in hooks:
-                hook.on_end = _nothing  # it closes files; training goes on
+                hook.on_end = _nothing  # which is for the end of a training; this one goes on
             one(given, 0, hooks)
             for epoch in range(1, given["plan"].epochs):
                 on = epoch % 4 in (1, 0)

@@ -29,7 +29,7 @@ def conveniences(pairs: int, limit: int | None) -> Timed:
     """Epochs with TensorBoard, metrics.jsonl, progress bar, and a checkpoint after each; and epochs without."""
     on: list[float] = []
     off: list[float] = []
-    words = [f"epochs={1 + 2 * pairs}", "checkpoint_seconds=0", *([f"data.limit={limit}"] if limit else [])]
+    words = [f"epochs={1 + 2 * pairs}", "checkpoint.every_epochs=1", *([f"data.limit={limit}"] if limit else [])]
     with inside.terminal(Path("screen.log")), inside.fitting(inside.alternating(on, off)):
         inside.command("train", "experiment=mnist_lenet", "device=cpu", *words)
     return {"with": on, "without": off}
