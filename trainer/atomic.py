@@ -54,7 +54,10 @@ def _keep(path: Path, kept: Path) -> None:
     except OSError:  # a file system without links: for a moment the file has the second name only
         os.replace(path, kept)
     else:
-        os.replace(part, kept)
+        try:
+            os.replace(part, kept)
+        finally:  # still there where that failed, and where both were names of one file already
+            part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
