@@ -1,11 +1,17 @@
 """`trainer resume`: a training that was interrupted ends as if it had not been."""
 
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import resuming
 import running
+import torch
 from conftest import Trainer
+
+from trainer import loop
 
 SMALL = ("plots=false", "tensorboard.graph=false", "tensorboard.every_steps=1", "epochs=3", "data.limit=96")
 MODELS = {
@@ -40,4 +46,43 @@ def test_interrupted_after_every_single_step_it_ends_as_if_never_interrupted(
             codes.append(trainer("resume", str(run)).code)
     assert codes[-1] == 0
     assert len(codes) >= running.result(whole)["steps"]
+    assert resuming.differences(whole, run) == []
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("compile", ["off", "cudagraph"])
+def test_on_a_gpu_it_does_so_with_deterministic_kernels(trainer: Trainer, compile: str) -> None:
+    asked = (*SMALL, *MODELS["lenet"], "device=cuda", "deterministic=true", f"compile={compile}")
+    whole = running.train(trainer, *asked, "output=whole")
+    with resuming.interrupting(lambda state: state.step in (2, 3, 7)):
+        assert trainer("train", *asked, "output=parts").code == 130
+        run = next(Path("parts").glob("*/*"))
+        codes = []
+        while not codes or codes[-1] == 130:
+            codes.append(trainer("resume", str(run)).code)
+    assert codes == [130, 130, 0]
+    assert resuming.differences(whole, run) == []
+
+
+def test_interrupted_within_an_evaluation_it_repeats_that(trainer: Trainer) -> None:
+    asked = (*SMALL, *MODELS["lenet"])
+    whole = running.train(trainer, *asked, "output=whole")
+    evaluate, calls = loop.evaluate, []
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if len(calls) % 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.evaluator.evaluate", interrupted)
+        assert trainer("train", *asked, "output=parts").code == 143
+        run = next(Path("parts").glob("*/*"))
+        codes = []
+        while not codes or codes[-1] == 143:
+            codes.append(trainer("resume", str(run)).code)
+    assert codes[-1] == 0
+    assert codes.count(143) > 5
     assert resuming.differences(whole, run) == []

@@ -123,7 +123,10 @@ def locate(ckpt: str, key: str = "ckpt") -> Path:
         hint = _near(path) if isinstance(error, FileNotFoundError) and not path.is_symlink() else ""
         raise CheckpointError(f"{key}={ckpt}: {(error.strerror or 'cannot be read').lower()}", hint) from error
     if path.is_dir():
-        for candidate in ("checkpoints/best.pt", "checkpoints/last.pt", "best.pt", "last.pt"):
+        for candidate in (
+            *("checkpoints/best.pt", "checkpoints/last.pt", "checkpoints/previous.pt"),
+            *("best.pt", "last.pt", "previous.pt"),
+        ):
             if (path / candidate).is_file():
                 return path / candidate
         raise CheckpointError(

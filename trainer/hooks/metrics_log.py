@@ -21,8 +21,7 @@ class MetricsLog(Hook):
         self.path = path
         with storing(path):
             self._file = path.open("a", encoding="utf-8", buffering=1 << 16)
-            lines = path.read_text(encoding="utf-8").splitlines()
-        self.rows: list[Row] = [json.loads(line, object_hook=_floats) for line in lines]
+            self.rows = _whole_rows(path)
 
     def on_evaluation(self, state: State, row: Row) -> None:
         self.on_epoch(state, row)
@@ -52,6 +51,20 @@ class MetricsLog(Hook):
         """The log takes no more rows."""
         with storing(self.path):
             self._file.close()
+
+
+def _whole_rows(path: Path) -> list[Row]:
+    """The rows that the file has; what a power failure left of another one after them is cut off."""
+    rows: list[Row] = []
+    length = 0
+    for line in path.read_bytes().splitlines(keepends=True):
+        try:
+            rows.append(json.loads(line, object_hook=_floats))
+        except ValueError:
+            break
+        length += len(line)
+    os.truncate(path, length)
+    return rows
 
 
 def _floats(row: dict[str, float | None]) -> Row:
