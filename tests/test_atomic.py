@@ -254,14 +254,13 @@ def test_a_directory_that_went_away_is_called_so(tmp_path: Path) -> None:
 
 
 def test_any_other_failure_has_the_systems_words(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"last\.pt: read-only file system$") as caught:
-        with storing(tmp_path / "last.pt"):
-            failing(errno.EROFS)()
+    with pytest.raises(StorageError, match=r"x: read-only file system$") as caught, storing(tmp_path / "x"):
+        failing(errno.EROFS)()
     assert "can be written to" in caught.value.hint
 
 
 def test_an_error_without_a_number_is_told_in_its_own_words(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="x: not today$"), storing(tmp_path / "x"):
+    with pytest.raises(StorageError, match=r"x: not today$"), storing(tmp_path / "x"):
         raise OSError("not today")
 
 

@@ -5,6 +5,7 @@ full disk the thread dies. The format is a sequence of records (TensorBoard's `R
 """
 
 import itertools
+import operator
 import os
 import socket
 import time
@@ -69,5 +70,7 @@ class Events:
 
 def buckets() -> list[float]:
     """The edges of TensorBoard's histograms: from 1e-12 to 1e20 in steps of a tenth, both ways from 0."""
-    edges = list(itertools.takewhile(lambda edge: edge < 1e20, (1e-12 * 1.1**power for power in itertools.count())))
+    # Multiplied one by one, as torch's writer does: powers would differ from it in the last bits.
+    growing = itertools.accumulate(itertools.repeat(1.1), operator.mul, initial=1e-12)
+    edges = list(itertools.takewhile(lambda edge: edge < 1e20, growing))
     return [-edge for edge in reversed(edges)] + [0.0] + edges

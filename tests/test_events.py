@@ -1,0 +1,271 @@
+"""TensorBoard's file: what its own reader reads in it, beside what torch's own writer writes."""
+
+import os
+import struct
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import Trainer
+from running import result, rows, train
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter, summary
+
+from trainer import events, schema
+from trainer.errors import StorageError
+from trainer.events import PATTERN, Events, buckets
+from trainer.hooks.tensorboard import TensorBoard
+from trainer.loop import State
+
+
+def records(path: Path) -> Iterator[Event]:
+    """The events of a file, read as the format is described: length, its CRC, content, its CRC."""
+    content = path.read_bytes()
+    while content:
+        (length,) = struct.unpack("<Q", content[:8])
+        assert len(content) >= 16 + length, "the last record is cut off"
+        yield Event.FromString(content[12 : 12 + length])
+        content = content[16 + length :]
+
+
+def contents(directory: Path) -> list[tuple[int, Any]]:
+    """Step and content of every event in the files of `directory`, without what a clock says."""
+    found = []
+    for path in sorted(directory.glob(PATTERN)):
+        for event in records(path):
+            event.ClearField("wall_time")
+            if event.file_version or event.HasField("session_log"):
+                continue
+            if event.HasField("graph_def"):
+                found.append((event.step, event.graph_def))
+                continue
+            found.append((event.step, event.SerializePartialToString(deterministic=True)))
+    return found
+
+
+def read(directory: Path) -> EventAccumulator:
+    """As TensorBoard reads a run: all files in the order of their names."""
+    return EventAccumulator(str(directory), size_guidance={"scalars": 0}).Reload()
+
+
+def point(tag: str, value: float) -> Summary:
+    return Summary(value=[Summary.Value(tag=tag, simple_value=value)])
+
+
+def scalars(directory: Path, tag: str = "loss") -> list[tuple[int, float]]:
+    return [(event.step, event.value) for event in read(directory).Scalars(tag)]
+
+
+@pytest.fixture
+def torchs(tmp_path: Path) -> Iterator[SummaryWriter]:
+    writer = SummaryWriter(str(tmp_path / "torch"))
+    yield writer
+    writer.close()
+
+
+# --- equal to torch's writer --------------------------------------------------------------------------
+
+
+def test_the_edges_of_histograms_are_tensorboards(torchs: SummaryWriter) -> None:
+    assert buckets() == torchs.default_bins
+
+
+def test_curves_pictures_and_histograms_are_those_of_torchs_writer(tmp_path: Path, torchs: SummaryWriter) -> None:
+    pixels = np.random.default_rng(0).integers(256, size=(5, 8, 3), dtype=np.uint8)
+    weights = torch.randn(50, generator=torch.Generator().manual_seed(0))
+    torchs.add_scalar("loss", 0.25, 3)
+    torchs.add_image("curves", pixels, 4, dataformats="HWC")
+    torchs.add_histogram("weights", weights, 5)
+    torchs.close()
+
+    own = Events(tmp_path)
+    own.summary(point("loss", 0.25), 3)
+    own.summary(summary.image("curves", pixels, dataformats="HWC"), 4)
+    own.summary(summary.histogram("weights", weights.numpy(), buckets()), 5)
+    own.close()
+    assert contents(tmp_path) == contents(tmp_path / "torch")
+    assert len(contents(tmp_path)) == 3
+
+
+def test_the_hooks_picture_histograms_and_hyperparameters_are_those_of_torchs_writer(
+    tmp_path: Path, torchs: SummaryWriter
+) -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    model(torch.ones(4, 3)).sum().backward()
+    hook = TensorBoard(tmp_path, schema.TensorBoard(histograms=True), model, epochs=3)
+    hook.on_epoch(State(epoch=1, step=9), {"train/loss": 0.5})
+    pixels = np.zeros((4, 4, 3), dtype=np.uint8)
+    hook.image("plots", pixels, State(step=12))
+    settings, metrics = {"optim.lr": 0.1, "model.name": "linear", "on": True}, {"test/loss": 0.5}
+    hook.finish(settings, metrics, State(step=12))
+    hook.close()
+    torchs.add_scalar("train/loss", 0.5, 9)
+    for name, parameter in model.named_parameters():
+        torchs.add_histogram(f"weights/{name}", parameter, 9)
+        torchs.add_histogram(f"gradients/{name}", parameter.grad, 9)
+    torchs.add_image("plots", pixels, 12, dataformats="HWC")
+    for part in summary.hparams(settings, metrics):
+        torchs._get_file_writer().add_summary(part)
+    torchs.add_scalar("test/loss", 0.5, 12)
+    torchs.close()
+    assert contents(tmp_path) == contents(tmp_path / "torch")
+
+
+def test_the_graph_is_that_of_torchs_writer(tmp_path: Path, torchs: SummaryWriter) -> None:
+    model, example = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval(), torch.zeros(1, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's writer traces, which torch calls deprecated
+        torchs.add_graph(model, example)
+    torchs.close()
+    hook = TensorBoard(tmp_path, schema.TensorBoard(), model, epochs=3)
+    assert hook.graph(example) == ""
+    hook.close()
+    one, other = (read(folder).Graph() for folder in (tmp_path, tmp_path / "torch"))
+    assert {node.name: node.op for node in one.node} == {node.name: node.op for node in other.node}
+    assert len(one.node) > 5
+
+
+def test_every_record_has_its_checksums(tmp_path: Path) -> None:
+    """TensorBoard's own reader drops what comes after a wrong one."""
+    own = Events(tmp_path)
+    for step in range(100):
+        own.summary(point("loss", step / 7), step)
+    own.close()
+    assert scalars(tmp_path) == [(step, float(np.float32(step / 7))) for step in range(100)]
+    content = bytearray(own.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    own.path.write_bytes(content)
+    assert len(scalars(tmp_path)) < 60
+
+
+# --- where the file ends ------------------------------------------------------------------------------
+
+
+def test_after_a_flush_the_file_is_as_long_as_said_and_ends_with_a_whole_record(tmp_path: Path) -> None:
+    own = Events(tmp_path)
+    for step in range(5):
+        own.summary(point("loss", step), step)
+        length = own.flush()
+        assert own.path.stat().st_size == length
+        assert len(list(records(own.path))) == step + 2
+    own.close()
+
+
+def test_cut_back_to_a_length_that_was_said_the_file_has_what_it_had(tmp_path: Path) -> None:
+    own = Events(tmp_path)
+    own.summary(point("loss", 1), 1)
+    length = own.flush()
+    own.summary(point("loss", 2), 2)
+    own.close()
+    os.truncate(own.path, length)
+    assert scalars(tmp_path) == [(1, 1.0)]
+
+
+# --- several files of one run -------------------------------------------------------------------------
+
+
+def test_files_of_one_second_sort_in_the_order_they_were_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events.time, "time", lambda: 1_700_000_000.9)
+    made = []
+    for step in range(12):
+        own = Events(tmp_path)
+        own.summary(point("loss", step), step)
+        own.close()
+        made.append(own.path)
+    assert sorted(tmp_path.glob(PATTERN)) == made
+    assert [step for step, _ in scalars(tmp_path)] == list(range(12))
+
+
+@pytest.mark.parametrize("now", [5.0, 0.0, 1_600_000_000.0])
+def test_a_file_sorts_after_those_of_before_although_the_clock_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: float
+) -> None:
+    first = Events(tmp_path)
+    first.close()
+    monkeypatch.setattr(events.time, "time", lambda: now)
+    monkeypatch.setattr(events.socket, "gethostname", lambda: "a")  # another machine, another process
+    monkeypatch.setattr(events.os, "getpid", lambda: 1)
+    second = Events(tmp_path)
+    second.close()
+    assert first.path.name < second.path.name
+
+
+def test_files_of_others_do_not_disturb(tmp_path: Path) -> None:
+    (tmp_path / "events.out.tfevents.mine.x").touch()
+    own = Events(tmp_path)
+    own.close()
+    assert own.path.exists()
+
+
+def test_a_later_file_makes_tensorboard_forget_steps_of_an_older_one(tmp_path: Path) -> None:
+    """What a killed training wrote after its last checkpoint is replaced, should it still be there."""
+    first = Events(tmp_path)
+    for step in range(1, 8):
+        first.summary(point("loss", step), step)
+    first.close()
+    second = Events(tmp_path, purge_from=5)
+    for step in (5, 6):
+        second.summary(point("loss", 10 * step), step)
+    second.close()
+    assert scalars(tmp_path) == [(1, 1), (2, 2), (3, 3), (4, 4), (5, 50), (6, 60)]
+
+
+def test_without_it_both_would_be_shown(tmp_path: Path) -> None:
+    for value in (1, 2):
+        own = Events(tmp_path)
+        own.summary(point("loss", value), 5)
+        own.close()
+    assert scalars(tmp_path) == [(5, 1), (5, 2)]
+
+
+def test_a_hook_that_goes_on_forgets_what_came_after(tmp_path: Path) -> None:
+    for purge_from, values in ((None, [1, 2, 3, 4]), (3, [30, 40])):
+        hook = TensorBoard(tmp_path, schema.TensorBoard(every_steps=1), nn.Linear(1, 1), 2, purge_from)
+        state = State(step=(purge_from or 1) - 1)
+        for value in values:
+            state.step += 1
+            hook.on_step(state, torch.tensor(float(value)))
+        hook.close()
+    assert scalars(tmp_path, "train/step_loss") == [(1, 1), (2, 2), (3, 30), (4, 40)]
+
+
+# --- in a run -----------------------------------------------------------------------------------------
+
+
+def test_a_run_has_one_file_with_every_figure_that_is_in_its_other_files(trainer: Trainer) -> None:
+    run = train(trainer, "model=linear", "data.limit=100", "epochs=3", "plots=false", "tensorboard.graph=false")
+    (path,) = run.glob(PATTERN)
+    list(records(path))  # whole to the end
+    for name in ("train/loss", "val/accuracy", "lr"):
+        expected = [(row["step"], pytest.approx(row[name])) for row in rows(run)]
+        assert scalars(run, name) == expected
+    for name in ("test/loss", "test/accuracy"):
+        assert scalars(run, name) == [(result(run)["steps"], pytest.approx(result(run)["metrics"][name]))]
+
+
+# --- what fails ---------------------------------------------------------------------------------------
+
+
+def test_a_directory_that_is_gone_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"events\.out\.tfevents\..*: its directory is gone"):
+        Events(tmp_path / "gone")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+def test_a_full_disk_is_named_at_the_latest_when_flushed(tmp_path: Path) -> None:
+    own = Events(tmp_path)
+    own._file.close()
+    full = Path("/dev/full").open("wb")  # noqa: SIM115
+    own._file, own._writer._writer = full, full
+    own.summary(point("loss", 1), 1)
+    for write in (own.flush, own.close):
+        with pytest.raises(StorageError, match="disk full"):
+            write()
