@@ -72,3 +72,56 @@ def test_a_reason_that_is_there_already_stays() -> None:
     hook, state = EarlyStopping(Objective("val/loss", "min"), 1), State(stop="SIGTERM")
     hook.on_epoch(state, {"val/loss": NAN})
     assert state.stop == "SIGTERM"
+
+
+# --- going on -----------------------------------------------------------------------------------------
+
+VALUES = [3.0, 2.0, None, 2.5, NAN, 1.9, 1.95, 2.0, None, 1.9, 1.0]
+
+
+@pytest.mark.parametrize("split", range(len(VALUES) + 1))
+@pytest.mark.parametrize("patience", [1, 2, 3, 4])
+def test_interrupted_anywhere_it_stops_where_it_would_have_stopped(patience: int, split: int) -> None:
+    def make() -> EarlyStopping:
+        return EarlyStopping(Objective("val/loss", "min", 0.06), patience)
+
+    hook, state = make(), State()
+    for number, value in enumerate(VALUES):
+        if number == split:
+            kept = hook.state_dict()
+            hook = make()
+            hook.load_state_dict(kept)
+            hook.on_start(state)
+        if not state.stop:
+            hook.on_epoch(state, {} if value is None else {"val/loss": value})
+            state.epoch += 1
+    uninterrupted, expected = make(), State()
+    for value in VALUES:
+        if not expected.stop:
+            uninterrupted.on_epoch(expected, {} if value is None else {"val/loss": value})
+            expected.epoch += 1
+    assert (state.epoch, state.stop) == (expected.epoch, expected.stop)
+    assert hook.state_dict() == uninterrupted.state_dict()
+
+
+def test_one_that_had_stopped_does_not_begin_again() -> None:
+    hook, state = EarlyStopping(Objective("val/loss", "min"), 2), State()
+    hook.load_state_dict({"waited": 2, "best": 0.25})
+    hook.on_start(state)
+    assert state.stop == "no improvement for 2 evaluations (best val/loss 0.25)"
+
+
+def test_with_more_patience_it_goes_on() -> None:
+    hook, state = EarlyStopping(Objective("val/loss", "min"), 3), State()
+    hook.load_state_dict({"waited": 2, "best": 0.25})
+    hook.on_start(state)
+    assert state.stop == ""
+    hook.on_epoch(state, {"val/loss": 0.3})
+    assert state.stop == "no improvement for 3 evaluations (best val/loss 0.25)"
+
+
+def test_a_new_one_starts_without_stopping() -> None:
+    hook, state = EarlyStopping(Objective("val/loss", "min"), 1), State()
+    hook.on_start(state)
+    assert state.stop == ""
+    assert hook.state_dict() == {"waited": 0, "best": None}

@@ -1,15 +1,20 @@
-"""Run directories: one for each claim, and small files that are whole and JSON."""
+"""Run directories: one for each claim, one process at a time in each, and small files that are whole and JSON."""
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from trainer import runs
-from trainer.errors import RunError
+from trainer.errors import RunError, StorageError
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +81,158 @@ def test_values_that_json_lacks_become_null_wherever_they_are(tmp_path: Path) ->
     assert json.loads((tmp_path / "result.json").read_text()) == expected
 
 
+# --- one process at a time ----------------------------------------------------------------------------
+
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from trainer import runs
+with runs.locked(Path("run")):
+    child = 0
+    if "fork" in sys.argv:
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+    if "spawn" in sys.argv:
+        import subprocess
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False).pid
+    print(child, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run directory; nobody waits long for its lock."""
+    monkeypatch.setattr(runs, "LOCK_SECONDS", 0.0)
+    (tmp_path / "run").mkdir()
+    return tmp_path / "run"
+
+
+@contextmanager
+def holding(run: Path, *how: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """Another process holds the lock; with the id of the one that it started, or 0."""
+    command = [sys.executable, "-c", HOLDER, *how]
+    with subprocess.Popen(command, cwd=run.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        timer = threading.Timer(60, process.kill)
+        timer.start()
+        child = 0
+        try:
+            assert process.stdout is not None
+            child = int(process.stdout.readline())
+            yield process, child
+        finally:
+            timer.cancel()
+            process.kill()
+            if child:
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+
+
+def test_a_second_process_is_refused_while_the_first_trains(run: Path) -> None:
+    with holding(run) as (process, _):
+        with pytest.raises(RunError, match=r"run is being trained by another process$") as caught, runs.locked(run):
+            raise AssertionError
+        assert caught.value.hint == "wait until it has ended"
+        assert process.poll() is None
+        process.communicate("")
+        assert process.returncode == 0
+    with runs.locked(run):
+        pass
+
+
+def test_another_directory_is_free(run: Path) -> None:
+    other = run.with_name("other")
+    other.mkdir()
+    with holding(run), runs.locked(other):
+        pass
+
+
+def test_the_lock_ends_with_a_process_that_is_killed(run: Path) -> None:
+    with holding(run) as (process, _):
+        process.kill()
+        process.wait(timeout=20)
+        with runs.locked(run):
+            pass
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_workers_that_outlive_a_killed_training_do_not_hold_its_lock(run: Path, how: str) -> None:
+    with holding(run, how) as (process, child):
+        os.kill(child, 0)  # it lives
+        with pytest.raises(RunError), runs.locked(run):
+            raise AssertionError
+        process.kill()
+        process.wait(timeout=20)
+        os.kill(child, 0)
+        with runs.locked(run):
+            pass
+
+
+def test_a_lock_that_is_about_to_end_is_waited_for(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "LOCK_SECONDS", 60.0)
+    with holding(run) as (process, _):
+        monkeypatch.setattr(runs.time, "sleep", lambda seconds: process.kill())
+        with runs.locked(run):
+            assert process.wait(timeout=20) == -signal.SIGKILL
+
+
+def test_the_same_process_may_lock_again_after_it_has_ended_and_not_before(run: Path) -> None:
+    """Two trainings in two threads, or in a notebook, are two trainings."""
+    with runs.locked(run), pytest.raises(RunError), runs.locked(run):
+        raise AssertionError
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), runs.locked(run):
+            raise ZeroDivisionError
+    assert not runs._held
+
+
+def test_nothing_is_written_for_a_lock(run: Path) -> None:
+    with runs.locked(run):
+        assert list(run.iterdir()) == []
+    assert list(run.iterdir()) == []
+
+
+def test_a_file_system_without_locks_is_trained_on_all_the_same(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def unsupported(*args: Any) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with runs.locked(run):
+        pass
+
+
+# --- going back to a checkpoint -----------------------------------------------------------------------
+
+
+def test_logs_are_cut_back_and_later_ones_removed(tmp_path: Path) -> None:
+    texts = {"metrics.jsonl": "one\ntwo\nthr", "events.1": "abcdef", "events.2": "later", "train.log": "all of it"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    runs.rewind(tmp_path, {"metrics.jsonl": 8, "events.1": 4}, "events.*")
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert found == {"metrics.jsonl": "one\ntwo\n", "events.1": "abcd", "train.log": "all of it"}
+
+
+def test_a_log_that_is_shorter_than_the_checkpoint_says_is_not_filled_up(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text("one\n")
+    runs.rewind(tmp_path, {"metrics.jsonl": 100, "events.1": 7}, "events.*")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"metrics.jsonl": "one\n"}
+
+
+def test_a_checkpoint_without_logs_starts_them_anew(tmp_path: Path) -> None:
+    """That of the start, before any row was written."""
+    for name in ("metrics.jsonl", "events.1"):
+        (tmp_path / name).write_text("left by a killed process")
+    runs.rewind(tmp_path, {}, "events.*")
+    assert list(tmp_path.iterdir()) == []
+    runs.rewind(tmp_path, {}, "events.*")
+
+
+def test_logs_that_cannot_be_cut_back_are_named(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(StorageError, match=r"metrics\.jsonl: is a directory"):
+        runs.rewind(tmp_path, {"metrics.jsonl": 1}, "events.*")

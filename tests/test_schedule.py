@@ -168,6 +168,96 @@ def test_the_state_is_of_plain_values(name: str, tmp_path: Path) -> None:
     assert torch.load(tmp_path / "state.pt", weights_only=True) == schedule.state_dict()
 
 
+# --- going on -----------------------------------------------------------------------------------------
+
+CONFIGS: dict[str, Any] = {
+    "constant": schema.Constant(),
+    "constant, warm": schema.Constant(warmup_steps=7),
+    "step": schema.Step(step_size=2, gamma=0.5),
+    "step, warm": schema.Step(step_size=2, gamma=0.5, warmup_steps=7),
+    "exponential": schema.Exponential(gamma=0.8),
+    "exponential, warm": schema.Exponential(gamma=0.8, warmup_steps=13),
+    "cosine": schema.Cosine(min_lr=0.01),
+    "cosine, warm": schema.Cosine(warmup_steps=7),
+    "onecycle": schema.OneCycle(),
+    "onecycle, linear": schema.OneCycle(anneal="linear", cycle_momentum=False),
+    "plateau": schema.Plateau(factor=0.5, patience=0),
+    "plateau, warm": schema.Plateau(factor=0.5, patience=1, warmup_steps=7),
+}
+WATCHED = [3.0, 3.5, 2.0, 2.5, 2.5, 1.0]
+
+
+class Run:
+    """An optimizer and its schedule, one step at a time; as a checkpoint has them, and made of one."""
+
+    def __init__(self, config: Any, kept: dict[str, Any] | None = None, length: int = TOTAL) -> None:
+        self.optimizer = sgd()
+        self.schedule = Schedule(config, self.optimizer, length, "val/loss", "min")
+        self.state = State()
+        if kept is not None:
+            self.optimizer.load_state_dict(kept["optimizer"])
+            self.schedule.load_state_dict(kept["schedule"])
+            self.state = State(**kept["state"])
+
+    def step(self) -> tuple[float, float]:
+        """The learning rate and the momentum that the step uses."""
+        group = self.optimizer.param_groups[0]
+        used = group["lr"], group["momentum"]
+        self.optimizer.step()
+        self.state.step += 1
+        self.schedule.on_step(self.state, torch.zeros(()))
+        if self.state.step % STEPS == 0:
+            self.state.epoch += 1
+            self.schedule.on_epoch(self.state, {"val/loss": WATCHED[self.state.epoch - 1]})
+        return used
+
+    def kept(self, path: Path) -> dict[str, Any]:
+        content = {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+        torch.save({**content, "state": {"epoch": self.state.epoch, "step": self.state.step}}, path)
+        return torch.load(path, weights_only=True)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_interrupted_after_every_step_it_goes_on_to_the_bit(name: str, tmp_path: Path) -> None:
+    whole, parts = Run(CONFIGS[name]), Run(CONFIGS[name])
+    for step in range(TOTAL):
+        assert parts.step() == whole.step(), step
+        parts = Run(CONFIGS[name], parts.kept(tmp_path / "x.pt"))
+        assert parts.schedule.state_dict() == whole.schedule.state_dict()
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if not name.startswith(("cosine", "onecycle"))])
+def test_a_finished_one_goes_on_as_a_longer_one(name: str, tmp_path: Path) -> None:
+    short, whole = Run(CONFIGS[name], length=4 * STEPS), Run(CONFIGS[name])
+    found = [short.step() for _ in range(4 * STEPS)]
+    longer = Run(CONFIGS[name], short.kept(tmp_path / "x.pt"))
+    found += [longer.step() for _ in range(2 * STEPS)]
+    assert found == [whole.step() for _ in range(TOTAL)]
+
+
+def test_what_is_loaded_leaves_the_optimizers_rates_alone() -> None:
+    run = Run(CONFIGS["exponential"])
+    for _ in range(2 * STEPS):
+        run.step()
+    fresh = Run(CONFIGS["exponential"])
+    fresh.schedule.load_state_dict(run.schedule.state_dict())
+    assert fresh.optimizer.param_groups[0]["lr"] == LR
+
+
+def test_a_schedule_of_another_kind_is_refused() -> None:
+    kept = {name: Run(config).schedule.state_dict() for name, config in CONFIGS.items()}
+    refused = set()
+    for one in ("constant", "step", "cosine", "cosine, warm", "onecycle", "plateau"):
+        for other, state in kept.items():
+            try:
+                Run(CONFIGS[one]).schedule.load_state_dict(state)
+            except ValueError:
+                refused.add((one, other))
+            else:
+                assert one.split(",")[0] == other.split(",")[0], (one, other)
+    assert ("plateau", "plateau, warm") in refused
+
+
 def test_a_checkpoint_within_a_run_has_the_schedule_of_its_epoch(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
