@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from trainer import data, losses, models, schema
 from trainer.data.batches import Batches
 from trainer.data.splits import Dataset
-from trainer.errors import TrainingFailedError
-from trainer.loop import Batch, Hook, Plan, Row, State, evaluate, fit
+from trainer.errors import DivergedError, TrainingFailedError
+from trainer.loop import Batch, Hook, Plan, Row, State, StoppedError, evaluate, fit
 from trainer.losses import Loss
 from trainer.metrics import Classification, Regression
 from trainer.steps.eager import EagerStep
@@ -352,3 +352,151 @@ def test_evaluation_leaves_label_smoothing_out() -> None:
     loss = losses.make("cross_entropy", label_smoothing=0.3)
     found = evaluate(nn.Identity(), [(outputs, targets)], loss, Classification(2, CPU))
     assert found.metrics["loss"] == pytest.approx(float(F.cross_entropy(outputs, targets)))
+
+
+# --- losses that are not finite -----------------------------------------------------------------------
+
+NAN = float("nan")
+
+
+def test_skipped_steps_are_counted_and_left_out_of_the_mean() -> None:
+    recorder = Recorder()
+    plan = Plan(3, on_nan="skip")
+    fit(scripted([2.0, NAN, 4.0, 1.0, 1.0, 1.0, NAN, NAN, 3.0]), Toy(1, 5, 3), losses.make("mse"), plan, None,
+        hooks=[recorder])  # fmt: skip
+    assert [row["train/loss"] for row in recorder.rows] == [(2 + 3 * 4) / 4, 1.0, 3.0]
+    assert [row.get("skipped") for row in recorder.rows] == [1, None, 2]
+    assert [row["step"] for row in recorder.rows] == [3, 6, 9]  # a step that is skipped counts
+
+
+def test_a_summed_loss_leaves_skipped_steps_out() -> None:
+    recorder = Recorder()
+    fit(scripted([2.0, NAN, 4.0]), Toy(1, 1, 1), losses.make("half_sse"), Plan(1, on_nan="skip"), hooks=[recorder])
+    assert (recorder.rows[0]["train/loss"], recorder.rows[0]["skipped"]) == (6.0, 1)
+
+
+def test_an_epoch_of_which_every_step_is_skipped_ends_the_training() -> None:
+    with pytest.raises(TrainingFailedError, match=r"the losses of all steps up to epoch 2, step 4 are not finite"):
+        fit(scripted([1, 1, NAN, NAN]), Toy(1, 1), losses.make("mse"), Plan(3, on_nan="skip"))
+
+
+def test_losses_that_are_not_finite_can_be_ignored() -> None:
+    recorder = Recorder()
+    plan = Plan(2, on_nan="ignore", evaluate_steps=1)
+    state = fit(scripted([NAN, 1.0]), Toy(1, 1), losses.make("mse"), plan, dict, hooks=[recorder])
+    assert state.epoch == 2
+    assert all(row["train/loss"] != row["train/loss"] for row in recorder.rows)
+    assert all("skipped" not in row for row in recorder.rows)
+
+
+def test_where_they_stop_the_training_the_error_says_which_batch_it_was() -> None:
+    with pytest.raises(DivergedError) as caught:
+        fit(scripted([1, 1, 1, NAN, 1, NAN]), Toy(1, 1), losses.make("mse"), Plan(3))
+    assert (caught.value.step, caught.value.batch) == (4, 1)
+
+
+@pytest.mark.parametrize("on_nan", ["stop", "skip", "ignore"])
+def test_what_is_asked_for_them_changes_nothing_while_all_are_finite(digits: Dataset, on_nan: str) -> None:
+    found = []
+    for each in ("stop", on_nan):
+        model, recorder = build("linear"), Recorder()
+        fit(eager(model), batches(digits, 32), losses.make("cross_entropy"), Plan(2, on_nan=each), hooks=[recorder])
+        found.append(([row["train/loss"] for row in recorder.rows], weights(model).tolist()))
+    assert found[0] == found[1]
+
+
+def test_long_epochs_are_looked_at_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By time: a training does not compute for hours after its loss has become nan."""
+    now = 0.0
+
+    def passing() -> float:
+        nonlocal now
+        now += 0.3
+        return now
+
+    monkeypatch.setattr("trainer.loop.time.perf_counter", passing)
+    recorder = Recorder()
+    with pytest.raises(DivergedError, match=r"step 2$"):
+        fit(scripted([1.0, NAN]), Toy(*[1] * 100), losses.make("mse"), Plan(1), hooks=[recorder])
+    assert max(step for _, _, _, step in recorder.log) < 8
+
+
+# --- evaluations that are given up --------------------------------------------------------------------
+
+
+class GivenUp:
+    """An evaluation that is given up the first `times` times that it has come to number `at`; asks to stop then."""
+
+    def __init__(self, state: State, at: int, times: int = 1) -> None:
+        self.state, self.at, self.times = state, at, times
+        self.done: list[int] = []
+
+    def __call__(self) -> Row:
+        if len(self.done) == self.at and self.times:
+            self.times -= 1
+            self.state.interrupted = "SIGINT"
+            raise StoppedError
+        self.done.append(self.state.step)
+        return {"val/loss": float(self.state.step)}
+
+
+PLANS = {
+    "after epochs": Plan(3),
+    "within epochs": Plan(3, evaluate_steps=2),
+    "after every step": Plan(3, evaluate_steps=1),
+    "cut short": Plan(3, max_steps=7, evaluate_steps=3),
+    "stretches longer than an epoch": Plan(4, evaluate_epochs=2, evaluate_steps=7),
+    "accumulated": Plan(3, accumulate=2, evaluate_steps=1),
+}
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("name", PLANS)
+def test_an_evaluation_that_was_given_up_is_done_again_and_nothing_else(name: str, times: int) -> None:
+    def run(at: int) -> tuple[list[object], State]:
+        values = torch.arange(1.0, 99.0)
+        state, recorder = State(), Recorder()
+        evaluation, ended = GivenUp(state, at, times), 0
+        while True:
+            state.interrupted = ""
+            before = state.step, state.epoch
+            step = lambda group: values[state.step]  # noqa: B023, E731
+            fit(step, Toy(2, 1, 1, 3, 1), losses.make("mse"), PLANS[name], evaluation, hooks=[recorder], state=state)
+            ended += 1
+            if not state.interrupted:
+                break
+            assert ended == 1 or (state.step, state.epoch) == before  # only the evaluation again
+            kept = replace(state, losses=state.losses[: state.batch].clone(), stop="")
+            state = kept  # as a checkpoint has it
+            evaluation.state = state
+        clocks = ("seconds", "samples_per_second")
+        rows = [{k: v for k, v in row.items() if k not in clocks} for row in (*recorder.within, *recorder.rows)]
+        return [evaluation.done, sorted(rows, key=lambda row: (row["step"], row["epoch"]))], state
+
+    whole, state = run(at=99)
+    assert isinstance(whole[0], list)
+    for at in range(len(whole[0])):
+        found, ended = run(at)
+        assert found == whole, at
+        assert (ended.epoch, ended.batch, ended.step) == (state.epoch, state.batch, state.step)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_no_hook_hears_of_an_evaluation_that_was_given_up(at: int) -> None:
+    state, recorder = State(), Recorder()
+    fit(scripted([1]), Toy(1, 1), losses.make("mse"), Plan(3), GivenUp(state, at), hooks=[recorder], state=state)
+    assert len(recorder.rows) == at
+    assert recorder.log[-1] == ("end", at, 2, 2 * at + 2)
+    assert (state.batch, state.reported) == (2, 0)
+
+
+def test_an_evaluation_is_given_up_between_two_batches(digits: Dataset) -> None:
+    asked = iter([False, False, True])
+    model = build("linear")
+    model.train()
+    seen = []
+    model.register_forward_hook(lambda module, inputs, outputs: seen.append(len(outputs)))
+    with pytest.raises(StoppedError):
+        evaluate(model, batches(digits, 20), losses.make("cross_entropy"), Classification(10, CPU), lambda: next(asked))
+    assert seen == [20, 20]
+    assert model.training
