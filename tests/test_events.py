@@ -20,9 +20,10 @@ from torch.utils.tensorboard import SummaryWriter, summary
 
 from trainer import events, schema
 from trainer.errors import StorageError
-from trainer.events import PATTERN, Events, buckets
+from trainer.events import Events, buckets
 from trainer.hooks.tensorboard import TensorBoard
 from trainer.loop import State
+from trainer.runs import EVENTS
 
 
 def records(path: Path) -> Iterator[Event]:
@@ -38,7 +39,7 @@ def records(path: Path) -> Iterator[Event]:
 def contents(directory: Path) -> list[tuple[int, Any]]:
     """Step and content of every event in the files of `directory`, without what a clock says."""
     found = []
-    for path in sorted(directory.glob(PATTERN)):
+    for path in sorted(directory.glob(EVENTS)):
         for event in records(path):
             event.ClearField("wall_time")
             if event.file_version or event.HasField("session_log"):
@@ -180,7 +181,7 @@ def test_files_of_one_second_sort_in_the_order_they_were_made(tmp_path: Path, mo
         own.summary(point("loss", step), step)
         own.close()
         made.append(own.path)
-    assert sorted(tmp_path.glob(PATTERN)) == made
+    assert sorted(tmp_path.glob(EVENTS)) == made
     assert [step for step, _ in scalars(tmp_path)] == list(range(12))
 
 
@@ -242,7 +243,7 @@ def test_a_hook_that_goes_on_forgets_what_came_after(tmp_path: Path) -> None:
 
 def test_a_run_has_one_file_with_every_figure_that_is_in_its_other_files(trainer: Trainer) -> None:
     run = train(trainer, "model=linear", "data.limit=100", "epochs=3", "plots=false", "tensorboard.graph=false")
-    (path,) = run.glob(PATTERN)
+    (path,) = run.glob(EVENTS)
     list(records(path))  # whole to the end
     for name in ("train/loss", "val/accuracy", "lr"):
         expected = [(row["step"], pytest.approx(row[name])) for row in rows(run)]

@@ -209,30 +209,35 @@ def test_a_file_system_without_locks_is_trained_on_all_the_same(run: Path, monke
 
 
 def test_logs_are_cut_back_and_later_ones_removed(tmp_path: Path) -> None:
-    texts = {"metrics.jsonl": "one\ntwo\nthr", "events.1": "abcdef", "events.2": "later", "train.log": "all of it"}
+    texts = {
+        "metrics.jsonl": "one\ntwo\nthr",
+        "events.out.tfevents.1": "abcdef",
+        "events.out.tfevents.2": "later",
+        "train.log": "all of it",
+    }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
-    runs.rewind(tmp_path, {"metrics.jsonl": 8, "events.1": 4}, "events.*")
+    runs.rewind(tmp_path, {"metrics.jsonl": 8, "events.out.tfevents.1": 4})
     found = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert found == {"metrics.jsonl": "one\ntwo\n", "events.1": "abcd", "train.log": "all of it"}
+    assert found == {"metrics.jsonl": "one\ntwo\n", "events.out.tfevents.1": "abcd", "train.log": "all of it"}
 
 
 def test_a_log_that_is_shorter_than_the_checkpoint_says_is_not_filled_up(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("one\n")
-    runs.rewind(tmp_path, {"metrics.jsonl": 100, "events.1": 7}, "events.*")
+    runs.rewind(tmp_path, {"metrics.jsonl": 100, "events.out.tfevents.1": 7})
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"metrics.jsonl": "one\n"}
 
 
 def test_a_checkpoint_without_logs_starts_them_anew(tmp_path: Path) -> None:
     """That of the start, before any row was written."""
-    for name in ("metrics.jsonl", "events.1"):
+    for name in ("metrics.jsonl", "events.out.tfevents.1"):
         (tmp_path / name).write_text("left by a killed process")
-    runs.rewind(tmp_path, {}, "events.*")
+    runs.rewind(tmp_path, {})
     assert list(tmp_path.iterdir()) == []
-    runs.rewind(tmp_path, {}, "events.*")
+    runs.rewind(tmp_path, {})
 
 
 def test_logs_that_cannot_be_cut_back_are_named(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
     with pytest.raises(StorageError, match=r"metrics\.jsonl: is a directory"):
-        runs.rewind(tmp_path, {"metrics.jsonl": 1}, "events.*")
+        runs.rewind(tmp_path, {"metrics.jsonl": 1})

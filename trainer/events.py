@@ -16,8 +16,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog, TaggedRunMetad
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from trainer.atomic import storing
-
-PATTERN = "events.out.tfevents.*"
+from trainer.runs import EVENTS
 
 
 class Events:
@@ -29,7 +28,7 @@ class Events:
 
     def __init__(self, directory: Path, purge_from: int | None = None) -> None:
         started = int(time.time())
-        for before in directory.glob(PATTERN):  # TensorBoard reads them in the order of their names
+        for before in directory.glob(EVENTS):  # TensorBoard reads them in the order of their names
             stamp = before.name.split(".")[3]
             started = max(started, int(stamp) + 1 if stamp.isdigit() else 0)
         self.path = directory / f"events.out.tfevents.{started:010d}.{socket.gethostname()}.{os.getpid()}"

@@ -15,6 +15,7 @@ import yaml
 from trainer.atomic import storing, write_text
 from trainer.errors import RunError
 
+EVENTS = "events.out.tfevents.*"
 SUBDIRECTORIES = ("checkpoints", "plots")
 LOCK_SECONDS = 3.0  # workers of a run that was killed may hold its lock so long
 
@@ -97,13 +98,13 @@ def _lock(handle: int, directory: Path) -> None:
             return
 
 
-def rewind(directory: Path, lengths: Mapping[str, int], written: str) -> None:
-    """Cut the files that a training appends to back to their `lengths`; remove those like `written` that came later.
+def rewind(directory: Path, lengths: Mapping[str, int]) -> None:
+    """Cut the files that a training appends to back to their `lengths`; remove those that came later.
 
     Raises:
         StorageError: the directory cannot be written to.
     """
-    for path in [directory / "metrics.jsonl", *directory.glob(written)]:
+    for path in [directory / "metrics.jsonl", *directory.glob(EVENTS)]:
         with storing(path):
             if path.name in lengths and path.exists():
                 with path.open("r+b") as file:

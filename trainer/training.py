@@ -13,7 +13,6 @@ from trainer import atomic, build, checkpoint, progress, runs, summary
 from trainer.atomic import replacing, write_text
 from trainer.checkpoint import Checkpoint
 from trainer.errors import DivergedError, InterruptedRunError, StorageError, TrainerError
-from trainer.events import PATTERN
 from trainer.hooks.checkpoints import Checkpoints
 from trainer.hooks.early_stopping import EarlyStopping, Objective
 from trainer.hooks.metrics_log import MetricsLog
@@ -59,7 +58,7 @@ class Training:
         self.started = time.perf_counter()
         if found is not None:
             progress.put_back(parts, found)
-            runs.rewind(directory, found.training.get("logs") or {}, PATTERN)
+            runs.rewind(directory, found.training.get("logs") or {})
         for name in runs.SUBDIRECTORIES:
             with atomic.storing(directory / name):
                 (directory / name).mkdir(exist_ok=True)
