@@ -215,11 +215,6 @@ def test_logs_are_cut_back_and_later_ones_removed(tmp_path: Path) -> None:
         "events.out.tfevents.2": "later",
         "train.log": "all of it",
     }
-        "metrics.jsonl": "one\ntwo\nthr",
-        "events.out.tfevents.1": "abcdef",
-        "events.out.tfevents.2": "later",
-        "train.log": "all of it",
-    }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     runs.rewind(tmp_path, {"metrics.jsonl": 8, "events.out.tfevents.1": 4})
