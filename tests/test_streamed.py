@@ -1,5 +1,6 @@
 """Streamed batches are those of samples that lie on the device, to the bit; and workers come and go unnoticed."""
 
+import gc
 import os
 import pickle
 import re
@@ -160,6 +161,23 @@ def test_an_epoch_may_be_left_half_way(tmp_path: Path, workers: int) -> None:
             next(left)
         next(iter(streamed))
         assert equal(streamed.epoch(taken), there.epoch(taken))
+
+
+def test_workers_end_with_the_batches_even_as_parts_of_a_cycle(tmp_path: Path) -> None:
+    """As those of a sweep's first jobs, when the garbage collector comes by: it closes their queues first."""
+    streamed = [batches(mapped(tmp_path), 2) for _ in range(2)]
+    for each in streamed:
+        next(iter(each))
+        each.itself = each  # type: ignore[attr-defined]
+    workers = [worker for each in streamed for worker in each.source.loader._iterator._workers]
+    assert all(worker.is_alive() for worker in workers)
+    joined: list[int | None] = []
+    for worker in workers:
+        worker.join = lambda timeout=None, join=worker.join: joined.append(join(timeout))
+    del each, streamed
+    gc.collect()
+    assert len(joined) == 4
+    assert [worker.exitcode for worker in workers] == [0] * 4  # and not terminated after a while
 
 
 @pytest.mark.parametrize("workers", [0, 2])

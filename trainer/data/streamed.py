@@ -1,6 +1,5 @@
 """Samples that do not fit on the device: batches that workers read while it computes."""
 
-import atexit
 import os
 import signal
 import weakref
@@ -63,7 +62,7 @@ class Streamed:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if self.loader.num_workers and not self.started:
             self.started = True
-            atexit.register(_end_workers, weakref.ref(reading))
+            weakref.finalize(self, _end_workers, reading, os.getpid())
         return reading
 
     def close(self) -> None:
@@ -112,11 +111,15 @@ def _alone(part: Tensor) -> Tensor:
     return part.clone() if part.untyped_storage().nbytes() > part.nbytes else part
 
 
-def _end_workers(reading: "weakref.ref[Any]") -> None:
-    """At exit, before Python terminates them: a worker that is just starting misses that, and would be waited for."""
-    left = reading()
-    if left is not None:
-        left._shutdown_workers()
+def _end_workers(reading: Any, owner: int) -> None:
+    """When the batches are no longer wanted, and at exit.
+
+    At exit before Python terminates them: a worker that is just starting misses that, and would be waited for. And
+    before the garbage collector takes the loader's iterator to pieces: it then closes the queues before the iterator
+    can say in them that all is over, and waits five seconds for each worker.
+    """
+    if os.getpid() == owner:  # a worker inherits what another run has left
+        reading._shutdown_workers()
 
 
 def _start(parent: int, worker: int) -> None:
