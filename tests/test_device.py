@@ -1,5 +1,8 @@
 """Which device and precision a run gets on machines that have this or that."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -118,3 +121,58 @@ def test_a_chosen_gpu_becomes_the_current_one(monkeypatch: pytest.MonkeyPatch) -
     for asked in ("cuda:1", "cuda", "cpu"):
         device.choose(asked, "float32")
     assert current == [torch.device("cuda:1")]
+
+
+# --- determinism --------------------------------------------------------------------------------------
+
+# In a process of its own: what is set is set for all of it.
+DETERMINISTIC = """
+import os, sys
+import torch
+from trainer import device
+torch.backends.cudnn.benchmark = True
+for word in sys.argv[1:]:
+    device.choose("cpu", "float32", word == "yes")
+    print(
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.backends.cudnn.benchmark,
+        torch.utils.deterministic.fill_uninitialized_memory,
+        os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+        "torch._inductor" in sys.modules or "torch._dynamo" in sys.modules,
+    )
+"""
+
+
+def settled(*asked: str) -> list[list[str]]:
+    command = [sys.executable, "-c", DETERMINISTIC, *asked]
+    before = {name: value for name, value in os.environ.items() if name != "CUBLAS_WORKSPACE_CONFIG"}
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=100, env=before)
+    assert ran.returncode == 0, ran.stderr
+    return [line.split() for line in ran.stdout.splitlines()]
+
+
+def test_deterministic_sets_what_torchs_notes_ask_for_and_a_run_after_it_does_without() -> None:
+    first, second = settled("yes", "no")
+    assert first[:5] == ["True", "False", "False", "False", ":4096:8"]
+    assert second[0] == "False"
+
+
+def test_without_it_nothing_is_set_and_torchs_compiler_is_not_imported() -> None:
+    """That takes over a second of every start."""
+    assert settled("no") == [["False", "False", "True", "True", "None", "False"]]
+
+
+def test_an_operation_that_cannot_be_deterministic_is_an_error_then_and_the_users_workspace_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    before = torch.utils.deterministic.fill_uninitialized_memory
+    try:
+        device.choose("cpu", "float32", deterministic=True)
+        with pytest.raises(RuntimeError, match="deterministic"):
+            torch.zeros(3).put_(torch.tensor([0, 0]), torch.ones(2), accumulate=False)
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.utils.deterministic.fill_uninitialized_memory = before
