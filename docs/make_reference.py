@@ -49,8 +49,9 @@ def _rows(cls: type, prefix: str, skip: set[str], known: set[str], base: type | 
             yield from _rows(hint, f"{prefix}{field.name}.", set(), set(), None)
             continue
         made = field.default if field.default is not dataclasses.MISSING else field.default_factory()
+        name = f"{prefix}{schema.public(field.name)}"
         meaning = field.metadata["doc"].replace("|", "\\|")
-        yield f"| `{prefix}{schema.public(field.name)}` | {_type(hint, field)} | `{_value(made)}` | {meaning}{_limits(field)} |"
+        yield f"| `{name}` | {_type(hint, field)} | `{_value(made)}` | {meaning}{_limits(field)} |"
 
 
 def _same(field: dataclasses.Field, base: type) -> bool:
