@@ -22,12 +22,13 @@ from typing import Any
 from trainer import __version__, schema, streams, verbs
 from trainer.errors import (
     ConfigError,
-    InterruptedRunError,
     RunError,
+    TerminatedError,
     TrainerError,
     TrainingFailedError,
     UnknownKeyError,
     did_you_mean,
+    interrupted,
 )
 from trainer.verbs import VERBS
 
@@ -58,7 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     if threading.current_thread() is threading.main_thread():
         for signum in TERMINATING:
-            signal.signal(signum, _terminated)
+            if signal.getsignal(signum) is not signal.SIG_IGN:  # as `nohup` has it
+                signal.signal(signum, _terminated)
     with streams.prepared() as stdout:
         code = _code(args)
     unwritten = stdout.lost is not None and not isinstance(stdout.lost, BrokenPipeError)
@@ -71,8 +73,8 @@ def _code(args: list[str]) -> int:
         return _dispatch(args)
     except TrainerError as error:
         return _show(error)
-    except KeyboardInterrupt:
-        return _show(InterruptedRunError(2, "interrupted"))
+    except KeyboardInterrupt as error:
+        return _show(interrupted(error))
     except Exception as error:
         explained = _explained(error)
         if explained is None:
@@ -92,7 +94,27 @@ def _explained(error: Exception) -> TrainerError | None:
 
 
 def _terminated(signum: int, frame: FrameType | None) -> None:
-    raise InterruptedRunError(signum, f"ended by {signal.Signals(signum).name}")
+    raise TerminatedError(signum)
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Signals that come within the block take effect after it: torch may break where its import is interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, *TERMINATING)}
+    before = {signum: handler for signum, handler in before.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, lambda signum, frame: came.append(signum))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for late in came:
+        signal.raise_signal(late)
 
 
 def _dispatch(args: list[str]) -> int:
@@ -201,8 +223,8 @@ class _Jobs:
     def run(self, cfg: Any) -> None:
         try:
             self._run(cfg)
-        except KeyboardInterrupt:
-            self.failure = InterruptedRunError(signal.SIGINT, "interrupted")
+        except KeyboardInterrupt as error:
+            self.failure = interrupted(error)
         except Exception as error:
             # Hydra would print a line of its own above ours: `finish` raises it instead.
             self.failure = error
@@ -236,7 +258,9 @@ class _Jobs:
         def job(*directory: Path) -> Any:
             if mistake is not None:
                 raise mistake
-            return importlib.import_module(f"trainer.commands.{self.verb}").run(composed, *directory)
+            with _signals_wait():
+                command = importlib.import_module(f"trainer.commands.{self.verb}")
+            return command.run(composed, *directory)
 
         if not sweeping:
             job()

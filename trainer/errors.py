@@ -1,5 +1,6 @@
 """The errors that end a command: each carries one line of what is wrong, and one of what to do."""
 
+import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -67,6 +68,20 @@ class InterruptedRunError(TrainerError):
     def __init__(self, signum: int, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.exit_code = 128 + signum
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, wherever the process is; no `Exception`, for libraries catch these and go on."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"ended by {signal.Signals(signum).name}")
+        self.signum = signum
+
+
+def interrupted(error: KeyboardInterrupt) -> InterruptedRunError:
+    """What a signal means that came when nothing waited for one."""
+    signum = error.signum if isinstance(error, TerminatedError) else int(signal.SIGINT)
+    return InterruptedRunError(signum, str(error) or "interrupted")
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:

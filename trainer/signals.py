@@ -24,6 +24,7 @@ def stopping(state: State) -> Iterator[Stop]:
         return
     watched = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {signum: signal.getsignal(signum) for signum in watched}
+    before = {signum: handler for signum, handler in before.items() if handler is not signal.SIG_IGN}  # `nohup`
 
     def restore() -> None:
         for signum, handler in before.items():
@@ -34,7 +35,7 @@ def stopping(state: State) -> Iterator[Stop]:
         state.interrupted = signal.Signals(signum).name
         restore()
 
-    for signum in watched:
+    for signum in before:
         signal.signal(signum, on_signal)
     try:
         yield stop

@@ -1,6 +1,5 @@
 """One training in its run directory: everything that watches it, and every file that it leaves."""
 
-import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +11,7 @@ from PIL import Image
 from trainer import atomic, build, checkpoint, progress, runs, summary
 from trainer.atomic import replacing, write_text
 from trainer.checkpoint import Checkpoint
-from trainer.errors import DivergedError, InterruptedRunError, StorageError, TrainerError
+from trainer.errors import DivergedError, InterruptedRunError, StorageError, TrainerError, interrupted
 from trainer.hooks.checkpoints import Checkpoints
 from trainer.hooks.early_stopping import EarlyStopping, Objective
 from trainer.hooks.metrics_log import MetricsLog
@@ -30,9 +29,9 @@ if TYPE_CHECKING:
 
 def cut_short(error: BaseException) -> dict[str, str]:
     """Status and reason of a run that did not complete."""
-    interrupted = isinstance(error, KeyboardInterrupt | InterruptedRunError)
+    by_signal = isinstance(error, KeyboardInterrupt | InterruptedRunError)
     reason = error.message if isinstance(error, TrainerError) else f"{type(error).__name__}: {error}"
-    return {"status": "interrupted" if interrupted else "failed", "error": reason}
+    return {"status": "interrupted" if by_signal else "failed", "error": reason}
 
 
 class Training:
@@ -92,7 +91,10 @@ class Training:
                 error.hint = f"{error.hint}, then go on: {self._resume()}"
             raise
         finally:
-            self._close(result)
+            try:
+                self._close(result)
+            except KeyboardInterrupt as error:
+                raise self._interrupted(error) from error
         self.screen.panel(f"{self.parts.name}: done", summary.closing(self.parts, self.directory, result, test))
         return result
 
@@ -138,12 +140,14 @@ class Training:
         if self.state.interrupted:
             raise InterruptedRunError(stop.signum, "interrupted")
 
-    def _interrupted(self, error: BaseException) -> InterruptedRunError:
-        signum = error.exit_code - 128 if isinstance(error, InterruptedRunError) else signal.SIGINT
+    def _interrupted(self, error: KeyboardInterrupt | InterruptedRunError) -> InterruptedRunError:
+        signum = (interrupted(error) if isinstance(error, KeyboardInterrupt) else error).exit_code - 128
         where = f"in epoch {self.state.epoch + 1} after step {self.state.step:,}"
         if self.state.epoch >= self.parts.plan.epochs:
             where = "after the training, before its test"
-        return InterruptedRunError(signum, f"interrupted {where}; last.pt is written", f"go on: {self._resume()}")
+        saved = self.checkpoints.step
+        written = "last.pt is written" if saved in (self.state.step, None) else f"last.pt is of step {saved:,}"
+        return InterruptedRunError(signum, f"interrupted {where}; {written}", f"go on: {self._resume()}")
 
     def _resume(self) -> str:
         return f"trainer resume {typed(self.directory)}"

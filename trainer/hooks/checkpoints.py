@@ -91,6 +91,11 @@ class Checkpoints(Hook):
         self._begin(partial(checkpoint.write, path, _copied(model), self.description, keep, **content))
         self._saved, self._saved_at = _position(state), time.monotonic()
 
+    @property
+    def step(self) -> int | None:
+        """Up to which last.pt goes, or will when it is written; None: there is none."""
+        return self._saved[2] if self._saved is not None else None
+
     def wait(self) -> None:
         """Until what is being written is on the disk.
 
