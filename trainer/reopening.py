@@ -24,6 +24,13 @@ def reopened(cfg: DictConfig, typed: list[str]) -> Composed:
     """
     check("resume", OmegaConf.create({"run": cfg.run}), typed, {})
     run = expanded(str(cfg.run))
+    try:
+        return _reopened(run, cfg, typed)
+    except OmegaConfBaseException as error:  # an interpolation that leads nowhere
+        raise _unreadable(run, error) from error
+
+
+def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Composed:
     kept = _kept(run)
     changes = OmegaConf.create({k: v for k, v in plain(cfg).items() if k != "run"})
     for override in typed:
@@ -56,17 +63,29 @@ def _kept(run: Path) -> DictConfig:
         raise RunError(f"{run} is a file", "give the run directory that it is in")
     try:
         kept = OmegaConf.load(run / "config.yaml")
-        if not isinstance(kept, DictConfig) or kept.get("model") is None:
+        if not isinstance(kept, DictConfig) or not all(_is_section(plain(kept).get(group)) for group in schema.GROUPS):
             raise RunError(f"{run / 'config.yaml'} is not the config of a training")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
             f"{run}: {'no run directory (it has no config.yaml)' if run.is_dir() else 'no such directory'}",
             "give one like runs/NAME/2026-01-31_12-00-00",
         ) from error
-    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise RunError(f"{run / 'config.yaml'} cannot be read: {reason}") from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
+        raise _unreadable(run, error) from error
     return kept
+
+
+def _unreadable(run: Path, error: Exception) -> RunError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return RunError(f"{run / 'config.yaml'} cannot be read: {reason}")
+
+
+def _is_section(section: Any) -> bool:
+    """Whether it says in plain words what it is: a name of ours, or a class."""
+    if not isinstance(section, dict):
+        return False
+    word = section.get("_target_") or section.get("name")
+    return isinstance(word, str) and ("_target_" in section or "${" not in word)
 
 
 def _check_change(kept: DictConfig, changes: DictConfig, key: str, run: Path) -> None:
@@ -112,11 +131,11 @@ _OWN: "dataclasses.Field[Any]" = dataclasses.field(metadata={})  # a key of the 
 def _check_targets(kept: DictConfig, typed: set[str], run: Path) -> None:
     """A run directory may be a stranger's: a class that it names is used only if the user names it, too."""
     for group in schema.GROUPS:
-        target = (plain(kept).get(group) or {}).get("_target_")
+        target = plain(kept)[group].get("_target_")
         if target is None or f"{group}._target_" in typed:
             continue
         own = {_own_target(path) for path in (Path("configs") / group).glob("*.yaml")}
-        if target not in own or "${" in str(target):
+        if target not in own or "${" in target:
             raise ConfigError(
                 f"{run} has a {group} of somebody's own, {target}, and a file names no code to run",
                 f"if you trust it, name it yourself: {group}._target_={target}",

@@ -33,7 +33,8 @@ def run(config: Composed) -> dict[str, Any]:
             return before
         config.choices.update(found.description.get("choices") or {})
         parts = assemble(config, screen.track, screen.say, found)
-        if found.description.get("fingerprint") != build.fingerprint(parts.data.train):
+        fingerprint = found.description.get("fingerprint")  # files without it are refused below
+        if fingerprint not in (None, build.fingerprint(parts.data.train)):
             raise DataError(
                 f"data={config.title('data')}: the samples are not those that {directory} was trained on",
                 f"bring them back, or start a new run from its weights: trainer train from={typed(directory)}",
@@ -82,7 +83,9 @@ def _set_aside(directory: Path, found: Checkpoint) -> None:
 
 
 def _done(config: Composed, found: Checkpoint, before: dict[str, Any]) -> bool:
-    settings, epoch, step = config.settings, found.training["epoch"], found.training["step"]
+    settings, epoch, step = config.settings, found.training.get("epoch"), found.training.get("step")
+    if epoch is None or step is None:
+        return False
     if epoch >= settings.epochs or (settings.max_steps is not None and step >= settings.max_steps):
         return True
     early = any(override.startswith("early_stopping.") for override in config.typed)
