@@ -67,7 +67,7 @@ def cases(signum: int, notes: Path, batches: int) -> list[Case]:
         Case("twice, before the save", (stop(STEP, at=5), stop(end)), SPARE, again=True),
         Case(
             "twice, within a slow save",
-            (stop(STEP, at=5), stop("fsync", at=2, path=part), slow("fsync", seconds=3, at=2, path=part)),
+            (stop(STEP, at=5), slow("fsync", seconds=3, at=2, path=part), stop("fsync", at=2, path=part)),
             SPARE,
             again=True,
         ),
@@ -96,6 +96,8 @@ def run(count: int, folder: Path, say: Callable[[str], None]) -> Figures:
         say("download")
         for signum in (signal.SIGKILL,) if sample else (signal.SIGKILL, *SIGNALS):
             _streaming(trainers, signum, figures)
+        if not sample:
+            _without_a_terminal(trainers, figures)
     return figures
 
 
@@ -224,6 +226,17 @@ def _streaming(trainers: Machine, signum: int, figures: Figures) -> None:
     for worker in filter(_alive, workers):
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, signal.SIGKILL)
+
+
+def _without_a_terminal(trainers: Machine, figures: Figures) -> None:
+    """`nohup` lets a training outlive its terminal."""
+    output = trainers.folder / "nohup"
+    trainer = trainers.start(*command("mlp"), "epochs=60", f"output={output}", fresh=True, under=("nohup",))
+    came = until(lambda: trainer.ended() or _steps(output) > 0, 60, pause=0.01)
+    figures.expect(came and not trainer.ended(), "nohup: it was over before the signal")
+    trainer.kill(signal.SIGHUP)
+    ended = trainer.wait()
+    figures.expect(ended.code == 0, f"SIGHUP with nohup: exit code {ended.code}, {ended.err!r}")
 
 
 def _steps(output: Path) -> int:
