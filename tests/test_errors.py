@@ -270,6 +270,13 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "train data=mnist data.root=occupied": ("occupied", "data=digits"),
     # what cannot be written
     "train output=occupied": ("occupied", "output=DIR"),
+    # interpolations that lead nowhere
+    "train name=${nope:x}": ("name: Unsupported interpolation type nope",),
+    "train name=${name}": ("name: ", "Recursive interpolation"),
+    "train epochs=${oc.env:NO_SUCH_VARIABLE}": ("epochs: ", "NO_SUCH_VARIABLE"),
+    "train seed=${optim.lr}": ("seed: ", "optim"),
+    "train tensorboard.every_steps=${nope}": ("tensorboard.every_steps: ", "nope"),
+    "eval ckpt=${nope}": ("ckpt: ", "nope"),
     "train output=occupied/deeper": ("occupied", "output=DIR"),
     "train -m seed=0,1 output=occupied": ("occupied", "output=DIR"),
     "inspect inspect.out=no/such/folder/x.png": ("no/such/folder/x.png", "No such file"),

@@ -203,7 +203,9 @@ def test_what_is_no_run_directory_is_refused(trainer: Trainer, parts: Path) -> N
     }.items():
         refused(trainer, "resume", run, words=words)
     refused(trainer, "resume", words=("run= is missing", "trainer resume RUN"))
-    refused(trainer, "resume", str(parts), str(parts), words=(f"'{parts}' is not of the form KEY=VALUE",))
+    for second in (f"./{parts}", "lenet"):
+        ran = refused(trainer, "resume", str(parts), second, words=(f"'{second}' is not of the form KEY=VALUE",))
+        assert "see trainer resume --help" in ran.err  # no key of another verb
 
 
 def test_a_run_without_a_checkpoint_says_how_to_start_it_again(trainer: Trainer, parts: Path) -> None:

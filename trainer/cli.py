@@ -364,12 +364,13 @@ def _split(verb: str, args: list[str]) -> tuple[list[str], list[str]]:
 def _meant(verb: str, word: str) -> str:
     from trainer.composition import group_choices
 
+    keys = {schema.public(f.name) for f in dataclasses.fields(schema.VERBS[verb])}
     for group in (*schema.GROUPS, "experiment"):
-        if word in group_choices(group):
+        if (group in keys or verb == "train") and word in group_choices(group):
             return f"did you mean {group}={word}?"
-    if verb != "train" and os.path.exists(word):
+    if "ckpt" in keys and os.path.exists(word):
         return f"did you mean ckpt={word}?"
-    if word in {f.name for f in dataclasses.fields(schema.VERBS[verb])}:
+    if word in keys:
         return f"did you mean {word}=VALUE?"
     return f"see trainer {verb} --help"
 

@@ -334,7 +334,11 @@ def _wrong_type(full: str, value: Any, hint: Any) -> ConfigError:
 def _typed(cls: type, values: Mapping[str, Any], path: str) -> Any:
     _check(cls, {k: v for k, v in values.items() if v is not None or path}, path)
     names = {schema.public(f.name): f.name for f in dataclasses.fields(cls)}
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), {names[k]: v for k, v in values.items()}))
+    merged = OmegaConf.merge(OmegaConf.structured(cls), {names[k]: v for k, v in values.items()})
+    try:
+        return OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:  # an interpolation that leads nowhere
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
 
 
 def _custom(group: str, values: dict[str, Any]) -> Custom:
