@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from .figures import Figures
+from .processes import SERVER
 
 NAMES = ("kills", "faults", "full", "order", "stops", "once", "endurance")
 
@@ -34,6 +35,7 @@ def main() -> int:
             started = time.perf_counter()
             figures = experiment.run(count, (folder / name).resolve(), lambda text: print(f"    {text}", flush=True))
             found[name] = figures, time.perf_counter() - started
+        SERVER.close()
     _table(found)
     return int(any(figures.misses for figures, _ in found.values()))
 

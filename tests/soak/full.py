@@ -46,7 +46,7 @@ def run(count: int, folder: Path, say: Callable[[str], None]) -> Figures:
     with machine(folder) as trainers:
         whole = undisturbed(trainers, "mlp", *SHORT)
         for number in range(count):
-            moment = list(MOMENTS)[number % len(MOMENTS)]
+            moment = list(MOMENTS)[number * len(MOMENTS) // count if count < len(MOMENTS) else number % len(MOMENTS)]
             with _small_disk(folder / "disk") as disk:
                 _one(trainers, moment, disk, whole, figures, dice)
             if number % 12 == 11:

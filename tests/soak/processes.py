@@ -52,18 +52,75 @@ class Running:
 
     def kill(self, signum: int = signal.SIGKILL) -> None:
         """Send a signal, if it still runs."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signum)
+        if self.code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signum)
 
     def wait(self, limit: float = LIMIT) -> Ended:
         """Until it has ended; one that takes too long is killed, and is an error."""
-        if not self.ended(limit):
+        late = not self.ended(limit)
+        if late:
             self.kill()
-            self.collect(LIMIT)
+            self.ended(LIMIT)
         out, err = (path.read_text(errors="replace") for path in self.files)
-        if self.code is None:
+        if late or self.code is None:
             raise TimeoutError(f"a trainer did not end within {limit:.0f} s; it said:\n{out[-2000:]}\n{err[-2000:]}")
         return Ended(self.code, out, err)
+
+
+class Server:
+    """`server.py`, which forks trainers: one at a time."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, order: dict[str, Any], files: tuple[Path, Path]) -> Running:
+        """The process that was ordered."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, str(HERE / "server.py")],
+                env=_environment(),
+                start_new_session=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,  # so that `select` sees every line
+            )
+            assert self._answer(LIMIT) == "ready"
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+
+        def collect(limit: float) -> int | None:
+            answer = self._answer(limit)
+            return int(answer) if answer else None
+
+        pid = self._answer(LIMIT)
+        assert pid, "the server has ended"  # and there is no process 0 to kill
+        return Running(int(pid), files, collect)
+
+    def close(self) -> None:
+        """End it; the next order starts another."""
+        if self._process is not None:
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.close()
+            self._process.wait(LIMIT)
+            self._process.stdout.close()
+            self._process = None
+
+    def _answer(self, limit: float) -> str | None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], limit)[0]:
+            return None
+        return self._process.stdout.readline().decode().strip()
+
+
+SERVER = Server()  # of all experiments, for it takes seconds to start
+
+
+def _environment() -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if name not in ("TRAINER_DATA", "HYDRA_FULL_ERROR")}
+    return {**ours, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 
 class Machine:
@@ -71,18 +128,10 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if name not in ("TRAINER_DATA", "HYDRA_FULL_ERROR")},
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(ROOT),
-            "PYTHONUNBUFFERED": "1",
-            "TRAINER_CACHE": str(folder / "cache"),
-        }
+        self.cache = str(folder / "cache")
         self.fresh = self.forked = 0
         self._numbers = itertools.count()
-        self._server: subprocess.Popen[bytes] | None = None
-        self._running: Running | None = None
-        self._left: list[subprocess.Popen[bytes]] = []
+        self._started: list[Running] = []
 
     def start(
         self, *argv: str | Path, traps: tuple[Trap, ...] = (), fresh: bool = False, under: tuple[str, ...] = ()
@@ -93,29 +142,24 @@ class Machine:
         args = [str(arg) for arg in argv]
         if fresh:
             self.fresh += 1
-            return self._fresh(args, files, traps, under)
-        self.forked += 1
-        return self._forked(args, files, traps)
+            running = self._fresh(args, files, traps, under)
+        else:
+            self.forked += 1
+            order = {"argv": args, "traps": dump(traps), "cwd": str(self.folder), "cache": self.cache}
+            running = SERVER.start({**order, "out": str(files[0]), "err": str(files[1])}, files)
+        self._started = [*(other for other in self._started if other.code is None), running]
+        return running
 
     def run(self, *argv: str | Path, **how: Any) -> Ended:
         """The same, until it has ended."""
         return self.start(*argv, **how).wait()
 
     def close(self) -> None:
-        """End the server, and whatever still runs."""
-        if self._running is not None:
-            self._running.kill()
-        for process in self._left:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        if self._server is not None:
-            assert self._server.stdin is not None
-            assert self._server.stdout is not None
-            self._server.stdin.close()
-            self._server.wait(LIMIT)
-            self._server.stdout.close()
-            self._server = None
+        """End whatever still runs."""
+        for running in self._started:
+            if not running.ended():
+                running.kill()
+                running.ended(LIMIT)
 
     def _fresh(
         self, args: list[str], files: tuple[Path, Path], traps: tuple[Trap, ...], under: tuple[str, ...]
@@ -125,13 +169,12 @@ class Machine:
             process = subprocess.Popen(
                 [*under, sys.executable, *program, *args],
                 cwd=self.folder,
-                env=self.environment,
+                env={**_environment(), "TRAINER_CACHE": self.cache},
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
             )
-        self._left = [*(p for p in self._left if p.poll() is None), process]
 
         def collect(limit: float) -> int | None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -139,41 +182,6 @@ class Machine:
             return None
 
         return Running(process.pid, files, collect)
-
-    def _forked(self, args: list[str], files: tuple[Path, Path], traps: tuple[Trap, ...]) -> Running:
-        if self._server is None:
-            self._server = subprocess.Popen(
-                [sys.executable, str(HERE / "server.py")],
-                cwd=self.folder,
-                env=self.environment,
-                start_new_session=True,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                bufsize=0,  # so that `select` sees every line
-            )
-            assert self._answer(LIMIT) == "ready"
-        assert self._running is None, "one at a time"
-        out, err = map(str, files)
-        order = {"argv": args, "traps": dump(traps), "cwd": str(self.folder), "out": out, "err": err}
-        assert self._server.stdin is not None
-        self._server.stdin.write(json.dumps(order).encode() + b"\n")
-
-        def collect(limit: float) -> int | None:
-            answer = self._answer(limit)
-            if answer is None:
-                return None
-            self._running = None
-            return int(answer)
-
-        self._running = Running(int(self._answer(LIMIT) or 0), files, collect)
-        return self._running
-
-    def _answer(self, limit: float) -> str | None:
-        assert self._server is not None
-        assert self._server.stdout is not None
-        if not select.select([self._server.stdout], [], [], limit)[0]:
-            return None
-        return self._server.stdout.readline().decode().strip()
 
 
 @contextlib.contextmanager

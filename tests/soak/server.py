@@ -23,6 +23,7 @@ def become(order: dict[str, str]) -> None:
         handle = os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(handle, number)
         os.close(handle)
+    os.environ["TRAINER_CACHE"] = order["cache"]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     traps.lay(order["traps"])
     sys.exit(cli.main(order["argv"]))

@@ -1,0 +1,78 @@
+"""A sample of the reliability suite (`python -m tests.soak`): real trainers, killed and stopped and out of disk."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from soak import endurance, faults, full, kills, once, order, processes, stops
+from soak.figures import Figures
+
+Experiment = Callable[[int, Path, Callable[[str], None]], Figures]
+SAMPLES = {
+    "kills": (kills.run, 6),
+    "faults": (faults.run, 6),
+    "full": (full.run, 5),
+    "order": (order.run, 1),
+    "stops": (stops.run, 2),
+    "once": (once.run, 4),
+    "endurance": (endurance.run, 2_000),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    """Of all these tests; gone after them."""
+    yield
+    processes.SERVER.close()
+
+
+@pytest.fixture
+def found(request: pytest.FixtureRequest, tmp_path: Path) -> Figures:
+    """What a sample of the experiment found."""
+    experiment, count = SAMPLES[request.param]
+    figures: Figures = experiment(count, tmp_path, print)
+    if figures.skipped:
+        pytest.skip(figures.skipped)
+    print(figures.counts)
+    return figures
+
+
+@pytest.mark.parametrize("found", ["kills"], indirect=True)
+def test_killed_at_any_moment_a_run_has_a_checkpoint_and_ends_as_if_undisturbed(found: Figures) -> None:
+    assert found.misses == []
+    assert found.counts["kills"] == 6
+    assert found.counts["last.pt missing"] == 0
+
+
+@pytest.mark.parametrize("found", ["faults"], indirect=True)
+def test_whichever_call_fails_a_line_names_the_file_and_nothing_is_lost(found: Figures) -> None:
+    assert found.misses == []
+    assert found.counts["runs compared"] > 0
+
+
+@pytest.mark.parametrize("found", ["full"], indirect=True)
+def test_a_full_disk_costs_no_checkpoint_and_space_is_all_that_it_takes_to_go_on(found: Figures) -> None:
+    assert found.misses == []
+    assert found.counts["runs compared"] > 0
+
+
+@pytest.mark.parametrize("found", ["order"], indirect=True)
+def test_nothing_gets_its_name_before_it_is_on_the_disk(found: Figures) -> None:
+    assert found.misses == []
+    assert found.counts["of last.pt, with the previous one kept"] > 0
+
+
+@pytest.mark.parametrize("found", ["stops"], indirect=True)
+def test_signals_at_every_stage_lose_nothing_and_leave_no_process(found: Figures) -> None:
+    assert found.misses == []
+    assert found.counts["steps lost"] == 0
+
+
+@pytest.mark.parametrize("found", ["once"], indirect=True)
+def test_the_curves_of_a_run_that_was_killed_have_each_step_once(found: Figures) -> None:
+    assert found.misses == []
+
+
+@pytest.mark.parametrize("found", ["endurance"], indirect=True)
+def test_memory_files_and_threads_do_not_grow_with_the_length_of_a_training(found: Figures) -> None:
+    assert found.misses == []
