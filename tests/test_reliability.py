@@ -1,12 +1,19 @@
 """A sample of the reliability suite (`python -m tests.soak`): real trainers, killed and stopped and out of disk."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from soak import endurance, faults, full, kills, once, order, processes, stops
 from soak.figures import Figures
 
+from trainer import checkpoint
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the suite reads /proc")
 Experiment = Callable[[int, Path, Callable[[str], None]], Figures]
 SAMPLES = {
     "kills": (kills.run, 6),
@@ -60,6 +67,40 @@ def test_a_full_disk_costs_no_checkpoint_and_space_is_all_that_it_takes_to_go_on
 def test_nothing_gets_its_name_before_it_is_on_the_disk(found: Figures) -> None:
     assert found.misses == []
     assert found.counts["of last.pt, with the previous one kept"] > 0
+
+
+def test_a_save_makes_its_calls_in_the_order_that_a_power_cut_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same without strace, which not every system has."""
+    calls = []
+
+    def watched(name: str, path_of: Callable[..., str]) -> None:
+        function = getattr(os, name)
+
+        def call(*args: Any) -> Any:
+            calls.append(f"{name} {Path(path_of(*args)).name}")
+            return function(*args)
+
+        monkeypatch.setattr(os, name, call)
+
+    watched("fsync", lambda handle: os.readlink(f"/proc/self/fd/{handle}"))
+    watched("link", lambda source, target: target)
+    watched("replace", lambda source, target: target)
+    for value in (1.0, 2.0):
+        calls.clear()
+        checkpoint.write(
+            tmp_path / "last.pt", {"weight": torch.tensor([value])}, {"model": {}}, tmp_path / "previous.pt"
+        )
+    assert calls == [
+        "fsync .last.pt.part",
+        "link .previous.pt.part",
+        "replace previous.pt",
+        "replace last.pt",
+        f"fsync {tmp_path.name}",
+    ]
+    kept = [torch.load(tmp_path / f"{name}.pt", weights_only=True)["model"]["weight"] for name in ("previous", "last")]
+    assert kept == [torch.tensor([1.0]), torch.tensor([2.0])]
 
 
 @pytest.mark.parametrize("found", ["stops"], indirect=True)

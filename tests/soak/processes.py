@@ -139,6 +139,8 @@ class Machine:
         """`trainer ARGV...` with `traps` laid, a fresh one `under` another program; one forked process at a time."""
         number = next(self._numbers)
         files = self.folder / f"{number}.out", self.folder / f"{number}.err"
+        for file in files:  # it may be killed before it has made them
+            file.touch()
         args = [str(arg) for arg in argv]
         if fresh:
             self.fresh += 1

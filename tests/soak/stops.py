@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -25,6 +26,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STEP = "trainer.steps.eager:EagerStep.__call__"
 EVALUATED = "trainer.metrics:Classification.update"  # a batch
 SPARE = ("checkpoint.every_steps=null", "checkpoint.every_minutes=null")  # nothing is saved but at the end
+IMPORTED = (
+    *("hydra", "numpy", "numpy._core._multiarray_umath", "torch._C", "torch", "omegaconf.dictconfig", "PIL.Image"),
+    *("tensorboard.compat.proto.event_pb2", "rich.console", "torch.optim"),
+)
 SETUP = ("data.eval_batch_size=1", "data.val_fraction=0.3", "data.limit=60")
 
 
@@ -92,6 +97,10 @@ def run(count: int, folder: Path, say: Callable[[str], None]) -> Figures:
             say(f"{signal.Signals(signum).name}: {figures.counts['signals']:.0f} signals")
         for number in range(count):
             _starting(trainers, SIGNALS[number % 2], dice.uniform(0.0, 2.5), whole, figures)
+        for number, module in enumerate(IMPORTED):
+            for signum in SIGNALS[number % 3 :: 3] if sample else SIGNALS:
+                if not sample or number == 1:
+                    _importing(trainers, signum, module, figures)
         say("start-up")
         for signum in SIGNALS[:1] if sample else SIGNALS:
             _downloading(trainers, signum, figures)
@@ -182,6 +191,19 @@ def _starting(trainers: Machine, signum: int, delay: float, whole: Path, figures
     if stopped is not None:
         figures.expect_tidy(stopped, what)
     shutil.rmtree(output, ignore_errors=True)
+
+
+def _importing(trainers: Machine, signum: int, module: str, figures: Figures) -> None:
+    """A signal just when something is imported: an exception may be taken for a part that is missing."""
+    what = f"{signal.Signals(signum).name} while {module} is imported"
+    output = trainers.folder / f"imported-{module}-{signum}"
+    noted = output.with_suffix(".noted")
+    trap = Trap(("import",), "signal", path=f"^{re.escape(module)}$", signum=signum, file=str(noted))
+    ended = trainers.run(*command("mlp"), *SETUP, f"output={output}", traps=(trap,), fresh=True)
+    seconds = time.time() - noted.stat().st_mtime if noted.exists() else 0.0
+    figures.expect(noted.exists(), f"{what}: it is not imported")
+    figures.add("signals within an import")
+    _expect_stopped(ended, output, signum, seconds, what, figures)
 
 
 def _downloading(trainers: Machine, signum: int, figures: Figures) -> None:

@@ -25,7 +25,7 @@ SYSTEM = ("fsync", "replace", "link", "open", "write")
 class Trap:
     """At the `at`-th call of one of `calls` whose path matches `path`, do what `does` says.
 
-    A call is one of SYSTEM, or "MODULE:CLASS.METHOD"; of these the path is empty.
+    A call is one of SYSTEM, "MODULE:CLASS.METHOD", whose path is empty, or "import", whose path is the module.
     """
 
     calls: tuple[str, ...]
@@ -55,6 +55,8 @@ def lay(text: str) -> None:
         for call in trap.calls:
             if call in ("open", "write"):
                 _watch_files(trap, call)
+            elif call == "import":
+                _watch_imports(trap)
             elif call in SYSTEM:
                 _wrap(os, call, trap)
             else:
@@ -131,6 +133,14 @@ def _wrap(owner: Any, name: str, trap: Trap) -> None:
         return found
 
     setattr(owner, name, wrapped)
+
+
+def _watch_imports(trap: Trap) -> None:
+    def watch(event: str, args: tuple[Any, ...]) -> None:
+        if event == "import" and _sprung(trap, event, str(args[0])):
+            _act(trap, event, str(args[0]))
+
+    sys.addaudithook(watch)
 
 
 _plain_open = io.open
