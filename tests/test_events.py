@@ -270,3 +270,16 @@ def test_a_full_disk_is_named_at_the_latest_when_flushed(tmp_path: Path) -> None
     for write in (own.flush, own.close):
         with pytest.raises(StorageError, match="disk full"):
             write()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+def test_a_hook_on_a_full_disk_closes_its_file(tmp_path: Path) -> None:
+    """Python would otherwise write once more when it ends, and from 3.13 on complain on the screen."""
+    hook = TensorBoard(tmp_path, schema.TensorBoard(every_steps=1), nn.Linear(1, 1), 2, None)
+    hook.events._file.close()
+    full = Path("/dev/full").open("wb")  # noqa: SIM115
+    hook.events._file, hook.events._writer._writer = full, full
+    hook.on_step(State(step=1), torch.tensor(1.0))
+    with pytest.raises(StorageError, match="disk full"):
+        hook.close()
+    assert full.closed

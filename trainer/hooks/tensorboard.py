@@ -129,5 +129,7 @@ class TensorBoard(Hook):
 
     def close(self) -> None:
         """Write what is buffered."""
-        self.flush()
-        self.events.close()
+        try:
+            self.flush()
+        finally:  # or Python would try again at its end, and complain
+            self.events.close()
