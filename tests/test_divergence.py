@@ -133,7 +133,7 @@ def test_skip_ends_where_nothing_is_left(sick: Trainer) -> None:
         patch.setattr(EagerStep, "gradients", lambda self, batches: gradients(self, batches) * torch.nan)
         ran = sick("on_nan=skip")
     assert ran.code == 1
-    assert "all steps up to epoch 1, step 9 are not finite" in ran.err
+    assert "all steps of epoch 1, up to step 9, are not finite" in ran.err
     assert finite(only_run())
 
 

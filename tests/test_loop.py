@@ -1,5 +1,6 @@
 """The loop against hand-written ones: same batches, same seeds, same weights."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -376,7 +377,7 @@ def test_a_summed_loss_leaves_skipped_steps_out() -> None:
 
 
 def test_an_epoch_of_which_every_step_is_skipped_ends_the_training() -> None:
-    with pytest.raises(TrainingFailedError, match=r"the losses of all steps up to epoch 2, step 4 are not finite"):
+    with pytest.raises(TrainingFailedError, match=r"the losses of all steps of epoch 2, up to step 4, are not finite"):
         fit(scripted([1, 1, NAN, NAN]), Toy(1, 1), losses.make("mse"), Plan(3, on_nan="skip"))
 
 
@@ -500,3 +501,12 @@ def test_an_evaluation_is_given_up_between_two_batches(digits: Dataset) -> None:
         evaluate(model, batches(digits, 20), losses.make("cross_entropy"), Classification(10, CPU), lambda: next(asked))
     assert seen == [20, 20]
     assert model.training
+
+
+def test_a_stretch_between_two_evaluations_may_be_skipped_whole() -> None:
+    recorder = Recorder()
+    plan = Plan(1, on_nan="skip", evaluate_steps=1)
+    fit(scripted([1.0, NAN, 4.0]), Toy(1, 1, 1), losses.make("mse"), plan, evaluate=dict, hooks=[recorder])
+    assert [row.get("skipped") for row in recorder.within] == [None, 1]
+    assert math.isnan(recorder.within[1]["train/loss"])
+    assert recorder.rows[0]["train/loss"] == 2.5

@@ -39,6 +39,9 @@ def replacing(path: Path, keep: Path | None = None) -> Iterator[IO[bytes]]:
         directory = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(directory)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system that has no such thing
+                raise
         finally:
             os.close(directory)
 

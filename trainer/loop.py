@@ -262,14 +262,14 @@ def _row(state: State, lr: float, loss: Loss, weights: Tensor, since: int, plan:
     if plan.on_nan == "skip":
         taken = part.isfinite()
         skipped = len(part) - int(taken.sum())
-        if skipped == len(part):
+        if skipped == len(state.losses):
             raise DivergedError(
-                f"the losses of all steps up to epoch {row['epoch']}, step {state.step} are not finite",
+                f"the losses of all steps of epoch {row['epoch']}, up to step {state.step}, are not finite",
                 "look at the data: trainer inspect",
             )
         if skipped:
             part, weights = part[taken], weights[taken]
-    mean = float(part @ weights / weights.sum() if loss.mean else part.sum())
+    mean = float(part @ weights / weights.sum() if loss.mean else part.sum()) if len(part) else math.nan
     if not math.isfinite(mean):
         check_finite(state, plan)
     row["train/loss"] = mean

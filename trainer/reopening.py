@@ -14,6 +14,8 @@ from trainer.errors import ConfigError, RunError
 from trainer.paths import expanded
 from trainer.paths import typed as typed_path
 
+LONGEST = 2**20  # bytes of a config.yaml; one has about two thousand
+
 
 def reopened(cfg: DictConfig, typed: list[str]) -> Composed:
     """The config that the run directory `cfg.run` was made with, and the keys typed to go on with.
@@ -62,6 +64,7 @@ def _kept(run: Path) -> DictConfig:
     if run.is_file():
         raise RunError(f"{run} is a file", "give the run directory that it is in")
     try:
+        _check_text(run / "config.yaml")
         kept = OmegaConf.load(run / "config.yaml")
         if not isinstance(kept, DictConfig) or not all(_is_section(plain(kept).get(group)) for group in schema.GROUPS):
             raise RunError(f"{run / 'config.yaml'} is not the config of a training")
@@ -73,6 +76,17 @@ def _kept(run: Path) -> DictConfig:
     except (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
         raise _unreadable(run, error) from error
     return kept
+
+
+def _check_text(path: Path) -> None:
+    """Refuse what would unfold to any size: we write neither long configs nor aliases."""
+    import yaml
+
+    if path.stat().st_size > LONGEST:
+        raise ValueError("it is too long")
+    with path.open(encoding="utf-8") as file:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(file, Loader=yaml.SafeLoader)):
+            raise ValueError("it has aliases")
 
 
 def _unreadable(run: Path, error: Exception) -> RunError:

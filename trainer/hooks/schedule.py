@@ -18,7 +18,8 @@ class Schedule(Hook):
     def __init__(
         self, config: Any, optimizer: Optimizer, total_steps: int, watched: str, direction: Literal["min", "max"]
     ) -> None:
-        self.total_steps = total_steps
+        # These are laid out over the whole training, and have no value after its last step.
+        self.ends_after = total_steps if isinstance(config, schema.OneCycle | schema.Cosine) else None
         self.watched = watched
         self.per_step: list[lr_scheduler.LRScheduler] = []
         self.per_epoch: list[lr_scheduler.LRScheduler] = []
@@ -62,7 +63,7 @@ class Schedule(Hook):
                 self.per_step = [linear]
 
     def on_step(self, state: State, loss: Tensor) -> None:
-        if state.step < self.total_steps:
+        if self.ends_after is None or state.step < self.ends_after:
             for scheduler in self.per_step:
                 scheduler.step()
 
