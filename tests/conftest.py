@@ -1,5 +1,6 @@
 """Shared fixtures: an empty working directory, a small image folder, and `trainer` run in this process."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ class Ran:
 
 
 Trainer = Callable[..., Ran]
+
+# For the processes that tests start: several at once, with all threads each, would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
