@@ -95,7 +95,7 @@ def _as_root_of_a_namespace(count: int, folder: Path, reason: str) -> Figures:
 def _one(trainers: Machine, moment: str, disk: Path, whole: Path, figures: Figures, dice: random.Random) -> None:
     call, path = MOMENTS[moment]
     often = moment in ("last.pt, opened", "last.pt, written", "last.pt, kept", "TensorBoard", "train.log")
-    at = dice.randint(1, 12) if often else 1
+    at = dice.randint(1, 8) if often else 1  # there are ten saves
     room = dice.choice((0, 0, 4096, 16384))
     ballast = disk / "ballast"
     trap = Trap((call,), "fill", at, path, file=str(ballast), room=room)
