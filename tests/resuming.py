@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import running
 import torch
+from conftest import Trainer
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from torch import Tensor
 
 from trainer import loop
 from trainer.loop import State
-from trainer.signals import stopping
 
 # What a clock says, and how often there was a reason to look at it.
 TIMES = ("seconds", "samples_per_second")
@@ -37,6 +37,14 @@ def interrupting(due: Callable[[State], bool], signum: int = signal.SIGINT) -> I
 
         patch.setattr("trainer.training.fit", interrupted)
         yield
+
+
+def go_on(trainer: Trainer, run: Path, interrupted: int) -> list[int]:
+    """Resume until it is not `interrupted` any more; the exit codes."""
+    codes = [interrupted]
+    while codes[-1] == interrupted:
+        codes.append(trainer("resume", str(run)).code)
+    return codes[1:]
 
 
 def differences(first: Path, second: Path) -> list[str]:
@@ -83,6 +91,3 @@ def scalars(run: Path) -> list[tuple[int, str, float]]:
             points = [value for value in event.summary.value if value.tensor.float_val]
             found += [(event.step, point.tag, point.tensor.float_val[0]) for point in points]
     return sorted(found, key=lambda point: point[:2])
-
-
-__all__ = ["differences", "interrupting", "scalars", "stopping"]

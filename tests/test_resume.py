@@ -41,9 +41,7 @@ def test_interrupted_after_every_single_step_it_ends_as_if_never_interrupted(
     with resuming.interrupting(lambda state: True):
         assert trainer("train", *asked, "output=parts").code == 130
         run = next(Path("parts").glob("*/*"))
-        codes = []
-        while not codes or codes[-1] == 130:
-            codes.append(trainer("resume", str(run)).code)
+        codes = resuming.go_on(trainer, run, 130)
     assert codes[-1] == 0
     assert len(codes) >= running.result(whole)["steps"]
     assert resuming.differences(whole, run) == []
@@ -58,9 +56,7 @@ def test_on_a_gpu_it_does_so_with_deterministic_kernels(trainer: Trainer, compil
     with resuming.interrupting(lambda state: state.step in (2, 3, 7)):
         assert trainer("train", *asked, "output=parts").code == 130
         run = next(Path("parts").glob("*/*"))
-        codes = []
-        while not codes or codes[-1] == 130:
-            codes.append(trainer("resume", str(run)).code)
+        codes = resuming.go_on(trainer, run, 130)
     assert codes == [130, 130, 0]
     assert resuming.differences(whole, run) == []
 
@@ -80,9 +76,7 @@ def test_interrupted_within_an_evaluation_it_repeats_that(trainer: Trainer) -> N
         patch.setattr("trainer.evaluator.evaluate", interrupted)
         assert trainer("train", *asked, "output=parts").code == 143
         run = next(Path("parts").glob("*/*"))
-        codes = []
-        while not codes or codes[-1] == 143:
-            codes.append(trainer("resume", str(run)).code)
+        codes = resuming.go_on(trainer, run, 143)
     assert codes[-1] == 0
     assert codes.count(143) > 5
     assert resuming.differences(whole, run) == []

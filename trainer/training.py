@@ -154,7 +154,6 @@ class Training:
 
     def _keep_batch(self, error: DivergedError) -> None:
         """Save the batch whose loss was not finite: what came in may explain what came out."""
-        step = f"step {error.step}" if error.step else "the step"
         error.hint = f"{error.hint}; the last finite checkpoint is kept: {self._resume()}"
         if error.batch is None:
             return
@@ -170,7 +169,7 @@ class Training:
             picture = plots.render(pictures.batch(inputs, targets, self.parts.data))
             with suppress(OSError):
                 Image.fromarray(picture).save(self.directory / "plots" / "diverged.png")
-        error.message = f"{error.message}; the batch of {step} is in {self.directory / 'diverged.pt'}"
+        error.message = f"{error.message}; the batch of step {error.step} is in {self.directory / 'diverged.pt'}"
 
     def _hooks(self) -> list[Hook]:
         hooks: list[Hook | None] = [self.log, self.table, self.board, self.early_stopping]
