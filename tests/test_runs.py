@@ -88,16 +88,17 @@ import os, sys, time
 from pathlib import Path
 from trainer import runs
 with runs.locked(Path("run")):
-    child = 0
     if "fork" in sys.argv:
-        child = os.fork()
-        if child == 0:
+        if os.fork() == 0:
+            print(os.getpid(), flush=True)  # now it has let go of what it inherited
             time.sleep(60)
             os._exit(0)
-    if "spawn" in sys.argv:
+    elif "spawn" in sys.argv:
         import subprocess
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False).pid
-    print(child, flush=True)
+        command = [sys.executable, "-c", "import time; time.sleep(60)"]
+        print(subprocess.Popen(command, close_fds=False).pid, flush=True)
+    else:
+        print(0, flush=True)
     sys.stdin.read()
 """
 
