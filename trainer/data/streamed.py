@@ -46,7 +46,7 @@ class Streamed:
     def fetch(self, batches: Sequence[Tensor | slice]) -> Iterator[tuple[Any, ...]]:
         """Each batch on the device, or on its way there."""
         self.plan.batches = planned = [rows if isinstance(rows, slice) else rows.numpy() for rows in batches]
-        for read in self._reading():
+        for read in _handed_over(self._reading()):
             assert self.plan.batches is planned, "another iteration has begun, and the workers read for that one"
             if isinstance(read, DataError):
                 raise read
@@ -76,6 +76,16 @@ class Streamed:
         """Inputs and targets of a batch; images are (B, H, W, C)."""
         inputs, targets = raw
         return inputs, targets
+
+
+def _handed_over(reading: Iterator[Any]) -> Iterator[Any]:
+    """What workers read. One that is killed just as it hands a batch over is missed at the other end of a socket."""
+    try:
+        yield from reading
+    except (ConnectionError, EOFError, FileNotFoundError) as error:
+        if "DataLoader worker process" in str(error):  # raised in a worker, by what reads the samples
+            raise
+        raise RuntimeError("DataLoader worker was killed as it handed a batch over") from error
 
 
 class _Plan(Sampler[Rows]):
