@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Trainer
 
+from trainer import runs
 from trainer.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
@@ -70,7 +71,11 @@ def test_a_documented_command_is_accepted(
     first_job = [
         re.sub(r"=([^'\[(,]*),.*$", r"=\1", re.sub(r"=range\((.*?),.*", r"=\1", w)) for w in words if w != "-m"
     ]
-    if words[0] == "resume":
+    if words[:2] == ["resume", "SWEEP"]:
+        Path("SWEEP").mkdir()
+        runs.write_overrides(Path("SWEEP"), ["-m", "data=mnist", "optim.lr=0.01"])
+        monkeypatch.setattr("trainer.sweeps.engine.Sweep.run", lambda sweep: accepted.append(sweep) or [])
+    elif words[0] == "resume":
         (own_parts / words[1]).mkdir(parents=True)
         composed = trainer("train", "model=lenet", "data=mnist", "--cfg", "job").out
         (own_parts / words[1] / "config.yaml").write_text(composed)

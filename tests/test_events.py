@@ -101,23 +101,29 @@ def test_the_hooks_picture_histograms_and_hyperparameters_are_those_of_torchs_wr
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
     model(torch.ones(4, 3)).sum().backward()
+    settings, metrics = {"optim.lr": 0.1, "model.name": "linear", "on": True}, {"test/loss": 0.5}
     hook = TensorBoard(tmp_path, schema.TensorBoard(histograms=True), model, epochs=3)
+    hook.begin(settings)
     hook.on_epoch(State(epoch=1, step=9), {"train/loss": 0.5})
     pixels = np.zeros((4, 4, 3), dtype=np.uint8)
     hook.image("plots", pixels, State(step=12))
-    settings, metrics = {"optim.lr": 0.1, "model.name": "linear", "on": True}, {"test/loss": 0.5}
-    hook.finish(settings, metrics, State(step=12))
-    hook.close()
+    hook.finish(metrics, State(step=12))
+    hook.close("completed")
+    _, start, end = summary.hparams(settings, metrics)  # the first would be of this run alone
+    torchs._get_file_writer().add_summary(start)
     torchs.add_scalar("train/loss", 0.5, 9)
     for name, parameter in model.named_parameters():
         torchs.add_histogram(f"weights/{name}", parameter, 9)
         torchs.add_histogram(f"gradients/{name}", parameter.grad, 9)
     torchs.add_image("plots", pixels, 12, dataformats="HWC")
-    for part in summary.hparams(settings, metrics):
-        torchs._get_file_writer().add_summary(part)
     torchs.add_scalar("test/loss", 0.5, 12)
+    torchs._get_file_writer().add_summary(end)
     torchs.close()
-    assert contents(tmp_path) == contents(tmp_path / "torch")
+    own, theirs = contents(tmp_path), contents(tmp_path / "torch")
+    assert own[1:-1] == theirs[1:-1]
+    for place in (0, -1):  # start and end have a time in them
+        assert b"_hparams_/session_" in own[place][1]
+        assert b"_hparams_/session_" in theirs[place][1]
 
 
 def test_the_graph_is_that_of_torchs_writer(tmp_path: Path, torchs: SummaryWriter) -> None:

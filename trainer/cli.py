@@ -30,6 +30,8 @@ from trainer.errors import (
     did_you_mean,
     interrupted,
 )
+from trainer.paths import expanded
+from trainer.sweeps import again
 from trainer.verbs import VERBS
 
 # Hydra's flags, and whether a value follows.
@@ -152,9 +154,12 @@ def _show(error: TrainerError) -> int:
 # --- running a verb -----------------------------------------------------------------------------------
 
 
-def _run(verb: str, args: list[str]) -> int:
+def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
     from trainer import composition
 
+    if verb == "resume" and args and again.is_sweep(expanded(args[0].removeprefix("run="))):
+        directory = expanded(args[0].removeprefix("run="))
+        return _run("train", again.arguments(directory, args[1:]), directory)
     try:
         os.getcwd()
     except OSError as error:
@@ -183,7 +188,7 @@ def _run(verb: str, args: list[str]) -> int:
         *_from_checkpoint(verb, overrides),
         *(_prepare(o, multirun) for o in overrides),
     ]
-    jobs = _Jobs(verb, overrides, multirun)
+    jobs = _Jobs(verb, args, overrides, multirun, directory)
     with ExitStack() as stack:
         if multirun and not any(o.startswith("hydra.sweep.dir=") for o in overrides):
             hydra_overrides.append(f"hydra.sweep.dir={_quoted(stack.enter_context(_scratch()))}")
@@ -211,13 +216,16 @@ def _scratch() -> Iterator[str]:
 
 
 class _Jobs:
-    """The jobs of one command: one, or with `--multirun` all of a sweep, which a failing one does not stop."""
+    """The jobs of one command: one, which is run as soon as it is composed, or with -m all of a sweep, at the end.
 
-    def __init__(self, verb: str, typed: list[str], multirun: bool) -> None:
-        self.verb = verb
-        self.typed = typed
-        self.multirun = multirun
-        self.sweep: Any = None
+    `words` is the whole command line after the verb, and `directory` that of a sweep that is gone on with.
+    """
+
+    def __init__(self, verb: str, words: list[str], typed: list[str], multirun: bool, directory: Path | None) -> None:
+        self.verb, self.words, self.typed, self.multirun, self.directory = verb, words, typed, multirun, directory
+        self.sweeping = multirun and verb == "train"
+        self.asked: list[Any] = []  # the jobs of a sweep, composed but not run yet
+        self.output, self.name = "runs", None
         self.failure: Exception | None = None
 
     def run(self, cfg: Any) -> None:
@@ -235,12 +243,12 @@ class _Jobs:
         from trainer import composition
 
         if self.failure is not None:
-            return  # an interrupt ends a whole sweep
+            return
         hydra = HydraConfig.get()
         typed = [str(o) for o in hydra.overrides.task] if self.multirun else self.typed
         typed = [o.lstrip("+") for o in typed if not o.startswith("~")]
         choices = {k: str(v) for k, v in hydra.runtime.choices.items()}
-        sweeping = self.multirun and self.verb == "train"
+        composed: Any = None
         mistake: TrainerError | None = None
         try:
             if self.verb == "resume":
@@ -250,32 +258,40 @@ class _Jobs:
             else:
                 composed = composition.check(self.verb, cfg, typed, choices)
         except TrainerError as error:
-            every_job_has_it = isinstance(error, UnknownKeyError) and self.sweep is None
-            if not sweeping or every_job_has_it:
+            every_job_has_it = isinstance(error, UnknownKeyError) and not self.asked
+            if not self.sweeping or every_job_has_it:
                 raise
             mistake = error  # this job fails, the others run
+        if self.sweeping:
+            from trainer.sweeps.plan import Asked
 
-        def job(*directory: Path) -> Any:
-            if mistake is not None:
-                raise mistake
+            self.asked.append(Asked(typed, composed, mistake))
+            self.output, self.name = str(cfg.get("output", "runs")), cfg.get("name")
+        else:
             with _signals_wait():
                 command = importlib.import_module(f"trainer.commands.{self.verb}")
-            return command.run(composed, *directory)
-
-        if not sweeping:
-            job()
-            return
-        if self.sweep is None:
-            from trainer.sweep import Sweep
-
-            self.sweep = Sweep(str(cfg.get("output", "runs")), cfg.get("name"))
-        self.sweep.run(int(hydra.job.num), typed, job)
+            command.run(composed)
 
     def finish(self) -> int:
-        """Raise what stopped the jobs, or show the sweep's table; the exit code."""
-        failed = self.sweep.finish() if self.sweep is not None else 0
+        """Raise what stopped the command, or run the sweep whose jobs were composed; the exit code."""
         if self.failure is not None:
             raise self.failure
+        if not self.asked:
+            return 0
+        from trainer import runs
+        from trainer.sweeps.engine import Sweep
+
+        composed = [job.config for job in self.asked if job.config is not None]
+        settings = composed[0].section("sweep") if composed else schema.Serial()
+        top = expanded(self.output) / "sweeps" / (self.name or "sweep")
+        if settings.dry_run:
+            Sweep(self.directory or top, self.asked, settings).list()
+            return 0
+        directory = self.directory or runs.claim(top)
+        with runs.locked(directory):
+            runs.write_overrides(directory, self.words)
+            jobs = Sweep(directory, self.asked, settings).run()
+        failed = sum(job.status == "failed" for job in jobs)
         if failed:
             raise TrainingFailedError(f"{failed} of the sweep's jobs failed", "the table above has their reasons")
         return 0

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import hashlib
+import json
 import math
 import types
 import typing
@@ -158,6 +160,17 @@ class Composed:
     def to_yaml(self) -> str:
         """What was composed, with `${...}` left as written: the environment's values never reach a file."""
         return OmegaConf.to_yaml(self._cfg)
+
+    def digest(self) -> str:
+        """A digest of what the results hang on: of all keys but those that say where, and with what beside it."""
+        found = {k: v for k, v in plain(self._cfg).items() if k not in _BESIDE}
+        if isinstance(found.get("data"), dict):
+            found["data"] = {k: v for k, v in found["data"].items() if k not in _BESIDE_DATA}
+        return hashlib.blake2b(json.dumps(found, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+_BESIDE = ("name", "output", "device", "plots", "checkpoint", "tensorboard", "sweep")
+_BESIDE_DATA = ("placement", "workers", "cache", "download", "eval_batch_size")
 
 
 # --- Hydra --------------------------------------------------------------------------------------------

@@ -47,6 +47,14 @@ def available() -> list[str]:
     return ["cpu", *cuda, *mps]
 
 
+def gpus() -> list[str]:
+    """What to set CUDA_VISIBLE_DEVICES to, for each NVIDIA GPU that this process may use."""
+    if not torch.cuda.is_available():
+        return []
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
+
+
 def cores() -> int:
     """How many this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

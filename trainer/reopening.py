@@ -14,6 +14,7 @@ from trainer.errors import ConfigError, RunError
 from trainer.paths import expanded
 from trainer.paths import typed as typed_path
 
+_NEEDED = ("model", "data", "optim", "scheduler")
 LONGEST = 2**20  # bytes of a config.yaml; one has about two thousand
 
 
@@ -34,6 +35,7 @@ def reopened(cfg: DictConfig, typed: list[str]) -> Composed:
 
 def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Composed:
     kept = _kept(run)
+    kept.setdefault("sweep", {"name": "serial"})  # as it was before there was a choice
     changes = OmegaConf.create({k: v for k, v in plain(cfg).items() if k != "run"})
     for override in typed:
         key, _, _ = override.partition("=")
@@ -60,13 +62,16 @@ def _kept(run: Path) -> DictConfig:
     import yaml
 
     if (run / "sweep.jsonl").is_file():
-        raise RunError(f"{run} is a sweep", f"resume its jobs one by one: trainer resume {typed_path(run / '0')}")
+        raise RunError(
+            f"{run} is a sweep that does not say how it was started",
+            f"resume its jobs one by one: trainer resume {typed_path(run / '0')}",
+        )
     if run.is_file():
         raise RunError(f"{run} is a file", "give the run directory that it is in")
     try:
         _check_text(run / "config.yaml")
         kept = OmegaConf.load(run / "config.yaml")
-        if not isinstance(kept, DictConfig) or not all(_is_section(plain(kept).get(group)) for group in schema.GROUPS):
+        if not isinstance(kept, DictConfig) or not all(_is_section(plain(kept).get(group)) for group in _NEEDED):
             raise RunError(f"{run / 'config.yaml'} is not the config of a training")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(

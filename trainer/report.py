@@ -259,4 +259,5 @@ def _width(name: str) -> int:
 
 
 def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[-+]?[\d.,]+(e[-+]?\d+)?%?|-?|nan", text) is not None
+    number = r"[-+]?[\d.,]+(e[-+]?\d+)?%?"
+    return re.fullmatch(rf"{number}( (±|\+-) {number})?|-?|nan", text) is not None

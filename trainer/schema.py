@@ -421,6 +421,32 @@ class Plateau(Scheduler):
     min_lr: float = key(0.0, "never below", minimum=0)
 
 
+# --- sweeps: how the jobs of `-m` are run ---------------------------------------------------------------
+
+
+@dataclass
+class Sweeping:
+    """Keys that every way to run a sweep has."""
+
+    name: str = key(MISSING, "registry name")
+    dry_run: bool = key(False, "only list the jobs, and what would be done with each", runtime=True)
+
+
+@dataclass
+class Serial(Sweeping):
+    """One job after the other, in this process."""
+
+    name: str = key("serial", "registry name")
+
+
+@dataclass
+class Parallel(Sweeping):
+    """Several jobs at once, each in a process with its share of the CPU cores, or with a GPU of its own."""
+
+    name: str = key("parallel", "registry name")
+    jobs: int | None = key(None, "so many at once; null: one per GPU, or one per CPU core", minimum=1, runtime=True)
+
+
 # --- the verbs ----------------------------------------------------------------------------------------
 
 
@@ -468,6 +494,7 @@ class Train:
     data: Any = key(MISSING, "the data: a section of the group `data`")
     optim: Any = key(MISSING, "the optimizer: a section of the group `optim`")
     scheduler: Any = key(MISSING, "the learning-rate schedule: a section of the group `scheduler`")
+    sweep: Any = key(MISSING, "how the jobs of -m are run: a section of the group `sweep`")
     name: str | None = key(None, "name of the run; null: MODEL_DATA")
     output: str = key("runs", "folder that run directories are made in")
     from_: str | None = key(None, "start from the weights of this run or checkpoint file, its model and its data")
@@ -564,7 +591,8 @@ GROUPS: dict[str, dict[str, type]] = {
     "data": _by_name(Digits, MNIST, FashionMNIST, CIFAR10, Folder, CSV, Diabetes, Regression, Line, Quadratic),
     "optim": _by_name(SGD, Adam, AdamW, Adagrad, RMSprop),
     "scheduler": _by_name(Constant, Step, Exponential, Cosine, OneCycle, Plateau),
+    "sweep": _by_name(Serial, Parallel),
 }
 
 # What a section of the user's own (with `_target_`) shares with ours; the rest goes to their code.
-COMMON: dict[str, type | None] = {"model": None, "data": Data, "optim": None, "scheduler": Scheduler}
+COMMON: dict[str, type | None] = {"model": None, "data": Data, "optim": None, "scheduler": Scheduler, "sweep": Sweeping}

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,9 @@ class Training:
         self.table.close()
         self.parts.train.close()
         self.parts.evaluator.close()
-        closing = [self.checkpoints.close, self.log.close, *([self.board.close] if self.board is not None else [])]
+        closing = [self.checkpoints.close, self.log.close]
+        if self.board is not None:
+            closing.append(partial(self.board.close, result["status"]))
         if self.before.get("parent"):
             result["parent"] = self.before["parent"]
         result |= summary.ending(self.parts, self._seconds())
@@ -230,6 +233,7 @@ class Training:
         resumed = self.found is not None
         purge_from = self.state.step + 1 if resumed else None
         board = TensorBoard(self.directory, config, self.parts.model, self.settings.epochs, purge_from)
+        board.begin(summary.hyperparameters(self.parts.config))
         reason = board.graph(self.parts.example) if config.graph and not resumed else ""
         if reason:
             self.screen.say(f"  TensorBoard gets no graph of this model: {reason}", style="dim")
@@ -253,7 +257,7 @@ class Training:
             else:
                 self._pictures(test)
         if self.board is not None:
-            self.board.finish(summary.hyperparameters(self.parts.config), test.named("test"), self.state)
+            self.board.finish(test.named("test"), self.state)
 
     def _pictures(self, test: Evaluation) -> None:
         from trainer import pictures, plots

@@ -25,10 +25,11 @@ VERBS = {
         """,
     ),
     "resume": Verb(
-        "continue an interrupted training exactly, or a finished one for longer",
+        "continue an interrupted training or sweep exactly, or a finished one for longer",
         """
         trainer resume runs/lenet_digits/2026-01-31_12-00-00
         trainer resume RUN epochs=20 device=cuda
+        trainer resume SWEEP sweep=parallel
         """,
         needs=("run",),
     ),

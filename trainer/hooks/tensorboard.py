@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from torch import Tensor, nn
 from torch.utils.tensorboard import _pytorch_graph, summary
 
@@ -18,11 +19,12 @@ from trainer.events import Events, buckets
 from trainer.loop import Hook, Row, State, evaluating
 
 HAND_SECONDS = 1.0
+STATUS = {"completed": api_pb2.STATUS_SUCCESS, "failed": api_pb2.STATUS_FAILURE}
 POINTS = 1000  # a curve gets no more points than that: longer trainings skip epochs evenly
 
 
 class TensorBoard(Hook):
-    """Writes what the loop reports; `image` and `finish` take what comes after it.
+    """Writes what the loop reports; `begin` takes what is known before, `image` and `finish` what comes after it.
 
     `purge_from` is for a training that goes on: the first step that TensorBoard shall forget.
     """
@@ -120,16 +122,29 @@ class TensorBoard(Hook):
         """A picture (height, width, 3) under the Images tab."""
         self.events.summary(summary.image(name, pixels, dataformats="HWC"), state.step)  # type: ignore[no-untyped-call]
 
-    def finish(self, hyperparameters: dict[str, Any], metrics: dict[str, float], state: State) -> None:
-        """The HParams tab's entry: what was set, and how it ended."""
+    def begin(self, hyperparameters: dict[str, Any]) -> None:
+        """The HParams tab's entry: what was set, written first so that a run that fails is listed too."""
         plain = {k: v if isinstance(v, int | float | bool | str) else str(v) for k, v in hyperparameters.items()}
-        for part in summary.hparams(plain, dict(metrics)):  # type: ignore[no-untyped-call]
-            self.events.summary(part)
+        # Not the list of columns: TensorBoard would take that of any one run for all. Without, it finds them itself.
+        _, start, _ = summary.hparams(plain, {})  # type: ignore[no-untyped-call]
+        self.events.summary(start)
+
+    def finish(self, metrics: dict[str, float], state: State) -> None:
+        """The final metrics."""
         self._write(metrics, state.step)
 
-    def close(self) -> None:
-        """Write what is buffered."""
+    def close(self, status: str = "interrupted") -> None:
+        """Write what is buffered, and how the run ended; one that was interrupted has not."""
         try:
             self.flush()
+            if status in STATUS:
+                self._ended(status)
         finally:  # or Python would try again at its end, and complain
             self.events.close()
+
+    def _ended(self, status: str) -> None:
+        ended = plugin_data_pb2.HParamsPluginData(
+            session_end_info=plugin_data_pb2.SessionEndInfo(status=STATUS[status], end_time_secs=time.time())
+        )
+        found = metadata.create_summary_metadata(ended)
+        self.events.summary(Summary(value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=found)]))

@@ -1,0 +1,41 @@
+"""What `trainer resume SWEEP` is short for: the sweep's own command line, with what was typed now."""
+
+from pathlib import Path
+
+from trainer import runs
+from trainer.errors import ConfigError, RunError
+
+FLAGS = ("-m", "--multirun")
+
+
+def is_sweep(directory: Path) -> bool:
+    """Whether it is the directory of a sweep, and not of one run."""
+    return (directory / "overrides.yaml").is_file() and not (directory / "config.yaml").exists()
+
+
+def arguments(directory: Path, typed: list[str]) -> list[str]:
+    """The sweep's command line after `trainer train`; a key that is typed again takes its new values.
+
+    Raises:
+        RunError: the sweep does not say what it was.
+        ConfigError: it names code to run, and may be a stranger's.
+    """
+    kept = runs.overrides(directory)
+    if not set(FLAGS) & set(kept):
+        raise RunError(
+            f"{directory / 'overrides.yaml'} is not what a sweep writes", "start it anew: trainer train -m ..."
+        )
+    for word in kept:
+        key = _key(word)
+        code = key.endswith("_target_") or key.startswith("hydra") or word.startswith("-")
+        if code and word not in (*FLAGS, *typed):
+            raise ConfigError(
+                f"{directory} was started with {word}, and a file names no code to run",
+                f"if you trust it, type it again: trainer resume {directory} {word}",
+            )
+    new = {_key(word): word for word in typed}
+    return [*[new.pop(_key(word), word) for word in kept], *new.values()]
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").split("=", 1)[0]

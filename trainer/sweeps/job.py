@@ -1,0 +1,88 @@
+"""One job of a sweep, and sweep.jsonl, which has a line for each that has ended."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from trainer.atomic import storing
+from trainer.errors import RunError
+from trainer.runs import finite
+
+
+@dataclass
+class Job:
+    """One line of sweep.jsonl."""
+
+    job: int
+    overrides: dict[str, str]
+    status: str  # as in result.json, or "not run"
+    seconds: float
+    objective: str = ""
+    direction: str = "max"
+    value: float | None = None
+    best_epoch: int | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+
+
+def read(path: Path) -> list[Job]:
+    """The jobs of a sweep.jsonl by their numbers; of several lines of one job the last counts.
+
+    A last line that was cut off when the power failed is ignored: its job has to be run again.
+
+    Raises:
+        RunError: the file cannot be read, or another line is no job.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from error
+    jobs: dict[int, Job] = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            job = _job(json.loads(line))
+        except (ValueError, TypeError) as error:
+            if number == len(lines):
+                break
+            raise RunError(f"{path}: line {number} is no job of a sweep", "delete the line to run it again") from error
+        jobs[job.job] = job
+    return [jobs[number] for number in sorted(jobs)]
+
+
+def append(path: Path, job: Job) -> None:
+    """Add a job that has ended, and bring it to the disk; what was cut off before it goes away.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    line = json.dumps(finite(asdict(job))).encode() + b"\n"
+    with storing(path), path.open("ab+") as file:
+        file.truncate(_whole(file.seek(0, os.SEEK_END), path))
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _whole(length: int, path: Path) -> int:
+    """How much of the file ends in a line break."""
+    if not length:
+        return 0
+    with path.open("rb") as file:
+        file.seek(length - 1)
+        if file.read(1) == b"\n":
+            return length
+        file.seek(0)
+        return file.read().rfind(b"\n") + 1
+
+
+def _job(found: Any) -> Job:
+    """A line's job; what a later version wrote beside what is known here is left out."""
+    if not isinstance(found, dict):
+        raise TypeError("no job")
+    job = Job(**{f.name: found[f.name] for f in fields(Job) if f.name in found})
+    if not isinstance(job.job, int) or not isinstance(job.overrides, dict):
+        raise TypeError("no job")
+    job.metrics = {name: value for name, value in job.metrics.items() if value is not None}
+    return job

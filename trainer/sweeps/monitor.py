@@ -1,0 +1,56 @@
+"""One line for each job that runs."""
+
+import time
+from pathlib import Path
+
+from rich.live import Live
+from rich.table import Table
+
+from trainer.report import Report, duration
+from trainer.sweeps.plan import Planned
+
+
+class Monitor:
+    """On a terminal a table that is drawn anew; elsewhere a line as a job begins."""
+
+    def __init__(self, screen: Report) -> None:
+        self.screen = screen
+        self._live: Live | None = None
+        self._said: set[int] = set()
+
+    def show(self, running: list[tuple[Planned, float]], waiting: int) -> None:
+        """Show jobs with the time since which they run."""
+        if not self.screen.live:
+            for job, _ in running:
+                if job.number not in self._said:
+                    self._said.add(job.number)
+                    self.screen.say(f"job {job.number}  {job.label}")
+            return
+        if self._live is None:
+            self._live = Live(console=self.screen.console, transient=True, auto_refresh=False)
+            self._live.start()
+        self._live.update(self._table(running, waiting), refresh=True)
+
+    def close(self) -> None:
+        """Take the table away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _table(self, running: list[tuple[Planned, float]], waiting: int) -> Table:
+        table = Table.grid(padding=(0, 2))
+        for job, since in running:
+            elapsed = duration(time.monotonic() - since)
+            table.add_row(f"job {job.number}", job.label, _latest(job.directory), elapsed)
+        if waiting:
+            table.add_row("", f"{waiting} waiting")
+        return table
+
+
+def _latest(directory: Path) -> str:
+    """How far a job is, from the end of its train.log, which has a line per epoch."""
+    try:
+        lines = (directory / "train.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return "starting"
+    return " ".join(lines[-1].split()) if lines else "starting"

@@ -1,0 +1,45 @@
+"""A process that runs jobs of a sweep, one after the other, as it is told."""
+
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+
+from trainer.data.worker import end_with
+from trainer.errors import InterruptedRunError, TerminatedError
+from trainer.sweeps.plan import Planned
+
+
+def work(orders: Connection, parent: int) -> None:
+    """Run each job that comes through `orders`, and send back its line of sweep.jsonl.
+
+    What a job says is in its train.log: the terminal is the parent's. Ctrl-C is, too; SIGTERM stops the job.
+    """
+    end_with(parent)
+    os.setpgid(0, 0)
+    _be_silent()
+    from trainer.sweeps.attempt import attempt  # late: the parent shows that the sweep has begun
+
+    signal.signal(signal.SIGTERM, _terminated)
+    while True:
+        try:
+            planned: Planned = orders.recv()
+        except EOFError:
+            return
+        try:
+            job = attempt(planned)
+        except (InterruptedRunError, KeyboardInterrupt) as error:
+            orders.send(planned.ended("interrupted", str(error)))
+            return
+        orders.send(job)
+
+
+def _terminated(signum: int, frame: object) -> None:
+    raise TerminatedError(signum)
+
+
+def _be_silent() -> None:
+    """Standard output goes nowhere; a traceback of ours still reaches the terminal through standard error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
