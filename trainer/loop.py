@@ -81,13 +81,6 @@ class Hook:
     def on_end(self, state: State) -> None:
         """After the last step, also when a hook or a signal stopped training."""
 
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint has to know, for the hook to go on as if nothing had happened."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-
 
 @dataclass(frozen=True)
 class Plan:

@@ -43,7 +43,7 @@ class Checkpoints(Hook):
         self.best_model: dict[str, Tensor] | None = None
         self._unwritten: Job | None = None  # writes best.pt
         self._known_to_fit = False
-        self._saved: tuple[int, int, int, int] | None = None  # what last.pt holds
+        self._saved: dict[str, int] | None = None  # what last.pt holds
         self._saved_at = time.monotonic()
         self._thread = ThreadPoolExecutor(1, "checkpoints")
         self._writing: Future[object] | None = None
@@ -52,7 +52,7 @@ class Checkpoints(Hook):
         if state.step == 0:
             self.save(state)
         else:
-            self._saved = _position(state)
+            self._saved = _where(state)
 
     def on_step(self, state: State, loss: Tensor) -> None:
         if not self._known_to_fit:  # an optimizer's state is there from the first step on
@@ -72,7 +72,7 @@ class Checkpoints(Hook):
             self.save(state)
 
     def on_end(self, state: State) -> None:
-        if self._unwritten is not None or self._saved != _position(state):
+        if self._unwritten is not None or self._saved != _where(state):
             self.save(state)
         self.wait()
 
@@ -89,12 +89,12 @@ class Checkpoints(Hook):
         content = _copied({**self.content(state), **_where(state), "best": self.best})
         path, keep = self.directory / "last.pt", self.directory / "previous.pt"
         self._begin(partial(checkpoint.write, path, _copied(model), self.description, keep, **content))
-        self._saved, self._saved_at = _position(state), time.monotonic()
+        self._saved, self._saved_at = _where(state), time.monotonic()
 
     @property
     def step(self) -> int | None:
         """Up to which last.pt goes, or will when it is written; None: there is none."""
-        return self._saved[2] if self._saved is not None else None
+        return self._saved["step"] if self._saved is not None else None
 
     def wait(self) -> None:
         """Until what is being written is on the disk.
@@ -141,10 +141,6 @@ class Checkpoints(Hook):
     def _minutes_passed(self) -> bool:
         every = self.config.every_minutes
         return every is not None and time.monotonic() - self._saved_at >= 60 * every
-
-
-def _position(state: State) -> tuple[int, int, int, int]:
-    return state.epoch, state.batch, state.step, state.reported
 
 
 def _where(state: State) -> dict[str, int]:
