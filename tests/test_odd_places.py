@@ -264,24 +264,13 @@ def test_a_user_without_a_home_trains(trainer: Trainer, empty: Path, monkeypatch
     completed()
 
 
-def test_only_a_sweep_needs_a_place_for_temporary_files(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_needs_a_place_for_temporary_files(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     def nowhere(*args: Any, **keys: Any) -> Any:
         raise FileNotFoundError(2, "No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "mkdtemp", nowhere)
     train(trainer, *LINE)
-    refused(trainer("train", "-m", "seed=0,1", *LINE), "temporary files", "TMPDIR=DIR")
-
-
-def test_temporary_files_may_lie_in_an_odd_place(
-    trainer: Trainer, empty: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = empty / "it's [1], 2\\"
-    place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(place))
-    ran = trainer("train", "-m", "seed=0,1", *LINE)
-    assert ran.code == 0, ran.err
-    assert list(place.iterdir()) == []
+    assert trainer("train", "-m", "seed=0,1", *LINE).code == 0
 
 
 @proc

@@ -9,12 +9,11 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import textwrap
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,7 +21,6 @@ from typing import Any
 from trainer import __version__, schema, streams, verbs
 from trainer.errors import (
     ConfigError,
-    RunError,
     TerminatedError,
     TrainerError,
     TrainingFailedError,
@@ -189,30 +187,16 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
         *(_prepare(o, multirun) for o in overrides),
     ]
     jobs = _Jobs(verb, args, overrides, multirun, directory)
-    with ExitStack() as stack:
-        if multirun and not any(o.startswith("hydra.sweep.dir=") for o in overrides):
-            hydra_overrides.append(f"hydra.sweep.dir={_quoted(stack.enter_context(_scratch()))}")
-        try:
-            _hydra_main(verb, jobs.run, [*flags, *hydra_overrides])
-        except ValueError as error:  # Hydra's own: what a job raises is kept for `finish`
-            raise ConfigError(str(error).splitlines()[0], f"see trainer {verb} --help") from error
-        except Exception as error:
-            explained = composition.explain(error)
-            if explained is None:
-                raise
-            raise explained from error
-    return jobs.finish()
-
-
-@contextmanager
-def _scratch() -> Iterator[str]:
-    """A directory for what Hydra writes of a sweep, which nobody reads."""
     try:
-        folder = tempfile.TemporaryDirectory()
-    except OSError as error:
-        raise RunError("a sweep needs a directory for temporary files", "name one: TMPDIR=DIR trainer ...") from error
-    with folder as scratch:
-        yield scratch
+        _hydra_main(verb, jobs.run, [*flags, *hydra_overrides])
+    except ValueError as error:  # Hydra's own: what a job raises is kept for `finish`
+        raise ConfigError(str(error).splitlines()[0], f"see trainer {verb} --help") from error
+    except Exception as error:
+        explained = composition.explain(error)
+        if explained is None:
+            raise
+        raise explained from error
+    return jobs.finish()
 
 
 class _Jobs:
@@ -300,10 +284,11 @@ class _Jobs:
 def _hydra_main(verb: str, task: Callable[[Any], None], args: list[str]) -> None:
     import hydra
 
+    from trainer import sweeper
     from trainer.composition import CONFIGS
 
     # Hydra exits by itself after --hydra-help.
-    with _hydra_raises(), _mode_by_flag(), _argv(["trainer", *args]), suppress(SystemExit):
+    with _hydra_raises(), _mode_by_flag(), sweeper.in_place(), _argv(["trainer", *args]), suppress(SystemExit):
         hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=verb)(task)()
 
 

@@ -3,15 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import InterruptedRunError
 from trainer.paths import typed
 from trainer.report import Report, duration
-from trainer.sweeps import results
-from trainer.sweeps.attempt import attempt, ended
+from trainer.sweeps import results, runner
+from trainer.sweeps.attempt import ended
 from trainer.sweeps.job import Job, append, read
-from trainer.sweeps.monitor import Monitor
-from trainer.sweeps.parallel import Parallel
-from trainer.sweeps.plan import Asked, Planned, claim, plan
+from trainer.sweeps.plan import Asked, claim, plan
 
 Jobs = list[Job]
 LOG = "sweep.jsonl"
@@ -37,26 +34,10 @@ class Sweep:
         todo = [planned for planned in self.planned if planned.finished is None]
         self._keep_finished()
         try:
-            if self.settings.name == "parallel" and len(todo) > 1:
-                Parallel(Monitor(self.screen), self._done, self.settings.jobs).run(todo)
-            else:
-                for planned in todo:
-                    self._one(planned)
+            runner.make(self.settings, self.screen, self._done).run(iter(todo))
         finally:
             self._show()
         return self.jobs
-
-    def _one(self, planned: Planned) -> None:
-        self.screen.say(f"job {planned.number}  {planned.label}", style="bold")
-        try:
-            job = attempt(planned)
-        except (InterruptedRunError, KeyboardInterrupt) as error:
-            self._done(planned.ended("interrupted", str(error)))
-            raise
-        self._done(job)
-        if job.error:
-            self.screen.say(f"job {planned.number} failed: {job.error}", style="red")
-        self.screen.say()
 
     def _done(self, job: Job) -> None:
         self.jobs.append(job)

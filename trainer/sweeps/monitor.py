@@ -18,7 +18,7 @@ class Monitor:
         self._live: Live | None = None
         self._said: set[int] = set()
 
-    def show(self, running: list[tuple[Planned, float]], waiting: int) -> None:
+    def show(self, running: list[tuple[Planned, float]]) -> None:
         """Show jobs with the time since which they run."""
         if not self.screen.live:
             for job, _ in running:
@@ -29,7 +29,7 @@ class Monitor:
         if self._live is None:
             self._live = Live(console=self.screen.console, transient=True, auto_refresh=False)
             self._live.start()
-        self._live.update(self._table(running, waiting), refresh=True)
+        self._live.update(self._table(running), refresh=True)
 
     def close(self) -> None:
         """Take the table away."""
@@ -37,13 +37,11 @@ class Monitor:
             self._live.stop()
             self._live = None
 
-    def _table(self, running: list[tuple[Planned, float]], waiting: int) -> Table:
+    def _table(self, running: list[tuple[Planned, float]]) -> Table:
         table = Table.grid(padding=(0, 2))
         for job, since in running:
             elapsed = duration(time.monotonic() - since)
             table.add_row(f"job {job.number}", job.label, _latest(job.directory), elapsed)
-        if waiting:
-            table.add_row("", f"{waiting} waiting")
         return table
 
 

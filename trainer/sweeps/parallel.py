@@ -4,16 +4,19 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from trainer.device import cores, gpus
+from trainer.report import Report
 from trainer.sweeps.job import Job
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
+from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import work
 
 STOP_SECONDS = 30.0  # a job that is told to stop finishes its step and writes a checkpoint
@@ -31,33 +34,31 @@ class _Slot:
 
 
 class Parallel:
-    """Runs jobs side by side; `done` is told as each ends. One that dies takes no other down."""
+    """Runs jobs side by side. One that dies takes no other down."""
 
-    def __init__(self, monitor: Monitor, done: Callable[[Job], None], at_once: int | None) -> None:
-        self.monitor, self.done = monitor, done
-        self.slots = _slots(at_once)
+    def __init__(self, settings: Any, screen: Report, done: Done) -> None:
+        self.monitor, self.done = Monitor(screen), done
+        self.slots = _slots(settings.jobs)
         self.stopping = False
 
-    def run(self, todo: list[Planned]) -> None:
-        """Until all jobs of `todo` have ended.
-
-        Raises:
-            InterruptedRunError, KeyboardInterrupt: somebody stopped the sweep; every job was told, and has ended.
-        """
-        queue = list(todo)
+    def run(self, jobs: Iterator[Planned]) -> None:
         try:
-            while queue or any(slot.job for slot in self.slots):
-                for slot in self.slots:
-                    if slot.job is None and queue:
-                        self._give(slot, queue.pop(0))
+            while self._fill(jobs):
                 self._collect(timeout=0.5)
-                self.monitor.show([(slot.job, slot.since) for slot in self.slots if slot.job], len(queue))
+                self.monitor.show([(slot.job, slot.since) for slot in self.slots if slot.job])
         except BaseException:
             self._stop()
             raise
         finally:
             self.monitor.close()
             self._dismiss()
+
+    def _fill(self, jobs: Iterator[Planned]) -> bool:
+        """Give every free slot a job, while there are any; whether something runs."""
+        for slot in self.slots:
+            if slot.job is None and (job := next(jobs, None)) is not None:
+                self._give(slot, job)
+        return any(slot.job for slot in self.slots)
 
     def _give(self, slot: _Slot, job: Planned) -> None:
         if slot.process is None:

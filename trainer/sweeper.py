@@ -1,0 +1,77 @@
+"""Hydra's side of a sweep: what was typed after `-m` is read in Hydra's grammar, and each job composed once."""
+
+import copy
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict, read_write
+
+
+class Sweeping(Sweeper):
+    """Composes each combination once and hands it to the task function, which keeps or runs it.
+
+    Hydra's own sweeper composes everything twice, and writes a file into a directory of the sweep's.
+    """
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.loader, self.task, self.master = hydra_context.config_loader, task_function, config
+
+    def sweep(self, arguments: list[str]) -> None:
+        parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(arguments)
+        for overrides in combinations(parsed):
+            composed(self.loader, self.master, overrides, self.task)
+
+
+def combinations(parsed: list[Override]) -> Iterator[list[str]]:
+    """Every combination of the values, the last key changing fastest; a key typed twice has its last values."""
+    values = {override.get_key_element(): _values(override) for override in parsed}
+    return map(list, itertools.product(*values.values()))
+
+
+def _values(override: Override) -> list[str]:
+    key = override.get_key_element()
+    if override.is_delete():
+        return [key]
+    if not override.is_sweep_override():
+        return [f"{key}={override.get_value_element_as_str()}"]
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+
+
+def composed(loader: ConfigLoader, config: DictConfig, overrides: list[str], task: Callable[[Any], Any]) -> None:
+    """Call `task` with the config of one job, as Hydra would: HydraConfig tells its overrides and choices."""
+    job = loader.load_sweep_config(config, overrides)
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(job)
+    own = copy.copy(job)
+    with read_write(own), open_dict(own):
+        del own["hydra"]
+    try:
+        task(own)
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+@contextmanager
+def in_place() -> Iterator[None]:
+    """Within the block Hydra sweeps with `Sweeping`: by itself it takes sweepers of its own packages only."""
+    before = Plugins.instantiate_sweeper
+
+    def instantiate(self: Plugins, **facts: Any) -> Sweeper:
+        sweeper = Sweeping()
+        sweeper.setup(**facts)
+        return sweeper
+
+    Plugins.instantiate_sweeper = instantiate  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Plugins.instantiate_sweeper = before  # type: ignore[method-assign]
