@@ -25,17 +25,18 @@ TIMES = ("seconds", "samples_per_second")
 def interrupting(due: Callable[[State], bool], signum: int = signal.SIGINT) -> Iterator[None]:
     """Within the block, this process gets a signal as soon as a step has been taken after which `due` says so."""
     with pytest.MonkeyPatch.context() as patch:
-        fit = loop.fit
+        fitting = loop.fitting
 
         class Interrupt(loop.Hook):
-            def on_step(self, state: State, loss: Tensor) -> None:
+            def on_step(self, state: State) -> None:
                 if due(state):
                     os.kill(os.getpid(), signum)
 
-        def interrupted(*args: Any, hooks: Any, **kwargs: Any) -> State:
-            return fit(*args, hooks=[Interrupt(), *hooks], **kwargs)
+        def interrupted(*args: Any) -> loop.Asking[State]:
+            *before, hooks, state, device = args
+            return fitting(*before, [Interrupt(), *hooks], state, device)
 
-        patch.setattr("trainer.training.fit", interrupted)
+        patch.setattr("trainer.training.fitting", interrupted)
         yield
 
 

@@ -336,7 +336,7 @@ def test_epochs_with_and_without_hooks_take_turns(trainer: Trainer) -> None:
 def test_training_is_as_before_once_it_has_been_watched(trainer: Trainer) -> None:
     from trainer import loop, training
 
-    fit = training.fit
+    before = training.fitting
     with inside.fitting(inside.timed([])):
-        assert training.fit is not fit
-    assert training.fit is loop.fit is fit
+        assert training.fitting is not before
+    assert training.fitting is loop.fitting is before

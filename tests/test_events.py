@@ -239,7 +239,8 @@ def test_a_hook_that_goes_on_forgets_what_came_after(tmp_path: Path) -> None:
         state = State(step=(purge_from or 1) - 1)
         for value in values:
             state.step += 1
-            hook.on_step(state, torch.tensor(float(value)))
+            state.batch, state.losses = 1, torch.tensor([float(value)])
+            hook.on_step(state)
         hook.close()
     assert scalars(tmp_path, "train/step_loss") == [(1, 1), (2, 2), (3, 30), (4, 40)]
 
@@ -285,7 +286,7 @@ def test_a_hook_on_a_full_disk_closes_its_file(tmp_path: Path) -> None:
     hook.events._file.close()
     full = Path("/dev/full").open("wb")  # noqa: SIM115
     hook.events._file, hook.events._writer._writer = full, full
-    hook.on_step(State(step=1), torch.tensor(1.0))
+    hook.on_step(State(batch=1, step=1, losses=torch.ones(1)))
     with pytest.raises(StorageError, match="disk full"):
         hook.close()
     assert full.closed

@@ -71,7 +71,7 @@ class Training:
     def step(self) -> None:
         self.state.batch, self.state.step = self.state.batch + 1, self.state.step + 1
         nn.init.constant_(self.model.weight, self.state.step)
-        self.hook.on_step(self.state, torch.zeros(()))
+        self.hook.on_step(self.state)
 
     def evaluated(self, accuracy: float) -> None:
         """Within an epoch."""
@@ -508,7 +508,8 @@ def run(hook: TensorBoard, epochs: int, steps: int) -> None:
     for epoch in range(epochs):
         for _ in range(steps):
             state.step += 1
-            hook.on_step(state, torch.tensor(float(state.step)))
+            state.batch, state.losses = 1, torch.tensor([float(state.step)])
+            hook.on_step(state)
         state.epoch = epoch + 1
         hook.on_epoch(state, row(state.epoch, **{"val/accuracy": 0.1 * state.epoch}))
 
@@ -541,10 +542,10 @@ def test_step_losses_have_a_point_per_so_many_steps(tmp_path: Path, epochs: int,
 
 def test_a_step_loss_is_kept_although_its_tensor_is_used_again(tmp_path: Path) -> None:
     """As a captured graph does."""
-    hook, loss = board(tmp_path, every_steps=1), torch.zeros(())
+    hook, losses = board(tmp_path, every_steps=1), torch.zeros(1)
     for step in (1, 2, 3):
-        loss.fill_(step)
-        hook.on_step(State(step=step), loss)
+        losses.fill_(step)
+        hook.on_step(State(batch=1, step=step, losses=losses))
     hook.on_epoch(State(epoch=1, step=3), row(1))
     hook.close()
     assert [value for _, value in scalars(tmp_path, "train/step_loss")] == [1, 2, 3]

@@ -59,7 +59,7 @@ class Recorder(Hook):
     def on_start(self, state: State) -> None:
         self._note("start", state)
 
-    def on_step(self, state: State, loss: Tensor) -> None:
+    def on_step(self, state: State) -> None:
         self._note("step", state)
 
     def on_evaluation(self, state: State, row: Row) -> None:
@@ -80,7 +80,7 @@ class StopAt(Hook):
     def __init__(self, step: int = 0, epoch: int = 0) -> None:
         self.step, self.epoch = step, epoch
 
-    def on_step(self, state: State, loss: Tensor) -> None:
+    def on_step(self, state: State) -> None:
         if state.step == self.step:
             state.stop = "enough"
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 from resuming import unequal
-from torch import Tensor
 
 from trainer import checkpoint, loop, progress, rng
 from trainer.checkpoint import Checkpoint
@@ -55,7 +54,7 @@ def trained(parts: Parts, until: int) -> Parts:
     """Train up to a step and stop there, as a signal does."""
 
     class Stop(Hook):
-        def on_step(self, state: State, loss: Tensor) -> None:
+        def on_step(self, state: State) -> None:
             if state.step == until:
                 state.interrupted = "SIGINT"
 

@@ -562,13 +562,13 @@ def test_result_json_says_interrupted_while_it_runs(
 ) -> None:
     """Killed in the middle, a run that is made longer is not a completed one."""
     seen = []
-    fit = loop.fit
+    fitting = loop.fitting
 
-    def spy(*args: Any, **keys: Any) -> State:
+    def spy(*args: Any) -> loop.Asking[State]:
         seen.append(result(whole)["status"])
-        return fit(*args, **keys)
+        return fitting(*args)
 
-    monkeypatch.setattr("trainer.training.fit", spy)
+    monkeypatch.setattr("trainer.training.fitting", spy)
     assert result(whole)["status"] == "completed"
     assert trainer("resume", str(whole), "epochs=4").code == 0
     assert seen == ["interrupted"]

@@ -37,7 +37,7 @@ def run(
             seen.append(optimizer.param_groups[0][key])
             optimizer.step()
             state.step += 1
-            schedule.on_step(state, torch.zeros(()))
+            schedule.on_step(state)
         value = watched[epoch] if watched else None
         state.epoch += 1
         schedule.on_epoch(state, {} if value is None else {"val/loss": value})
@@ -155,7 +155,7 @@ def test_each_group_of_parameters_keeps_its_own_rate(name: str) -> None:
         if step == TOTAL:
             break
         optimizer.step()
-        schedule.on_step(State(step=step), torch.zeros(()))
+        schedule.on_step(State(step=step))
 
 
 @pytest.mark.parametrize("name", schema.GROUPS["scheduler"])
@@ -205,7 +205,7 @@ class Run:
         used = group["lr"], group["momentum"]
         self.optimizer.step()
         self.state.step += 1
-        self.schedule.on_step(self.state, torch.zeros(()))
+        self.schedule.on_step(self.state)
         if self.state.step % STEPS == 0:
             self.state.epoch += 1
             self.schedule.on_epoch(self.state, {"val/loss": WATCHED[self.state.epoch - 1]})

@@ -39,14 +39,16 @@ _FUSED = (schema.SGD, schema.Adam, schema.AdamW)  # have a fused kernel on CPU a
 _CAPTURABLE = (schema.Adam, schema.AdamW, schema.RMSprop)  # have to be told that they will be in a CUDA graph
 
 
-def dataset(config: Composed, track: Track[Any] = untracked) -> Dataset:
-    """Load the data that `config` chooses, and fill in what models take from them.
+def dataset(config: Composed, track: Track[Any] = untracked, loaded: Dataset | None = None) -> Dataset:
+    """Load the data that `config` chooses, if they are not there yet, and fill in what models take from them.
 
     Raises:
         DataError, ConfigError: missing or unreadable data; the user's own class fails.
     """
     section = config.section("data")
-    if isinstance(section, Custom):
+    if loaded is not None:
+        pass
+    elif isinstance(section, Custom):
         raw = adapt(_call("data", section), config.choices.get("data", section.target))
         loaded = prepare(raw, section.common)
     else:

@@ -44,6 +44,10 @@ class Evaluator:
             )
         return self._batches[split]
 
+    def share(self, other: "Evaluator") -> None:
+        """Use the samples that `other` has on the device, of the same data."""
+        self._batches = other._batches
+
     def close(self) -> None:
         """End what reads batches."""
         for batches in self._batches.values():

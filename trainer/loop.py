@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -42,6 +42,11 @@ class Step(Protocol):
         """Step on the gradients of `batches` together; their loss, a scalar that stays on the device."""
 
 
+# What a training asks for, one thing at a time: a step on these batches, or with None an evaluation. It is answered
+# with the step's loss (None: that is in `State.losses` already), or with the metrics of the evaluation.
+Asking = Generator[Sequence[Any] | None, Any, T]
+
+
 @dataclass
 class State:
     """Where training stands."""
@@ -53,6 +58,11 @@ class State:
     interrupted: str = ""  # the name of a signal that asks to stop now, even within an evaluation
     losses: Tensor = field(default_factory=lambda: torch.empty(0))  # of the steps of the epoch that runs
     reported: int = 0  # steps of the epoch that runs, up to its last evaluation
+
+    @property
+    def loss(self) -> Tensor:
+        """Of the step just taken, a scalar on the device: reading it waits for that."""
+        return self.losses[self.batch - 1]
 
     def ending(self) -> bool:
         """Whether no further step is to be taken."""
@@ -69,8 +79,8 @@ class Hook:
     def on_start(self, state: State) -> None:
         """Before the first step."""
 
-    def on_step(self, state: State, loss: Tensor) -> None:
-        """After a step; reading `loss` waits for the device."""
+    def on_step(self, state: State) -> None:
+        """After a step."""
 
     def on_evaluation(self, state: State, row: Row) -> None:
         """After an evaluation within an epoch."""
@@ -105,11 +115,46 @@ def fit(
     state: State | None = None,
     device: torch.device | None = None,
 ) -> State:
-    """Train until `plan` is done or a hook sets `state.stop`.
+    """Train until `plan` is done or a hook sets `state.stop`: `fitting`, with `step` and `evaluate` for answers."""
+    work = fitting(train, loss, plan, evaluate is not None, learning_rate, hooks, state, device)
+    return driven(work, step, evaluate or dict)
 
-    Each epoch gives hooks one row: epoch, step, lr, train/loss, the metrics of `evaluate`, seconds and
-    samples_per_second. Losses stay on the device until then. A `state` of before goes on from the very step; an
-    evaluation that it was interrupted in is done again.
+
+def driven(
+    work: Asking[T],
+    step: Callable[[Sequence[Any]], Tensor | None],
+    evaluate: Callable[[], Row],
+    answer: Any = None,
+) -> T:
+    """Answer whatever `work` asks for, until it returns; `answer` is to what it asked first, if it has begun."""
+    go_on: Callable[[Any], Sequence[Any] | None] = work.send
+    while True:
+        try:
+            batches = go_on(answer)
+        except StopIteration as end:
+            found: T = end.value
+            return found
+        try:
+            go_on, answer = work.send, evaluate() if batches is None else step(batches)
+        except BaseException as error:  # it is for `work` to say what that means
+            go_on, answer = work.throw, error
+
+
+def fitting(
+    train: Batches,
+    loss: Loss,
+    plan: Plan,
+    evaluates: bool,
+    learning_rate: Callable[[], float] = lambda: 0.0,
+    hooks: Sequence[Hook] = (),
+    state: State | None = None,
+    device: torch.device | None = None,
+) -> Asking[State]:
+    """A training that asks for each step and, where it `evaluates`, for each evaluation, when it is due.
+
+    So several can be taken together, a step of all at a time. Each epoch gives hooks one row: epoch, step, lr,
+    train/loss, the metrics of the evaluation, seconds and samples_per_second. Losses stay on the device until then. A
+    `state` of before goes on from the very step; an evaluation that it was interrupted in is done again.
 
     Raises:
         DivergedError: a loss is not finite; the message names epoch and step.
@@ -135,11 +180,11 @@ def fit(
             if state.ending():
                 break
             due = plan.evaluate_steps is not None and state.step % plan.evaluate_steps == 0
-            if due and evaluate and state.batch > state.reported:
+            if due and evaluates and state.batch > state.reported:
                 now = time.perf_counter()
                 row = _row(state, learning_rate(), loss, weights, state.reported, plan)
                 try:
-                    row |= evaluate()
+                    row |= yield None
                 except StoppedError:
                     break
                 evaluating += time.perf_counter() - now
@@ -148,12 +193,13 @@ def fit(
                     hook.on_evaluation(state, row)
                 if state.ending():
                     break
-            value = step(group)
-            losses[state.batch] = value
+            value = yield group
+            if value is not None:
+                state.losses[state.batch] = value
             state.batch += 1
             state.step += 1
             for call in on_step:
-                call(state, value)
+                call(state)
             if plan.max_steps is not None and state.step >= plan.max_steps:
                 state.stop = state.stop or "max_steps reached"
             now = time.perf_counter()
@@ -170,9 +216,9 @@ def fit(
         training = time.perf_counter() - started - evaluating
         last = bool(state.stop) or state.epoch + 1 == plan.epochs
         due = plan.evaluate_steps is not None and state.step % plan.evaluate_steps == 0
-        if evaluate and ((state.epoch + 1) % plan.evaluate_epochs == 0 or due or last):
+        if evaluates and ((state.epoch + 1) % plan.evaluate_epochs == 0 or due or last):
             try:
-                row |= evaluate()
+                row |= yield None
             except StoppedError:
                 break
         row["seconds"] = time.perf_counter() - started

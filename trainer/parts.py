@@ -44,6 +44,7 @@ class Parts:
     batches: AnyBatches  # `train`, as `step` takes them
     compiled: str  # how a step runs: off, inductor or cudagraph
     state: State
+    random: Callable[[], dict[str, Any]] = rng.states  # where the generators stand that it draws from
 
     @property
     def name(self) -> str:
@@ -81,23 +82,31 @@ class Parts:
 
 
 def assemble(
-    config: Composed, track: Track[Any], say: Callable[[str], None] = print, found: Checkpoint | None = None
+    config: Composed,
+    track: Track[Any],
+    say: Callable[[str], None] = print,
+    found: Checkpoint | None = None,
+    beside: Parts | None = None,
 ) -> Parts:
     """Build every part, without writing anything; the model with the weights of `found`, if there is such.
 
-    `say` is told later what did not go as planned.
+    `say` is told later what did not go as planned. The samples are those of `beside`, if there is such: the parts of
+    another run with the same data on the same device.
 
     Raises:
         UserError: something does not exist, does not fit or is not here.
     """
     settings = config.settings
     compute = device.choose(settings.device, settings.precision, settings.deterministic)
-    data = build.dataset(config, track)
+    data = build.dataset(config, track, beside.data if beside is not None else None)
     loss = build.loss(settings.loss, data, settings.label_smoothing)
     rng.seed(settings.seed)
     model = build.model(config, compute, found)
     workers = build.stream_workers(config, data, compute)  # before anything lies on the device
-    train = build.training_batches(config, data, compute, workers)
+    if beside is not None:
+        train = beside.train.reseeded(settings.seed)
+    else:
+        train = build.training_batches(config, data, compute, workers)
     evaluated = "test" if settings.evaluate.split == "test" else "val" if data.val is not None else None
     objective = build.objective(config, data, evaluated)
     if evaluated == "test" and settings.early_stopping.patience is not None:
@@ -121,13 +130,16 @@ def assemble(
     step, batches = prepared(compiled, eager, model, train, whole, say)
     evaluate, state = settings.evaluate, State()
     batch_size = build.eval_batch_size(config, data)
+    evaluator = Evaluator(model, data, compute, loss, batch_size, workers, lambda: state.interrupted)
+    if beside is not None:
+        evaluator.share(beside.evaluator)
     parts = Parts(
         config=config,
         compute=compute,
         model=model,
         loss=loss,
         train=train,
-        evaluator=Evaluator(model, data, compute, loss, batch_size, workers, lambda: state.interrupted),
+        evaluator=evaluator,
         optimizer=optimizer,
         schedule=schedule,
         objective=objective,

@@ -17,7 +17,7 @@ def taken(parts: Parts, state: State) -> dict[str, Any]:
     return {
         "optimizer": parts.optimizer.state_dict(),
         "scheduler": parts.schedule.state_dict(),
-        "rng": rng.states(),
+        "rng": parts.random(),
         "losses": state.losses[: state.batch],
         "compute": str(parts.compute),
     }

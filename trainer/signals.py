@@ -9,18 +9,11 @@ from types import FrameType
 from trainer.loop import State
 
 
-class Stop:
-    """Which signal asked to stop, 0 for none."""
-
-    signum = 0
-
-
 @contextmanager
-def stopping(state: State) -> Iterator[Stop]:
-    """Within the block, a signal sets `state.interrupted` instead of ending the process."""
-    stop = Stop()
+def stopping(*states: State) -> Iterator[None]:
+    """Within the block, a signal sets `interrupted` of all `states` instead of ending the process."""
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield
         return
     watched = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {signum: signal.getsignal(signum) for signum in watched}
@@ -31,13 +24,13 @@ def stopping(state: State) -> Iterator[Stop]:
             signal.signal(signum, handler)
 
     def on_signal(signum: int, frame: FrameType | None) -> None:
-        stop.signum = signum
-        state.interrupted = signal.Signals(signum).name
+        for state in states:
+            state.interrupted = signal.Signals(signum).name
         restore()
 
     for signum in before:
         signal.signal(signum, on_signal)
     try:
-        yield stop
+        yield
     finally:
         restore()

@@ -1,7 +1,9 @@
 """One training in its run directory: everything that watches it, and every file that it leaves."""
 
+import signal
 import time
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from trainer.hooks.checkpoints import Checkpoints
 from trainer.hooks.early_stopping import EarlyStopping, Objective
 from trainer.hooks.metrics_log import MetricsLog
 from trainer.hooks.screen import Screen
-from trainer.loop import Hook, State, fit
+from trainer.loop import Asking, Batches, Hook, State, StoppedError, driven, fitting
 from trainer.metrics import Evaluation
 from trainer.parts import Parts
 from trainer.paths import typed
@@ -26,6 +28,9 @@ from trainer.signals import stopping
 
 if TYPE_CHECKING:
     from trainer.hooks.tensorboard import TensorBoard
+
+
+Stopping = Callable[[State], AbstractContextManager[object]]
 
 
 def cut_short(error: BaseException) -> dict[str, str]:
@@ -38,7 +43,7 @@ def cut_short(error: BaseException) -> dict[str, str]:
 class Training:
     """Trains and tests `parts` in `directory`; from where `found`, a checkpoint of the run, left it.
 
-    `parent` is the checkpoint that the weights of a new run come from.
+    `parent` is the checkpoint that the weights of a new run come from; `watching` are hooks beside those of every run.
 
     Raises:
         CheckpointError: `found` is not one of this training; nothing is changed then.
@@ -51,7 +56,9 @@ class Training:
         screen: Report,
         found: Checkpoint | None = None,
         parent: dict[str, Any] | None = None,
+        watching: Sequence[Hook] = (),
     ) -> None:
+        self.watching = watching
         self.parts, self.directory, self.screen, self.found = parts, directory, screen, found
         self.settings, self.state = parts.config.settings, parts.state
         self.before: dict[str, Any] = found.training if found is not None else {"parent": parent}
@@ -75,9 +82,13 @@ class Training:
 
     def run(self) -> dict[str, Any]:
         """Train and test; the content of result.json, which is also written where this raises."""
+        return driven(self.running(self.parts.batches, stopping), self.parts.step, self.parts.evaluate)
+
+    def running(self, batches: Batches, stopping: Stopping) -> Asking[dict[str, Any]]:
+        """As `run`, asking for each step on `batches`; within `stopping` a signal sets its states' `interrupted`."""
         result: dict[str, Any] = {"name": self.parts.name, "status": "failed", "metrics": {}}
         try:
-            self._fit()
+            yield from self._fitting(batches, stopping)
             test = self._test()
             result |= summary.figures(self.parts, self.checkpoints, self.log, test)
             self._draw(test)
@@ -126,22 +137,18 @@ class Training:
                 facts.append(("note", f"computed on {other} before: results are no longer equal to the last bit"))
         return facts
 
-    def _fit(self) -> None:
-        parts = self.parts
-        with stopping(self.state) as stop:
-            fit(
-                parts.step,
-                parts.batches,
-                parts.loss,
-                parts.plan,
-                evaluate=parts.evaluate,
-                learning_rate=parts.learning_rate,
-                hooks=self._hooks(),
-                state=self.state,
-                device=parts.compute.device,
+    def _fitting(self, batches: Batches, stopping: Stopping) -> Asking[None]:
+        parts, state = self.parts, self.state
+        evaluates, device = parts.evaluated is not None, parts.compute.device
+        with stopping(state):
+            yield from fitting(
+                batches, parts.loss, parts.plan, evaluates, parts.learning_rate, self._hooks(), state, device
             )
-        if self.state.interrupted:
-            raise InterruptedRunError(stop.signum, "interrupted")
+        if state.interrupted:
+            raise self._heeded()
+
+    def _heeded(self) -> InterruptedRunError:
+        return InterruptedRunError(signal.Signals[self.state.interrupted], "interrupted")
 
     def _interrupted(self, error: KeyboardInterrupt | InterruptedRunError) -> InterruptedRunError:
         signum = (interrupted(error) if isinstance(error, KeyboardInterrupt) else error).exit_code - 128
@@ -175,7 +182,7 @@ class Training:
         error.message = f"{error.message}; the batch of step {error.step} is in {self.directory / 'diverged.pt'}"
 
     def _hooks(self) -> list[Hook]:
-        hooks: list[Hook | None] = [self.log, self.table, self.board, self.early_stopping]
+        hooks: list[Hook | None] = [self.log, self.table, self.board, self.early_stopping, *self.watching]
         # Last, for a checkpoint holds the schedule's state after the epoch.
         return [hook for hook in (*hooks, self.parts.schedule, self.checkpoints) if hook is not None]
 
@@ -246,7 +253,10 @@ class Training:
             self.parts.model.load_state_dict(self.checkpoints.best_model)
         elif "test/loss" in row and row["step"] == self.state.step and evaluator.latest is not None:
             return evaluator.latest  # the epochs are tested: these weights have just been
-        return evaluator("test")
+        try:
+            return evaluator("test")
+        except StoppedError as error:
+            raise self._heeded() from error
 
     def _draw(self, test: Evaluation) -> None:
         if self.settings.plots:

@@ -1,8 +1,8 @@
-"""Every hook into trainer's internals: what they rely on is `trainer.loop.fit` with its arguments' names.
+"""Every hook into trainer's internals: what they rely on is `trainer.loop.fitting` with its arguments' names.
 
-`fit(step, train, loss, plan, ..., hooks=, state=)`, where `train.epoch(epoch, start)` is called once per
-epoch. The command line runs as ever: `fit` is replaced as `trainer.loop` is imported, so that nothing is
-imported earlier than a user's command imports it.
+`fitting(train, loss, plan, ..., hooks=, state=)` is a generator that asks for steps, in which
+`train.epoch(epoch, start)` is called once per epoch. The command line runs as ever: `fitting` is replaced as
+`trainer.loop` is imported, so that nothing is imported earlier than a user's command imports it.
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
@@ -22,19 +22,19 @@ from typing import Any
 
 from benchmarks.contenders.job import Watch
 
-Fit = Callable[..., Any]
+Fitting = Callable[..., Generator[Any, Any, Any]]
 
 
 @contextmanager
-def fitting(wrap: Callable[[Fit], Fit]) -> Iterator[None]:
-    """Within the block, training calls `wrap(fit)` in place of `fit`."""
-    undo: list[tuple[Any, Fit]] = []
+def fitting(wrap: Callable[[Fitting], Fitting]) -> Iterator[None]:
+    """Within the block, training calls `wrap(fitting)` in place of `fitting`."""
+    undo: list[tuple[Any, Fitting]] = []
 
     def change(module: Any) -> None:
-        undo.append((module, module.fit))
-        module.fit = wrap(module.fit)
+        undo.append((module, module.fitting))
+        module.fitting = wrap(module.fitting)
 
-    # What runs a training has its own name for `fit`, once it is imported.
+    # What runs a training has its own name for it, once it is imported.
     for name in ("trainer.training", "trainer.loop"):
         if name in sys.modules:
             change(sys.modules[name])
@@ -46,11 +46,11 @@ def fitting(wrap: Callable[[Fit], Fit]) -> Iterator[None]:
     finally:
         if watcher in sys.meta_path:
             sys.meta_path.remove(watcher)
-        for module, fit in undo:
-            module.fit = fit
+        for module, before in undo:
+            module.fitting = before
         training = sys.modules.get("trainer.training")
         if training is not None and undo:
-            training.fit = undo[-1][1]  # type: ignore[attr-defined]
+            training.fitting = undo[-1][1]  # type: ignore[attr-defined]
 
 
 class _OnImport:
@@ -76,12 +76,12 @@ class _OnImport:
         return spec
 
 
-def stamped(watch: Watch, first: list[float]) -> Callable[[Fit], Fit]:
-    """`fit` that notes each epoch's start and its own end, and in `first` when the first batch goes into a step."""
+def stamped(watch: Watch, first: list[float]) -> Callable[[Fitting], Fitting]:
+    """`fitting` that notes each epoch's start and its own end, and in `first` when the first batch goes into a step."""
 
-    def wrap(fit: Fit) -> Fit:
-        def stamping(*args: Any, **kwargs: Any) -> Any:
-            kind = type(_bound(fit, args, kwargs)["train"])
+    def wrap(fitting: Fitting) -> Fitting:
+        def stamping(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            kind = type(_bound(fitting, args, kwargs)["train"])
             epoch = kind.epoch
 
             def lapping(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -95,7 +95,7 @@ def stamped(watch: Watch, first: list[float]) -> Callable[[Fit], Fit]:
 
             kind.epoch = lapping
             try:
-                return fit(*args, **kwargs)
+                return (yield from fitting(*args, **kwargs))
             finally:
                 watch.lap()
                 kind.epoch = epoch
@@ -105,13 +105,13 @@ def stamped(watch: Watch, first: list[float]) -> Callable[[Fit], Fit]:
     return wrap
 
 
-def timed(seconds: list[float]) -> Callable[[Fit], Fit]:
-    """`fit` that notes how long it took."""
+def timed(seconds: list[float]) -> Callable[[Fitting], Fitting]:
+    """`fitting` that notes how long it took."""
 
-    def wrap(fit: Fit) -> Fit:
-        def timing(*args: Any, **kwargs: Any) -> Any:
+    def wrap(fitting: Fitting) -> Fitting:
+        def timing(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             started = time.perf_counter()
-            result = fit(*args, **kwargs)
+            result = yield from fitting(*args, **kwargs)
             seconds.append(time.perf_counter() - started)
             return result
 
@@ -120,32 +120,33 @@ def timed(seconds: list[float]) -> Callable[[Fit], Fit]:
     return wrap
 
 
-def alternating(with_hooks: list[float], without: list[float]) -> Callable[[Fit], Fit]:
-    """`fit` epoch by epoch, with all hooks in one and with none in the next; the first one is warm-up.
+def alternating(with_hooks: list[float], without: list[float]) -> Callable[[Fitting], Fitting]:
+    """`fitting` epoch by epoch, with all hooks in one and with none in the next; the first one is warm-up.
 
     Which of the two comes first changes from pair to pair: with, without, without, with, ... A checkpoint that a
     thread writes counts to the epoch that began it, and does not disturb the next.
     """
 
-    def wrap(fit: Fit) -> Fit:
-        def one(given: dict[str, Any], epoch: int, hooks: Sequence[Any]) -> float:
+    def wrap(fitting: Fitting) -> Fitting:
+        def one(given: dict[str, Any], epoch: int, hooks: Sequence[Any]) -> Generator[Any, Any, float]:
             plan = replace(given["plan"], epochs=epoch + 1)
             started = time.perf_counter()
-            fit(**{**given, "plan": plan, "hooks": hooks})
+            yield from fitting(**{**given, "plan": plan, "hooks": hooks})
             for hook in hooks:
                 getattr(hook, "wait", bool)()
             return time.perf_counter() - started
 
-        def taking_turns(*args: Any, **kwargs: Any) -> Any:
-            given = _bound(fit, args, kwargs)
+        def taking_turns(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            given = _bound(fitting, args, kwargs)
             hooks = given["hooks"]
             ends = [hook.on_end for hook in hooks]
             for hook in hooks:
                 hook.on_end = _nothing  # which is for the end of a training; this one goes on
-            one(given, 0, hooks)
+            yield from one(given, 0, hooks)
             for epoch in range(1, given["plan"].epochs):
                 on = epoch % 4 in (1, 0)
-                (with_hooks if on else without).append(one(given, epoch, hooks if on else ()))
+                seconds = yield from one(given, epoch, hooks if on else ())
+                (with_hooks if on else without).append(seconds)
             for end in ends:
                 end(given["state"])
             return given["state"]
@@ -159,8 +160,8 @@ def _nothing(state: Any) -> None:
     pass
 
 
-def _bound(fit: Fit, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    bound = inspect.signature(fit).bind(*args, **kwargs)
+def _bound(fitting: Fitting, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    bound = inspect.signature(fitting).bind(*args, **kwargs)
     bound.apply_defaults()
     return bound.arguments
 

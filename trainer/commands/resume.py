@@ -2,6 +2,8 @@
 
 import json
 import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ from trainer import build, checkpoint, runs
 from trainer.checkpoint import Checkpoint
 from trainer.composition import Composed
 from trainer.errors import CheckpointError, DataError, RunError
-from trainer.parts import assemble
+from trainer.loop import Hook
+from trainer.parts import Parts, assemble
 from trainer.paths import typed
 from trainer.report import Report
 from trainer.training import Training
@@ -26,29 +29,53 @@ def run(config: Composed) -> dict[str, Any]:
     directory = config.run
     assert directory is not None
     with runs.locked(directory):
-        found = _latest(directory, screen)
-        before = _result(directory)
+        found, before = _latest(directory, screen), _result(directory)
         if before.get("status") == "completed" and _done(config, found, before):
             _say_finished(directory, config, found, before, screen)
             return before
-        config.choices.update(found.description.get("choices") or {})
-        parts = assemble(config, screen.track, screen.say, found)
-        fingerprint = found.description.get("fingerprint")  # files without it are refused below
-        if fingerprint not in (None, build.fingerprint(parts.data.train)):
-            raise DataError(
-                f"data={config.title('data')}: the samples are not those that {directory} was trained on",
-                f"bring them back, or start a new run from its weights: trainer train from={typed(directory)}",
-            )
-        try:
-            training = Training(parts, directory, screen, found)
-            _set_aside(directory, found)
-            typed_now = [override for override in config.typed if not override.startswith("run=")]
-            runs.write_overrides(directory, [*runs.overrides(directory), *typed_now])
-            # Until this ends, what the run had come to is not how it ended.
-            runs.write_result(directory, before | {"status": "interrupted"})
+        with _continued(config, directory, found, screen) as training:
             return training.run()
-        finally:
-            screen.close()
+
+
+@contextmanager
+def opened(
+    config: Composed, screen: Report, directory: Path, beside: Parts | None = None, watching: Sequence[Hook] = ()
+) -> Iterator[Training]:
+    """The training to be gone on with within the block; `beside` and `watching` as for `train.opened`."""
+    with (
+        runs.locked(directory),
+        _continued(config, directory, _latest(directory, screen), screen, beside, watching) as training,
+    ):
+        yield training
+
+
+@contextmanager
+def _continued(
+    config: Composed,
+    directory: Path,
+    found: Checkpoint,
+    screen: Report,
+    beside: Parts | None = None,
+    watching: Sequence[Hook] = (),
+) -> Iterator[Training]:
+    config.choices.update(found.description.get("choices") or {})
+    parts = assemble(config, screen.track, screen.say, found, beside)
+    fingerprint = found.description.get("fingerprint")  # files without it are refused below
+    if fingerprint not in (None, build.fingerprint(parts.data.train)):
+        raise DataError(
+            f"data={config.title('data')}: the samples are not those that {directory} was trained on",
+            f"bring them back, or start a new run from its weights: trainer train from={typed(directory)}",
+        )
+    try:
+        training = Training(parts, directory, screen, found, watching=watching)
+        _set_aside(directory, found)
+        typed_now = [override for override in config.typed if not override.startswith("run=")]
+        runs.write_overrides(directory, [*runs.overrides(directory), *typed_now])
+        # Until this ends, what the run had come to is not how it ended.
+        runs.write_result(directory, _result(directory) | {"status": "interrupted"})
+        yield training
+    finally:
+        screen.close()
 
 
 def _latest(directory: Path, screen: Report) -> Checkpoint:

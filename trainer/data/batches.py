@@ -1,5 +1,6 @@
 """Batches in an order that is a pure function of (seed, epoch): gathered, augmented and normalised on the device."""
 
+import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -59,6 +60,12 @@ class Batches:
         if split.targets.is_floating_point():
             split = Split(split.samples, split.targets.to(dtype), split.rows)
         self.source = Resident(split, form, device) if workers is None else Streamed(split, form, device, workers)
+
+    def reseeded(self, seed: int) -> "Batches":
+        """The same samples, where they are, in the order of another seed."""
+        other = copy.copy(self)
+        other.seed = seed
+        return other
 
     def __len__(self) -> int:
         return -(-self.total // self.batch_size)

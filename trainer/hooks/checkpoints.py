@@ -54,7 +54,7 @@ class Checkpoints(Hook):
         else:
             self._saved = _where(state)
 
-    def on_step(self, state: State, loss: Tensor) -> None:
+    def on_step(self, state: State) -> None:
         if not self._known_to_fit:  # an optimizer's state is there from the first step on
             _copied(self.content(state))
             self._known_to_fit = True

@@ -2,7 +2,6 @@
 
 from typing import Any, Literal
 
-from torch import Tensor
 from torch.optim import Optimizer, lr_scheduler
 
 from trainer import schema
@@ -62,7 +61,7 @@ class Schedule(Hook):
             else:  # the two factors multiply
                 self.per_step = [linear]
 
-    def on_step(self, state: State, loss: Tensor) -> None:
+    def on_step(self, state: State) -> None:
         if self.ends_after is None or state.step < self.ends_after:
             for scheduler in self.per_step:
                 scheduler.step()

@@ -3,8 +3,6 @@
 import time
 from collections.abc import Sequence
 
-from torch import Tensor
-
 from trainer.loop import Hook, Plan, Row, State
 from trainer.report import EpochTable, Report
 
@@ -27,7 +25,7 @@ class Screen(Hook):
     def on_start(self, state: State) -> None:
         self._start, self._start_step = time.monotonic(), state.step
 
-    def on_step(self, state: State, loss: Tensor) -> None:
+    def on_step(self, state: State) -> None:
         now = time.monotonic()
         if now - self._bar_drawn < self.BAR_SECONDS or not self.table.live:
             return
@@ -40,7 +38,7 @@ class Screen(Hook):
             total=len(self.samples),
             rate=rate * self.samples[0],
             seconds_left=left / rate,
-            loss=float(loss),
+            loss=float(state.loss),
         )
 
     def on_evaluation(self, state: State, row: Row) -> None:

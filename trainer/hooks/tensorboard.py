@@ -62,9 +62,9 @@ class TensorBoard(Hook):
         self.events.graph(*drawn)
         return ""
 
-    def on_step(self, state: State, loss: Tensor) -> None:
+    def on_step(self, state: State) -> None:
         if state.step % self.config.every_steps == 0:
-            self._losses.append((state.step, loss.clone()))  # read later: reading waits for the device
+            self._losses.append((state.step, state.loss.clone()))  # read later: reading waits for the device
 
     def on_evaluation(self, state: State, row: Row) -> None:
         self._scalars(state, row)

@@ -2,12 +2,22 @@
 
 import time
 import traceback
+from collections.abc import Generator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from trainer import runs
+from trainer.commands import resume, train
 from trainer.errors import InterruptedRunError, TrainerError
+from trainer.loop import driven
+from trainer.parts import Parts
+from trainer.report import Report
+from trainer.signals import stopping
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
+from trainer.training import Training
+
+Attempt = Generator[Any, Any, Job]
 
 
 def attempt(planned: Planned) -> Job:
@@ -16,9 +26,29 @@ def attempt(planned: Planned) -> Job:
     Raises:
         InterruptedRunError, KeyboardInterrupt: it was told to stop.
     """
+    work = attempting(planned, Report())
+    try:
+        training = next(work)
+    except StopIteration as failed:
+        job: Job = failed.value
+        return job
+    return alone(work, training)
+
+
+def alone(work: Attempt, training: Training) -> Job:
+    """The rest of an attempt that has a training of its own, with nothing beside it."""
+    return driven(work, training.parts.step, training.parts.evaluate, (training.parts.batches, stopping))
+
+
+def attempting(planned: Planned, screen: Report, beside: Parts | None = None) -> Attempt:
+    """As `attempt`, in steps: gives the training, takes how it is to be run (the arguments of `Training.running`), then
+    asks for each step and evaluation. `beside` as for `train.opened`.
+    """
     started = time.perf_counter()
     try:
-        return ended(planned, _train(planned))
+        with _opened(planned, screen, beside) as training:
+            how = yield training
+            return planned.completed((yield from training.running(*how)))
     except InterruptedRunError:
         raise
     except TrainerError as error:
@@ -33,26 +63,12 @@ def attempt(planned: Planned) -> Job:
     return job
 
 
-def ended(planned: Planned, result: dict[str, Any]) -> Job:
-    """The line of sweep.jsonl for the content of a job's result.json."""
-    job, objective = planned.ended(result["status"]), result["objective"]
-    job.objective, job.direction = objective["name"], objective["direction"]
-    job.value, job.best_epoch, job.metrics = objective["value"], result["best_epoch"], result["metrics"]
-    job.seconds = result["seconds"]
-    return job
-
-
-def _train(planned: Planned) -> dict[str, Any]:
+def _opened(planned: Planned, screen: Report, beside: Parts | None) -> AbstractContextManager[Training]:
     if planned.asked.mistake is not None:
         raise planned.asked.mistake
     config = planned.asked.config
     assert config is not None
     if planned.started:
-        from trainer.commands import resume
-
-        config.run = planned.directory
-        return resume.run(config)
-    from trainer.commands import train
-
+        return resume.opened(config, screen, planned.directory, beside, planned.hooks)
     runs.rewind(planned.directory, {})  # of one that was killed before its first checkpoint
-    return train.run(config, planned.directory)
+    return train.opened(config, screen, planned.directory, beside, planned.hooks)

@@ -6,7 +6,6 @@ from typing import Any
 from trainer.paths import typed
 from trainer.report import Report, duration
 from trainer.sweeps import results, runner
-from trainer.sweeps.attempt import ended
 from trainer.sweeps.job import Job, append, read
 from trainer.sweeps.plan import Asked, claim, plan
 
@@ -47,7 +46,7 @@ class Sweep:
         noted = {job.job for job in self._noted() if job.status == "completed"}
         kept = [planned for planned in self.planned if planned.finished is not None]
         for planned in kept:
-            job = ended(planned, planned.finished or {})
+            job = planned.completed(planned.finished or {})
             self.jobs.append(job)
             if job.job not in noted:  # the sweep was killed just then
                 append(self.directory / LOG, job)

@@ -3,12 +3,15 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer.atomic import storing, write_text
 from trainer.composition import Composed
 from trainer.errors import RunError, TrainerError
 from trainer.sweeps.job import Job
+
+if TYPE_CHECKING:  # torch comes with it
+    from trainer.loop import Hook
 
 PLAN = "plan.json"
 
@@ -36,10 +39,19 @@ class Planned:
     asked: Asked
     label: str  # the overrides in which it differs from others
     finished: dict[str, Any] | None = None  # the content of its result.json, if nothing is left to do
+    hooks: "tuple[Hook, ...]" = ()  # that watch its training, beside those of every run
 
     def ended(self, status: str, error: str = "") -> Job:
         """Its line of sweep.jsonl, without results."""
         return Job(self.number, self.overrides, status, 0.0, error=error)
+
+    def completed(self, result: dict[str, Any]) -> Job:
+        """Its line of sweep.jsonl, for the content of its result.json."""
+        job, objective = self.ended(result["status"]), result["objective"]
+        job.objective, job.direction = objective["name"], objective["direction"]
+        job.value, job.best_epoch, job.metrics = objective["value"], result["best_epoch"], result["metrics"]
+        job.seconds = result["seconds"]
+        return job
 
     @property
     def overrides(self) -> dict[str, str]:
