@@ -324,7 +324,7 @@ def describe(config: Composed, loaded: Dataset, used: Loss) -> dict[str, Any]:
     return {
         "model": checkpoint.scalars(config.describe("model")),
         "data": checkpoint.scalars(config.describe("data")),
-        "choices": {group: config.title(group) for group in schema.GROUPS},
+        "choices": {group: config.title(group) for group in schema.OF_A_TRAINING},
         "loss": used.name,
         "classes": None if loaded.classes is None else list(loaded.classes),
         "mean": None if loaded.mean is None else list(loaded.mean),

@@ -1,5 +1,6 @@
 """From what was typed to a checked config: Hydra composes, the schema checks, before torch is imported."""
 
+import copy
 import dataclasses
 import functools
 import hashlib
@@ -7,7 +8,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Composed:
     choices: dict[str, str] = field(default_factory=dict)
     run: Path | None = None  # the run directory that `trainer resume` is to go on with
     _cfg: DictConfig = field(default_factory=lambda: OmegaConf.create({}), repr=False)
+    _sections: dict[str, Any] = field(default_factory=dict, repr=False)  # those that were asked for
 
     def given(self, group: str) -> bool:
         """Whether `group` was chosen, by default or on the command line."""
@@ -62,6 +64,11 @@ class Composed:
 
     def section(self, group: str) -> Any:
         """The section as an instance of its dataclass, or as `Custom`, with interpolations resolved."""
+        if group not in self._sections:
+            self._sections[group] = self._section(group)
+        return self._sections[group]
+
+    def _section(self, group: str) -> Any:
         node = self._cfg[group]
         if "_target_" in node:
             return _custom(group, _resolved(self, group))
@@ -87,6 +94,7 @@ class Composed:
                     f"leave data.{name} out; it is read from the data",
                 )
             OmegaConf.update(self._cfg, f"data.{name}", value, force_add=True)
+        self._sections.clear()
 
     def facts(self) -> dict[str, Any]:
         """What is known of the data so far: `features`, `outputs`, `num_classes`, `channels`, `size`."""
@@ -125,6 +133,7 @@ class Composed:
         if "_target_" not in node:
             _check(schema.GROUPS[group][str(name)], plain(node), group)
         self._cfg[group] = node
+        self._sections.clear()
 
     def describe(self, group: str) -> dict[str, Any]:
         """The section as plain scalars for a checkpoint: what it is, without how it was got.
@@ -161,16 +170,27 @@ class Composed:
         """What was composed, with `${...}` left as written: the environment's values never reach a file."""
         return OmegaConf.to_yaml(self._cfg)
 
-    def digest(self) -> str:
-        """A digest of what the results hang on: of all keys but those that say where, and with what beside it."""
-        found = {k: v for k, v in plain(self._cfg).items() if k not in _BESIDE}
-        if isinstance(found.get("data"), dict):
-            found["data"] = {k: v for k, v in found["data"].items() if k not in _BESIDE_DATA}
+    def digest(self, free: Collection[str] = ()) -> str:
+        """A digest of what the results hang on: of all keys but those that say where, and with what beside it.
+
+        Without the keys that are `free`, like `seed` or `optim.lr`, or `optim.*`: all of a section but which it is.
+        """
+        free = (*_BESIDE, *free)
+
+        def bound(values: dict[str, Any], above: str = "") -> dict[str, Any]:
+            kept = {k: v for k, v in values.items() if above + k not in free}
+            if f"{above}*" in free:
+                kept = {k: v for k, v in kept.items() if k in ("name", "_target_")}
+            return {k: bound(v, f"{above}{k}.") if isinstance(v, dict) else v for k, v in kept.items()}
+
+        found = bound(plain(self._cfg))
         return hashlib.blake2b(json.dumps(found, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-_BESIDE = ("name", "output", "device", "plots", "checkpoint", "tensorboard", "sweep")
-_BESIDE_DATA = ("placement", "workers", "cache", "download", "eval_batch_size")
+_BESIDE = (
+    *("name", "output", "device", "plots", "checkpoint", "tensorboard", "sweep"),
+    *(f"data.{key}" for key in ("placement", "workers", "cache", "download", "eval_batch_size")),
+)
 
 
 # --- Hydra --------------------------------------------------------------------------------------------
@@ -286,8 +306,18 @@ def _check_group(group: str, section: dict[str, Any], from_checkpoint: bool) -> 
     _check(registry[name], section, group)
 
 
+_passed: set[tuple[type, str, str]] = set()  # sections that are right: the jobs of a sweep share most of them
+
+
 def _check(cls: type, values: Mapping[str, Any], path: str, also: Iterable[str] = ()) -> None:
     """Check keys, types and limits of one section; interpolated values are checked once resolved."""
+    section = (cls, path, repr(values))
+    if section not in _passed:
+        _check_keys(cls, values, path, also)
+        _passed.add(section)
+
+
+def _check_keys(cls: type, values: Mapping[str, Any], path: str, also: Iterable[str]) -> None:
     fields = {schema.public(f.name): f for f in dataclasses.fields(cls)}
     hints = {schema.public(name): hint for name, hint in typing.get_type_hints(cls).items()}
     typed = OmegaConf.structured(cls)
@@ -345,6 +375,21 @@ def _wrong_type(full: str, value: Any, hint: Any) -> ConfigError:
 
 
 def _typed(cls: type, values: Mapping[str, Any], path: str) -> Any:
+    return copy.deepcopy(_made(cls, _Same(values), path))
+
+
+class _Same(dict[str, Any]):
+    """Values that are looked up by what is written."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(repr(self))
+
+    def __eq__(self, other: object) -> bool:
+        return repr(self) == repr(other)  # 1, 1.0 and True are equal
+
+
+@functools.lru_cache(maxsize=1000)
+def _made(cls: type, values: _Same, path: str) -> Any:
     _check(cls, {k: v for k, v in values.items() if v is not None or path}, path)
     names = {schema.public(f.name): f.name for f in dataclasses.fields(cls)}
     merged = OmegaConf.merge(OmegaConf.structured(cls), {names[k]: v for k, v in values.items()})

@@ -55,7 +55,7 @@ class Evaluator:
 
     def __call__(self, split: str) -> Evaluation:
         with self.compute.autocast():
-            self.latest = evaluate(self.model, self.batches(split), self.loss, self._metric(), self.stopped)
+            self.latest = evaluate(self.model, self.batches(split), self.loss, self.metric(), self.stopped)
         return self.latest
 
     def row(self, split: str) -> dict[str, float]:
@@ -81,7 +81,8 @@ class Evaluator:
                 break
         return batches
 
-    def _metric(self) -> metrics.Metric:
+    def metric(self, jobs: int = 1) -> metrics.Metric:
+        """What sums up the metrics of the data, of so many models."""
         if self.data.classes is not None:
-            return metrics.Classification(len(self.data.classes), self.compute.device)
-        return metrics.Regression(self.data.train.targets.shape[1], self.compute.device)
+            return metrics.Classification(len(self.data.classes), self.compute.device, jobs)
+        return metrics.Regression(self.data.train.targets.shape[1], self.compute.device, jobs)

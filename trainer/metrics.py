@@ -26,11 +26,18 @@ def wide(device: torch.device) -> torch.dtype:
 
 
 class Metric(Protocol):
-    """Sums over batches of (outputs, targets), both on the metric's device."""
+    """Sums over batches of (outputs, targets), both on the metric's device.
+
+    With `jobs`, the outputs are those of so many models for the same targets, with a first dimension of jobs.
+    """
 
     def update(self, outputs: Tensor, targets: Tensor) -> None: ...
 
-    def compute(self) -> Evaluation: ...
+    def compute(self) -> Evaluation:
+        """What was found of the first model, or the only one."""
+
+    def each(self) -> list[Evaluation]:
+        """What was found of each."""
 
 
 class Classification:
@@ -39,25 +46,33 @@ class Classification:
     `outputs` are logits (N, classes), `targets` class indices (N,).
     """
 
-    def __init__(self, num_classes: int, device: torch.device) -> None:
-        self.num_classes = num_classes
-        self.confusion = torch.zeros(num_classes * num_classes, dtype=torch.int64, device=device)
-        self.top5 = torch.zeros((), dtype=torch.int64, device=device)
+    def __init__(self, num_classes: int, device: torch.device, jobs: int = 1) -> None:
+        self.num_classes, self.jobs = num_classes, jobs
+        self.confusion = torch.zeros(jobs * num_classes * num_classes, dtype=torch.int64, device=device)
+        self.top5 = torch.zeros(jobs, dtype=torch.int64, device=device)
+        self.first_cells = torch.arange(jobs, device=device)[:, None] * num_classes * num_classes
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
-        cells = targets * self.num_classes + outputs.argmax(1)
+        outputs = outputs.reshape(self.jobs, -1, self.num_classes)
+        cells = (self.first_cells + targets * self.num_classes + outputs.argmax(2)).flatten()
         # index_add_, because bincount would wait for the device to tell the largest cell.
         self.confusion.index_add_(0, cells, torch.ones_like(cells))
         if self.num_classes > 5:
-            self.top5 += (outputs.topk(5).indices == targets[:, None]).sum()
+            self.top5 += (outputs.topk(5).indices == targets[:, None]).sum((1, 2))
 
     def compute(self) -> Evaluation:
-        confusion = self.confusion.view(self.num_classes, self.num_classes).cpu()
+        return self.each()[0]
+
+    def each(self) -> list[Evaluation]:
+        confusions = self.confusion.view(self.jobs, self.num_classes, self.num_classes).cpu()
+        return [self._of(*job) for job in zip(confusions, self.top5.tolist(), strict=True)]
+
+    def _of(self, confusion: Tensor, top5: int) -> Evaluation:
         total = int(confusion.sum())
         hits = confusion.diagonal()
         metrics = {"accuracy": int(hits.sum()) / total}
         if self.num_classes > 5:
-            metrics["top5"] = int(self.top5) / total
+            metrics["top5"] = top5 / total
         per_class = (hits.double() / confusion.sum(1).double()).tolist()
         return Evaluation(metrics, confusion, per_class)
 
@@ -69,24 +84,31 @@ class Regression:
     would otherwise be lost to cancellation.
     """
 
-    def __init__(self, columns: int, device: torch.device) -> None:
+    def __init__(self, columns: int, device: torch.device, jobs: int = 1) -> None:
         self.dtype = wide(device)
-        self.sums = torch.zeros(4, columns, dtype=self.dtype, device=device)
+        self.sums = torch.zeros(2, jobs, columns, dtype=self.dtype, device=device)  # of errors: squared, absolute
+        self.totals = torch.zeros(2, columns, dtype=self.dtype, device=device)  # of targets, and of their squares
         self.shift: Tensor | None = None
         self.count = 0
+        self.jobs = jobs
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         outputs, targets = outputs.to(self.dtype), targets.to(self.dtype)
         if self.shift is None:
             self.shift = targets.mean(0)
-        error, centred = outputs - targets, targets - self.shift
-        terms = (error.square(), error.abs(), centred, centred.square())
-        self.sums += torch.stack([term.sum(0) for term in terms])
+        error, centred = outputs.reshape(self.jobs, *targets.shape) - targets, targets - self.shift
+        self.sums += torch.stack([error.square().sum(1), error.abs().sum(1)])
+        self.totals += torch.stack([centred.sum(0), centred.square().sum(0)])
         self.count += len(targets)
 
     def compute(self) -> Evaluation:
-        squared, absolute, total, total_squares = self.sums.cpu().double()
+        return self.each()[0]
+
+    def each(self) -> list[Evaluation]:
+        squared, absolute = self.sums.cpu().double()
+        total, total_squares = self.totals.cpu().double()
         variation = total_squares - total.square() / self.count
-        r2 = torch.where(variation > 0, 1 - squared / variation, torch.where(squared > 0, 0.0, 1.0))
-        mse, mae = (float(s.mean()) / self.count for s in (squared, absolute))
-        return Evaluation({"mse": mse, "mae": mae, "r2": float(r2.mean())})
+        r2 = torch.where(variation > 0, 1 - squared / variation, torch.where(squared > 0, 0.0, 1.0)).mean(1)
+        mse, mae = (sums.mean(1) / self.count for sums in (squared, absolute))
+        columns = (mse.tolist(), mae.tolist(), r2.tolist())
+        return [Evaluation({"mse": a, "mae": b, "r2": c}) for a, b, c in zip(*columns, strict=True)]

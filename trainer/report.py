@@ -32,11 +32,12 @@ class Report:
 
     PANEL_WIDTH = 40  # a narrower terminal has no room for a box
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet  # only train.log says anything
         self.console = Console(highlight=False, file=sys.stdout)
         if self.console.width < 1:  # COLUMNS=0: rich would show nothing at all
             self.console.width = 80
-        self.live = self.console.is_terminal
+        self.live = self.console.is_terminal and not quiet
         self._log: _Log | None = None
         self._before: list[str] = []
 
@@ -123,7 +124,7 @@ class Report:
     def _show(self, rich: RenderableType, plain: str) -> None:
         if self.live:
             self.console.print(rich, soft_wrap=isinstance(rich, Text))
-        else:
+        elif not self.quiet:
             print(plain, flush=True)
 
     def _record(self, line: str) -> None:

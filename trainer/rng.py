@@ -39,3 +39,16 @@ def restore(states: dict[str, Any]) -> None:
     random.setstate((version, tuple(words.tolist()), gauss))
     name, keys, *rest = states["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+
+
+class Own:
+    """The generators of a run that shares its process with others: it draws from one of its own, on the CPU."""
+
+    def __init__(self) -> None:
+        self._taken = states()  # as the run was set up
+        self.cpu = torch.Generator()
+        self.cpu.set_state(self._taken["cpu"])
+
+    def states(self) -> dict[str, Any]:
+        """As the function of that name."""
+        return {**self._taken, "cpu": self.cpu.get_state()}

@@ -447,6 +447,14 @@ class Parallel(Sweeping):
     jobs: int | None = key(None, "so many at once; null: one per GPU, or one per CPU core", minimum=1, runtime=True)
 
 
+@dataclass
+class Batched(Sweeping):
+    """Jobs that differ in numbers alone as one program on one device: their models are stacked."""
+
+    name: str = key("batched", "registry name")
+    jobs: int = key(64, "so many at once; more take their turn", minimum=1, runtime=True)
+
+
 # --- the verbs ----------------------------------------------------------------------------------------
 
 
@@ -591,8 +599,10 @@ GROUPS: dict[str, dict[str, type]] = {
     "data": _by_name(Digits, MNIST, FashionMNIST, CIFAR10, Folder, CSV, Diabetes, Regression, Line, Quadratic),
     "optim": _by_name(SGD, Adam, AdamW, Adagrad, RMSprop),
     "scheduler": _by_name(Constant, Step, Exponential, Cosine, OneCycle, Plateau),
-    "sweep": _by_name(Serial, Parallel),
+    "sweep": _by_name(Serial, Parallel, Batched),
 }
+
+OF_A_TRAINING = ("model", "data", "optim", "scheduler")  # the other groups say how trainings are run
 
 # What a section of the user's own (with `_target_`) shares with ours; the rest goes to their code.
 COMMON: dict[str, type | None] = {"model": None, "data": Data, "optim": None, "scheduler": Scheduler, "sweep": Sweeping}

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from trainer import __version__, report
+from trainer import __version__, report, schema
 from trainer.composition import Composed
 from trainer.device import Compute
 from trainer.hooks.checkpoints import Checkpoints
@@ -119,7 +119,7 @@ def environment(compute: Compute) -> dict[str, str]:
 def hyperparameters(config: Composed) -> dict[str, Any]:
     """What one compares runs by, as one flat table of scalars."""
     flat: dict[str, Any] = {}
-    for group in ("model", "data", "optim", "scheduler"):
+    for group in schema.OF_A_TRAINING:
         described = config.describe(group)
         if group == "data":  # what changes training, not where the files lie
             augment = {f"augment.{k}": v for k, v in described.get("augment", {}).items() if v}

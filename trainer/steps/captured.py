@@ -16,9 +16,21 @@ from torch import Tensor
 
 from trainer.data.batches import Batches, Raw
 from trainer.loop import Batch
-from trainer.steps.eager import EagerStep
 
 Work = Callable[[], Tensor]
+
+
+class Eager(Protocol):
+    """A step that can be captured, as a whole or up to its update."""
+
+    parameters: list[Tensor]
+    optimizer: torch.optim.Optimizer
+
+    def __call__(self, batches: Sequence[Batch]) -> Tensor: ...
+
+    def gradients(self, batches: Sequence[Batch]) -> Tensor: ...
+
+    def update(self) -> None: ...
 
 
 def capturable(optimizer: torch.optim.Optimizer) -> bool:
@@ -105,7 +117,7 @@ class CapturedStep:
 
     def __init__(
         self,
-        eager: EagerStep,
+        eager: Eager,
         ready: Callable[[Raw], Batch],
         whole: bool,
         say: Callable[[str], None],

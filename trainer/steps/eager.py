@@ -28,7 +28,7 @@ class EagerStep:
         self.forward: Callable[[Tensor], Tensor] = model  # or what it was compiled to
         self.loss, self.optimizer = loss, optimizer
         self.clip_norm, self.autocast = clip_norm, autocast
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.parameters: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
         self.buffers = list(model.buffers())
         self._update = lean(optimizer)
 

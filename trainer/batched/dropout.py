@@ -1,0 +1,64 @@
+"""Dropout of several models at once, each with its own rate and its own random numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+KINDS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+
+class Dropout(nn.Module):
+    """Stands for a dropout layer of kind `KINDS` in each of several models.
+
+    On a CPU each model draws from its own generator just what it would draw alone; on another device all draw from
+    the device's.
+    """
+
+    job: Tensor
+
+    def __init__(self, kind: nn.Module, same: Sequence[nn.Module], generators: Sequence[torch.Generator]) -> None:
+        super().__init__()
+        self.channels = not isinstance(kind, nn.Dropout)  # whole ones are dropped
+        self.rates = [float(module.p) for module in same]  # type: ignore[arg-type]
+        self.generators = generators
+        self.register_buffer("job", torch.zeros((), dtype=torch.long), persistent=False)
+        self.train(kind.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not any(self.rates):
+            return x
+        noise: Tensor = _Noise.apply(x.detach(), self.job, self._draw)
+        return x * noise
+
+    def _draw(self, x: Tensor) -> Tensor:
+        """The factors for activations (jobs, B, ...)."""
+        shape = (*x.shape[:3], *(1 for _ in x.shape[3:])) if self.channels else x.shape
+        if x.device.type != "cpu":
+            rates = torch.tensor(self.rates, dtype=x.dtype).to(x.device).view(-1, *(1 for _ in shape[1:]))
+            return (torch.rand(shape, dtype=x.dtype, device=x.device) >= rates) / (1 - rates)
+        # The order in memory, which is that of drawing, is the one that images have in a model alone.
+        form = torch.channels_last if len(shape) == 5 else torch.contiguous_format
+        each = []
+        for rate, generator in zip(self.rates, self.generators, strict=True):
+            noise = torch.empty(shape[1:], dtype=x.dtype, memory_format=form)
+            each.append(noise.bernoulli_(1 - rate, generator=generator).div_(1 - rate) if rate else noise.fill_(1))
+        return torch.stack(each)
+
+
+class _Noise(torch.autograd.Function):
+    """Leaves vmap for a moment: `draw` sees the activations of all models."""
+
+    @staticmethod
+    def forward(x: Tensor, job: Tensor, draw: Any) -> Tensor:
+        raise AssertionError("the numbers of the jobs are stacked, and so vmap is there")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Tensor, job: Tensor, draw: Any) -> tuple[Tensor, int]:
+        stacked = x.expand(len(job), *x.shape) if in_dims[0] is None else x.movedim(in_dims[0], 0)
+        return draw(stacked), 0

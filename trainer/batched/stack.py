@@ -1,0 +1,87 @@
+"""The parameters of several models, stacked, and the forward pass of all of them at once."""
+
+import copy
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from trainer.batched.dropout import KINDS, Dropout
+
+Each = Callable[..., Tensor]
+
+
+class Stack:
+    """Models that differ in their values alone, and in their dropout.
+
+    `parameters` and `buffers` have a first dimension of jobs; the models' own become views of them. `generators` are
+    what each model draws its dropout from on a CPU.
+    """
+
+    def __init__(self, models: Sequence[nn.Module], generators: Sequence[torch.Generator]) -> None:
+        self.jobs = len(models)
+        self.template = copy.deepcopy(models[0])
+        self.parameters = _stacked([dict(model.named_parameters()) for model in models])
+        self.buffers = _stacked([dict(model.named_buffers()) for model in models])
+        for name, module in list(self.template.named_modules()):
+            if type(module) is nn.Linear:
+                vars(module)["forward"] = _Linear(module)
+            elif type(module) in KINDS:
+                same = [model.get_submodule(name) for model in models]
+                _replace(self.template, name, Dropout(module, same, generators))
+                self.buffers[f"{name}.job"] = torch.arange(self.jobs, device=self.device)
+
+    @property
+    def device(self) -> torch.device:
+        return next(iter(self.parameters.values())).device
+
+    @property
+    def trained(self) -> dict[str, Tensor]:
+        """The parameters that have gradients."""
+        return {name: values for name, values in self.parameters.items() if values.requires_grad}
+
+    def __call__(self, inputs: Tensor, shared: bool, then: Each | None = None, *more: Tensor) -> Tensor:
+        """Outputs (jobs, B, ...) for inputs (jobs, B, ...), or (B, ...) that are `shared` by all jobs.
+
+        With `then` (outputs, *more) -> value: the values (jobs, ...) of that; `more` is shared as the inputs are.
+        """
+        lead = None if shared else 0
+
+        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *given: Tensor) -> Tensor:
+            outputs: Tensor = functional_call(self.template, (parameters, buffers), (given[0],))
+            return outputs if then is None else then(outputs, *given[1:])
+
+        dims = (0, 0, *(lead for _ in (inputs, *more)))
+        found: Tensor = vmap(one, dims, randomness="different")(self.parameters, self.buffers, inputs, *more)
+        return found
+
+
+def _stacked(own: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Each tensor once, with a first dimension of jobs, of which those given become views."""
+    stacked: dict[str, Tensor] = {}
+    for name, first in own[0].items():
+        values = torch.stack([tensors[name].detach() for tensors in own])
+        for tensors, view in zip(own, values, strict=True):
+            tensors[name].data = view
+        stacked[name] = values.requires_grad_(first.requires_grad)
+    return stacked
+
+
+def _replace(root: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, own = name.rpartition(".")
+    setattr(root.get_submodule(parent), own, module)
+
+
+class _Linear:
+    """A linear layer as weight times inputs, not inputs times weight: stacked, that is four times as fast on a CPU."""
+
+    def __init__(self, module: nn.Linear) -> None:
+        self.module = module
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        weight, bias = self.module.weight, self.module.bias
+        if inputs.dim() != 2:
+            return nn.functional.linear(inputs, weight, bias)
+        product = weight @ inputs.mT
+        return (product if bias is None else product + bias[:, None]).mT
