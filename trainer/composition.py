@@ -84,6 +84,10 @@ class Composed:
                 f"{error.hint}; choose another {group}, or other data",
             ) from error
 
+    def written(self, group: str) -> dict[str, Any]:
+        """The section as plain values, its interpolations as they were written: before the data are there."""
+        return plain(self._cfg.get(group))
+
     def fill_data(self, facts: Mapping[str, Any]) -> None:
         """Enter what only the data can tell (`num_classes` ...), which models take by interpolation."""
         for name, value in facts.items():

@@ -308,7 +308,10 @@ def _row(state: State, lr: float, loss: Loss, weights: Tensor, since: int, plan:
             )
         if skipped:
             part, weights = part[taken], weights[taken]
-    mean = float(part @ weights / weights.sum() if loss.mean else part.sum()) if len(part) else math.nan
+    if len(part) == 1:  # a full batch: no need for sums, in each of thousands of epochs
+        mean = part.item()
+    else:
+        mean = float(part @ weights / weights.sum() if loss.mean else part.sum()) if len(part) else math.nan
     if not math.isfinite(mean):
         check_finite(state, plan)
     row["train/loss"] = mean

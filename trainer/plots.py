@@ -12,6 +12,7 @@ from torch import Tensor
 
 Pixels = np.ndarray[Any, Any]
 Rows = Sequence[dict[str, float]]
+POINTS = 1000  # of a curve
 SCALINGS = ("per filter", "over all filters", "zero-centred")
 
 
@@ -24,7 +25,7 @@ def curves(rows: Rows) -> Figure:
     figure = Figure(figsize=(4.6 * len(metrics), 3.6), layout="constrained")
     for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
         for key in sorted({k for row in rows for k in row if k == metric or k.endswith(f"/{metric}")}):
-            points = [(_x(rows, i), row[key]) for i, row in enumerate(rows) if key in row]
+            points = _thinned([(_x(rows, i), row[key]) for i, row in enumerate(rows) if key in row])
             marker = "o" if len(points) < 20 else ""
             axes.plot(*zip(*points, strict=True), marker=marker, markersize=3, label=key.split("/")[0])
         values = [row[k] for row in rows for k in row if k.endswith(f"/{metric}")]
@@ -37,6 +38,12 @@ def curves(rows: Rows) -> Figure:
         if metric != "lr":
             axes.legend()
     return figure
+
+
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most about as many points as a curve has pixels, the last one among them."""
+    stride = max(1, len(points) // POINTS)
+    return points[(len(points) - 1) % stride :: stride]
 
 
 def _x(rows: Rows, index: int) -> float:

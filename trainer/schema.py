@@ -455,6 +455,14 @@ class Batched(Sweeping):
     jobs: int = key(64, "so many at once; more take their turn", minimum=1, runtime=True)
 
 
+@dataclass
+class Auto(Sweeping):
+    """Batched where that pays (on a CPU: linear models and small perceptrons), the rest in parallel."""
+
+    name: str = key("auto", "registry name")
+    jobs: int | None = key(None, "so many at once; null: as the two ways have it", minimum=1, runtime=True)
+
+
 # --- the verbs ----------------------------------------------------------------------------------------
 
 
@@ -599,7 +607,7 @@ GROUPS: dict[str, dict[str, type]] = {
     "data": _by_name(Digits, MNIST, FashionMNIST, CIFAR10, Folder, CSV, Diabetes, Regression, Line, Quadratic),
     "optim": _by_name(SGD, Adam, AdamW, Adagrad, RMSprop),
     "scheduler": _by_name(Constant, Step, Exponential, Cosine, OneCycle, Plateau),
-    "sweep": _by_name(Serial, Parallel, Batched),
+    "sweep": _by_name(Serial, Parallel, Batched, Auto),
 }
 
 OF_A_TRAINING = ("model", "data", "optim", "scheduler")  # the other groups say how trainings are run

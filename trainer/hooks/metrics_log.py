@@ -9,6 +9,8 @@ from trainer.atomic import storing
 from trainer.loop import Hook, Row, State
 from trainer.runs import finite
 
+_encoded = json.JSONEncoder(allow_nan=False).encode  # made once: tiny epochs would feel it
+
 
 class MetricsLog(Hook):
     """Appends each row to those that are there, and keeps all of them for the curves.
@@ -29,7 +31,7 @@ class MetricsLog(Hook):
     def on_epoch(self, state: State, row: Row) -> None:
         self.rows.append(row)
         try:
-            line = json.dumps(row, allow_nan=False)
+            line = _encoded(row)
         except ValueError:  # JSON has no word for what is not finite
             line = json.dumps(finite(row))
         with storing(self.path):

@@ -1,0 +1,48 @@
+"""Each job in the way that pays: small models as one program, the others side by side."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from trainer import schema
+from trainer.device import available
+from trainer.report import Report
+from trainer.sweeps.batched import Batched
+from trainer.sweeps.grouping import grouped
+from trainer.sweeps.parallel import Parallel
+from trainer.sweeps.plan import Planned
+from trainer.sweeps.runner import Done
+from trainer.sweeps.serial import Serial
+
+SMALL = 128  # hidden units, up to which a CPU is busier with Python than with the matrices of one model
+
+
+class Auto:
+    """On a GPU whatever can be is batched; on a CPU linear models and small perceptrons, not convolutions."""
+
+    def __init__(self, settings: Any, screen: Report, done: Done) -> None:
+        self.settings, self.screen, self.done = settings, screen, done
+        self.batched = schema.Batched(jobs=settings.jobs or schema.Batched().jobs)
+        self.parallel = schema.Parallel(jobs=settings.jobs)
+
+    def run(self, jobs: Iterator[Planned]) -> None:
+        while taken := list(islice(jobs, self.batched.jobs)):
+            rest = []
+            for group in grouped(taken):
+                if len(group) > 1 and pays(group[0]):
+                    Batched(self.batched, self.screen, self.done).run(iter(group))
+                else:
+                    rest += group
+            how = Parallel if len(rest) > 1 else Serial
+            how(self.parallel, self.screen, self.done).run(iter(rest))
+
+
+def pays(job: Planned) -> bool:
+    """Whether a job and others like it are quicker as one program than side by side."""
+    config = job.asked.config
+    assert config is not None
+    device = config.settings.device
+    if device.startswith("cuda") or (device == "auto" and any(name.startswith("cuda") for name in available())):
+        return True
+    model = config.written("model")
+    return model.get("name") == "linear" or (model.get("name") == "mlp" and int(model["hidden"]) <= SMALL)
