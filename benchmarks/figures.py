@@ -15,6 +15,7 @@ FIGURES = {
     "epoch": ("epoch, s", 1.0, 2),
     "fit": ("fit, s", 1.0, 3),
     "first": ("ready after, s", 1.0, 2),
+    "jobs": ("jobs, s", 1.0, 2),
     "wall": ("process, s", 1.0, 2),
     "cpu": ("CPU, s", 1.0, 2),
     "memory": ("peak, MiB", 2.0**20, 0),
@@ -50,8 +51,7 @@ def samples(name: str, ran: Ran, figure: str) -> Round:
         sample["epoch"] = statistics.median(epochs[1:])
     if ran.report.get("first") is not None:
         sample["first"] = ran.report["first"] - ran.started
-    if ran.report.get("accuracy") is not None:
-        sample["accuracy"] = ran.report["accuracy"]
+    sample |= {figure: ran.report[figure] for figure in ("accuracy", "jobs") if ran.report.get(figure) is not None}
     return {name: sample}
 
 

@@ -1,7 +1,7 @@
 """The workloads: who competes in each, with which command, and what is measured."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -132,6 +132,31 @@ def _start(settings: Settings) -> list[Case]:
     ]
 
 
+def _sweep(settings: Settings, ways: Sequence[str], jobs: int, *words: str) -> list[Case]:
+    """The same jobs in several ways: so many learning rates."""
+    rates = ",".join(f"{0.002 * (1 + number):.3f}" for number in range(jobs))
+    words = ("train", "-m", *words, f"optim.lr={rates}", f"device={settings.device}")
+    if settings.limit:
+        words = (*words, "max_steps=10")
+    return [Case(way, ("-m", "benchmarks.contenders.sweep", *words, f"sweep={way}")) for way in ways]
+
+
+def _sweep_small(model: str, size: int, settings: Settings) -> list[Case]:
+    bare = ("plots=false", "tensorboard.enabled=false")
+    words = (f"model={model}", "data=digits", f"data.size={size}", "optim=sgd", "epochs=20", *bare)
+    return _sweep(settings, ("batched", "serial"), 32, *words)
+
+
+def _sweep_quadratic(settings: Settings) -> list[Case]:
+    return _sweep(settings, ("batched", "serial", "parallel"), 32, "experiment=quadratic")
+
+
+def _sweep_lenet(settings: Settings) -> list[Case]:
+    if settings.device == "cpu":
+        return _sweep(settings, ("parallel", "serial"), 8, "experiment=mnist_lenet", "epochs=1")
+    return _sweep(settings, ("batched", "serial"), 32, "experiment=mnist_lenet", "epochs=2")
+
+
 def _paired(work: str, settings: Settings) -> list[Case]:
     words = ["-m", "benchmarks.contenders.paired", work, "--pairs", str(settings.pairs)]
     if settings.limit:
@@ -212,6 +237,33 @@ WORKLOADS = {
             subject="second start",
             in_order=True,
             images=JPEGS,
+        ),
+        *(
+            Workload(
+                f"sweep_{model}_{size}",
+                f"32 learning rates of model={model} on {size}x{size} digits, 20 epochs: the jobs of a sweep",
+                ("jobs", "wall", "memory"),
+                partial(_sweep_small, model, size),
+                subject="batched",
+            )
+            for model in ("linear", "mlp")
+            for size in (8, 28)
+        ),
+        Workload(
+            "sweep_quadratic",
+            "32 learning rates of experiment=quadratic, with all files and pictures: the whole command",
+            ("wall", "jobs", "memory"),
+            _sweep_quadratic,
+            subject="batched",
+            devices=("cpu",),
+        ),
+        Workload(
+            "sweep_lenet",
+            "learning rates of mnist_lenet (8 for an epoch in parallel on a CPU, 32 batched on a GPU): the whole command",
+            ("wall", "jobs", "memory"),
+            _sweep_lenet,
+            subject=None,
+            images="MNIST",
         ),
         Workload(
             "start",
