@@ -49,7 +49,6 @@ class Slurm(Cluster[Any]):
 
     def __init__(self, settings: Any, screen: Report, done: Done) -> None:
         super().__init__(settings, screen, done)
-        check(settings)
         self.local = settings.cluster == "local"
         self.places = settings.jobs or (_cores() if self.local else IN_QUEUE)
         self.threads = settings.cpus_per_task

@@ -1,0 +1,177 @@
+"""`sweep=slurm`: through submitit, on this machine or in the queue of a Slurm of our own."""
+
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import running
+import slurm_here
+from conftest import Trainer
+from failing import JOBS, sick, until
+from running import QUICK
+from test_sweep_resume import command, lines, swept
+
+__all__ = ["sick"]
+pytest.importorskip("submitit", reason="needs the extra: pip install 'trainer[slurm]'")
+
+
+@pytest.fixture
+def slurm(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return slurm_here.put_in_place(tmp_path_factory.mktemp("slurm"), monkeypatch)
+
+
+LOCAL = ("sweep=slurm", "sweep.cluster=local")
+
+
+def test_on_this_machine_jobs_end_as_one_after_the_other_and_one_that_dies_fails_alone(
+    sick: Path, trainer: Trainer
+) -> None:
+    asked = ("-m", *JOBS, "epochs=2")
+    assert trainer("train", *asked, "model.does=learn", "name=serial").code == 0
+    ran = trainer("train", *asked, "model.does=die,learn,raise", *LOCAL, "name=there")
+    assert ran.code == 1, ran.err
+    found = {line["job"]: line for line in lines(swept("there"))}
+    assert {job: found[job]["status"] for job in found} == {0: "failed", 1: "completed", 2: "failed"}
+    assert "its process ended without a result" in found[0]["error"]
+    assert found[2]["error"] == "ValueError: not today"
+    assert running.same(running.weights(swept("serial") / "0"), running.weights(swept("there") / "1"))
+    (folder,) = (swept("there") / "slurm").iterdir()
+    assert any("raise ValueError" in log.read_text() for log in folder.glob("*.err"))
+
+
+def test_a_signal_stops_jobs_with_checkpoints_and_resume_goes_on(sick: Path) -> None:
+    asked = ("-m", *JOBS, "model.does=wait", "seed=0,1,2", "epochs=100", "data.batch_size=10")
+    ran = command("train", *asked, *LOCAL, "sweep.jobs=2")
+    try:
+        until(lambda: len(list(Path("runs/sweeps").glob("*/*/[01]/metrics.jsonl"))) == 2)
+        os.killpg(ran.pid, signal.SIGINT)  # as Ctrl-C does: all processes of the terminal's group get it
+        out, _ = ran.communicate(timeout=60)
+    finally:
+        ran.kill()
+    assert ran.returncode == 130, out
+    assert sorted((line["job"], line["status"]) for line in lines(swept())) == [(0, "interrupted"), (1, "interrupted")]
+    assert "not run" in out
+    steps = [running.checkpoint(swept() / job)["step"] for job in "01"]
+    assert min(steps) > 0
+    assert all("last.pt is written" in line["error"] for line in lines(swept()))
+    Path("cure").touch()
+    ran = command("resume", str(swept()), "epochs=100", "sweep.jobs=1", "seed=0")
+    out, _ = ran.communicate(timeout=100)
+    assert ran.returncode == 0, out
+    assert running.result(swept() / "0")["status"] == "completed"
+    assert "resumed" in (swept() / "0" / "train.log").read_text()
+
+
+def test_in_a_queue_each_job_is_one_of_slurms(sick: Path, slurm: Path, trainer: Trainer) -> None:
+    asked = ("-m", *JOBS, "epochs=2")
+    assert trainer("train", *asked, "model.does=learn", "name=serial").code == 0
+    asked_of_slurm = ("sweep.partition=gpu", "sweep.account=me", "sweep.timeout_min=7", "sweep.cpus_per_task=1")
+    more = ('sweep.setup=["export SAID=so"]', 'sweep.options=["--qos=high","--exclusive"]', "sweep.mem_gb=1.5")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.sweeps.slurm.LATE_SECONDS", 0.5)
+        ran = trainer("train", *asked, "model.does=learn,die", "sweep=slurm", *asked_of_slurm, *more, "name=a b")
+    assert ran.code == 1, ran.err
+    found = {line["job"]: line for line in lines(swept("a b"))}
+    assert {job: found[job]["status"] for job in found} == {0: "completed", 1: "failed"}
+    assert found[1]["error"].startswith("Slurm's job 101 ended without a result (OUT_OF_MEMORY)")
+    assert running.same(running.weights(swept("serial") / "0"), running.weights(swept("a b") / "0"))
+    script = (slurm / "100.script").read_text()
+    options = dict(re.findall(r"^#SBATCH --([\w-]+)=?(.*)$", script, re.MULTILINE))
+    expected = {"partition": "gpu", "account": "me", "time": "7", "cpus-per-task": "1", "mem": "1536MB", "qos": "high"}
+    expected |= {"exclusive": "", "no-requeue": "", "signal": "USR2@90", "job-name": "'a b-0'"}
+    assert {name: options.get(name) for name in expected} == expected
+    assert "\nexport SAID=so\n" in script
+    assert "--cpus-per-task=1" in script.splitlines()[-2]
+
+
+def test_a_job_whose_time_is_up_goes_on_later(sick: Path, slurm: Path) -> None:
+    asked = ("-m", *JOBS, "model.does=wait,learn", "epochs=20", "data.batch_size=10", "sweep=slurm")
+    ran = command("train", *asked)
+    try:
+        until(lambda: list(Path("runs/sweeps").glob("*/*/0/metrics.jsonl")))
+        task = int((slurm / "100.task").read_text())
+        os.kill(task, signal.SIGUSR2)  # before the limit
+        os.kill(task, signal.SIGUSR2)
+        out, _ = ran.communicate(timeout=60)
+    finally:
+        ran.kill()
+    assert ran.returncode == 143, out
+    assert sorted((line["job"], line["status"]) for line in lines(swept())) == [(0, "interrupted"), (1, "completed")]
+    assert "the cluster stopped job 0" in out
+    assert f"go on: trainer resume {swept()}" in out
+    assert 0 < running.checkpoint(swept() / "0")["step"] < 180
+    Path("cure").touch()
+    ran = command("resume", str(swept()))
+    out, _ = ran.communicate(timeout=100)
+    assert ran.returncode == 0, out
+    assert "1 of 2 jobs are done and kept" in out
+    assert running.checkpoint(swept() / "0")["step"] == 180
+
+
+def test_a_sweep_whose_jobs_are_still_queued_is_not_run_twice(slurm: Path, trainer: Trainer) -> None:
+    assert trainer("train", "-m", "seed=0", *QUICK, "sweep=slurm").code == 0
+    until((slurm / "100.state").exists)
+    (slurm / "100.state").unlink()  # as if the sweep had been killed
+    ran = trainer("resume", str(swept()), "seed=0,1")
+    assert ran.code == 2
+    assert ran.err.splitlines() == [
+        "error: jobs of this sweep are still in Slurm's queue: 100",
+        "  wait for them, or end them first: scancel 100",
+    ]
+
+
+def test_what_sbatch_refuses_is_said_in_its_words(
+    slurm: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_HERE_REFUSES", "gpuu")
+    ran = trainer("train", "-m", "seed=0,1", *QUICK, "sweep=slurm", "sweep.partition=gpuu")
+    assert ran.code == 2
+    assert ran.err.splitlines()[-2:] == [
+        "error: Slurm does not take job 0: sbatch: error: invalid partition specified: gpuu",
+        "  see its keys: sweep.*",
+    ]
+
+
+def test_without_slurm_nothing_is_written(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    ran = trainer("train", "-m", "seed=0,1", *QUICK, "sweep=slurm")
+    assert ran.code == 2
+    assert ran.err.splitlines() == [
+        "error: sweep=slurm: there is no sbatch on this machine",
+        "  start it on a login node of the cluster, or try it here: sweep.cluster=local",
+    ]
+    assert list(Path().iterdir()) == []
+
+
+def test_without_submitit_it_says_what_to_install(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    ran = trainer("train", "-m", "seed=0,1", *QUICK, *LOCAL)
+    assert ran.code == 2
+    assert ran.err.splitlines() == ["error: sweep=slurm needs submitit", "  pip install 'trainer[slurm]'"]
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("sweep.cluster=slrum", "did you mean 'slurm'?"),
+        ("sweep.partion=gpu", "did you mean 'partition'?"),
+        ("sweep.timeout_min=0", "it must be at least 1"),
+        ("sweep.setup=1", "a list of texts"),
+    ],
+)
+def test_a_bad_key_is_refused(trainer: Trainer, slurm: Path, wrong: str, said: str) -> None:
+    ran = trainer("train", *QUICK, "sweep=slurm", wrong)
+    assert ran.code == 2
+    assert said in ran.err
+    assert len(ran.err.splitlines()) == 2
+
+
+def test_an_option_that_sbatch_cannot_have_is_refused(trainer: Trainer, slurm: Path) -> None:
+    ran = trainer("train", "-m", "seed=0,1", *QUICK, "sweep=slurm", "sweep.options=[qos]")
+    assert ran.code == 2
+    assert "'qos' is no option of sbatch" in ran.err
+    assert list(Path().iterdir()) == []
