@@ -38,7 +38,7 @@ def test_jobs_end_as_one_after_the_other_and_one_that_dies_fails_alone(sick: Pat
 
 
 def test_a_signal_stops_jobs_with_checkpoints_and_resume_goes_on(sick: Path) -> None:
-    asked = ("-m", *JOBS, "model.does=wait", "seed=0,1,2", "epochs=100", "data.batch_size=10")
+    asked = ("-m", *JOBS, "model.does=wait", "seed=0,1,2", "epochs=40", "data.batch_size=10")
     ran = command("train", *asked, "sweep=ray", "sweep.jobs=2", "sweep.cpus=0.5")
     try:
         until(lambda: len(list(Path("runs/sweeps").glob("*/*/[01]/metrics.jsonl"))) == 2)

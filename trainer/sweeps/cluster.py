@@ -120,7 +120,7 @@ class Cluster(ABC, Generic[Handle]):
             numbers = ", ".join(str(planned.number) for planned in self.cut_short)
             raise InterruptedRunError(
                 SIGTERM,
-                f"the cluster stopped job{"s" if len(self.cut_short) > 1 else ""} {numbers}",
+                f"the cluster stopped {'jobs' if len(self.cut_short) > 1 else 'job'} {numbers}",
                 f"go on: trainer resume {typed(self.cut_short[0].directory.parent)}",
             )
 
