@@ -45,4 +45,9 @@ def until(holds: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
+def trains(job: int) -> bool:
+    """Whether the job of a sweep has finished an epoch."""
+    return any(path.stat().st_size for path in Path("runs/sweeps").glob(f"*/*/{job}/metrics.jsonl"))
+
+
 JOBS = ("model=sick", "data.limit=100", *SILENT)
