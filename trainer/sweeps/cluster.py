@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Generic, TypeVar
 from trainer.errors import ConfigError, InterruptedRunError
 from trainer.paths import typed
 from trainer.report import Report
-from trainer.sweeps.attempt import attempt
 from trainer.sweeps.job import Job
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
@@ -38,6 +37,13 @@ def engine(name: str, extra: str) -> ModuleType:
 
 class RefusedError(ConfigError):
     """What the engine says of a job that it does not take."""
+
+
+def _failed(planned: Planned) -> Job:
+    """One that cannot be composed only says so: nothing to queue for."""
+    from trainer.sweeps.attempt import attempt  # late, for torch: all else here does without
+
+    return attempt(planned)
 
 
 @dataclass
@@ -128,7 +134,7 @@ class Cluster(ABC, Generic[Handle]):
         """Hand over as many as there are places for; whether there is one to wait for."""
         while len(self.jobs) < self.places and (planned := self.refused or next(jobs, None)) is not None:
             if planned.asked.mistake is not None:
-                self.done(attempt(planned))  # which only says so: nothing to queue for
+                self.done(_failed(planned))
                 continue
             try:
                 handle = self.submit(planned)

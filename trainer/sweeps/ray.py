@@ -6,7 +6,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from trainer.device import cores
 from trainer.errors import ConfigError
 from trainer.report import Report
 from trainer.sweeps.cluster import Cluster, Submitted, engine
@@ -48,6 +47,8 @@ class Ray(Cluster[Any]):
             self.ray.shutdown()
 
     def _connect(self) -> None:
+        from trainer.device import cores  # late: with torch
+
         address = self.settings.address
         size = {"num_cpus": cores()} if address is None else {}
         before = {signum: signal.getsignal(signum) for signum in HANDLED}
