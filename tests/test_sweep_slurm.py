@@ -118,8 +118,10 @@ def test_a_sweep_whose_jobs_are_still_queued_is_not_run_twice(slurm: Path, train
     assert trainer("train", "-m", "seed=0", *QUICK).code == 0
     before = swept() / "slurm" / "2026-01-31_12-00-00"  # as if the sweep had been killed
     before.mkdir(parents=True)
-    (before / "100_submitted.pkl").touch()
-    (slurm / "100.script").touch()
+    for job in (100, 101):
+        (before / f"{job}_submitted.pkl").touch()
+        (slurm / f"{job}.script").touch()
+    (before / "101_0_result.pkl").touch()  # this one has ended, and Slurm tidies up
     ran = trainer("resume", str(swept()), "seed=0,1", "sweep=slurm")
     assert ran.code == 2
     assert ran.err.splitlines() == [

@@ -150,6 +150,7 @@ def _refuse_twice(folder: Path) -> None:
         RunError: some of them wait or run.
     """
     before = {path.name.removesuffix("_submitted.pkl") for path in folder.glob("*/*_submitted.pkl")}
+    before -= {path.name.removesuffix("_0_result.pkl") for path in folder.glob("*/*_0_result.pkl")}  # only tidied up
     if not before or shutil.which("squeue") is None:
         return
     asked = subprocess.run(["squeue", "--noheader", "--me", "--format=%i"], capture_output=True, text=True, check=False)
