@@ -263,6 +263,7 @@ class _Jobs:
         if not self.asked:
             return 0
         from trainer import runs
+        from trainer.sweeps import runner
         from trainer.sweeps.engine import Sweep
 
         composed = [job.config for job in self.asked if job.config is not None]
@@ -271,6 +272,7 @@ class _Jobs:
         if settings.dry_run:
             Sweep(self.directory or top, self.asked, settings).list()
             return 0
+        runner.check(settings)
         directory = self.directory or runs.claim(top)
         with runs.locked(directory):
             runs.write_overrides(directory, self.words)

@@ -372,7 +372,7 @@ def _wrong_type(full: str, value: Any, hint: Any) -> ConfigError:
     optional = typing.get_origin(hint) in (typing.Union, types.UnionType)
     inner = next(t for t in typing.get_args(hint) if t is not type(None)) if optional else hint
     if typing.get_origin(inner) is list:
-        wanted = "a list of numbers, like [0.5,0.5]"
+        wanted = "a list of texts, like [a,b]" if str in typing.get_args(inner) else "a list of numbers, like [0.5,0.5]"
     else:
         wanted = _TYPE_NAMES.get(inner, str(inner))
     return ConfigError(f"{full}={shown(value)}: wrong type", f"it must be {wanted}{' or null' if optional else ''}")

@@ -463,6 +463,54 @@ class Auto(Sweeping):
     jobs: int | None = key(None, "so many at once; null: as the two ways have it", minimum=1, runtime=True)
 
 
+class Slurm(Sweeping):
+    """Jobs in the queue of a Slurm cluster, by submitit (the extra `slurm`)."""
+
+    name: str = key("slurm", "registry name")
+    cluster: str = key(
+        "slurm", "slurm; or local: processes on this machine, to try it out", choices=("slurm", "local"), runtime=True
+    )
+    jobs: int | None = key(
+        None, "so many in the queue at once, waiting or running; null: 16, locally one per CPU core",
+        minimum=1, runtime=True,
+    )  # fmt: skip
+    partition: str | None = key(None, "sbatch --partition; null: the cluster's default", runtime=True)
+    account: str | None = key(None, "sbatch --account; null: your default", runtime=True)
+    timeout_min: int = key(
+        60, "minutes for each job, after which Slurm stops it with a checkpoint", minimum=1, runtime=True
+    )
+    cpus_per_task: int | None = key(
+        None, "CPU cores for each job; null: the cluster's default", minimum=1, runtime=True
+    )
+    gpus_per_node: int | None = key(
+        None, "GPUs for each job; null: none, or the cluster's default", minimum=0, runtime=True
+    )
+    mem_gb: float | None = key(None, "memory for each job, GB; null: the cluster's default", above=0, runtime=True)
+    setup: list[str] = key([], "lines of shell before each job, like `module load cuda`; not locally", runtime=True)
+    options: list[str] = key([], 'further options of sbatch, like `["--qos=high"]`; not locally', runtime=True)
+
+
+@dataclass
+class Ray(Sweeping):
+    """Jobs as tasks of a Ray cluster, or of a Ray on this machine (the extra `ray`)."""
+
+    name: str = key("ray", "registry name")
+    address: str | None = key(
+        None, "auto: the cluster of this machine; HOST:PORT or ray://HOST:PORT; null: a Ray just for this sweep",
+        runtime=True,
+    )  # fmt: skip
+    jobs: int | None = key(
+        None,
+        "so many at once; null: as many as the cluster has CPUs and GPUs for as it begins",
+        minimum=1,
+        runtime=True,
+    )
+    cpus: float = key(1.0, "CPU cores for each job; as many threads", above=0, runtime=True)
+    gpus: float | None = key(
+        None, "GPUs for each job, 0.5: two share one; null: one where there are any", minimum=0, runtime=True
+    )
+
+
 # --- the verbs ----------------------------------------------------------------------------------------
 
 
@@ -607,7 +655,7 @@ GROUPS: dict[str, dict[str, type]] = {
     "data": _by_name(Digits, MNIST, FashionMNIST, CIFAR10, Folder, CSV, Diabetes, Regression, Line, Quadratic),
     "optim": _by_name(SGD, Adam, AdamW, Adagrad, RMSprop),
     "scheduler": _by_name(Constant, Step, Exponential, Cosine, OneCycle, Plateau),
-    "sweep": _by_name(Serial, Parallel, Batched, Auto),
+    "sweep": _by_name(Serial, Parallel, Batched, Auto, Slurm, Ray),
 }
 
 OF_A_TRAINING = ("model", "data", "optim", "scheduler")  # the other groups say how trainings are run

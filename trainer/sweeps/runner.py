@@ -9,6 +9,7 @@ from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
 
 Done = Callable[[Job], None]
+CLUSTERS = ("slurm", "ray")
 
 
 class Runner(Protocol):
@@ -22,6 +23,16 @@ class Runner(Protocol):
         Raises:
             InterruptedRunError, KeyboardInterrupt: somebody stopped the sweep; what ran has ended, with checkpoints.
         """
+
+
+def check(settings: Any) -> None:
+    """Look for what the runner needs, before anything is written.
+
+    Raises:
+        UserError: something is missing here.
+    """
+    if settings.name in CLUSTERS:
+        importlib.import_module(f"trainer.sweeps.{settings.name}").check(settings)
 
 
 def make(settings: Any, screen: Report, done: Done) -> Runner:

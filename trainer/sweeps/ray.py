@@ -1,0 +1,123 @@
+"""Jobs as tasks of a Ray cluster, or of a Ray on this machine."""
+
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from trainer.errors import ConfigError
+from trainer.report import Report
+from trainer.sweeps.cluster import Cluster, Submitted, engine
+from trainer.sweeps.job import Job
+from trainer.sweeps.plan import Planned
+from trainer.sweeps.remote import Place, work
+from trainer.sweeps.runner import Done
+
+FOLDER = "ray"  # in the sweep's directory
+HANDLED = (signal.SIGINT, signal.SIGTERM)
+
+
+def check(settings: Any) -> None:
+    """Look for what is needed, before anything is written.
+
+    Raises:
+        ConfigError: Ray is not installed.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
+    engine("ray", "ray")
+
+
+class Ray(Cluster[Any]):
+    """Each job is a task, with its CPUs and GPUs as Ray counts them."""
+
+    poll_seconds = 0.2  # slept: where a signal comes within `ray.wait`, Ray raises a KeyboardInterrupt of its own
+    stop_seconds = 30.0
+
+    def __init__(self, settings: Any, screen: Report, done: Done) -> None:
+        super().__init__(settings, screen, done)
+        self.ray = engine("ray", "ray")
+        self.task: Any = None
+
+    def run(self, jobs: Any) -> None:
+        self._connect()
+        try:
+            super().run(jobs)
+        finally:
+            self.ray.shutdown()
+
+    def _connect(self) -> None:
+        from trainer.device import cores  # late: with torch
+
+        address = self.settings.address
+        size = {"num_cpus": cores()} if address is None else {}
+        before = {signum: signal.getsignal(signum) for signum in HANDLED}
+        try:
+            self.ray.init(
+                address=address or "local",
+                include_dashboard=False if address is None else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **size,
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ConfigError(f"sweep.address={address}: {reason}", "see: ray status") from error
+        finally:
+            for signum, handler in before.items():  # Ray has its own for SIGTERM, which exits
+                signal.signal(signum, handler)
+        self.take_places()
+
+    def take_places(self) -> None:
+        """As many as there is room for.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        there = self.ray.cluster_resources()
+        cpus, gpus = self.settings.cpus, self.settings.gpus
+        if gpus is None:
+            gpus = 1.0 if there.get("GPU") else 0.0
+        asked = {"CPU": float(cpus), "GPU": float(gpus)}
+        room = min(int(there.get(name, 0.0) / wanted) for name, wanted in asked.items() if wanted)
+        if room < 1 and self.settings.address is None:
+            raise ConfigError(
+                f"a job needs {cpus:g} CPUs and {gpus:g} GPUs: this machine has "
+                f"{there.get('CPU', 0.0):g} and {there.get('GPU', 0.0):g}",
+                "ask for less: sweep.cpus=1 sweep.gpus=0",
+            )
+        self.places = self.settings.jobs or max(1, room)
+        # What is interrupted is gone on with by `trainer resume`, and what died may die again.
+        self.task = self.ray.remote(work).options(num_cpus=cpus, num_gpus=gpus, max_retries=0)
+
+    def submit(self, planned: Planned) -> Any:
+        return self.task.remote(planned, Place.here(log=_log(planned)))
+
+    def runs(self, job: Submitted[Any]) -> bool:
+        return (job.planned.directory / "config.yaml").exists()
+
+    def ended(self, job: Submitted[Any]) -> Job | None:
+        ready, _ = self.ray.wait([job.handle], timeout=0)
+        if not ready:
+            return None
+        try:
+            found: Job = self.ray.get(job.handle)
+        except self.ray.exceptions.TaskCancelledError:
+            return job.ended("interrupted", "it was cancelled")
+        except self.ray.exceptions.RayTaskError as error:  # not the job, but what is around it
+            reason = str(error).strip().splitlines()[-1]
+            return job.ended("failed", f"{reason}: {_log(job.planned)}")
+        except self.ray.exceptions.RayError as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split('. ')[0].split())}"
+            return job.ended("interrupted" if self.stopping else "failed", f"its process died ({reason})")
+        return found
+
+    def cancel(self, job: Submitted[Any]) -> None:
+        self.ray.cancel(job.handle)  # as Ctrl-C would
+
+    def kill(self, job: Submitted[Any]) -> None:
+        self.ray.cancel(job.handle, force=True)
+
+
+def _log(planned: Planned) -> Path:
+    return planned.directory.parent / FOLDER / f"{planned.number}.log"
