@@ -1,0 +1,228 @@
+"""The jobs of a search: the trials of an Optuna study, each asked for when there is a place to run it.
+
+A trial's number is that of its job and its directory. What is in the study's journal has been decided: a trial that
+is said to run there, and of which no process knows, goes on when the sweep is resumed.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.atomic import storing
+from trainer.composition import Composed
+from trainer.errors import ConfigError
+from trainer.ranges import Space
+from trainer.report import Report
+from trainer.sweeps import library, study
+from trainer.sweeps.goal import goal
+from trainer.sweeps.job import LOG, PRUNED, Job, read
+from trainer.sweeps.plan import Asked, Planned, claim, known
+from trainer.sweeps.pruning import Pruning
+from trainer.sweeps.ranking import has_value
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial, Trial
+
+ANEW = "begin another search: trainer train -m ..."
+
+
+class Search:
+    """Trials of before, and as many more as it takes to have `search.trials` of them in all.
+
+    `composed` makes a job of a trial's overrides, and `base` is the config of one that stands for all.
+
+    Raises:
+        ConfigError: the study in `directory` is of another search.
+        RunError: it is damaged.
+    """
+
+    def __init__(self, directory: Path, space: Space, composed: Callable[[list[str]], Asked], base: Composed) -> None:
+        library.load()
+        self.directory, self.space, self.composed = directory, space, composed
+        self.settings, self.epochs = base.section("search"), base.settings.epochs
+        self.plots = base.settings.plots
+        self.goal = goal(base)
+        self._opened: study.Opened | None = None
+        self.planned: list[Planned] = []
+        if (directory / study.JOURNAL).exists():
+            self.planned = self._of_before()
+
+    def begin(self, screen: Report) -> list[Job]:
+        """Make the study, or tell it what it did not hear of any more."""
+        with storing(self.directory / study.JOURNAL):
+            study.mend(self.directory)
+            trials = [self._completed(trial) for trial in self._trials()]
+        self.planned = [self._planned(trial) for trial in trials]
+        screen.say(f"search for {self.goal}: {self.settings.trials} trials, {', '.join(self.space.ranges)}")
+        if self.goal.names[0].startswith("test/"):
+            screen.warn("the test split picks the best here: search with data.val_fraction=0.1 evaluate.split=val")
+        noted = {}
+        if (self.directory / LOG).exists():
+            noted = {job.job: job for job in read(self.directory / LOG) if job.status != "interrupted"}
+        kept = []
+        for planned in self.planned:
+            if planned.finished is None:
+                continue
+            job = noted.get(planned.number) or _said(planned)
+            if not trials[planned.number].state.is_finished():
+                self.done(job)
+            kept.append(job)
+        return kept
+
+    def todo(self) -> Iterator[Planned]:
+        """Trials that were interrupted, then new ones."""
+        for planned in list(self.planned):
+            if planned.finished is None:
+                claim(self.directory, [planned])
+                yield planned
+        while len(self.planned) < self.settings.trials:
+            planned = self._asked()
+            claim(self.directory, [planned])
+            self.planned.append(planned)
+            yield planned
+
+    def done(self, job: Job) -> None:
+        """Tell the study. It hears nothing of a trial that was interrupted: that one goes on."""
+        from optuna.trial import TrialState
+
+        if job.status == "interrupted":
+            return
+        with storing(self.directory / study.JOURNAL):
+            tell = self._study().study.tell
+            if job.status == PRUNED:
+                tell(job.job, state=TrialState.PRUNED)
+            elif has_value(job) and job.objective in self.goal.names:
+                tell(job.job, job.value)
+            else:
+                tell(job.job, state=TrialState.FAIL)
+
+    def unfinished(self, jobs: Sequence[Job]) -> bool:
+        over = sum(job.status not in ("interrupted", "not run") for job in jobs)
+        return over < max(self.settings.trials, len(self.planned))
+
+    def failure(self, jobs: Sequence[Job]) -> str:
+        """A setting that fails is a finding, too."""
+        over = not self.unfinished(jobs)
+        return "no trial of the search came to a result" if over and not any(map(has_value, jobs)) else ""
+
+    def outlook(self) -> str:
+        more = self.settings.trials - len(self.planned)
+        return f"{max(0, more)} new trials, for {self.goal} over {', '.join(self.space.ranges)}"
+
+    def _study(self) -> study.Opened:
+        if self._opened is None:
+            self._opened = study.Opened(self.directory, self.settings, self.epochs, self.goal.direction)
+        return self._opened
+
+    def _trials(self) -> "list[FrozenTrial]":
+        return self._study().study.get_trials(deepcopy=False)
+
+    def _of_before(self) -> list[Planned]:
+        """The trials in the journal, which are those of this search."""
+        wanted = study.DIRECTIONS[self.goal.direction]
+        found = self._study().study.direction.name.lower()
+        if found != wanted:
+            raise ConfigError(f"{self.directory}: that search is to {found} something else", ANEW)
+        trials = self._trials()
+        for trial in trials:
+            self._check_space(trial)
+        self._check_config(trials)
+        return [self._planned(trial) for trial in trials]
+
+    def _check_space(self, trial: "FrozenTrial") -> None:
+        from optuna.distributions import check_distribution_compatibility
+
+        keys = set(self.space.ranges)
+        if not keys.issuperset(trial.params) or (trial.state.is_finished() and keys != set(trial.params)):
+            raise ConfigError(f"{self.directory}: that search is over {', '.join(trial.params)}", ANEW)
+        for key, before in trial.distributions.items():
+            try:
+                check_distribution_compatibility(before, self.space.ranges[key])
+            except ValueError as error:
+                raise ConfigError(f"{key}: a search goes on with the choices that it has", ANEW) from error
+
+    def _check_config(self, trials: "list[FrozenTrial]") -> None:
+        """Trials compare only where all else is the same: the first one stands for all, for composing takes time."""
+        digests = known(self.directory)
+        first = next((t for t in trials if t.number in digests), None)
+        if first is not None and self.composed(self.space.overrides(first)).digest != digests[first.number]:
+            raise ConfigError(f"{self.directory}: its trials were trained with other settings than these", ANEW)
+
+    def _completed(self, trial: "FrozenTrial") -> "FrozenTrial":
+        """The trial with a value for each key: its process may have been killed while they were chosen."""
+        if self._is_chosen(trial):
+            return trial
+        from optuna.trial import Trial
+
+        opened = self._study()
+        opened.study.sampler = study.sampler(self.settings, trial.number)
+        self._choose(Trial(opened.study, opened.id(trial.number)))
+        return opened.storage.get_trial(opened.id(trial.number))
+
+    def _asked(self) -> Planned:
+        """A new trial."""
+        opened, number = self._study(), len(self.planned)
+        opened.study.sampler = study.sampler(self.settings, number)
+        with storing(self.directory / study.JOURNAL):
+            trial = opened.study.ask()
+            self._choose(trial)
+        assert trial.number == number
+        return self._planned(opened.storage.get_trial(opened.id(number)))
+
+    def _is_chosen(self, trial: "FrozenTrial") -> bool:
+        return len(trial.params) == len(self.space.ranges)
+
+    def _choose(self, trial: "Trial") -> None:
+        for key, found in self.space.ranges.items():
+            _suggest(trial, key, found)
+
+    def _planned(self, trial: "FrozenTrial") -> Planned:
+        directory = self.directory / str(trial.number)
+        if not self._is_chosen(trial):  # a dry run leaves it so
+            return Planned(trial.number, directory, Asked([], None), "")
+        label = " ".join(f"{key}={value}" for key, value in self.space.chosen(trial).items())
+        overrides = self.space.overrides(trial)
+        if trial.state.is_finished():
+            asked = Asked([word.lstrip("+") for word in overrides if not word.startswith("~")], None)
+            return Planned(trial.number, directory, asked, label, _result(directory) or {"status": "failed"})
+        asked = self.composed(overrides)
+        result = _result(directory)
+        finished = result if result.get("status") in ("completed", "failed") else None
+        planned = Planned(trial.number, directory, asked, label, finished)
+        if self.settings.pruner != "none" and asked.config is not None:
+            epochs = asked.config.settings.epochs
+            planned.hooks = (Pruning(self.directory, trial.number, self.goal, self.settings, epochs, self.epochs),)
+        return planned
+
+
+def _suggest(trial: "Trial", key: str, found: "BaseDistribution") -> None:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(found, CategoricalDistribution):
+        trial.suggest_categorical(key, found.choices)
+    elif isinstance(found, IntDistribution):
+        trial.suggest_int(key, found.low, found.high, step=found.step, log=found.log)
+    else:
+        assert isinstance(found, FloatDistribution)
+        trial.suggest_float(key, found.low, found.high, step=found.step, log=found.log)
+
+
+def _said(planned: Planned) -> Job:
+    """What a job's result.json says of it."""
+    result = planned.finished or {}
+    if result.get("status") == "completed":
+        return planned.completed(result)
+    job = planned.ended("failed", str(result.get("error") or ""))
+    job.seconds = float(result.get("seconds") or 0.0)
+    return job
+
+
+def _result(directory: Path) -> dict[str, Any]:
+    """The content of result.json; nothing where the trial was killed before it had one."""
+    try:
+        result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return result if isinstance(result, dict) else {}
