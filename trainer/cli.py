@@ -270,12 +270,14 @@ class _Jobs:
 
     def search(self, space: Any, compose: Callable[[list[str], Callable[[Any], Any]], Any]) -> None:
         """Keep what a search is over, and what composes a trial; a job that stands for all shows mistakes now."""
+        from trainer.sweeps.goal import goal
         from trainer.sweeps.plan import Asked
 
         example = compose(space.example(), self._job)
         if example.mistake is not None:
             raise example.mistake
         self.asked.append(example)
+        aim = goal(example.config)
 
         def trial(overrides: list[str]) -> Any:
             try:
@@ -291,7 +293,7 @@ class _Jobs:
         def trials(directory: Path) -> Any:
             from trainer.sweeps.search import Search
 
-            return Search(directory, space, trial, example.config)
+            return Search(directory, space, trial, example.config, aim)
 
         self.trials = trials
 
@@ -485,5 +487,5 @@ def _complete(args: list[str]) -> int:
             return 0
         os.environ["COMP_LINE"] = " ".join([words[0], *words[2:]])
     composition.register()
-    _hydra_main(verb, lambda cfg: None, args)
+    _hydra_main(verb, lambda cfg: None, lambda space, compose: None, args)
     return 0

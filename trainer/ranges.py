@@ -108,7 +108,9 @@ def _numbers(word: str, low: Any, high: Any, step: Any = None, log: bool = False
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ConfigError(f"{word}: a range has finite ends", f"like {EXAMPLES}")
     if low > high:
-        raise ConfigError(f"{word}: the range ends before it begins", f"the smaller number is first: {high:g} to {low:g}")
+        raise ConfigError(
+            f"{word}: the range ends before it begins", f"the smaller number is first: {high:g} to {low:g}"
+        )
     if log and low <= 0:
         raise ConfigError(f"{word}: a logarithmic range begins above 0", "give a small number: 1e-6")
     if isinstance(low, int) and isinstance(high, int):

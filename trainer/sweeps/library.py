@@ -12,5 +12,7 @@ def load() -> None:
     try:
         import optuna
     except ImportError as error:
-        raise ConfigError("search=optuna needs Optuna, which is not installed", "pip install 'trainer[search]'") from error
+        raise ConfigError(
+            "search=optuna needs Optuna, which is not installed", "pip install 'trainer[search]'"
+        ) from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -15,7 +15,7 @@ from trainer.errors import ConfigError
 from trainer.ranges import Space
 from trainer.report import Report
 from trainer.sweeps import library, study
-from trainer.sweeps.goal import goal
+from trainer.sweeps.goal import Goal
 from trainer.sweeps.job import LOG, PRUNED, Job, read
 from trainer.sweeps.plan import Asked, Planned, claim, known
 from trainer.sweeps.pruning import Pruning
@@ -38,12 +38,14 @@ class Search:
         RunError: it is damaged.
     """
 
-    def __init__(self, directory: Path, space: Space, composed: Callable[[list[str]], Asked], base: Composed) -> None:
+    def __init__(
+        self, directory: Path, space: Space, composed: Callable[[list[str]], Asked], base: Composed, goal: Goal
+    ) -> None:
         library.load()
         self.directory, self.space, self.composed = directory, space, composed
         self.settings, self.epochs = base.section("search"), base.settings.epochs
         self.plots = base.settings.plots
-        self.goal = goal(base)
+        self.goal = goal
         self._opened: study.Opened | None = None
         self.planned: list[Planned] = []
         if (directory / study.JOURNAL).exists():
@@ -100,7 +102,7 @@ class Search:
 
     def unfinished(self, jobs: Sequence[Job]) -> bool:
         over = sum(job.status not in ("interrupted", "not run") for job in jobs)
-        return over < max(self.settings.trials, len(self.planned))
+        return over < max(int(self.settings.trials), len(self.planned))
 
     def failure(self, jobs: Sequence[Job]) -> str:
         """A setting that fails is a finding, too."""

@@ -1,7 +1,7 @@
 """Optuna's study of a search, in the sweep's directory: what was tried, what came of it, and what to try next."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from filelock import FileLock
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 JOURNAL = "study.journal"
 NAME = "search"  # of the study in its journal
-DIRECTIONS = {"max": "maximize", "min": "minimize"}
+DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
 
 
 class _Lock:
