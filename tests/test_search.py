@@ -3,8 +3,6 @@
 import csv
 import json
 import math
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -196,9 +194,8 @@ def searched(directory: Path, trials: int, **keys: Any) -> optuna.Study:
     opened = study.Opened(directory, settings, 1, "min")
     wanted = space("x=interval(0,1)", "y=tag(log,interval(1e-4,1))").ranges
     for number in range(trials):
-        opened.study.sampler = study.sampler(settings, number)
-        trial = opened.study.ask(wanted)
-        opened.study.tell(trial, (trial.params["x"] - 0.3) ** 2 + (math.log10(trial.params["y"]) + 1) ** 2)
+        trial = opened.ask(wanted, settings)
+        opened.study.tell(number, (trial.params["x"] - 0.3) ** 2 + (math.log10(trial.params["y"]) + 1) ** 2)
     return opened.study
 
 
@@ -227,7 +224,9 @@ def test_a_search_finds_better_than_the_default(trainer: Trainer) -> None:
 
 
 def test_a_search_by_the_test_split_is_warned_of(trainer: Trainer) -> None:
-    ran = trainer("train", *SEARCH, "search.trials=1", RATE, *SILENT, "experiment=line", "epochs=1", "evaluate.split=test")
+    ran = trainer(
+        "train", *SEARCH, "search.trials=1", RATE, *SILENT, "experiment=line", "epochs=1", "evaluate.split=test"
+    )
     assert ran.code == 0, ran.err
     assert "warning: the test split picks the best here" in ran.out
     ran = trainer("train", *SEARCH, "search.trials=1", RATE, *LINE, "epochs=1")
@@ -357,21 +356,3 @@ def test_pruned_trials_are_shown_and_not_ranked(trainer: Trainer) -> None:
         assert str(kept["stopped"]).startswith("pruned") == (row["status"] == "pruned") == (number in pruned)
         assert (row["rank"] == "") == (number in pruned)
         assert len(running.rows(swept() / str(number))) == len(found[number].intermediate_values)
-
-
-# --- side by side -------------------------------------------------------------------------------------
-
-
-def test_several_trials_at_once_share_one_study(empty: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    words = (*SEARCH, "search.trials=5", "search.startup=2", RATE, *LINE, "sweep=parallel", "sweep.jobs=2")
-    ran = subprocess.run(
-        [sys.executable, "-m", "trainer", "train", *words], env=environment, capture_output=True, text=True, timeout=100
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stderr == ""
-    found = trials(swept())
-    assert [trial.number for trial in found] == list(range(5))
-    assert all(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in found)
-    assert sorted(line["job"] for line in lines(swept())) == list(range(5))
-    assert all(trial.intermediate_values for trial in found)

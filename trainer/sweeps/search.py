@@ -22,8 +22,7 @@ from trainer.sweeps.pruning import Pruning
 from trainer.sweeps.ranking import has_value
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
-    from optuna.trial import FrozenTrial, Trial
+    from optuna.trial import FrozenTrial
 
 ANEW = "begin another search: trainer train -m ..."
 
@@ -55,7 +54,7 @@ class Search:
         """Make the study, or tell it what it did not hear of any more."""
         with storing(self.directory / study.JOURNAL):
             study.mend(self.directory)
-            trials = [self._completed(trial) for trial in self._trials()]
+            trials = self._trials()
         self.planned = [self._planned(trial) for trial in trials]
         screen.say(f"search for {self.goal}: {self.settings.trials} trials, {', '.join(self.space.ranges)}")
         if self.goal.names[0].startswith("test/"):
@@ -136,8 +135,7 @@ class Search:
     def _check_space(self, trial: "FrozenTrial") -> None:
         from optuna.distributions import check_distribution_compatibility
 
-        keys = set(self.space.ranges)
-        if not keys.issuperset(trial.params) or (trial.state.is_finished() and keys != set(trial.params)):
+        if set(self.space.ranges) != set(trial.params):
             raise ConfigError(f"{self.directory}: that search is over {', '.join(trial.params)}", ANEW)
         for key, before in trial.distributions.items():
             try:
@@ -152,38 +150,13 @@ class Search:
         if first is not None and self.composed(self.space.overrides(first)).digest != digests[first.number]:
             raise ConfigError(f"{self.directory}: its trials were trained with other settings than these", ANEW)
 
-    def _completed(self, trial: "FrozenTrial") -> "FrozenTrial":
-        """The trial with a value for each key: its process may have been killed while they were chosen."""
-        if self._is_chosen(trial):
-            return trial
-        from optuna.trial import Trial
-
-        opened = self._study()
-        opened.study.sampler = study.sampler(self.settings, trial.number)
-        self._choose(Trial(opened.study, opened.id(trial.number)))
-        return opened.storage.get_trial(opened.id(trial.number))
-
     def _asked(self) -> Planned:
         """A new trial."""
-        opened, number = self._study(), len(self.planned)
-        opened.study.sampler = study.sampler(self.settings, number)
         with storing(self.directory / study.JOURNAL):
-            trial = opened.study.ask()
-            self._choose(trial)
-        assert trial.number == number
-        return self._planned(opened.storage.get_trial(opened.id(number)))
-
-    def _is_chosen(self, trial: "FrozenTrial") -> bool:
-        return len(trial.params) == len(self.space.ranges)
-
-    def _choose(self, trial: "Trial") -> None:
-        for key, found in self.space.ranges.items():
-            _suggest(trial, key, found)
+            return self._planned(self._study().ask(self.space.ranges, self.settings))
 
     def _planned(self, trial: "FrozenTrial") -> Planned:
         directory = self.directory / str(trial.number)
-        if not self._is_chosen(trial):  # a dry run leaves it so
-            return Planned(trial.number, directory, Asked([], None), "")
         label = " ".join(f"{key}={value}" for key, value in self.space.chosen(trial).items())
         overrides = self.space.overrides(trial)
         if trial.state.is_finished():
@@ -197,18 +170,6 @@ class Search:
             epochs = asked.config.settings.epochs
             planned.hooks = (Pruning(self.directory, trial.number, self.goal, self.settings, epochs, self.epochs),)
         return planned
-
-
-def _suggest(trial: "Trial", key: str, found: "BaseDistribution") -> None:
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    if isinstance(found, CategoricalDistribution):
-        trial.suggest_categorical(key, found.choices)
-    elif isinstance(found, IntDistribution):
-        trial.suggest_int(key, found.low, found.high, step=found.step, log=found.log)
-    else:
-        assert isinstance(found, FloatDistribution)
-        trial.suggest_float(key, found.low, found.high, step=found.step, log=found.log)
 
 
 def _said(planned: Planned) -> Job:

@@ -1,7 +1,7 @@
 """Optuna's study of a search, in the sweep's directory: what was tried, what came of it, and what to try next."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from filelock import FileLock
@@ -11,10 +11,12 @@ from trainer.schema import Optuna
 from trainer.sweeps import library
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
     from optuna.study import Study
+    from optuna.trial import FrozenTrial
 
 JOURNAL = "study.journal"
 NAME = "search"  # of the study in its journal
@@ -68,6 +70,28 @@ class Opened:
     def id(self, number: int) -> int:
         """That of a trial in the storage."""
         return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+    def ask(self, ranges: dict[str, "BaseDistribution"], settings: Optuna) -> "FrozenTrial":
+        """A new trial with all its values, which the journal gets in one piece, or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        import optuna
+
+        before = self.study.get_trials(deepcopy=False)
+        draft = optuna.create_study(
+            study_name=NAME,
+            direction=self.study.direction,
+            sampler=sampler(settings, len(before)),
+            pruner=self.study.pruner,
+        )
+        draft.add_trials(before)
+        found = draft.ask(ranges)
+        state = optuna.trial.TrialState.RUNNING
+        chosen: dict[str, Any] = {"params": found.params, "distributions": found.distributions}
+        self.study.add_trial(optuna.trial.create_trial(state=state, **chosen))
+        return self.study.get_trials(deepcopy=False)[len(before)]
 
 
 def mend(directory: Path) -> None:
