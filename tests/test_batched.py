@@ -68,7 +68,9 @@ def contents(run: Path) -> dict[str, Any]:
     }
     found["rows"] = [{k: v for k, v in row.items() if k not in BESIDE} for row in rows(run)]
     said = result(run)
-    found["result"] = {k: said[k] for k in ("status", "metrics", "best_epoch", "epochs", "steps", "stopped") if k in said}
+    found["result"] = {
+        k: said[k] for k in ("status", "metrics", "best_epoch", "epochs", "steps", "stopped") if k in said
+    }
     return found
 
 
