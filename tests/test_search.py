@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 import running
@@ -15,12 +16,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 from running import QUICK, SILENT
+from sweeping import job
 from test_configs import compose
 
 from trainer import build, ranges, schema
 from trainer.errors import ConfigError
 from trainer.loop import State
 from trainer.sweeps import study
+from trainer.sweeps.figures import figures
 from trainer.sweeps.goal import Goal, goal
 from trainer.sweeps.pruning import Pruning
 
@@ -356,3 +359,25 @@ def test_pruned_trials_are_shown_and_not_ranked(trainer: Trainer) -> None:
         assert str(kept["stopped"]).startswith("pruned") == (row["status"] == "pruned") == (number in pruned)
         assert (row["rank"] == "") == (number in pruned)
         assert len(running.rows(swept() / str(number))) == len(found[number].intermediate_values)
+
+
+# --- pictures -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("log", "scale"), [(True, "log"), (False, "linear")])
+def test_many_numbers_are_drawn_as_they_were_searched(log: bool, scale: str) -> None:
+    rng = np.random.default_rng(0)
+    shares = rng.uniform(0, 1, 40)
+    jobs = [
+        job(n, None if n % 3 == 0 else 0.5, optim__lr=f"{10 ** (4 * share - 4) if log else share + 0.01:.6g}", seed=0)
+        for n, share in enumerate(shares)
+    ]
+    for one in jobs[::3]:
+        one.status, one.value, one.objective = "pruned", 0.1, "val/accuracy"
+    ((name, figure),) = figures(jobs)
+    assert name == "optim.lr"
+    (axes,) = figure.axes
+    assert axes.get_xscale() == scale
+    assert axes.get_title(loc="left") == "×: pruned"
+    crosses = [line for line in axes.lines if line.get_marker() == "x"]
+    assert [len(line.get_xdata()) for line in crosses] == [14]

@@ -97,8 +97,8 @@ def against(rows: Sequence[Row], key: str, others: Sequence[str]) -> Figure:
     figure = Figure(figsize=(width + legend, 4.2), layout="constrained")
     axes = figure.subplots()
     # Of many numbers that were drawn, a few small ones are chance.
-    log = numbers is not None and _spans(numbers[len(numbers) // 8 :] if scattered else numbers, SPAN)
-    log = log and min(xs) > 0
+    log = numbers is not None and min(numbers) > 0
+    log = log and _spans(xs[len(xs) // 8 :] if len(xs) > TICKS else xs, SPAN)
     if log:
         axes.set_xscale("log")
     objective = _objective(rows)
