@@ -226,3 +226,18 @@ def test_killed_with_several_at_once_and_resumed_every_trial_is_there_once(empty
     assert all(trial.state.is_finished() for trial in found)
     assert {name: running.result(parts / name) for name in kept} == kept
     assert sorted(line["job"] for line in lines(parts)) == list(range(7))
+
+
+@pytest.mark.parametrize("how", ["batched", "auto"])
+def test_trials_that_are_taken_together_are_not_all_chosen_at_once(trainer: Trainer, how: str) -> None:
+    asked = (*ASKED, "search.trials=7", "search.at_once=3", "data.batch_size=null", "name=parts", f"sweep={how}")
+    ran = trainer("train", *asked)
+    assert ran.code == 0, ran.err
+    found = trials(swept("parts"))
+    assert [trial.number for trial in found] == list(range(7))
+    assert all(trial.state.is_finished() for trial in found)
+    begun = [trial.datetime_start for trial in found]
+    ended = [trial.datetime_complete for trial in found]
+    assert all(begun[n + 3] > min(ended[n : n + 3]) for n in range(0, 4))  # type: ignore[operator, type-var]
+    assert begun[2] < min(ended)  # type: ignore[operator, type-var]
+    assert sorted(line["job"] for line in lines(swept("parts"))) == list(range(7))

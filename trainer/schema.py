@@ -498,6 +498,13 @@ class Optuna:
         runtime=True,
     )
     startup: int = key(8, "the first trials: chosen by chance, and none is pruned before they have ended", minimum=1)
+    at_once: int | None = key(
+        None,
+        "so many trials at most that have not ended, for what comes of them chooses others; null: 8, or one per GPU or "
+        "CPU core where those are more",
+        minimum=1,
+        runtime=True,
+    )
     seed: int = key(0, "seed of the search", minimum=0, maximum=2**32 - 1)
 
 

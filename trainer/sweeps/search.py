@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.atomic import storing
 from trainer.composition import Composed
+from trainer.device import cores, gpus
 from trainer.errors import ConfigError
 from trainer.ranges import Space
 from trainer.report import Report
@@ -24,6 +25,7 @@ from trainer.sweeps.ranking import has_value
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+AT_ONCE = 8  # trials under way: few enough for the later ones to learn from
 ANEW = "begin another search: trainer train -m ..."
 
 
@@ -46,6 +48,9 @@ class Search:
         self.plots = base.settings.plots
         self.goal = goal
         self._opened: study.Opened | None = None
+        self._at_once = self.settings.at_once or max(AT_ONCE, len(gpus()) or cores())
+        self._taken: set[int] = set()
+        self._running: set[int] = set()
         self.planned: list[Planned] = []
         if (directory / study.JOURNAL).exists():
             self.planned = self._of_before()
@@ -73,21 +78,30 @@ class Search:
         return kept
 
     def todo(self) -> Iterator[Planned]:
-        """Trials that were interrupted, then new ones."""
-        for planned in list(self.planned):
-            if planned.finished is None:
-                claim(self.directory, [planned])
-                yield planned
-        while len(self.planned) < self.settings.trials:
+        return _Todo(self)
+
+    def next(self) -> Planned | None:
+        """A trial that was interrupted, or else a new one; None where enough are under way, or there are no more."""
+        if len(self._running) >= self._at_once:
+            return None
+        waiting = [p for p in self.planned if p.finished is None and p.number not in self._taken]
+        if waiting:
+            planned = waiting[0]
+        elif len(self.planned) < self.settings.trials:
             planned = self._asked()
-            claim(self.directory, [planned])
             self.planned.append(planned)
-            yield planned
+        else:
+            return None
+        claim(self.directory, [planned])
+        self._taken.add(planned.number)
+        self._running.add(planned.number)
+        return planned
 
     def done(self, job: Job) -> None:
         """Tell the study. It hears nothing of a trial that was interrupted: that one goes on."""
         from optuna.trial import TrialState
 
+        self._running.discard(job.job)
         if job.status == "interrupted":
             return
         with storing(self.directory / study.JOURNAL):
@@ -169,6 +183,22 @@ class Search:
         if self.settings.pruner != "none" and asked.config is not None:
             epochs = asked.config.settings.epochs
             planned.hooks = (Pruning(self.directory, trial.number, self.goal, self.settings, epochs, self.epochs),)
+        return planned
+
+
+class _Todo(Iterator[Planned]):
+    """Ends while enough trials are under way, and gives more when some of them have ended.
+
+    A runner that takes many jobs at a time would otherwise have them all chosen before anything came of one.
+    """
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+
+    def __next__(self) -> Planned:
+        planned = self._search.next()
+        if planned is None:
+            raise StopIteration
         return planned
 
 
