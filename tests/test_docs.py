@@ -71,7 +71,14 @@ def test_a_documented_command_is_accepted(
     first_job = [
         re.sub(r"=([^'\[(,]*),.*$", r"=\1", re.sub(r"=range\((.*?),.*", r"=\1", w)) for w in words if w != "-m"
     ]
-    if words[:2] == ["resume", "SWEEP"]:
+    if "search=optuna" in words:  # which has no first job, and trains none here
+        first_job = words
+        monkeypatch.setattr("trainer.sweeps.engine.Sweep.run", lambda sweep: accepted.append(sweep) or [])
+    elif words[:2] == ["resume", "SWEEP"] and any(word.startswith("search.") for word in words):
+        Path("SWEEP").mkdir()
+        runs.write_overrides(Path("SWEEP"), ["-m", "search=optuna", "optim.lr=interval(0.01,0.1)"])
+        monkeypatch.setattr("trainer.sweeps.engine.Sweep.run", lambda sweep: accepted.append(sweep) or [])
+    elif words[:2] == ["resume", "SWEEP"]:
         Path("SWEEP").mkdir()
         runs.write_overrides(Path("SWEEP"), ["-m", "data=mnist", "optim.lr=0.01"])
         monkeypatch.setattr("trainer.sweeps.engine.Sweep.run", lambda sweep: accepted.append(sweep) or [])

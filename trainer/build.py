@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer import checkpoint, data, losses, models, schema
+from trainer import checkpoint, data, losses, models, objectives, schema
 from trainer.checkpoint import Checkpoint
 from trainer.composition import Composed, Custom
 from trainer.data.augment import Augmenter
@@ -210,7 +210,7 @@ def objective(config: Composed, loaded: Dataset, evaluated: str | None) -> Objec
         raise ConfigError(f"objective={name}: this run has no such metric", hint)
     direction = settings.direction
     if direction == "auto":
-        direction = "max" if name.endswith(("accuracy", "top5", "r2")) else "min"
+        direction = objectives.direction(name)
     return Objective(name, direction)
 
 

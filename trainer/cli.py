@@ -165,12 +165,15 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
     composition.register()
     flags, overrides = _split(verb, args)
     multirun = "-m" in flags or "--multirun" in flags
+    searching = any(o.startswith("search=") and o != "search=none" for o in overrides)
     show_only = any(flag.split("=")[0] in ("--cfg", "-c", "--info", "-i", "--hydra-help") for flag in flags)
     for key in VERBS[verb].needs:
         if not show_only and not any(o.lstrip("+").startswith(f"{key}=") for o in overrides):
             usage = f"trainer {verb} RUN" if key == "run" else f"trainer {verb} {key}=RUN"
             more = " (a run directory)" if key == "run" else " (a run directory or a checkpoint file)"
             raise ConfigError(f"{key}= is missing", usage + more)
+    if verb == "train" and searching and not multirun and not show_only:
+        raise ConfigError("a search runs many jobs, and goes with -m", "trainer train -m search=optuna ...")
     if verb == "resume":
         for override in overrides:
             key = override.lstrip("+").split("=", 1)[0]
@@ -188,7 +191,7 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
     ]
     jobs = _Jobs(verb, args, overrides, multirun, directory)
     try:
-        _hydra_main(verb, jobs.run, [*flags, *hydra_overrides])
+        _hydra_main(verb, jobs.run, jobs.search, [*flags, *hydra_overrides])
     except ValueError as error:  # Hydra's own: what a job raises is kept for `finish`
         raise ConfigError(str(error).splitlines()[0], f"see trainer {verb} --help") from error
     except Exception as error:
@@ -209,6 +212,7 @@ class _Jobs:
         self.verb, self.words, self.typed, self.multirun, self.directory = verb, words, typed, multirun, directory
         self.sweeping = multirun and verb == "train"
         self.asked: list[Any] = []  # the jobs of a sweep, composed but not run yet
+        self.trials: Callable[[Path], Any] | None = None  # makes the source of jobs of a search
         self.output, self.name = "runs", None
         self.failure: Exception | None = None
 
@@ -222,39 +226,82 @@ class _Jobs:
             self.failure = error
 
     def _run(self, cfg: Any) -> None:
+        if self.failure is not None:
+            return
+        if self.sweeping:
+            self.asked.append(self._job(cfg))
+            return
+        composed = self._checked(cfg, self._typed())
+        with _signals_wait():
+            command = importlib.import_module(f"trainer.commands.{self.verb}")
+        command.run(composed)
+
+    def _typed(self) -> list[str]:
+        """The words of the job that is composed."""
+        from hydra.core.hydra_config import HydraConfig
+
+        typed = [str(o) for o in HydraConfig.get().overrides.task] if self.multirun else self.typed
+        return [o.lstrip("+") for o in typed if not o.startswith("~")]
+
+    def _checked(self, cfg: Any, typed: list[str]) -> Any:
         from hydra.core.hydra_config import HydraConfig
 
         from trainer import composition
 
-        if self.failure is not None:
-            return
-        hydra = HydraConfig.get()
-        typed = [str(o) for o in hydra.overrides.task] if self.multirun else self.typed
-        typed = [o.lstrip("+") for o in typed if not o.startswith("~")]
-        choices = {k: str(v) for k, v in hydra.runtime.choices.items()}
-        composed: Any = None
-        mistake: TrainerError | None = None
+        if self.verb == "resume":
+            from trainer.reopening import reopened
+
+            return reopened(cfg, typed)
+        choices = {k: str(v) for k, v in HydraConfig.get().runtime.choices.items()}
+        return composition.check(self.verb, cfg, typed, choices)
+
+    def _job(self, cfg: Any) -> Any:
+        """A job of a sweep. With a mistake of its own it fails when it is run, and the others run."""
+        from trainer.sweeps.plan import Asked
+
+        self.output, self.name = str(cfg.get("output", "runs")), cfg.get("name")
+        typed = self._typed()
         try:
-            if self.verb == "resume":
-                from trainer.reopening import reopened
-
-                composed = reopened(cfg, typed)
-            else:
-                composed = composition.check(self.verb, cfg, typed, choices)
+            return Asked(typed, self._checked(cfg, typed))
         except TrainerError as error:
-            every_job_has_it = isinstance(error, UnknownKeyError) and not self.asked
-            if not self.sweeping or every_job_has_it:
+            if isinstance(error, UnknownKeyError) and not self.asked:  # every job has it
                 raise
-            mistake = error  # this job fails, the others run
-        if self.sweeping:
-            from trainer.sweeps.plan import Asked
+            return Asked(typed, None, error)
 
-            self.asked.append(Asked(typed, composed, mistake))
-            self.output, self.name = str(cfg.get("output", "runs")), cfg.get("name")
-        else:
-            with _signals_wait():
-                command = importlib.import_module(f"trainer.commands.{self.verb}")
-            command.run(composed)
+    def search(self, space: Any, compose: Callable[[list[str], Callable[[Any], Any]], Any]) -> None:
+        """Keep what a search is over, and what composes a trial; a job that stands for all shows mistakes now."""
+        from trainer.sweeps.goal import goal
+        from trainer.sweeps.plan import Asked
+
+        example = compose(space.example(), self._job)
+        if example.mistake is not None:
+            raise example.mistake
+        self.asked.append(example)
+        aim = goal(example.config)
+
+        def trial(overrides: list[str]) -> Any:
+            try:
+                return compose(overrides, self._job)
+            except Exception as error:
+                from trainer import composition
+
+                mistake = composition.explain(error)
+                if mistake is None:
+                    raise
+                return Asked([o.lstrip("+") for o in overrides if not o.startswith("~")], None, mistake)
+
+        def trials(directory: Path) -> Any:
+            from trainer.sweeps.search import Search
+
+            return Search(directory, space, trial, example.config, aim)
+
+        self.trials = trials
+
+    def _source(self, directory: Path) -> Any:
+        """Where the jobs of the sweep come from."""
+        from trainer.sweeps.source import Listed
+
+        return self.trials(directory) if self.trials is not None else Listed(directory, self.asked)
 
     def finish(self) -> int:
         """Raise what stopped the command, or run the sweep whose jobs were composed; the exit code."""
@@ -270,27 +317,28 @@ class _Jobs:
         settings = composed[0].section("sweep") if composed else schema.Serial()
         top = expanded(self.output) / "sweeps" / (self.name or "sweep")
         if settings.dry_run:
-            Sweep(self.directory or top, self.asked, settings).list()
+            Sweep(self.directory or top, self._source(self.directory or top), settings).list()
             return 0
         runner.check(settings)
         directory = self.directory or runs.claim(top)
         with runs.locked(directory):
+            source = self._source(directory)
             runs.write_overrides(directory, self.words)
-            jobs = Sweep(directory, self.asked, settings).run()
-        failed = sum(job.status == "failed" for job in jobs)
-        if failed:
-            raise TrainingFailedError(f"{failed} of the sweep's jobs failed", "the table above has their reasons")
+            jobs = Sweep(directory, source, settings).run()
+        failure = source.failure(jobs)
+        if failure:
+            raise TrainingFailedError(failure, "the table above has their reasons")
         return 0
 
 
-def _hydra_main(verb: str, task: Callable[[Any], None], args: list[str]) -> None:
+def _hydra_main(verb: str, task: Callable[[Any], None], search: Callable[..., None], args: list[str]) -> None:
     import hydra
 
     from trainer import sweeper
     from trainer.composition import CONFIGS
 
     # Hydra exits by itself after --hydra-help.
-    with _hydra_raises(), _mode_by_flag(), sweeper.in_place(), _argv(["trainer", *args]), suppress(SystemExit):
+    with _hydra_raises(), _mode_by_flag(), sweeper.in_place(search), _argv(["trainer", *args]), suppress(SystemExit):
         hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=verb)(task)()
 
 
@@ -441,5 +489,5 @@ def _complete(args: list[str]) -> int:
             return 0
         os.environ["COMP_LINE"] = " ".join([words[0], *words[2:]])
     composition.register()
-    _hydra_main(verb, lambda cfg: None, args)
+    _hydra_main(verb, lambda cfg: None, lambda space, compose: None, args)
     return 0

@@ -192,7 +192,7 @@ class Composed:
 
 
 _BESIDE = (
-    *("name", "output", "device", "plots", "checkpoint", "tensorboard", "sweep"),
+    *("name", "output", "device", "plots", "checkpoint", "tensorboard", "sweep", "search"),
     *(f"data.{key}" for key in ("placement", "workers", "cache", "download", "eval_batch_size")),
 )
 

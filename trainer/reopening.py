@@ -35,7 +35,8 @@ def reopened(cfg: DictConfig, typed: list[str]) -> Composed:
 
 def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Composed:
     kept = _kept(run)
-    kept.setdefault("sweep", {"name": "serial"})  # as it was before there was a choice
+    for group, choice in (("sweep", "serial"), ("search", "none")):  # as it was before there was a choice
+        kept.setdefault(group, {"name": choice})
     changes = OmegaConf.create({k: v for k, v in plain(cfg).items() if k != "run"})
     for override in typed:
         key, _, _ = override.partition("=")

@@ -7,7 +7,7 @@ class stands in one of the tables at the end, which are also the registries that
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 MISSING: Any = "???"  # OmegaConf's mark for a value that the user must give
 
@@ -130,6 +130,7 @@ class Augment:
 class Data:
     """Keys that every data set has."""
 
+    classifies: ClassVar[bool | None] = True  # whether it has classes; None: only the files tell
     name: str = key(MISSING, "registry name")
     batch_size: int | None = key(64, "samples per step; null: the whole training set", minimum=1)
     eval_batch_size: int | None = key(
@@ -248,6 +249,7 @@ class Folder(Cached):
 class CSV(Data):
     """A table with a header line and a target column; numbers are standardised, words one-hot encoded."""
 
+    classifies: ClassVar[bool | None] = None
     name: str = key("csv", "registry name")
     path: str = key(MISSING, "the file", runtime=True)
     target: str = key(MISSING, "name of the target column")
@@ -263,6 +265,7 @@ class CSV(Data):
 class Diabetes(Data):
     """scikit-learn's bundled regression table: 442 patients, 10 features."""
 
+    classifies: ClassVar[bool | None] = False
     name: str = key("diabetes", "registry name")
     test_fraction: float = key(0.2, "share held out for testing", above=0, below=1)
 
@@ -271,6 +274,7 @@ class Diabetes(Data):
 class Regression(Data):
     """`sklearn.datasets.make_regression`: a noisy linear function."""
 
+    classifies: ClassVar[bool | None] = False
     name: str = key("regression", "registry name")
     n_samples: int = key(100, "training samples, and as many to test", minimum=2)
     n_features: int = key(1, "features", minimum=1)
@@ -282,6 +286,7 @@ class Regression(Data):
 class Line(Data):
     """y = 2x + 5 + U(0, 1) at 40 points in [-1, 1]."""
 
+    classifies: ClassVar[bool | None] = False
     name: str = key("line", "registry name")
     data_seed: int = key(0, "seed of the noise", minimum=0)
 
@@ -290,6 +295,7 @@ class Line(Data):
 class Quadratic(Data):
     """y = x² - 0.5x + 1.5625 at 10 points in [0, 1]; tested half-way between them."""
 
+    classifies: ClassVar[bool | None] = False
     name: str = key("quadratic", "registry name")
 
 
@@ -511,6 +517,45 @@ class Ray(Sweeping):
     )
 
 
+# --- searches: which jobs `-m` has -----------------------------------------------------------------------
+
+
+@dataclass
+class Exhaustive:
+    """No search: every combination of the values is a job."""
+
+    name: str = key("none", "registry name")
+
+
+@dataclass
+class Optuna:
+    """Optuna chooses the values of each job (a trial) by what came of those before."""
+
+    name: str = key("optuna", "registry name")
+    trials: int = key(20, "trials in all, also those of before a resume", minimum=1, runtime=True)
+    sampler: str = key(
+        "tpe",
+        "what chooses the values: a tree-structured Parzen estimator, a Gaussian process, or chance",
+        choices=("tpe", "gp", "random"),
+        runtime=True,
+    )
+    pruner: str = key(
+        "median",
+        "what ends trials early: median, those below the median of the others at that epoch; hyperband; or none",
+        choices=("median", "hyperband", "none"),
+        runtime=True,
+    )
+    startup: int = key(8, "the first trials: chosen by chance, and none is pruned before they have ended", minimum=1)
+    at_once: int | None = key(
+        None,
+        "so many trials at most that have not ended, for what comes of them chooses others; null: 8, or one per GPU or "
+        "CPU core where those are more",
+        minimum=1,
+        runtime=True,
+    )
+    seed: int = key(0, "seed of the search", minimum=0, maximum=2**32 - 1)
+
+
 # --- the verbs ----------------------------------------------------------------------------------------
 
 
@@ -559,6 +604,7 @@ class Train:
     optim: Any = key(MISSING, "the optimizer: a section of the group `optim`")
     scheduler: Any = key(MISSING, "the learning-rate schedule: a section of the group `scheduler`")
     sweep: Any = key(MISSING, "how the jobs of -m are run: a section of the group `sweep`")
+    search: Any = key(MISSING, "which jobs -m has: a section of the group `search`")
     name: str | None = key(None, "name of the run; null: MODEL_DATA")
     output: str = key("runs", "folder that run directories are made in")
     from_: str | None = key(None, "start from the weights of this run or checkpoint file, its model and its data")
@@ -656,9 +702,17 @@ GROUPS: dict[str, dict[str, type]] = {
     "optim": _by_name(SGD, Adam, AdamW, Adagrad, RMSprop),
     "scheduler": _by_name(Constant, Step, Exponential, Cosine, OneCycle, Plateau),
     "sweep": _by_name(Serial, Parallel, Batched, Auto, Slurm, Ray),
+    "search": _by_name(Exhaustive, Optuna),
 }
 
 OF_A_TRAINING = ("model", "data", "optim", "scheduler")  # the other groups say how trainings are run
 
 # What a section of the user's own (with `_target_`) shares with ours; the rest goes to their code.
-COMMON: dict[str, type | None] = {"model": None, "data": Data, "optim": None, "scheduler": Scheduler, "sweep": Sweeping}
+COMMON: dict[str, type | None] = {
+    "model": None,
+    "data": Data,
+    "optim": None,
+    "scheduler": Scheduler,
+    "sweep": Sweeping,
+    "search": None,
+}

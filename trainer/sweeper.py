@@ -4,7 +4,8 @@ import copy
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
@@ -15,18 +16,34 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
 
+from trainer import ranges
+from trainer.errors import ConfigError
+from trainer.ranges import Space
+
+T = TypeVar("T")
+# Composes a job from its overrides, and hands its config to a function.
+Compose = Callable[[list[str], Callable[[Any], Any]], Any]
+Search = Callable[[Space, Compose], None]
+
 
 class Sweeping(Sweeper):
     """Composes each combination once and hands it to the task function, which keeps or runs it.
 
+    A search has no combinations: `search` gets what is to be searched, and what composes a trial when it is known.
     Hydra's own sweeper composes everything twice, and writes a file into a directory of the sweep's.
     """
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.loader, self.task, self.master = hydra_context.config_loader, task_function, config
 
     def sweep(self, arguments: list[str]) -> None:
         parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(arguments)
+        if (self.master.get("search") or {}).get("name", "none") != "none":
+            self.search(ranges.space(parsed), partial(composed, self.loader, self.master))
+            return
         for overrides in combinations(parsed):
             composed(self.loader, self.master, overrides, self.task)
 
@@ -43,11 +60,17 @@ def _values(override: Override) -> list[str]:
         return [key]
     if not override.is_sweep_override():
         return [f"{key}={override.get_value_element_as_str()}"]
+    if override.is_interval_sweep():
+        word = str(override.input_line).lstrip("+")
+        raise ConfigError(
+            f"{word}: an interval has no single values to combine",
+            f"search in it: add search=optuna; or name values: {word.split('=')[0]}=a,b,c",
+        )
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
 
-def composed(loader: ConfigLoader, config: DictConfig, overrides: list[str], task: Callable[[Any], Any]) -> None:
-    """Call `task` with the config of one job, as Hydra would: HydraConfig tells its overrides and choices."""
+def composed(loader: ConfigLoader, config: DictConfig, overrides: list[str], task: Callable[[Any], T]) -> T:
+    """What `task` makes of the config of one job, as Hydra would call it: HydraConfig tells overrides and choices."""
     job = loader.load_sweep_config(config, overrides)
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(job)
@@ -55,18 +78,18 @@ def composed(loader: ConfigLoader, config: DictConfig, overrides: list[str], tas
     with read_write(own), open_dict(own):
         del own["hydra"]
     try:
-        task(own)
+        return task(own)
     finally:
         HydraConfig.instance().cfg = before
 
 
 @contextmanager
-def in_place() -> Iterator[None]:
+def in_place(search: Search) -> Iterator[None]:
     """Within the block Hydra sweeps with `Sweeping`: by itself it takes sweepers of its own packages only."""
     before = Plugins.instantiate_sweeper
 
     def instantiate(self: Plugins, **facts: Any) -> Sweeper:
-        sweeper = Sweeping()
+        sweeper = Sweeping(search)
         sweeper.setup(**facts)
         return sweeper
 

@@ -6,21 +6,18 @@ from typing import Any
 from trainer.paths import typed
 from trainer.report import Report, duration
 from trainer.sweeps import results, runner
-from trainer.sweeps.job import Job, append, read
-from trainer.sweeps.plan import Asked, claim, plan
+from trainer.sweeps.job import LOG, Job, append, read
+from trainer.sweeps.source import Source
 
 Jobs = list[Job]
-LOG = "sweep.jsonl"
 
 
 class Sweep:
     """The jobs of one sweep in its directory, a run directory each."""
 
-    def __init__(self, directory: Path, asked: list[Asked], settings: Any) -> None:
-        self.directory, self.settings = directory, settings
+    def __init__(self, directory: Path, source: Source, settings: Any) -> None:
+        self.directory, self.source, self.settings = directory, source, settings
         self.screen = Report()
-        self.planned = plan(directory, asked)
-        self.plots = any(job.config is not None and job.config.settings.plots for job in asked)
         self.jobs: Jobs = []
 
     def run(self) -> Jobs:
@@ -29,55 +26,52 @@ class Sweep:
         Raises:
             InterruptedRunError, KeyboardInterrupt: somebody did.
         """
-        claim(self.directory, self.planned)
-        todo = [planned for planned in self.planned if planned.finished is None]
-        self._keep_finished()
+        self._keep(self.source.begin(self.screen))
         try:
-            runner.make(self.settings, self.screen, self._done).run(iter(todo))
+            runner.make(self.settings, self.screen, self._done).run(self.source.todo())
         finally:
             self._show()
         return self.jobs
 
     def _done(self, job: Job) -> None:
+        self.source.done(job)
         self.jobs.append(job)
         append(self.directory / LOG, job)
 
-    def _keep_finished(self) -> None:
-        noted = {job.job for job in self._noted() if job.status == "completed"}
-        kept = [planned for planned in self.planned if planned.finished is not None]
-        for planned in kept:
-            job = planned.completed(planned.finished or {})
-            self.jobs.append(job)
-            if job.job not in noted:  # the sweep was killed just then
-                append(self.directory / LOG, job)
-        if kept:
-            self.screen.say(f"{len(kept)} of {len(self.planned)} jobs are done and kept")
-
-    def _noted(self) -> Jobs:
+    def _keep(self, kept: Jobs) -> None:
         path = self.directory / LOG
-        return read(path) if path.exists() else []
+        noted = {job.job: job.status for job in read(path)} if path.exists() else {}
+        for job in kept:
+            self.jobs.append(job)
+            if noted.get(job.job) != job.status:  # the sweep was killed just then
+                append(path, job)
+        if kept:
+            self.screen.say(f"{len(kept)} of {len(self.source.planned)} jobs are done and kept")
 
     def _show(self) -> None:
         """The ranking of all jobs of this sweep, those among them that did not come to run."""
         ran = {job.job for job in self.jobs}
-        jobs = [*self.jobs, *(planned.ended("not run") for planned in self.planned if planned.number not in ran)]
+        planned = self.source.planned
+        jobs = [*self.jobs, *(job.ended("not run") for job in planned if job.number not in ran)]
         results.write_csv(self.directory / "results.csv", jobs)
         header, rows = results.table(jobs, ascii_only=self.screen.ascii_only)
         total = duration(sum(job.seconds for job in jobs))
         self.screen.table(header, rows, f"{len(jobs)} jobs, {total} of training")
         facts = results.facts(jobs, self.directory)
-        if self.plots:
+        if self.source.plots:
             try:
                 from trainer.sweeps import figures  # late: with matplotlib
 
                 figures.save(jobs, self.directory / "plots")
             except OSError as error:
                 self.screen.warn(f"no pictures: {error}")
-        if len(ran) < len(jobs) or any(job.status in ("interrupted", "failed") for job in jobs):
+        if self.source.unfinished(jobs):
             facts = [*facts, ("go on", f"trainer resume {typed(self.directory)}")]
         self.screen.panel("sweep", facts)
 
     def list(self) -> None:
         """What `run` would do."""
-        rows = [(str(p.number), p.label, p.state) for p in self.planned]
+        rows = [(str(p.number), p.label, p.state) for p in self.source.planned]
         self.screen.table(("job", "overrides", "would"), rows, f"{len(rows)} jobs in {self.directory}")
+        if self.source.outlook():
+            self.screen.say(self.source.outlook())

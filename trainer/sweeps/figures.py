@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from trainer.atomic import storing
 from trainer.streams import printable
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import PRUNED, Job
 from trainer.sweeps.ranking import Row, ranked
 
 LINES = 6  # so many combinations of other keys have a line each
@@ -96,7 +96,9 @@ def against(rows: Sequence[Row], key: str, others: Sequence[str]) -> Figure:
     legend = max(0.9, 0.4 + 0.08 * max(map(len, [*map(_joined, names), *others]))) if len(drawn) > 1 else 0.0
     figure = Figure(figsize=(width + legend, 4.2), layout="constrained")
     axes = figure.subplots()
-    log = numbers is not None and _spans(numbers, SPAN)
+    # Of many numbers that were drawn, a few small ones are chance.
+    log = numbers is not None and min(numbers) > 0
+    log = log and _spans(xs[len(xs) // 8 :] if len(xs) > TICKS else xs, SPAN)
     if log:
         axes.set_xscale("log")
     objective = _objective(rows)
@@ -118,8 +120,9 @@ def against(rows: Sequence[Row], key: str, others: Sequence[str]) -> Figure:
     caption = [_seeds(rows, " ± standard deviation")]
     if best_of and not scattered:
         caption += [_best_of(others, len(lines)), "grey: every job"]
-    if any(row.mean is None for line in drawn for row in line):
-        caption.append("×: no result")
+    lost = {row.jobs[0].status for line in drawn for row in line if row.mean is None}
+    if lost:
+        caption.append("×: pruned" if lost == {PRUNED} else "×: no result")
     axes.set_title(_wrapped(caption, width), **CAPTION)
     if len(drawn) > 1:
         handles = [

@@ -10,6 +10,9 @@ from trainer.atomic import storing
 from trainer.errors import RunError
 from trainer.runs import finite
 
+LOG = "sweep.jsonl"
+PRUNED = "pruned"  # the status of a trial that a search gave up; its run says why, in a word that begins so
+
 
 @dataclass
 class Job:
@@ -17,7 +20,7 @@ class Job:
 
     job: int
     overrides: dict[str, str]
-    status: str  # as in result.json, or "not run"
+    status: str  # as in result.json, or "not run", or "pruned"
     seconds: float
     objective: str = ""
     direction: str = "max"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.atomic import storing, write_text
 from trainer.composition import Composed
 from trainer.errors import RunError, TrainerError
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import PRUNED, Job
 
 if TYPE_CHECKING:  # torch comes with it
     from trainer.loop import Hook
@@ -47,7 +47,8 @@ class Planned:
 
     def completed(self, result: dict[str, Any]) -> Job:
         """Its line of sweep.jsonl, for the content of its result.json."""
-        job, objective = self.ended(result["status"]), result["objective"]
+        pruned = str(result.get("stopped")).startswith(PRUNED)
+        job, objective = self.ended(PRUNED if pruned else result["status"]), result["objective"]
         job.objective, job.direction = objective["name"], objective["direction"]
         job.value, job.best_epoch, job.metrics = objective["value"], result["best_epoch"], result["metrics"]
         job.seconds = result["seconds"]
@@ -73,13 +74,13 @@ class Planned:
 
 def plan(directory: Path, asked: list[Asked]) -> list[Planned]:
     """Number the jobs. One that was there before, with the same config, keeps its number and directory."""
-    known = _known(directory)
-    following = max(known, default=-1) + 1
+    before = known(directory)
+    following = max(before, default=-1) + 1
     planned = []
     for job in asked:
-        number = next((n for n, digest in known.items() if digest == job.digest), None)
+        number = next((n for n, digest in before.items() if digest == job.digest), None)
         if number is not None:
-            del known[number]
+            del before[number]
         else:
             number, following = following, following + 1
         place = directory / str(number)
@@ -94,14 +95,14 @@ def _label(job: Asked, asked: list[Asked]) -> str:
 
 def claim(directory: Path, planned: list[Planned]) -> None:
     """Make the jobs' directories, and remember which job each is of."""
-    known = _known(directory) | {job.number: job.asked.digest for job in planned}
-    write_text(directory / PLAN, json.dumps(known, indent=0, sort_keys=True) + "\n")
+    digests = known(directory) | {job.number: job.asked.digest for job in planned}
+    write_text(directory / PLAN, json.dumps(digests, indent=0, sort_keys=True) + "\n")
     for job in planned:
         with storing(job.directory):
             job.directory.mkdir(exist_ok=True)
 
 
-def _known(directory: Path) -> dict[int, str]:
+def known(directory: Path) -> dict[int, str]:
     """The digests of the jobs that there are."""
     try:
         found = json.loads((directory / PLAN).read_text(encoding="utf-8"))

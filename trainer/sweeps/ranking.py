@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from trainer import report
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import PRUNED, Job
 
 SEED = "seed"
 CHANCE = 0.05  # a difference that chance alone gives less often than this is taken for one
@@ -66,8 +66,8 @@ class Row:
 
 
 def has_value(job: Job) -> bool:
-    """Whether the job has a value of its objective to rank by."""
-    return job.value is not None and math.isfinite(job.value)
+    """Whether the job has a value of its objective to rank by; that of a pruned one is not of its end."""
+    return job.value is not None and math.isfinite(job.value) and job.status != PRUNED
 
 
 def ranked(jobs: Sequence[Job]) -> list[Row]:

@@ -11,7 +11,7 @@ from trainer.atomic import replacing
 from trainer.paths import typed
 from trainer.report import Facts, metric
 from trainer.sweeps import ranking
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import PRUNED, Job
 from trainer.sweeps.ranking import SEED, Row, has_value, ranked, varied
 
 TEST = ("test/accuracy", "test/mse")  # what the table shows of the test split
@@ -129,6 +129,8 @@ def _ending(job: Job) -> str:
     text = job.status
     if job.status == "completed" and not has_value(job):
         text += " without a finite objective"
+    if job.status == PRUNED and job.value is not None:
+        text += f" at {metric(job.objective, job.value)}"
     return f"{text}: {job.error}" if job.error else text
 
 

@@ -18,7 +18,8 @@ class Runner(Protocol):
     def run(self, jobs: Iterator[Planned]) -> None:
         """Run every job to its end, and call `done` with each as it ends, also with those that failed.
 
-        The next job is taken when there is a place for it, not before: a search decides then what it is.
+        The next job is taken when there is a place for it, not before: a search decides then what it is. It may have
+        none before others have ended, so `jobs` is asked again then, though it had said that it is at its end.
 
         Raises:
             InterruptedRunError, KeyboardInterrupt: somebody stopped the sweep; what ran has ended, with checkpoints.
