@@ -4,9 +4,9 @@ import copy
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, TypeVar
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -40,12 +40,13 @@ class Sweeping(Sweeper):
         self.loader, self.task, self.master = hydra_context.config_loader, task_function, config
 
     def sweep(self, arguments: list[str]) -> None:
-        parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(arguments)
+        compose = Composer(self.loader, self.master)
+        parsed = compose.parser.parse_overrides(arguments)
         if (self.master.get("search") or {}).get("name", "none") != "none":
-            self.search(ranges.space(parsed), partial(composed, self.loader, self.master))
+            self.search(ranges.space(parsed), compose)
             return
         for overrides in combinations(parsed):
-            composed(self.loader, self.master, overrides, self.task)
+            compose(overrides, self.task)
 
 
 def combinations(parsed: list[Override]) -> Iterator[list[str]]:
@@ -69,18 +70,47 @@ def _values(override: Override) -> list[str]:
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
 
-def composed(loader: ConfigLoader, config: DictConfig, overrides: list[str], task: Callable[[Any], T]) -> T:
-    """What `task` makes of the config of one job, as Hydra would call it: HydraConfig tells overrides and choices."""
-    job = loader.load_sweep_config(config, overrides)
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(job)
-    own = copy.copy(job)
-    with read_write(own), open_dict(own):
-        del own["hydra"]
-    try:
-        return task(own)
-    finally:
-        HydraConfig.instance().cfg = before
+class Composer:
+    """Composes the jobs of one sweep from their overrides, as Hydra would.
+
+    Jobs that differ in plain values only are composed once, as far as that goes: their values are then set in copies,
+    in the order and by the code that Hydra sets them with, which comes last in composing, too.
+    """
+
+    def __init__(self, loader: ConfigLoader, sweep: DictConfig) -> None:
+        self.loader, self.sweep = loader, sweep
+        self.parser = OverridesParser.create(config_loader=loader)
+        self._bases: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}  # by what chooses: (job, Hydra's part)
+
+    def __call__(self, overrides: list[str], task: Callable[[Any], T]) -> T:
+        """What `task` makes of the job's config; HydraConfig tells its overrides and choices meanwhile."""
+        parsed = self.parser.parse_overrides(overrides)
+        values = [override for override in parsed if self._is_value(override)]
+        base, hydra = self._base(tuple(str(override.input_line) for override in parsed if override not in values))
+        job = copy.deepcopy(base)
+        ConfigLoaderImpl._apply_overrides_to_config(values, job)
+        with read_write(hydra.hydra), open_dict(hydra.hydra):
+            hydra.hydra.overrides.task = overrides
+        before = HydraConfig.instance().cfg
+        HydraConfig.instance().set_config(hydra)
+        try:
+            return task(job)
+        finally:
+            HydraConfig.instance().cfg = before
+
+    def _base(self, choosing: tuple[str, ...]) -> tuple[DictConfig, DictConfig]:
+        if choosing not in self._bases:
+            whole = self.loader.load_sweep_config(self.sweep, list(choosing))
+            own = copy.copy(whole)
+            with read_write(own), open_dict(own):
+                del own["hydra"]
+            self._bases[choosing] = own, whole
+        return self._bases[choosing]
+
+    def _is_value(self, override: Override) -> bool:
+        """Whether it sets a key, and chooses nothing that brings others with it."""
+        group = isinstance(self.loader, ConfigLoaderImpl) and self.loader.repository.group_exists(override.key_or_group)
+        return override.is_force_add() and override.package is None and not group
 
 
 @contextmanager
