@@ -3,6 +3,9 @@
 Each of them moves a parameter by an amount that is linear in the learning rate. So one optimizer steps with the rate 1,
 and what it moved is then scaled, job by job. Jobs that differ in anything else (momentum, weight decay, ...) are
 parameter groups of it, over parts of what is stacked.
+
+Scaling goes through the memory several times more. For models beyond a CPU's nearest caches that takes longer than a
+parameter group for each job does: they have their learning rates in their groups.
 """
 
 from collections.abc import Sequence
@@ -16,6 +19,7 @@ from torch.optim import Optimizer
 from trainer.steps.eager import lean
 
 KINDS = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad)
+LARGE = 10_000  # parameters of a model, from which on each job is a group of its own on a CPU
 _OF_A_JOB = ("params", "lr", "initial_lr")  # `initial_lr` is a schedule's note
 
 
@@ -40,7 +44,10 @@ class StackedOptimizer:
         self, parameters: Sequence[Tensor], own: Sequence[Optimizer], kinds: Sequence[str], follow: bool
     ) -> None:
         self.parameters, self.own, self.follow = list(parameters), list(own), follow
-        self.groups = [list(jobs) for _, jobs in groupby(range(len(own)), kinds.__getitem__)]
+        size = sum(values[0].numel() for values in self.parameters)
+        self.scales = size < LARGE or self.parameters[0].device.type != "cpu"
+        kind = kinds.__getitem__ if self.scales else int
+        self.groups = [list(jobs) for _, jobs in groupby(range(len(own)), kind)]
         self.parts = [[values.detach()[jobs[0] : jobs[-1] + 1] for values in self.parameters] for jobs in self.groups]
         heads = [own[jobs[0]] for jobs in self.groups]
         make: Any = type(own[0])
@@ -63,6 +70,9 @@ class StackedOptimizer:
         if rates != self._filled:
             self._filled = rates
             self._rates.copy_(torch.tensor(rates, dtype=self._rates.dtype))
+            if not self.scales:
+                for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+                    group["lr"] = rate
         if self.follow:
             for group, jobs in zip(self.optimizer.param_groups, self.groups, strict=True):
                 group.update(_common(self.own[jobs[0]]))
@@ -73,10 +83,13 @@ class StackedOptimizer:
         for part, jobs in zip(self.parts, self.groups, strict=True):
             for values, whole in zip(part, self.parameters, strict=True):
                 values.grad = whole.grad[jobs[0] : jobs[-1] + 1] if whole.grad is not None else None
-        before = [values.clone() for values in self.parameters]
-        self._step()
-        for values, old, scale in zip(self.parameters, before, self._scales, strict=True):
-            values.copy_(torch.lerp(old, values, scale))
+        if self.scales:
+            before = [values.clone() for values in self.parameters]
+            self._step()
+            for values, old, scale in zip(self.parameters, before, self._scales, strict=True):
+                torch.lerp(old, values, scale, out=values.detach())
+        else:
+            self._step()
         if not self._linked:
             self._linked = True
             self._link_states()

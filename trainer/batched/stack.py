@@ -1,15 +1,13 @@
 """The parameters of several models, stacked, and the forward pass of all of them at once."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from trainer.batched.dropout import KINDS, Dropout
-
-Each = Callable[..., Tensor]
 
 
 class Stack:
@@ -41,19 +39,15 @@ class Stack:
         """The parameters that have gradients."""
         return {name: values for name, values in self.parameters.items() if values.requires_grad}
 
-    def __call__(self, inputs: Tensor, shared: bool, then: Each | None = None, *more: Tensor) -> Tensor:
-        """Outputs (jobs, B, ...) for inputs (jobs, B, ...), or (B, ...) that are `shared` by all jobs.
+    def __call__(self, inputs: Tensor, shared: bool) -> Tensor:
+        """Outputs (jobs, B, ...) for inputs (jobs, B, ...), or (B, ...) that are `shared` by all jobs."""
 
-        With `then` (outputs, *more) -> value: the values (jobs, ...) of that; `more` is shared as the inputs are.
-        """
-        lead = None if shared else 0
+        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], given: Tensor) -> Tensor:
+            outputs: Tensor = functional_call(self.template, (parameters, buffers), (given,))
+            return outputs
 
-        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *given: Tensor) -> Tensor:
-            outputs: Tensor = functional_call(self.template, (parameters, buffers), (given[0],))
-            return outputs if then is None else then(outputs, *given[1:])
-
-        dims = (0, 0, *(lead for _ in (inputs, *more)))
-        found: Tensor = vmap(one, dims, randomness="different")(self.parameters, self.buffers, inputs, *more)
+        dims = (0, 0, None if shared else 0)
+        found: Tensor = vmap(one, dims, randomness="different")(self.parameters, self.buffers, inputs)
         return found
 
 

@@ -82,7 +82,7 @@ class StackedStep:
         losses = []
         for (inputs, targets), size in zip(batches, sizes, strict=True):
             with self.autocast():
-                loss = self.stack(inputs, self.shared, self.loss.training_function, targets)
+                loss = self.loss.of_each(self.stack(inputs, self.shared), targets, training=True)
             if self.loss.mean and len(batches) > 1:
                 loss = loss * (size / sum(sizes))
             loss.sum().backward()  # type: ignore[no-untyped-call]

@@ -135,7 +135,6 @@ class Team:
         assert evaluated is not None
         metric = evaluator.metric(len(self.members))
         totals = torch.zeros(len(self.members), dtype=wide(self.stack.device), device=self.stack.device)
-        each_loss = torch.func.vmap(loss.function, (0, None))
         count = 0
         with evaluating(self.stack.template), torch.no_grad(), self.first.compute.autocast():
             for inputs, targets in evaluator.batches(evaluated):
@@ -143,7 +142,7 @@ class Team:
                     raise StoppedError
                 outputs = self.stack(inputs, shared=True)
                 metric.update(outputs, targets)
-                totals += each_loss(outputs, targets).to(totals.dtype) * (len(targets) if loss.mean else 1)
+                totals += loss.of_each(outputs, targets).to(totals.dtype) * (len(targets) if loss.mean else 1)
                 count += len(targets)
         rows = {}
         for member, found, total in zip(self.members, metric.each(), totals.tolist(), strict=True):
