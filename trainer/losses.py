@@ -24,7 +24,7 @@ class Loss:
     label_smoothing: float = 0.0
 
     def of_each(self, outputs: Tensor, targets: Tensor, training: bool = False) -> Tensor:
-        """The losses (jobs,) of several models' outputs (jobs, N, ...) on targets (jobs, N, ...), or (N, ...) for all."""
+        """Losses (jobs,) of several models' outputs (jobs, N, ...) on targets (jobs, N, ...), or (N, ...) for all."""
         jobs = len(outputs)
         if targets.dim() < outputs.dim() - (self.name == "cross_entropy"):
             targets = targets.expand(jobs, *targets.shape)

@@ -9,6 +9,7 @@ parameter group for each job does: they have their learning rates in their group
 """
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import groupby
 from typing import Any
 
@@ -20,7 +21,7 @@ from trainer.steps.eager import lean
 
 KINDS = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad)
 LARGE = 10_000  # parameters of a model, from which on each job is a group of its own on a CPU
-_OF_A_JOB = ("params", "lr", "initial_lr")  # `initial_lr` is a schedule's note
+_OF_A_JOB = ("params", "lr", "initial_lr", "max_lr", "min_lr")  # all but the first two are a schedule's notes
 
 
 def alike(optimizer: Optimizer) -> str:
@@ -58,10 +59,9 @@ class StackedOptimizer:
         self._filled: list[float] = []
         self._rates = torch.ones(len(own), dtype=self.parameters[0].dtype, device=self.parameters[0].device)
         self._scales = [self._rates.view(-1, *(1 for _ in values.shape[1:])) for values in self.parameters]
-        self._linked = all(optimizer.state for optimizer in own)
-        if self._linked:
-            self._take_states()
-            self._link_states()
+        self._take_states()
+        self._linked = 0  # so many parameters have states that are linked: some get one with their first gradient
+        self._link_states()
         self.refill()
 
     def refill(self) -> None:
@@ -90,22 +90,27 @@ class StackedOptimizer:
                 torch.lerp(old, values, scale, out=values.detach())
         else:
             self._step()
-        if not self._linked:
-            self._linked = True
-            self._link_states()
+        self._link_states()
 
     def _take_states(self) -> None:
-        """Begin where the jobs' optimizers stand."""
+        """Begin where the jobs' optimizers stand: some have no state yet, or never one, like SGD without momentum."""
         for part, jobs in zip(self.parts, self.groups, strict=True):
             for number, values in enumerate(part):
-                states = [self.own[job].state[self._parameter(job, number)] for job in jobs]
-                self.optimizer.state[values] = {
-                    key: torch.stack([state[key] for state in states]) if _per_value(key, first) else first
-                    for key, first in states[0].items()
-                }
+                states = [self.own[job].state.get(self._parameter(job, number)) for job in jobs]
+                first = states[0]
+                if first:
+                    self.optimizer.state[values] = {
+                        key: torch.stack([state[key] for state in states if state])
+                        if _per_value(key, value)
+                        else copy(value)
+                        for key, value in first.items()
+                    }
 
     def _link_states(self) -> None:
         """Make the states of the jobs' optimizers views of the stacked ones."""
+        if len(self.optimizer.state) == self._linked:
+            return
+        self._linked = len(self.optimizer.state)
         for part, jobs in zip(self.parts, self.groups, strict=True):
             for number, values in enumerate(part):
                 stacked = self.optimizer.state.get(values, {})

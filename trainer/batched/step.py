@@ -98,7 +98,7 @@ class StackedStep:
     def _clip(self, limits: Tensor) -> None:
         """As `torch.nn.utils.clip_grad_norm_`, with a norm and a limit for each job."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
+        norms = torch.stack([gradient.reshape(len(gradient), -1).norm(dim=1) for gradient in gradients]).norm(dim=0)
         factors = (limits / (norms + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient.mul_(factors.view(-1, *(1 for _ in gradient.shape[1:])))

@@ -75,10 +75,17 @@ def _reason_of_model(parts: Parts) -> str:
     with torch.random.fork_rng(devices):
         try:
             copies = [copy.deepcopy(parts.model) for _ in range(2)]
-            stack = Stack(copies, [torch.Generator(), torch.Generator()])
+            inputs = parts.example.expand(2, *parts.example.shape[1:])
             with parts.compute.autocast():
-                outputs = stack(parts.example.expand(2, *parts.example.shape[1:]), shared=True)
-            outputs.sum().backward()  # type: ignore[no-untyped-call]
+                before = dict(copies[0].named_buffers())
+                copies[0](inputs)
+                if any(before[name] is not values for name, values in copies[0].named_buffers()):
+                    return "it puts new tensors in the place of its buffers"
+                stack = Stack(copies, [torch.Generator(), torch.Generator()])
+                outputs = stack(inputs, shared=True)
+                outputs.sum().backward()  # type: ignore[no-untyped-call]
+                with evaluating(stack.template), torch.no_grad():
+                    stack(inputs, shared=True)
         except Exception as error:  # whatever a model does that vmap has no rule for
             return (str(error).strip().splitlines() or [type(error).__name__])[0]
     return ""
@@ -116,6 +123,11 @@ class Team:
         for parts, losses in zip(every, self.losses, strict=True):
             parts.state.losses = losses
         self._drawn: Iterator[Raw] | None = None
+        self._shown = [  # TensorBoard's histograms look for gradients in the models
+            (job, dict(parts.model.named_parameters()))
+            for job, parts in enumerate(every)
+            if parts.config.settings.tensorboard.enabled and parts.config.settings.tensorboard.histograms
+        ]
 
     def step(self, numbers: Sequence[int]) -> None:
         """Take the step on the batches of these numbers; its losses are in the members' states then."""
@@ -124,6 +136,9 @@ class Team:
             self._drawn = self.batches.epoch(state.epoch, numbers[0])
         self._refill()
         self.losses[:, state.batch] = self._step([*islice(self._drawn, len(numbers))])
+        for job, parameters in self._shown:
+            for name, values in self.stack.trained.items():
+                parameters[name].grad = values.grad[job] if values.grad is not None else None
 
     def evaluate(self) -> dict[int, Row]:
         """The metrics of the split that is evaluated during training, by the `id` of each member.

@@ -3,12 +3,12 @@
 import time
 import traceback
 from collections.abc import Generator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from trainer import runs
 from trainer.commands import resume, train
-from trainer.errors import InterruptedRunError, TrainerError
+from trainer.errors import InterruptedRunError, StorageError, TrainerError
 from trainer.loop import driven
 from trainer.parts import Parts
 from trainer.report import Report
@@ -57,7 +57,8 @@ def attempting(planned: Planned, screen: Report, beside: Parts | None = None) ->
         traceback.print_exc()  # ours, or the user's code: not to be hidden
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     if not (planned.directory / "result.json").exists():
-        runs.write_result(planned.directory, {"status": "failed", "metrics": {}, "error": reason})
+        with suppress(StorageError):  # then the sweep's own files say it
+            runs.write_result(planned.directory, {"status": "failed", "metrics": {}, "error": reason})
     job = planned.ended("failed", reason)
     job.seconds = time.perf_counter() - started
     return job

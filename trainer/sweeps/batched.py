@@ -1,17 +1,18 @@
 """Jobs that are alike in all but numbers, trained as one program; the others one by one."""
 
+import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from trainer import rng
 from trainer.batched.team import Member, Numbers, Team, reason_against
-from trainer.errors import InterruptedRunError, TrainingFailedError
-from trainer.loop import StoppedError
+from trainer.errors import InterruptedRunError, TrainerError, TrainingFailedError
+from trainer.loop import Row, StoppedError
 from trainer.parts import Parts
 from trainer.report import Report
 from trainer.signals import stopping
@@ -63,12 +64,13 @@ class Batched:
                     self.monitor.close()
 
     def _run(self, group: Sequence[Planned]) -> None:
-        reason = "" if len(group) > 1 else "no other job is like it"
+        reason = None if len(group) > 1 else "no other job is like it"
         for planned in group:
             running = self._begin(planned)
             if running is None:
                 continue
-            reason = reason or reason_against(running.parts)
+            if reason is None:
+                reason = reason_against(running.parts)  # it holds for all, for they are alike in that
             if reason:
                 self._alone(running, reason)
         places: dict[object, list[_Running]] = {}
@@ -112,30 +114,35 @@ class Batched:
             self._drive(group)
         if self.stopped is not None:
             raise self.stopped
+        for running in group:
+            signum = running.parts.state.interrupted
+            if signum:  # it came when there was nothing left to stop but what is still to come
+                raise InterruptedRunError(signal.Signals[signum], "interrupted")
 
     def _drive(self, group: list[_Running]) -> None:
         """Answer what the jobs ask for, all at a time, until each has ended."""
         team, shown = None, 0.0
         while running := [job for job in group if job in self.begun]:
-            if team is None or len(team.members) > len(running):
-                team = Team([job.member for job in running], self.screen.say)
             evaluating = [job for job in running if job.asked is None]
+            rows: dict[int, Row] = {}
             try:
+                if team is None or len(team.members) > len(running):
+                    team = None  # makes room for the next one
+                    team = Team([job.member for job in running], self.screen.say)
                 if evaluating:
                     rows = team.evaluate()
-                    for job in evaluating:
-                        self._answer(job, rows[id(job.member)])
                 else:
                     team.step(running[0].asked)
-                    for job in running:
-                        self._answer(job, None)
             except StoppedError as error:
                 for job in evaluating:
                     self._throw(job, error)
             except Exception as error:  # it is nobody's own: what a device has no memory for, or a bug of ours
                 traceback.print_exc()
                 for job in running:
-                    self._throw(job, TrainingFailedError(f"{type(error).__name__}: {str(error).splitlines()[0]}"))
+                    self._throw(job, _failure(error))
+            else:
+                for job in evaluating or running:
+                    self._answer(job, rows.get(id(job.member)))
             if time.monotonic() - shown > SHOW_SECONDS:
                 shown = time.monotonic()
                 self.monitor.show([(job.planned, job.since) for job in group if job in self.begun])
@@ -157,6 +164,9 @@ class Batched:
             self._leaves(running)
             self.done(running.planned.ended("interrupted", str(error)))
             self.stopped = error
+        except BaseException:
+            self._leaves(running)
+            raise
         else:
             if isinstance(running.asked, Job):  # it ran alone
                 self._leaves(running)
@@ -171,6 +181,14 @@ class Batched:
             self.screen.say(f"job {job.job} failed: {job.error}", style="red")
 
     def _end_all(self, error: BaseException) -> None:
-        """Let every job that has been begun say how it ended."""
+        """Let every job that has been begun say how it ended, though one of them cannot."""
+        ours = isinstance(error, TrainerError) or not isinstance(error, Exception)
         for running in list(self.begun):
-            self._throw(running, error)
+            with suppress(TrainerError):
+                self._throw(running, error if ours else _failure(error))
+
+
+def _failure(error: BaseException) -> TrainingFailedError:
+    """What is said of each job; a traceback is shown once, for all of them."""
+    reason = (str(error).strip().splitlines() or [""])[0]
+    return TrainingFailedError(f"{type(error).__name__}: {reason}")
