@@ -241,7 +241,11 @@ class _Jobs:
         from hydra.core.hydra_config import HydraConfig
 
         typed = [str(o) for o in HydraConfig.get().overrides.task] if self.multirun else self.typed
-        return [o.lstrip("+") for o in typed if not o.startswith("~")]
+        words = [o.lstrip("+") for o in typed if not o.startswith("~")]
+        if not self.sweeping:
+            return words
+        # How the sweep is run says nothing of its jobs.
+        return [word for word in words if word.split("=", 1)[0].split(".")[0] not in schema.OF_A_SWEEP]
 
     def _checked(self, cfg: Any, typed: list[str]) -> Any:
         from hydra.core.hydra_config import HydraConfig
@@ -257,8 +261,11 @@ class _Jobs:
 
     def _job(self, cfg: Any) -> Any:
         """A job of a sweep. With a mistake of its own it fails when it is run, and the others run."""
+        from trainer import composition
         from trainer.sweeps.plan import Asked
 
+        if not self.asked:
+            composition.check_sweep(cfg)
         self.output, self.name = str(cfg.get("output", "runs")), cfg.get("name")
         typed = self._typed()
         try:

@@ -287,6 +287,18 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str])
     return composed
 
 
+def check_sweep(cfg: DictConfig) -> None:
+    """Check what says how a sweep is run: a mistake there is no job's own.
+
+    Raises:
+        ConfigError: an unknown or missing key, a wrong type, a value out of range.
+    """
+    for group in schema.OF_A_SWEEP:
+        section = plain(cfg).get(group)
+        if isinstance(section, dict):
+            _check_group(group, section, from_checkpoint=False)
+
+
 def _check_group(group: str, section: dict[str, Any], from_checkpoint: bool) -> None:
     registry = schema.GROUPS[group]
     if "_target_" in section:

@@ -705,7 +705,8 @@ GROUPS: dict[str, dict[str, type]] = {
     "search": _by_name(Exhaustive, Optuna),
 }
 
-OF_A_TRAINING = ("model", "data", "optim", "scheduler")  # the other groups say how trainings are run
+OF_A_TRAINING = ("model", "data", "optim", "scheduler")
+OF_A_SWEEP = ("sweep", "search")  # how and which trainings are run
 
 # What a section of the user's own (with `_target_`) shares with ours; the rest goes to their code.
 COMMON: dict[str, type | None] = {

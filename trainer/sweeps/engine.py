@@ -1,5 +1,6 @@
 """Runs the jobs of a sweep and shows what came of them."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ class Sweep:
         self.directory, self.source, self.settings = directory, source, settings
         self.screen = Report()
         self.jobs: Jobs = []
+        self.started = time.monotonic()
 
     def run(self) -> Jobs:
         """Run what is not done yet, then show the ranking, also where a job failed or somebody stopped the sweep.
@@ -55,8 +57,7 @@ class Sweep:
         jobs = [*self.jobs, *(job.ended("not run") for job in planned if job.number not in ran)]
         results.write_csv(self.directory / "results.csv", jobs)
         header, rows = results.table(jobs, ascii_only=self.screen.ascii_only)
-        total = duration(sum(job.seconds for job in jobs))
-        self.screen.table(header, rows, f"{len(jobs)} jobs, {total} of training")
+        self.screen.table(header, rows, f"{len(jobs)} jobs, in {duration(time.monotonic() - self.started)}")
         facts = results.facts(jobs, self.directory)
         if self.source.plots:
             try:
