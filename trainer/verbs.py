@@ -22,6 +22,8 @@ VERBS = {
         trainer train model=lenet data=mnist device=cuda
         trainer train experiment=mnist_lenet seed=1
         trainer train -m optim.lr=0.01,0.1 seed=0,1      a sweep: all combinations, ranked
+        trainer train -m optim.lr=0.01,0.1 sweep=auto    the same, several jobs at once
+        trainer train -m search=optuna 'optim.lr=interval(0.001,0.1)'
         """,
     ),
     "resume": Verb(
