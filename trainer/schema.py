@@ -469,6 +469,7 @@ class Auto(Sweeping):
     jobs: int | None = key(None, "so many at once; null: as the two ways have it", minimum=1, runtime=True)
 
 
+@dataclass
 class Slurm(Sweeping):
     """Jobs in the queue of a Slurm cluster, by submitit (the extra `slurm`)."""
 
