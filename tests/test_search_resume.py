@@ -238,6 +238,6 @@ def test_trials_that_are_taken_together_are_not_all_chosen_at_once(trainer: Trai
     assert all(trial.state.is_finished() for trial in found)
     begun = [trial.datetime_start for trial in found]
     ended = [trial.datetime_complete for trial in found]
-    assert all(begun[n + 3] > min(ended[n : n + 3]) for n in range(0, 4))  # type: ignore[operator, type-var]
+    assert all(begun[n + 3] > min(ended[n : n + 3]) for n in range(4))  # type: ignore[operator, type-var]
     assert begun[2] < min(ended)  # type: ignore[operator, type-var]
     assert sorted(line["job"] for line in lines(swept("parts"))) == list(range(7))
