@@ -6,7 +6,7 @@ parameter groups of it, over parts of what is stacked.
 """
 
 from collections.abc import Sequence
-from copy import copy
+from copy import deepcopy
 from itertools import groupby
 from typing import Any
 
@@ -87,7 +87,9 @@ class StackedOptimizer:
                 first = states[0]
                 if first:
                     self.optimizer.state[values] = {
-                        key: torch.stack([state[key] for state in states]) if _per_value(key, value) else copy(value)
+                        key: torch.stack([state[key] for state in states])
+                        if _per_value(key, value)
+                        else deepcopy(value)
                         for key, value in first.items()
                     }
 
