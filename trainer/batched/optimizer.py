@@ -83,7 +83,7 @@ class StackedOptimizer:
         """Begin where the jobs' optimizers stand: some have no state yet, or never one, like SGD without momentum."""
         for part, jobs in zip(self.parts, self.groups, strict=True):
             for number, values in enumerate(part):
-                states = [self.own[job].state.get(self._parameter(job, number)) for job in jobs]
+                states: list[Any] = [self.own[job].state.get(self._parameter(job, number)) for job in jobs]
                 first = states[0]
                 if first:
                     self.optimizer.state[values] = {
