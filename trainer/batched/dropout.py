@@ -37,13 +37,17 @@ class Dropout(nn.Module):
         shape = (*x.shape[:3], *(1 for _ in x.shape[3:])) if self.channels else x.shape
         if x.device.type != "cpu":
             rates = torch.tensor(self.rates, dtype=x.dtype).to(x.device).view(-1, *(1 for _ in shape[1:]))
-            return (torch.rand(shape, dtype=x.dtype, device=x.device) >= rates) / (1 - rates)
+            kept = torch.rand(shape, dtype=x.dtype, device=x.device) >= rates
+            return torch.where(kept, 1 / (1 - rates), 0)  # and not the product: with a rate of 1 that would be nan
         # The order in memory, which is that of drawing, is the one that images have in a model alone.
         form = torch.channels_last if len(shape) == 5 else torch.contiguous_format
         each = []
         for rate, generator in zip(self.rates, self.generators, strict=True):
             noise = torch.empty(shape[1:], dtype=x.dtype, memory_format=form)
-            each.append(noise.bernoulli_(1 - rate, generator=generator).div_(1 - rate) if rate else noise.fill_(1))
+            if 0 < rate < 1:
+                each.append(noise.bernoulli_(1 - rate, generator=generator).div_(1 - rate))
+            else:
+                each.append(noise.fill_(1 - rate))  # torch draws nothing either
         return torch.stack(each)
 
 

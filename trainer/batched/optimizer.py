@@ -9,7 +9,7 @@ parameter group for each job does: they have their learning rates in their group
 """
 
 from collections.abc import Sequence
-from copy import copy
+from copy import deepcopy
 from itertools import groupby
 from typing import Any
 
@@ -96,13 +96,13 @@ class StackedOptimizer:
         """Begin where the jobs' optimizers stand: some have no state yet, or never one, like SGD without momentum."""
         for part, jobs in zip(self.parts, self.groups, strict=True):
             for number, values in enumerate(part):
-                states = [self.own[job].state.get(self._parameter(job, number)) for job in jobs]
+                states: list[Any] = [self.own[job].state.get(self._parameter(job, number)) for job in jobs]
                 first = states[0]
                 if first:
                     self.optimizer.state[values] = {
                         key: torch.stack([state[key] for state in states if state])
                         if _per_value(key, value)
-                        else copy(value)
+                        else deepcopy(value)
                         for key, value in first.items()
                     }
 

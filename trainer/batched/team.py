@@ -3,11 +3,13 @@
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from trainer import rng
+from trainer.batched import dropout
 from trainer.batched.optimizer import KINDS, StackedOptimizer, alike
 from trainer.batched.stack import Stack
 from trainer.batched.step import StackedBatches, StackedStep
@@ -46,16 +48,37 @@ class Member:
         moved = repr(self.parts.config.section("scheduler")) if self.parts.schedule.moves_momentum else ""
         return alike(self.parts.optimizer) + moved
 
+    @property
+    def form(self) -> object:
+        """What its model computes with beside its values: the same for those that can be stacked.
+
+        The config does not tell: a model may have drawn a number, or frozen a layer, by its seed.
+        """
+        model = self.parts.model
+        parameters = [(name, p.shape, p.requires_grad) for name, p in model.named_parameters()]
+        modules = [(name, type(module), _plain(module)) for name, module in model.named_modules()]
+        return repr((parameters, [(name, values.shape) for name, values in model.named_buffers()], modules))
+
     def leave(self) -> None:
         """Be trained alone after all: draw from the process's generators, which go on from where its own are."""
         rng.restore(self.random.states())
         self.parts.random = rng.states
 
 
+def _plain(module: nn.Module) -> dict[str, Any]:
+    """The attributes of a module that are numbers or text, but for rates of dropout: each job has its own."""
+    rates = ("p",) if type(module) in dropout.KINDS else ()
+    kept = (int, float, str, tuple, list, type(None))
+    return {name: value for name, value in vars(module).items() if isinstance(value, kept) and name not in rates}
+
+
 def reason_against(parts: Parts) -> str:
     """Why a training cannot be taken together with others like it; nothing if it can."""
     if type(parts.optimizer) not in KINDS:
         return "its optimizer is none of torch's that move by multiples of the learning rate"
+    groups = [[id(p) for p in group["params"]] for group in parts.optimizer.param_groups]
+    if groups != [[id(p) for p in parts.model.parameters() if p.requires_grad]]:
+        return "its optimizer has groups of parameters"
     if parts.evaluator.workers is not None:
         return "its samples are streamed"
     if parts.plan.on_nan == "skip":
@@ -66,6 +89,8 @@ def reason_against(parts: Parts) -> str:
         return f"models are not stacked on device={parts.compute.device.type}"
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in parts.model.modules()):
         return "batch normalisation keeps running means of one model"
+    if any(isinstance(value, Tensor) for module in parts.model.modules() for value in vars(module).values()):
+        return "it has tensors that are neither parameters nor buffers"
     return _reason_of_model(parts)
 
 

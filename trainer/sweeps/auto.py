@@ -41,7 +41,10 @@ def pays(job: Planned) -> bool:
     """Whether a job and others like it are quicker as one program than side by side."""
     config = job.asked.config
     assert config is not None
-    device = config.settings.device
+    settings, data = config.settings, config.section("data")
+    if settings.on_nan == "skip" or settings.compile == "inductor" or getattr(data, "placement", None) == "stream":
+        return False  # they would run by themselves, one after the other
+    device = settings.device
     if device.startswith("cuda") or (device == "auto" and any(name.startswith("cuda") for name in available())):
         return True
     model = config.written("model")

@@ -73,14 +73,18 @@ class Batched:
                 reason = reason_against(running.parts)  # it holds for all, for they are alike in that
             if reason:
                 self._alone(running, reason)
-        places: dict[object, list[_Running]] = {}
+        teams: dict[tuple[object, object], list[_Running]] = {}
         for running in self.begun:
-            places.setdefault(running.member.place, []).append(running)
-        for together in places.values():
+            teams.setdefault((running.member.form, running.member.place), []).append(running)
+        forms = {form for form, _ in teams}
+        for together in teams.values():
             if len(together) > 1:
                 self._together(together)
+            elif len(teams) == 1:
+                self._alone(together[0], "the others like it have failed")
             else:
-                self._alone(together[0], "it goes on from another place than the others")
+                other = "its model is unlike the others'" if len(forms) > 1 else "it goes on from another place"
+                self._alone(together[0], other)
 
     def _begin(self, planned: Planned) -> _Running | None:
         """Set a job up, up to its first step; None if it failed on the way."""
