@@ -259,7 +259,7 @@ WORKLOADS = {
         ),
         Workload(
             "sweep_lenet",
-            "learning rates of mnist_lenet (8 for an epoch in parallel on a CPU, 32 batched on a GPU): the whole command",
+            "learning rates of mnist_lenet (CPU: 8 for an epoch, in parallel; GPU: 32, batched): the whole command",
             ("wall", "jobs", "memory"),
             _sweep_lenet,
             subject=None,
