@@ -27,7 +27,7 @@ from trainer.training import Training
 SHOW_SECONDS = 0.5  # between two looks at what the jobs say
 
 
-@dataclass
+@dataclass(eq=False)
 class _Running:
     """A job that has been begun, and what it waits for."""
 
@@ -37,6 +37,7 @@ class _Running:
     member: Member
     since: float = field(default_factory=time.monotonic)
     asked: Any = None
+    ended: bool = False
 
     @property
     def parts(self) -> Parts:
@@ -126,7 +127,7 @@ class Batched:
     def _drive(self, group: list[_Running]) -> None:
         """Answer what the jobs ask for, all at a time, until each has ended."""
         team, shown = None, 0.0
-        while running := [job for job in group if job in self.begun]:
+        while running := [job for job in group if not job.ended]:
             evaluating = [job for job in running if job.asked is None]
             rows: dict[int, Row] = {}
             try:
@@ -149,7 +150,7 @@ class Batched:
                     self._answer(job, rows.get(id(job.member)))
             if time.monotonic() - shown > SHOW_SECONDS:
                 shown = time.monotonic()
-                self.monitor.show([(job.planned, job.since) for job in group if job in self.begun])
+                self.monitor.show([(job.planned, job.since) for job in group if not job.ended])
 
     def _answer(self, running: _Running, answer: Any) -> None:
         self._go_on(running, lambda work: work.send(answer))
@@ -177,6 +178,7 @@ class Batched:
                 self._ended(running.asked)
 
     def _leaves(self, running: _Running) -> None:
+        running.ended = True
         self.begun.remove(running)
 
     def _ended(self, job: Job) -> None:
