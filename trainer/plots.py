@@ -22,8 +22,8 @@ def curves(rows: Rows) -> Figure:
     metrics = [m for m in metrics if m != "top5"]
     if len({row["lr"] for row in rows}) > 1:
         metrics.append("lr")
-    figure = Figure(figsize=(4.6 * len(metrics), 3.6), layout="constrained")
-    for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
+    figure, every = _framed(4.6, 3.6, len(metrics))
+    for axes, metric in zip(every, metrics, strict=True):
         for key in sorted({k for row in rows for k in row if k == metric or k.endswith(f"/{metric}")}):
             points = _thinned([(_x(rows, i), row[key]) for i, row in enumerate(rows) if key in row])
             marker = "o" if len(points) < 20 else ""
@@ -38,6 +38,18 @@ def curves(rows: Rows) -> Figure:
         if metric != "lr":
             axes.legend()
     return figure
+
+
+def _framed(width: float, height: float, columns: int = 1, left: float = 0.72) -> tuple[Figure, list[Any]]:
+    """A figure and its axes side by side, each so large (inches) with margins that numbers and names fit into.
+
+    matplotlib would measure them, for as long as it then draws.
+    """
+    figure = Figure(figsize=(width * columns, height))
+    right, bottom, top = 0.12, 0.52, 0.34
+    size = ((width - left - right) / (width * columns), (height - bottom - top) / height)
+    starts = [(number * width + left) / (width * columns) for number in range(columns)]
+    return figure, [figure.add_axes((start, bottom / height, *size)) for start in starts]
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -57,8 +69,7 @@ def _x(rows: Rows, index: int) -> float:
 
 def fit(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], line: tuple[Tensor, Tensor]) -> Figure:
     """1-D regression: the points, and the model's curve through them; all tensors are flat."""
-    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = _framed(5.6, 4.2, left=0.95)
     axes.scatter(train[0].tolist(), train[1].tolist(), s=18, alpha=0.8, label="train")
     axes.scatter(test[0].tolist(), test[1].tolist(), s=18, alpha=0.8, marker="x", label="test")
     axes.plot(line[0].tolist(), line[1].tolist(), color="tab:red", label="model")
@@ -71,8 +82,7 @@ def fit(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], line: tuple[T
 
 def scatter(targets: Tensor, outputs: Tensor) -> Figure:
     """Regression on many features: predicted against true values, (N,) each."""
-    figure = Figure(figsize=(4.6, 4.6), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = _framed(4.8, 4.6, left=0.95)
     low = min(float(targets.min()), float(outputs.min()))
     high = max(float(targets.max()), float(outputs.max()))
     axes.plot([low, high], [low, high], color="tab:red", linewidth=1)

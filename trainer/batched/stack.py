@@ -1,11 +1,12 @@
 """The parameters of several models, stacked, and the forward pass of all of them at once."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
 from trainer.batched.dropout import KINDS, Dropout
 
@@ -29,6 +30,8 @@ class Stack:
                 same = [model.get_submodule(name) for model in models]
                 _replace(self.template, name, Dropout(module, same, generators))
                 self.buffers[f"{name}.job"] = torch.arange(self.jobs, device=self.device)
+        self._values = [*self.parameters.values(), *self.buffers.values()]
+        self._places = [*_places(self.template, [*self.parameters, *self.buffers])]
 
     @property
     def device(self) -> torch.device:
@@ -42,13 +45,30 @@ class Stack:
     def __call__(self, inputs: Tensor, shared: bool) -> Tensor:
         """Outputs (jobs, B, ...) for inputs (jobs, B, ...), or (B, ...) that are `shared` by all jobs."""
 
-        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], given: Tensor) -> Tensor:
-            outputs: Tensor = functional_call(self.template, (parameters, buffers), (given,))
+        def one(given: Tensor, *values: Tensor) -> Tensor:
+            # As `torch.func.functional_call` does it, whose care takes longer than a small model.
+            for holder, name, number in self._places:
+                holder[name] = values[number]
+            outputs: Tensor = self.template(given)
             return outputs
 
-        dims = (0, 0, None if shared else 0)
-        found: Tensor = vmap(one, dims, randomness="different")(self.parameters, self.buffers, inputs)
+        dims = (None if shared else 0, *(0 for _ in self._values))
+        found: Tensor = vmap(one, dims, randomness="different")(inputs, *self._values)
         return found
+
+
+def _places(template: nn.Module, names: Sequence[str]) -> Iterator[tuple[dict[str, Any], str, int]]:
+    """Where in `template` the values of these names are: the dictionary, the name there, the number among `names`.
+
+    A parameter that is used twice has two places.
+    """
+    own = {**dict(template.named_parameters()), **dict(template.named_buffers())}
+    numbers = {id(own[name]): number for number, name in enumerate(names)}
+    for module in template.modules():
+        for holder in (module._parameters, module._buffers):
+            for name, values in holder.items():
+                if values is not None:
+                    yield holder, name, numbers[id(values)]
 
 
 def _stacked(own: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

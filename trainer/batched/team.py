@@ -89,9 +89,14 @@ def reason_against(parts: Parts) -> str:
         return f"models are not stacked on device={parts.compute.device.type}"
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in parts.model.modules()):
         return "batch normalisation keeps running means of one model"
-    if any(isinstance(value, Tensor) for module in parts.model.modules() for value in vars(module).values()):
+    if any(_holds_tensors(value) for module in parts.model.modules() for value in vars(module).values()):
         return "it has tensors that are neither parameters nor buffers"
     return _reason_of_model(parts)
+
+
+def _holds_tensors(value: object) -> bool:
+    """As recurrent layers do, which have their weights in a list besides."""
+    return isinstance(value, Tensor) or (isinstance(value, list | tuple) and any(map(_holds_tensors, value)))
 
 
 def _reason_of_model(parts: Parts) -> str:
