@@ -110,6 +110,10 @@ class Training:
         self.screen.panel(f"{self.parts.name}: done", summary.closing(self.parts, self.directory, result, test))
         return result
 
+    def give_up(self, error: BaseException) -> None:
+        """End a training that has not begun to run: `error` came before that."""
+        self._close({"name": self.parts.name, "metrics": {}, **cut_short(error)})
+
     def _close(self, result: dict[str, Any]) -> None:
         """Write what is left; where the training failed, as much of it as can be."""
         self.table.close()

@@ -47,7 +47,11 @@ def attempting(planned: Planned, screen: Report, beside: Parts | None = None) ->
     started = time.perf_counter()
     try:
         with _opened(planned, screen, beside) as training:
-            how = yield training
+            try:
+                how = yield training
+            except BaseException as error:
+                training.give_up(error)
+                raise
             return planned.completed((yield from training.running(*how)))
     except InterruptedRunError:
         raise

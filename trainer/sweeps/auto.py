@@ -41,8 +41,8 @@ def pays(job: Planned) -> bool:
     """Whether a job and others like it are quicker as one program than side by side."""
     config = job.asked.config
     assert config is not None
-    settings, data = config.settings, config.section("data")
-    if settings.on_nan == "skip" or settings.compile == "inductor" or getattr(data, "placement", None) == "stream":
+    settings, placement = config.settings, config.written("data").get("placement")
+    if settings.on_nan == "skip" or settings.compile == "inductor" or placement == "stream":
         return False  # they would run by themselves, one after the other
     device = settings.device
     if device.startswith("cuda") or (device == "auto" and any(name.startswith("cuda") for name in available())):

@@ -19,7 +19,7 @@ def grouped(jobs: Sequence[Planned]) -> list[list[Planned]]:
         if config is None:
             groups[job.number] = [job]
             continue
-        data = config.section("data")
-        keys = (config.settings.device, getattr(data, "placement", None), getattr(data, "eval_batch_size", None))
+        data = config.written("data")  # empty with from=RUN, which knows them
+        keys = (config.settings.device, data.get("placement"), data.get("eval_batch_size"))
         groups.setdefault((config.digest(FREE), *keys), []).append(job)
     return list(groups.values())
