@@ -38,6 +38,7 @@ GOALS = (
     Goal("sweep_linear_8", "jobs", "batched", "serial", 0.20),
     Goal("sweep_mlp_8", "jobs", "batched", "serial", 0.20),
     Goal("sweep_quadratic", "wall", "batched", "serial", 0.25),
+    Goal("sweep_quadratic", "wall", "batched", "joblib launcher", 0.33),
     Goal("sweep_lenet", "wall", "parallel", "serial", 0.75),
     Goal("start", "first", "trainer", "import torch", 1, seconds=True),
     Goal("start", "wall", "trainer --help", "import torch", 0.3),

@@ -148,7 +148,11 @@ def _sweep_small(model: str, size: int, settings: Settings) -> list[Case]:
 
 
 def _sweep_quadratic(settings: Settings) -> list[Case]:
-    return _sweep(settings, ("batched", "serial", "parallel"), 32, "experiment=quadratic")
+    cases = _sweep(settings, ("batched", "serial", "parallel"), 32, "experiment=quadratic")
+    plain = [word for word in cases[0].words[4:] if not word.startswith("sweep=")]  # after `train -m`
+    launcher = ("hydra/launcher=joblib", f"hydra.launcher.n_jobs={os.cpu_count()}", "hydra.sweep.dir={round}/joblib")
+    words = ("-m", "benchmarks.contenders.joblib_launcher", "-m", *plain, *launcher)
+    return [*cases, Case("joblib launcher", words, "hydra_plugins.hydra_joblib_launcher")]
 
 
 def _sweep_lenet(settings: Settings) -> list[Case]:

@@ -1,0 +1,24 @@
+"""What Hydra offers by itself: its joblib launcher, with trainer's whole training of one job as the task."""
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from trainer import composition
+
+composition.register()
+
+
+@hydra.main(version_base="1.3", config_path=str(composition.CONFIGS), config_name="train")
+def main(cfg: DictConfig) -> None:
+    from trainer.commands import train
+
+    facts = HydraConfig.get()
+    choices = {group: str(choice) for group, choice in facts.runtime.choices.items()}
+    config = composition.check("train", cfg, list(facts.overrides.task), choices)
+    config.settings.output = facts.runtime.output_dir
+    train.run(config)
+
+
+if __name__ == "__main__":
+    main()
