@@ -4,17 +4,19 @@ import copy
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Trainer
+from conftest import Ran, Trainer
 from running import SILENT, checkpoint, result, rows
 from test_sweep_resume import command
 from torch import Tensor
 
+from trainer.loop import State
 from trainer.report import Report
 from trainer.sweeps import runner
 from trainer.sweeps.plan import Planned
@@ -22,6 +24,8 @@ from trainer.sweeps.serial import Serial
 
 CLOSE = 1e-10  # relative, in float64
 DIGITS = (*SILENT, "precision=float64", "data.limit=200", "epochs=1", "data.batch_size=32")
+QUICK = (*SILENT, "precision=float64", "data.limit=100", "data.batch_size=10", "epochs=1")  # nine steps
+LINEAR = ("model=linear", *QUICK)
 BESIDE = ("seconds", "samples_per_second", "logs", "parent")
 
 
@@ -63,14 +67,22 @@ class _Both:
         Serial(None, Report(quiet=True), lambda job: None).run(iter(same))
 
 
-def both(trainer: Trainer, *args: str, code: int = 0, close: float = CLOSE) -> list[Path]:
+def both(trainer: Trainer, *args: str, code: int = 0) -> list[Path]:
     """Run the sweep batched, and then its jobs by themselves, and compare; the batched jobs."""
+    jobs, ran = twice(trainer, *args)
+    assert ran.code == code, ran.err
+    assert "as one program" in ran.out
+    same(jobs, runs_of(Path("alone")))
+    return jobs
+
+
+def twice(trainer: Trainer, *args: str) -> tuple[list[Path], Ran]:
+    """Run the sweep batched, and then its jobs by themselves in `alone`; the batched jobs."""
     make = runner.make
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner, "make", lambda *facts: _Both(make(*facts)))
-        jobs = swept(trainer, "batched", *args, code=code)
-    same(jobs, runs_of(Path("alone")), close)
-    return jobs
+        ran = trainer("train", "-m", *args, "sweep=batched", "name=batched")
+    return runs_of(directory("batched")), ran
 
 
 def same(batched: list[Path], serial: list[Path], close: float = CLOSE) -> None:
@@ -141,3 +153,154 @@ def ended(running: subprocess.Popen[str], code: int, timeout: float = 90) -> str
         raise
     assert running.returncode == code, out
     return out
+
+
+PARTS = '''
+import random
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Small(nn.Module):
+    """784 -> 8 -> 10."""
+
+    def __init__(self, dropout=0.0, kind=""):
+        super().__init__()
+        self.first, self.drop, self.last = nn.Linear(784, 8), nn.Dropout(dropout), nn.Linear(8, 10)
+        self.prepare(dropout)
+
+    def prepare(self, dropout):
+        pass
+
+    def between(self, x):
+        return x.relu()
+
+    def forward(self, x):
+        return self.last(self.drop(self.between(self.first(x.flatten(1)))))
+
+
+class Normed(Small):
+    def prepare(self, dropout):
+        self.norm = nn.BatchNorm1d(8)
+
+    def between(self, x):
+        return self.norm(x)
+
+
+class Branching(Small):
+    def between(self, x):
+        return x.relu() if x.sum() > 0 else x
+
+
+class Evaluated(Small):
+    """Branches in evaluation alone."""
+
+    def between(self, x):
+        return x.relu() if self.training or x.sum() > 0 else x
+
+
+class Functional(Small):
+    def prepare(self, dropout):
+        self.rate, self.drop = dropout, nn.Identity()
+
+    def between(self, x):
+        return F.dropout(x, self.rate, self.training)
+
+
+class Frozen(Small):
+    def prepare(self, dropout):
+        self.first.requires_grad_(False)
+        self.scale = nn.Parameter(torch.ones(()))
+        self.unused = nn.Parameter(torch.ones(3))
+
+    def between(self, x):
+        return x.tanh() * self.scale
+
+
+class Counting(Small):
+    """Its buffers change as it is trained."""
+
+    def prepare(self, dropout):
+        self.register_buffer("mean", torch.zeros(8))
+        self.register_buffer("calls", torch.tensor(0))
+
+    def between(self, x):
+        if self.training:
+            self.mean.mul_(0.9).add_(0.1 * x.detach().mean(0))
+            self.calls += 1
+        return x - self.mean
+
+
+class Replacing(Counting):
+    def between(self, x):
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * x.detach().mean(0)
+        return x - self.mean
+
+
+class Drawn(Small):
+    """Computes with a number that it draws, and which no config tells."""
+
+    def prepare(self, dropout):
+        self.factor = 1.0 + int(torch.rand(()) * 1000)
+
+    def between(self, x):
+        return x.relu() / self.factor
+
+
+class Masked(Small):
+    def prepare(self, dropout):
+        self.mask = (torch.rand(8) > 0.5).double()
+
+    def between(self, x):
+        return x * self.mask
+
+
+class Signed(torch.optim.Optimizer):
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter -= group["lr"] * parameter.grad.sign()
+
+
+def two_rates(parameters, lr):
+    first, *others = parameters
+    return torch.optim.SGD([{"params": [first], "lr": lr / 2}, {"params": others}], lr=lr)
+
+
+class Columns:
+    """Three values to predict."""
+
+    def __init__(self):
+        draw = torch.Generator().manual_seed(0)
+        inputs = torch.randn(60, 4, generator=draw)
+        targets = inputs @ torch.randn(4, 3, generator=draw)
+        self.train, self.test = (inputs[:40], targets[:40]), (inputs[40:], targets[40:])
+'''
+NETS = ("small", "normed", "branching", "evaluated", "functional", "frozen", "counting", "replacing", "drawn", "masked")
+
+
+def users_parts(patch: pytest.MonkeyPatch) -> None:
+    """Models, optimizers and data of the user's own in the current directory, until `patch` is undone."""
+    Path("own_parts.py").write_text(PARTS)
+    for group in ("model", "optim", "data"):
+        Path("configs", group).mkdir(parents=True)
+    for name in NETS:
+        Path(f"configs/model/{name}.yaml").write_text(f"_target_: own_parts.{name.title()}\ndropout: 0.0\nkind: ''\n")
+    Path("configs/optim/signed.yaml").write_text("_target_: own_parts.Signed\nlr: 0.01\n")
+    Path("configs/optim/two_rates.yaml").write_text("_target_: own_parts.two_rates\nlr: 0.01\n")
+    Path("configs/data/columns.yaml").write_text("_target_: own_parts.Columns\nbatch_size: 8\n")
+    patch.syspath_prepend(str(Path.cwd()))
+    patch.delitem(sys.modules, "own_parts", raising=False)
+
+
+def once(number: int) -> Callable[[State], bool]:
+    """Due when so many steps of all jobs together have been taken."""
+    taken: list[int] = []
+    return lambda state: bool(taken.append(1)) or len(taken) == number

@@ -341,6 +341,19 @@ def test_each_job_drops_what_it_would_alone(layer: Callable[[float], nn.Module],
     dropped(layer, (0.0, 0.3, 0.8), shape, shared)
 
 
+def test_one_layer_in_several_places_drops_at_the_rate_of_each_job() -> None:
+    models = []
+    for rate in (0.0, 0.9):
+        drop = nn.Dropout(rate)
+        models.append(nn.Sequential(nn.Linear(5, 5), drop, nn.Linear(5, 5), drop))
+    x, expected = torch.rand(3, 5), []
+    for job, model in enumerate(models):
+        torch.manual_seed(job)
+        expected.append(model(x).detach())
+    stack = Stack(models, [torch.Generator().manual_seed(job) for job in range(2)])
+    close(stack(x, True).detach(), torch.stack(expected), 1e-6)
+
+
 def test_without_any_rate_nothing_is_dropped_or_drawn() -> None:
     generator = torch.Generator()
     before = generator.get_state()

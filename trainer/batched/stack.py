@@ -23,13 +23,16 @@ class Stack:
         self.template = copy.deepcopy(models[0])
         self.parameters = _stacked([dict(model.named_parameters()) for model in models])
         self.buffers = _stacked([dict(model.named_buffers()) for model in models])
-        for name, module in list(self.template.named_modules()):
+        dropouts: dict[nn.Module, Dropout] = {}
+        for name, module in list(self.template.named_modules(remove_duplicate=False)):
             if type(module) is nn.Linear:
                 vars(module)["forward"] = _Linear(module)
             elif type(module) in KINDS:
-                same = [model.get_submodule(name) for model in models]
-                _replace(self.template, name, Dropout(module, same, generators))
-                self.buffers[f"{name}.job"] = torch.arange(self.jobs, device=self.device)
+                if module not in dropouts:  # one layer may be in several places
+                    same = [model.get_submodule(name) for model in models]
+                    dropouts[module] = Dropout(module, same, generators)
+                    self.buffers[f"{name}.job"] = torch.arange(self.jobs, device=self.device)
+                _replace(self.template, name, dropouts[module])
         self._values = [*self.parameters.values(), *self.buffers.values()]
         self._places = [*_places(self.template, [*self.parameters, *self.buffers])]
 
