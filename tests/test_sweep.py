@@ -197,3 +197,11 @@ def test_jobs_of_different_objectives_are_not_compared(trainer: Trainer) -> None
     losses = [line for line in ran.out.splitlines() if "diabetes" in line and "completed" in line]
     assert losses
     assert not any(re.search(r"\d{4,}\.\d+%", line) for line in losses)
+
+
+def test_jobs_draw_their_own_pictures_only_where_that_is_asked_for(trainer: Trainer) -> None:
+    line = ("model=linear", "data=line", "epochs=2", "tensorboard.enabled=false", "optim.lr=0.1,0.2")
+    assert trainer("train", "-m", *line, "name=without").code == 0
+    assert trainer("train", "-m", *line, "name=with", "sweep.plots=true").code == 0
+    assert [path.name for path in swept("without").rglob("*.png")] == ["optim.lr.png"]
+    assert len([*swept("with").glob("[01]/plots/*.png")]) == 4

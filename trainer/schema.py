@@ -436,6 +436,9 @@ class Sweeping:
 
     name: str = key(MISSING, "registry name")
     dry_run: bool = key(False, "only list the jobs, and what would be done with each", runtime=True)
+    plots: bool = key(
+        False, "draw each job's own pictures, too: for small models that takes longer than training", runtime=True
+    )
 
 
 @dataclass

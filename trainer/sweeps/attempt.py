@@ -73,6 +73,7 @@ def _opened(planned: Planned, screen: Report, beside: Parts | None) -> AbstractC
         raise planned.asked.mistake
     config = planned.asked.config
     assert config is not None
+    config.settings.plots = config.settings.plots and config.section("sweep").plots
     if planned.started:
         return resume.opened(config, screen, planned.directory, beside, planned.hooks)
     runs.rewind(planned.directory, {})  # of one that was killed before its first checkpoint
