@@ -176,7 +176,6 @@ def test_many_jobs_at_once_need_few_files_and_leave_no_threads(
     args = ("model=linear", "data=line", "epochs=2", "plots=false", f"optim.lr={rates}")
     jobs = swept(trainer, "batched", *args)
     assert len(jobs) == 24
-    assert opened[-1] - opened[0] == 0
     assert max(opened) < 5 * 24 + 50  # so 64 jobs have less than 400, of the 1024 that systems allow
     assert threading.active_count() <= before + 1
 
