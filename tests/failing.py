@@ -32,9 +32,9 @@ class Net(nn.Module):
 
 @pytest.fixture
 def sick(empty: Path) -> Path:
-    Path("sick.py").write_text(MODEL)
+    Path("sick_on_a_cluster.py").write_text(MODEL)
     Path("configs/model").mkdir(parents=True)
-    Path("configs/model/sick.yaml").write_text("_target_: sick.Net\ndoes: learn\n")
+    Path("configs/model/sick.yaml").write_text("_target_: sick_on_a_cluster.Net\ndoes: learn\n")
     return empty
 
 

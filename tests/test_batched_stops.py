@@ -23,7 +23,7 @@ from batching import (
     statuses,
     users_parts,
 )
-from conftest import Trainer
+from conftest import Trainer, soak
 from running import checkpoint
 from test_sweep_resume import lines
 
@@ -58,7 +58,9 @@ def undisturbed(jobs: list[Path], whole: Whole) -> None:
         assert differences(contents(job), expected) == []
 
 
-@pytest.mark.parametrize(("first", "then"), [("batched", "batched"), ("batched", "serial"), ("serial", "batched")])
+@pytest.mark.parametrize(
+    ("first", "then"), [("batched", "batched"), ("batched", "serial"), pytest.param("serial", "batched", marks=soak)]
+)
 def test_an_interrupted_sweep_is_gone_on_with_in_any_way(trainer: Trainer, whole: Whole, first: str, then: str) -> None:
     with resuming.interrupting(once(4 * 14 + 2)):
         assert trainer("train", "-m", *ADAM, f"sweep={first}", "name=parts").code == 130
@@ -123,7 +125,7 @@ def test_a_signal_in_an_evaluation(trainer: Trainer, whole: Whole) -> None:
     undisturbed(jobs, whole)
 
 
-@pytest.mark.parametrize("method", ["_test", "_draw"])
+@pytest.mark.parametrize("method", ["_test", pytest.param("_draw", marks=soak)])
 def test_a_signal_after_the_training_stops_what_is_still_to_come(trainer: Trainer, method: str) -> None:
     """Of this program and of the next."""
     args = (*ADAM, "accumulate=1,2")
@@ -144,7 +146,7 @@ def test_a_signal_after_the_training_stops_what_is_still_to_come(trainer: Traine
     assert statuses(runs_of(directory("parts"))) == ["completed"] * 8
 
 
-@pytest.mark.parametrize("where", ["opened", "reason_against"])
+@pytest.mark.parametrize("where", ["opened", pytest.param("reason_against", marks=soak)])
 def test_a_signal_as_jobs_are_set_up(trainer: Trainer, where: str) -> None:
     calls: list[int] = []
 
@@ -173,6 +175,7 @@ def test_a_signal_as_jobs_are_set_up(trainer: Trainer, where: str) -> None:
     assert statuses(runs_of(directory("parts"))) == ["completed"] * 4
 
 
+@soak
 @pytest.mark.timeout(240)
 def test_killed_and_signalled_processes_go_on(trainer: Trainer) -> None:
     """SIGKILL, then SIGTERM to the process that goes on, then to the end: every job is done once."""

@@ -15,7 +15,7 @@ import pytest
 import resuming
 import running
 import torch
-from conftest import Trainer
+from conftest import Trainer, soak
 from optuna.trial import TrialState
 from running import SILENT
 
@@ -108,7 +108,13 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize(("function", "count"), list(MOMENTS.values()), ids=list(MOMENTS))
+OFTEN = ("before the first trial has a directory", "before the study hears of a result")
+
+
+@pytest.mark.parametrize(
+    ("function", "count"),
+    [pytest.param(*facts, id=name, marks=() if name in OFTEN else soak) for name, facts in MOMENTS.items()],
+)
 def test_killed_between_two_steps_of_a_search(
     trainer: Trainer, whole: Path, monkeypatch: pytest.MonkeyPatch, function: str, count: int
 ) -> None:
@@ -228,7 +234,7 @@ def test_killed_with_several_at_once_and_resumed_every_trial_is_there_once(empty
     assert sorted(line["job"] for line in lines(parts)) == list(range(7))
 
 
-@pytest.mark.parametrize("how", ["batched", "auto"])
+@pytest.mark.parametrize("how", ["batched", pytest.param("auto", marks=soak)])
 def test_trials_that_are_taken_together_are_not_all_chosen_at_once(trainer: Trainer, how: str) -> None:
     asked = (*ASKED, "search.trials=7", "search.at_once=3", "data.batch_size=null", "name=parts", f"sweep={how}")
     ran = trainer("train", *asked)

@@ -143,11 +143,9 @@ class Training:
 
     def _fitting(self, batches: Batches, stopping: Stopping) -> Asking[None]:
         parts, state = self.parts, self.state
-        evaluates, device = parts.evaluated is not None, parts.compute.device
+        device = parts.compute.device
         with stopping(state):
-            yield from fitting(
-                batches, parts.loss, parts.plan, evaluates, parts.learning_rate, self._hooks(), state, device
-            )
+            yield from fitting(batches, parts.loss, parts.plan, True, parts.learning_rate, self._hooks(), state, device)
         if state.interrupted:
             raise self._heeded()
 
