@@ -10,6 +10,7 @@ import contextlib
 import copy
 import copyreg
 import gc
+import importlib
 import io
 import json
 import os
@@ -20,7 +21,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from trainer import cli
+from trainer import cli, models
 from trainer.commands import eval as eval_command
 
 FORBIDDEN = (
@@ -102,6 +103,8 @@ def run(folder: Path) -> None:
     cli._run, eval_command.run = composed.run, composed.keep  # type: ignore[assignment]
     for encoding in ("cp437", "latin1"):  # zipfile and pickles use them
         codecs.lookup(encoding)
+    for name in models.BUILDERS:  # which a description may name
+        importlib.import_module(f"trainer.models.{name}")
     sys.addaudithook(watch)
     files = sorted(folder.iterdir(), key=lambda path: (path.name != "honest", path.name))
     for path in files:
