@@ -143,7 +143,7 @@ def _sweep(settings: Settings, ways: Sequence[str], jobs: int, *words: str) -> l
 
 def _sweep_small(model: str, size: int, settings: Settings) -> list[Case]:
     bare = ("plots=false", "tensorboard.enabled=false")
-    words = (f"model={model}", "data=digits", f"data.size={size}", "optim=sgd", "epochs=20", *bare)
+    words = (f"model={model}", "data=digits", f"data.size={size}", "optim=sgd", "epochs=100", *bare)
     return _sweep(settings, ("batched", "serial"), 32, *words)
 
 
@@ -245,7 +245,7 @@ WORKLOADS = {
         *(
             Workload(
                 f"sweep_{model}_{size}",
-                f"32 learning rates of model={model} on {size}x{size} digits, 20 epochs: the jobs of a sweep",
+                f"32 learning rates of model={model} on {size}x{size} digits, 100 epochs: the jobs of a sweep",
                 ("jobs", "wall", "memory"),
                 partial(_sweep_small, model, size),
                 subject="batched",
