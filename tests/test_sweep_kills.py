@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import resuming
+from conftest import soak
 from running import SILENT
 from test_sweep_resume import command, lines, swept
 
 SOAK = bool(os.environ.get("TRAINER_SOAK"))
 
 
-@pytest.mark.parametrize("how", ["serial", "parallel"])
+@pytest.mark.parametrize("how", [pytest.param("serial", marks=soak), "parallel"])
 @pytest.mark.timeout(300)
 def test_killed_at_any_moment_and_resumed_every_job_is_done_once(empty: Path, how: str) -> None:
     """The results are those of an undisturbed sweep, to the bit. TRAINER_SOAK=1: five times, not twice."""
