@@ -31,7 +31,7 @@ from trainer import checkpoint as files
 from trainer.batched.team import Team
 from trainer.errors import StorageError
 from trainer.schema import Auto as AutoSettings
-from trainer.sweeps import auto
+from trainer.sweeps import auto, parallel
 from trainer.sweeps.serial import Serial
 
 
@@ -302,7 +302,7 @@ class Quiet(Serial):
 
 
 def auto_sweep(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, *args: str) -> Ran:
-    monkeypatch.setattr(auto, "Parallel", Quiet)
+    monkeypatch.setattr(parallel, "Parallel", Quiet)
     return trainer("train", "-m", *args, "sweep=auto", "name=auto")
 
 
@@ -339,7 +339,7 @@ def test_auto_fails_where_a_job_does_and_goes_on_after_a_signal(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     args = ("model=linear,small", "optim=sgd", "optim.lr=0.01,0.1,-1", *QUICK, "device=cpu")
-    monkeypatch.setattr(auto, "Parallel", Quiet)
+    monkeypatch.setattr(parallel, "Parallel", Quiet)
     with resuming.interrupting(once(7)):
         assert trainer("train", "-m", *args, "sweep=auto", "name=auto").code == 130
     ran = trainer("resume", str(directory("auto")))

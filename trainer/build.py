@@ -21,12 +21,13 @@ from trainer.data.cache import Mapped
 from trainer.data.custom import adapt
 from trainer.data.folder import Files
 from trainer.data.splits import Dataset, Split, Track, prepare, untracked
-from trainer.device import RESIDENT_SHARE, Compute, cores, free_memory
+from trainer.device import RESIDENT_SHARE, Compute, free_memory
 from trainer.errors import CheckpointError, ConfigError, TrainerError, did_you_mean
 from trainer.hooks.early_stopping import Objective
 from trainer.hooks.schedule import Schedule
 from trainer.loop import evaluating
 from trainer.losses import Loss
+from trainer.machine import cores
 
 OPTIMIZERS: dict[type, type[torch.optim.Optimizer]] = {
     schema.SGD: torch.optim.SGD,

@@ -47,19 +47,6 @@ def available() -> list[str]:
     return ["cpu", *cuda, *mps]
 
 
-def gpus() -> list[str]:
-    """What to set CUDA_VISIBLE_DEVICES to, for each NVIDIA GPU that this process may use."""
-    if not torch.cuda.is_available():
-        return []
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
-
-
-def cores() -> int:
-    """How many this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def free_memory(device: torch.device) -> int:
     """Bytes that can still be taken on `device` (of main memory, as the system or the container allows)."""
     if device.type == "cuda":

@@ -39,7 +39,7 @@ def serve() -> None:
         order = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            worker.end_with(os.getppid())
+            workers.end_with(os.getppid())
             become(order)
         answers.write(f"{pid}\n")
         answers.flush()
@@ -55,9 +55,8 @@ if __name__ == "__main__":
     sys.path.pop(0)
     import sklearn.datasets  # noqa: F401
 
-    from trainer import cli, composition  # noqa: F401
+    from trainer import cli, composition, workers  # noqa: F401
     from trainer.commands import resume, train  # noqa: F401
-    from trainer.data import worker
     from trainer.hooks import tensorboard  # noqa: F401
 
     with contextlib.redirect_stdout(io.StringIO()):

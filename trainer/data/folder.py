@@ -17,10 +17,11 @@ from trainer import schema
 from trainer.data.cache import Allocate, Array, check_room, source_of, stored
 from trainer.data.image import EXTENSIONS, OTHERS, check_image, read_image
 from trainer.data.splits import Dataset, Samples, Split, Track, divide
-from trainer.data.worker import end_with
-from trainer.device import RESIDENT_SHARE, cores, free_memory
+from trainer.device import RESIDENT_SHARE, free_memory
 from trainer.errors import DataError
+from trainer.machine import cores
 from trainer.paths import expanded
+from trainer.workers import end_with
 
 PARALLEL = 1000  # so many files are decoded by several processes
 Listing = tuple[list[os.DirEntry[str]], list[int]]  # files and the class index of each

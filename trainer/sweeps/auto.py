@@ -1,18 +1,15 @@
 """Each job in the way that pays: small models as one program, the others side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from trainer import schema
-from trainer.device import available
+from trainer.machine import gpus
 from trainer.report import Report
-from trainer.sweeps.batched import Batched
+from trainer.sweeps import runner
 from trainer.sweeps.grouping import grouped
-from trainer.sweeps.parallel import Parallel
 from trainer.sweeps.plan import Planned
-from trainer.sweeps.runner import Done
-from trainer.sweeps.serial import Serial
 
 SMALL = 128  # hidden units, up to which a CPU is busier with Python than with the matrices of one model
 
@@ -20,8 +17,8 @@ SMALL = 128  # hidden units, up to which a CPU is busier with Python than with t
 class Auto:
     """On a GPU whatever can be is batched; on a CPU linear models and small perceptrons, not convolutions."""
 
-    def __init__(self, settings: Any, screen: Report, done: Done) -> None:
-        self.settings, self.screen, self.done = settings, screen, done
+    def __init__(self, settings: Any, screen: Report, done: runner.Done) -> None:
+        self.screen, self.done = screen, done
         self.batched = schema.Batched(jobs=settings.jobs or schema.Batched().jobs)
         self.parallel = schema.Parallel(jobs=settings.jobs)
 
@@ -30,11 +27,13 @@ class Auto:
             rest = []
             for group in grouped(taken):
                 if len(group) > 1 and pays(group[0]):
-                    Batched(self.batched, self.screen, self.done).run(iter(group))
+                    self._run(self.batched, group)
                 else:
                     rest += group
-            how = Parallel if len(rest) > 1 else Serial
-            how(self.parallel, self.screen, self.done).run(iter(rest))
+            self._run(self.parallel if len(rest) > 1 else schema.Serial(), rest)
+
+    def _run(self, settings: Any, jobs: Sequence[Planned]) -> None:
+        runner.make(settings, self.screen, self.done).run(iter(jobs))
 
 
 def pays(job: Planned) -> bool:
@@ -45,7 +44,7 @@ def pays(job: Planned) -> bool:
     if settings.on_nan == "skip" or settings.compile == "inductor" or placement == "stream":
         return False  # they would run by themselves, one after the other
     device = settings.device
-    if device.startswith("cuda") or (device == "auto" and any(name.startswith("cuda") for name in available())):
+    if device.startswith("cuda") or (device == "auto" and gpus()):
         return True
     model = config.written("model")
     return model.get("name") == "linear" or (model.get("name") == "mlp" and int(model["hidden"]) <= SMALL)

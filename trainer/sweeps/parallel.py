@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from trainer.device import cores, gpus
+from trainer.machine import cores, gpus
 from trainer.report import Report
 from trainer.sweeps.job import Job
 from trainer.sweeps.monitor import Monitor

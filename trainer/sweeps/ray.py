@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import ConfigError
+from trainer.machine import cores
 from trainer.report import Report
 from trainer.sweeps.cluster import Cluster, Submitted, engine
 from trainer.sweeps.job import Job
@@ -47,8 +48,6 @@ class Ray(Cluster[Any]):
             self.ray.shutdown()
 
     def _connect(self) -> None:
-        from trainer.device import cores  # late: with torch
-
         address = self.settings.address
         size = {"num_cpus": cores()} if address is None else {}
         before = {signum: signal.getsignal(signum) for signum in HANDLED}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.atomic import storing
 from trainer.composition import Composed
-from trainer.device import cores, gpus
 from trainer.errors import ConfigError
+from trainer.machine import cores, gpus
 from trainer.ranges import Space
 from trainer.report import Report
 from trainer.sweeps import library, study

@@ -12,6 +12,7 @@ from typing import Any
 
 from trainer import runs
 from trainer.errors import ConfigError, RunError
+from trainer.machine import cores
 from trainer.report import Report
 from trainer.sweeps.cluster import Cluster, RefusedError, Submitted, engine
 from trainer.sweeps.job import Job
@@ -50,10 +51,10 @@ class Slurm(Cluster[Any]):
     def __init__(self, settings: Any, screen: Report, done: Done) -> None:
         super().__init__(settings, screen, done)
         self.local = settings.cluster == "local"
-        self.places = settings.jobs or (_cores() if self.local else IN_QUEUE)
+        self.places = settings.jobs or (cores() if self.local else IN_QUEUE)
         self.threads = settings.cpus_per_task
         if self.local and self.threads is None:
-            self.threads = max(1, _cores() // self.places)
+            self.threads = max(1, cores() // self.places)
         self.executor: Any = None
         self.ended_at: dict[str, float] = {}  # of jobs whose results have not come yet
 
@@ -126,12 +127,6 @@ class Slurm(Cluster[Any]):
     def wait(self) -> None:
         # While stopping, each look asks Slurm itself.
         time.sleep(2.0 if self.stopping and not self.local else self.poll_seconds)
-
-
-def _cores() -> int:
-    from trainer.device import cores  # late: with torch
-
-    return cores()
 
 
 def _options(options: list[str]) -> dict[str, Any]:

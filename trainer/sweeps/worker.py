@@ -5,9 +5,9 @@ import signal
 import sys
 from multiprocessing.connection import Connection
 
-from trainer.data.worker import end_with
 from trainer.errors import InterruptedRunError, TerminatedError
 from trainer.sweeps.plan import Planned
+from trainer.workers import end_with
 
 
 def work(orders: Connection, parent: int) -> None:
@@ -25,7 +25,7 @@ def work(orders: Connection, parent: int) -> None:
         try:
             planned: Planned = orders.recv()
         except EOFError:
-            return
+            os._exit(0)  # with torch, Python takes most of a second to leave, and nothing is left to do
         try:
             job = attempt(planned)
         except (InterruptedRunError, KeyboardInterrupt) as error:

@@ -18,7 +18,7 @@ from trainer import data, schema
 from trainer.data import folder
 from trainer.data.splits import Split
 from trainer.data.streamed import Streamed
-from trainer.data.worker import end_with
+from trainer.workers import end_with
 
 pytestmark = [
     pytest.mark.timeout(60),
