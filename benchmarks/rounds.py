@@ -88,7 +88,7 @@ class Bench:
             for case in workload.cases(self.settings):
                 if self.only and case.name in PEERS and case.name not in self.only:
                     continue
-                if case.needs is not None and importlib.util.find_spec(case.needs) is None:
+                if case.needs is not None and not _installed(case.needs):
                     result.absent[case.name] = f"{case.needs} is not installed"
                     continue
                 if self.settings.limit is None:  # does it run at all? This fills caches, too.
@@ -137,3 +137,10 @@ class Bench:
     def _folder(self) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=self.scratch) as name:
             yield Path(name)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package that it is part of
+        return False

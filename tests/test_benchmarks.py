@@ -151,11 +151,14 @@ def test_where_nobody_counts_the_results_say_so(bench: Callable[..., tuple[Bench
     assert "does not say what other processes used" in tables.notes(found)[1]
 
 
-def test_a_peer_that_is_not_installed_does_not_compete(bench: Callable[..., tuple[Bench, list[str]]]) -> None:
+@pytest.mark.parametrize("needs", ["no_such_package", "no_such_package.part"])
+def test_a_peer_that_is_not_installed_does_not_compete(
+    bench: Callable[..., tuple[Bench, list[str]]], needs: str
+) -> None:
     made, started = bench(lambda words: ran())
-    found = made.measure(workload(A, Case("peer", ("peer",), needs="no_such_package")), rounds=1, repeats=0)
+    found = made.measure(workload(A, Case("peer", ("peer",), needs=needs)), rounds=1, repeats=0)
     assert started == ["a"]
-    assert found.absent == {"peer": "no_such_package is not installed"}
+    assert found.absent == {"peer": f"{needs} is not installed"}
 
 
 def test_a_contender_that_fails_when_tried_does_not_compete(
