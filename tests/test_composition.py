@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import composing
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from trainer import composition, schema
@@ -42,6 +45,27 @@ def digits(**keys: Any) -> schema.Digits:
 
 
 # --- checking -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["++epochs=3", "++optim.lr=0.5", "++epochs=4"],
+        ["model=mlp", "++model.hidden=7", "optim=adam", "++optim.betas=[0.5,0.9]", "++seed=${epochs}"],
+        ["experiment=mnist_lenet", "++optim.lr=0.5", "++data.limit=null"],
+        ["~model", "+model.name=linear", "++hydra.job.name=x", "++tensorboard.enabled=false"],
+        ["++model.typo=1", "++output='a b'"],
+    ],
+)
+def test_what_other_tests_remember_is_what_hydra_composes(overrides: list[str]) -> None:
+    """The second time from memory, with values of the first time gone."""
+    loader = GlobalHydra.instance().config_loader()
+    by_hydra = composing.by_hydra(loader, "train", overrides, RunMode.RUN)
+    for given in (["++epochs=9", "++optim.lr=9", *overrides], overrides):
+        remembered = composing.remembered(loader, "train", given, RunMode.RUN)
+    del by_hydra.hydra.job.override_dirname, remembered.hydra.job.override_dirname  # all typed words; nobody reads it
+    assert OmegaConf.to_yaml(remembered) == OmegaConf.to_yaml(by_hydra)
 
 
 def test_sections_are_instances_of_their_dataclasses(composed: Compose) -> None:

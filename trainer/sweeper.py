@@ -85,7 +85,7 @@ class Composer:
     def __call__(self, overrides: list[str], task: Callable[[Any], T]) -> T:
         """What `task` makes of the job's config; HydraConfig tells its overrides and choices meanwhile."""
         parsed = self.parser.parse_overrides(overrides)
-        values = [override for override in parsed if self._is_value(override)]
+        values = [override for override in parsed if is_value(override, self.loader)]
         base, hydra = self._base(tuple(str(override.input_line) for override in parsed if override not in values))
         job = copy.deepcopy(base)
         ConfigLoaderImpl._apply_overrides_to_config(values, job)
@@ -107,10 +107,12 @@ class Composer:
             self._bases[choosing] = own, whole
         return self._bases[choosing]
 
-    def _is_value(self, override: Override) -> bool:
-        """Whether it sets a key, and chooses nothing that brings others with it."""
-        group = isinstance(self.loader, ConfigLoaderImpl) and self.loader.repository.group_exists(override.key_or_group)
-        return override.is_force_add() and override.package is None and not group
+
+def is_value(override: Override, loader: ConfigLoader) -> bool:
+    """Whether it sets a key, and chooses nothing that brings others with it."""
+    if not override.is_force_add() or override.package is not None or override.is_hydra_override():
+        return False
+    return not (isinstance(loader, ConfigLoaderImpl) and loader.repository.group_exists(override.key_or_group))
 
 
 @contextmanager
