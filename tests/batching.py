@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from conftest import Ran, Trainer
 from running import SILENT, checkpoint, result, rows
-from test_sweep_resume import command
 from torch import Tensor
 
 from trainer.loop import State
@@ -137,11 +136,6 @@ def differences(one: Any, other: Any, where: str = "", close: float = CLOSE) -> 
 def statuses(jobs: list[Path]) -> list[str]:
     """How each has ended."""
     return [result(job)["status"] for job in jobs]
-
-
-def process(*args: str) -> subprocess.Popen[str]:
-    """`python -m trainer ARGS...`, in a session of its own."""
-    return command(*args)
 
 
 def ended(running: subprocess.Popen[str], code: int, timeout: float = 90) -> str:

@@ -33,6 +33,14 @@ soak = pytest.mark.skipif(not os.environ.get("TRAINER_SOAK"), reason="TRAINER_SO
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+# Side by side, these begin first: at the end one of them would keep everybody waiting.
+LONG = ("reliability", "sweep_resume", "sweep_kills", "sweep_slurm", "sweep_ray", "search_resume", "batched_sweep")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONG)
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Small tensors are fastest on one thread, and tests that run side by side do not fight."""

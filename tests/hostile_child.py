@@ -14,6 +14,7 @@ import importlib
 import io
 import json
 import os
+import pkgutil
 import resource
 import sys
 import time
@@ -21,7 +22,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from trainer import cli, models
+from trainer import cli, data, models
 from trainer.commands import eval as eval_command
 
 FORBIDDEN = (
@@ -103,8 +104,9 @@ def run(folder: Path) -> None:
     cli._run, eval_command.run = composed.run, composed.keep  # type: ignore[assignment]
     for encoding in ("cp437", "latin1"):  # zipfile and pickles use them
         codecs.lookup(encoding)
-    for name in models.BUILDERS:  # which a description may name
-        importlib.import_module(f"trainer.models.{name}")
+    for package in (models, data):  # a description may name their modules
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
     sys.addaudithook(watch)
     files = sorted(folder.iterdir(), key=lambda path: (path.name != "honest", path.name))
     for path in files:

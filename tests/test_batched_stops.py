@@ -17,7 +17,6 @@ from batching import (
     directory,
     ended,
     once,
-    process,
     runs_of,
     same,
     statuses,
@@ -25,7 +24,7 @@ from batching import (
 )
 from conftest import Trainer, soak
 from running import checkpoint
-from test_sweep_resume import lines
+from test_sweep_resume import command, lines
 
 from trainer.batched.team import Team
 from trainer.commands import train
@@ -182,7 +181,7 @@ def test_killed_and_signalled_processes_go_on(trainer: Trainer) -> None:
     args = ("-m", *ADAM, "epochs=60", "checkpoint.every_steps=10", "sweep=batched", "name=parts")
     words: tuple[str, ...] = ("train", *args)
     for signum, code, least in ((signal.SIGKILL, -9, 10), (signal.SIGTERM, 143, 200)):
-        running = process(*words)
+        running = command(*words)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not _past(least):
             time.sleep(0.05)

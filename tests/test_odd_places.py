@@ -67,8 +67,8 @@ sys.exit(cli.main(sys.argv[1:]))
 
 @pytest.mark.timeout(900)
 def test_pairs_of_processes_in_one_second_get_directories_of_their_own(empty: Path) -> None:
-    """TRAINER_SOAK=1 starts as many as twenty pairs."""
-    pairs = 20 if os.environ.get("TRAINER_SOAK") == "1" else 2
+    """TRAINER_SOAK=1 starts twenty pairs."""
+    pairs = 20 if os.environ.get("TRAINER_SOAK") == "1" else 1
     for pair in range(pairs):
         seeds = [f"seed={2 * pair}", f"seed={2 * pair + 1}"]
         command = [sys.executable, "-c", _WITHIN_ONE_SECOND, "train", *LINE]

@@ -9,7 +9,7 @@ import pytest
 import resuming
 import running
 import torch
-from conftest import Trainer
+from conftest import Trainer, soak
 
 from trainer import loop
 
@@ -31,8 +31,13 @@ MODELS = {
 PLACES = {"resident": ("data.placement=device",), "streamed": ("data.placement=stream", "data.workers=1")}
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("model", "place"),
+    [
+        *(("lenet", "resident"), ("lenet", "streamed"), ("mlp", "resident"), ("linear", "resident")),
+        *(pytest.param(model, "streamed", marks=soak) for model in ("mlp", "linear")),
+    ],
+)
 def test_interrupted_after_every_single_step_it_ends_as_if_never_interrupted(
     trainer: Trainer, model: str, place: str
 ) -> None:

@@ -1,11 +1,8 @@
 """A search that is interrupted, or killed at any moment, goes on as if nobody had: no trial is lost, none is twice."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ import torch
 from conftest import Trainer, soak
 from optuna.trial import TrialState
 from running import SILENT
+from test_sweep_resume import command
 
 from trainer.cli import main
 
@@ -198,15 +196,7 @@ def test_a_range_may_be_narrowed(trainer: Trainer, whole: Path) -> None:
 # --- processes ----------------------------------------------------------------------------------------
 
 
-def command(*args: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    words = [sys.executable, "-m", "trainer", *args]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(words, env=environment, text=True, start_new_session=True, **pipes)
-
-
-@pytest.mark.timeout(240)
-def test_killed_with_several_at_once_and_resumed_every_trial_is_there_once(empty: Path) -> None:
+def test_killed_with_several_at_once_and_resumed_every_trial_is_there_once(trainer: Trainer) -> None:
     asked = ("-m", "search=optuna", "search.trials=7", "search.startup=3", *SPACE, *WORDS, "name=parts")
     ran = command("train", *asked, "sweep=parallel", "sweep.jobs=2")
     deadline = time.monotonic() + 60
@@ -223,10 +213,9 @@ def test_killed_with_several_at_once_and_resumed_every_trial_is_there_once(empty
     done = [t for t in trials(parts) if t.state.is_finished()]
     assert 3 <= len(done) < 7
     kept = {str(t.number): running.result(parts / str(t.number)) for t in done}
-    again = command("resume", str(parts))
-    out, _ = again.communicate(timeout=120)
-    assert again.returncode == 0, out
-    assert "Warning" not in out
+    again = trainer("resume", str(parts))
+    assert again.code == 0, again.err
+    assert "Warning" not in again.out + again.err
     found = trials(parts)
     assert [trial.number for trial in found] == list(range(7))
     assert all(trial.state.is_finished() for trial in found)

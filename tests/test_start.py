@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import Trainer
+from running import SILENT
 
 SLOW = ("torchvision", "torch._dynamo", "torch.distributed.tensor", "sklearn", "matplotlib", "sympy")
 
@@ -29,9 +31,11 @@ def imported(*args: str) -> set[str]:
 
 
 @pytest.mark.parametrize("args", [("optim=adam",), ("optim=sgd", "scheduler=onecycle", "data.augment.crop=2")])
-def test_a_repeated_training_reaches_its_first_step_without_slow_imports(empty: Path, args: tuple[str, ...]) -> None:
+def test_a_repeated_training_reaches_its_first_step_without_slow_imports(
+    trainer: Trainer, args: tuple[str, ...]
+) -> None:
     """The data are in the cache, pictures come last, and nothing is compiled."""
-    imported("train", *args)  # fills the cache
+    assert trainer("train", *args, "max_steps=1", *SILENT).code == 0  # fills the cache
     assert imported("train", *args) == set()
 
 
@@ -39,4 +43,19 @@ def test_a_whole_training_never_imports_torchs_compiler(empty: Path) -> None:
     code = "import sys; from trainer.cli import main; main(sys.argv[1:]); assert 'torch._dynamo' not in sys.modules"
     command = [sys.executable, "-c", code, "train", "epochs=1", "data.limit=200"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_processes_side_by_side_need_not_wait_for_torch_in_the_one_that_starts_them() -> None:
+    """Where no GPU can be."""
+    code = """
+import sys
+from trainer import machine
+from trainer.sweeps import parallel
+machine._driver = lambda: False
+assert machine.gpus() == []
+assert parallel._slots(None)
+assert "torch" not in sys.modules
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
     assert ran.returncode == 0, ran.stderr

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import resuming
 import running
-from conftest import Trainer
+from conftest import Trainer, soak
 from running import QUICK, SILENT
 
 FOUR = ("optim.lr=0.001,0.1", "seed=0,1", *QUICK)
@@ -148,12 +148,11 @@ def command(*args: str) -> subprocess.Popen[str]:
 # --- side by side -------------------------------------------------------------------------------------
 
 
-def test_jobs_side_by_side_end_as_one_after_the_other(empty: Path) -> None:
+def test_jobs_side_by_side_end_as_one_after_the_other(trainer: Trainer) -> None:
     asked = ("-m", "optim.lr=0.01,0.1", "seed=0,1", *QUICK, "epochs=2")
     for how in ("serial", "parallel"):
-        ran = command("train", *asked, f"sweep={how}", f"name={how}")
-        out, _ = ran.communicate(timeout=100)
-        assert ran.returncode == 0, out
+        ran = trainer("train", *asked, f"sweep={how}", f"name={how}")
+        assert ran.code == 0, ran.err
     for job in range(4):
         assert resuming.differences(swept("serial") / str(job), swept("parallel") / str(job)) == []
     assert sorted(line["job"] for line in lines(swept("parallel"))) == [0, 1, 2, 3]
@@ -187,22 +186,21 @@ def sick(empty: Path) -> Path:
     return empty
 
 
-def test_a_job_whose_process_dies_takes_no_other_down(sick: Path) -> None:
+def test_a_job_whose_process_dies_takes_no_other_down(trainer: Trainer, sick: Path) -> None:
     asked = ("-m", "model=sick", "model.does=learn,die,learn", "data.limit=100", "epochs=1", *SILENT)
-    ran = command("train", *asked, "sweep=parallel", "sweep.jobs=1")
-    out, _ = ran.communicate(timeout=100)
-    assert ran.returncode == 1
+    ran = trainer("train", *asked, "sweep=parallel", "sweep.jobs=1")
+    assert ran.code == 1
     assert [(line["job"], line["status"]) for line in lines(swept())] == [
         (0, "completed"),
         (1, "failed"),
         (2, "completed"),
     ]
-    assert "was killed by SIGKILL" in out
-    assert f"go on  trainer resume {swept()}" in " ".join(out.split()).replace("go on trainer", "go on  trainer")
+    assert "was killed by SIGKILL" in ran.out
+    assert f"go on  trainer resume {swept()}" in " ".join(ran.out.split()).replace("go on trainer", "go on  trainer")
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_every_job_with_a_checkpoint(sick: Path, signum: int, code: int) -> None:
+@pytest.mark.parametrize(("signum", "code"), [pytest.param(signal.SIGINT, 130, marks=soak), (signal.SIGTERM, 143)])
+def test_a_signal_stops_every_job_with_a_checkpoint(trainer: Trainer, sick: Path, signum: int, code: int) -> None:
     asked = ("-m", "model=sick", "model.does=wait", "seed=0,1,2", "data.limit=100", "epochs=100", *SILENT)
     ran = command("train", *asked, "data.batch_size=10", "sweep=parallel", "sweep.jobs=2")
     deadline = time.monotonic() + 60
@@ -216,6 +214,5 @@ def test_a_signal_stops_every_job_with_a_checkpoint(sick: Path, signum: int, cod
     assert all(running.checkpoint(swept() / job)["step"] > 0 for job in "01")
     assert "not run" in out
     assert "trainer resume" in out
-    more = command("resume", str(swept()), "sweep.dry_run=true")
-    listed, _ = more.communicate(timeout=60)
+    listed = trainer("resume", str(swept()), "sweep.dry_run=true").out
     assert [line.split()[-1] for line in listed.splitlines()[2:]] == ["on", "on", "run"]
