@@ -26,17 +26,18 @@ def remembered(
     self: ConfigLoaderImpl, config_name: str | None, overrides: list[str], run_mode: RunMode, *args: Any, **kwargs: Any
 ) -> DictConfig:
     """In the place of `ConfigLoaderImpl.load_configuration`."""
-    if run_mode is not RunMode.RUN or Path("configs").exists():
-        return by_hydra(self, config_name, overrides, run_mode, *args, **kwargs)
     parsed = OverridesParser.create().parse_overrides(overrides)
+    mistaken = run_mode is RunMode.RUN and any(override.is_sweep_override() for override in parsed)
+    if mistaken or Path("configs").exists():
+        return by_hydra(self, config_name, overrides, run_mode, *args, **kwargs)
     values = [override for override in parsed if is_value(override, self)]
     choosing = [str(override.input_line) for override in parsed if override not in values]
-    key = (config_name, *choosing, *(str(path) for path in self.get_search_path().get_path()))
+    key = (config_name, run_mode, *choosing, *(str(path) for path in self.get_search_path().get_path()))
     if key not in _composed:
         _composed[key] = by_hydra(self, config_name, choosing, run_mode, *args, **kwargs)
     config = copy.deepcopy(_composed[key])
     try:
-        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        ConfigLoaderImpl._apply_overrides_to_config([o for o in values if not o.is_sweep_override()], config)
     except OmegaConfBaseException as error:
         raise ConfigCompositionException from error
     config.hydra.overrides.task = [str(o.input_line) for o in parsed if not o.is_hydra_override()]

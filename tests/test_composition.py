@@ -51,6 +51,7 @@ def digits(**keys: Any) -> schema.Digits:
     "overrides",
     [
         [],
+        ["++epochs=3,4", "model=mlp,linear", "++model.hidden=7"],
         ["++epochs=3", "++optim.lr=0.5", "++epochs=4"],
         ["model=mlp", "++model.hidden=7", "optim=adam", "++optim.betas=[0.5,0.9]", "++seed=${epochs}"],
         ["experiment=mnist_lenet", "++optim.lr=0.5", "++data.limit=null"],
@@ -61,9 +62,10 @@ def digits(**keys: Any) -> schema.Digits:
 def test_what_other_tests_remember_is_what_hydra_composes(overrides: list[str]) -> None:
     """The second time from memory, with values of the first time gone."""
     loader = GlobalHydra.instance().config_loader()
-    by_hydra = composing.by_hydra(loader, "train", overrides, RunMode.RUN)
+    mode = RunMode.MULTIRUN if any("," in override.split("[")[0] for override in overrides) else RunMode.RUN
+    by_hydra = composing.by_hydra(loader, "train", overrides, mode)
     for given in (["++epochs=9", "++optim.lr=9", *overrides], overrides):
-        remembered = composing.remembered(loader, "train", given, RunMode.RUN)
+        remembered = composing.remembered(loader, "train", given, mode)
     del by_hydra.hydra.job.override_dirname, remembered.hydra.job.override_dirname  # all typed words; nobody reads it
     assert OmegaConf.to_yaml(remembered) == OmegaConf.to_yaml(by_hydra)
 

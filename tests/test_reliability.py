@@ -16,7 +16,7 @@ from trainer import checkpoint
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the suite reads /proc")
 Experiment = Callable[[int, Path, Callable[[str], None]], Figures]
 SAMPLES = {
-    "kills": (kills.run, 3),
+    "kills": (kills.run, 4),
     "faults": (faults.run, 3),
     "full": (full.run, 3),
     "order": (order.run, 1),
@@ -47,7 +47,7 @@ def found(request: pytest.FixtureRequest, tmp_path: Path) -> Figures:
 @pytest.mark.parametrize("found", ["kills"], indirect=True)
 def test_killed_at_any_moment_a_run_has_a_checkpoint_and_ends_as_if_undisturbed(found: Figures) -> None:
     assert found.misses == []
-    assert found.counts["kills"] == 3
+    assert found.counts["kills"] == 4
     assert found.counts["last.pt missing"] == 0
 
 

@@ -211,6 +211,8 @@ def register() -> None:
     sections = [cls for group in schema.GROUPS.values() for cls in group.values()]
     for cls in [*sections, *schema.VERBS.values(), *(c for c in schema.COMMON.values() if c)]:
         store.store(name=cls.__name__, node=_defaults(cls))
+    # Hydra copies the places that it looks in whenever it composes; all of our defaults would be a fourth of that.
+    ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
 
     class LocalConfigs(SearchPathPlugin):
         """The user's own `./configs` is searched before ours."""
