@@ -1,6 +1,7 @@
 """Shared fixtures: an empty working directory, a small image folder, and `trainer` run in this process."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,9 @@ soak = pytest.mark.skipif(not os.environ.get("TRAINER_SOAK"), reason="TRAINER_SO
 # For the processes that tests start: several at once, with all threads each, would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A shell that starts the tests in the background has Ctrl-C ignored, by them and by all that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Side by side, these begin first: at the end one of them would keep everybody waiting.
 LONG = ("reliability", "sweep_resume", "sweep_kills", "sweep_slurm", "sweep_ray", "search_resume", "batched_sweep")
