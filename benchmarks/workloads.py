@@ -255,7 +255,7 @@ WORKLOADS = {
         ),
         Workload(
             "sweep_quadratic",
-            "32 learning rates of experiment=quadratic, with all files and pictures: the whole command",
+            "32 learning rates of experiment=quadratic, with all files of each: the whole command",
             ("wall", "jobs", "memory"),
             _sweep_quadratic,
             subject="batched",

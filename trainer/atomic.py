@@ -80,20 +80,28 @@ def sweep(directory: Path) -> None:
             part.unlink()
 
 
-@contextlib.contextmanager
-def storing(path: Path) -> Iterator[None]:
+class storing:  # noqa: N801  # a block, which trainings of tiny epochs enter a million times
     """Within the block, a failure of the file system is one to write `path`.
 
     Raises:
         StorageError: says so, and what to do.
     """
-    try:
-        yield
-    except OSError as error:
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, OSError):
+            return
         reason = (error.strerror or str(error)).lower()
         hint = "it is a matter of the file system; see that the directory is there and can be written to"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             reason, hint = f"disk full ({reason})", "free some space"
-        elif not path.parent.is_dir():
+        elif not self.path.parent.is_dir():
             reason, hint = "its directory is gone", "leave run directories where they are until the run has ended"
-        raise StorageError(f"cannot write {path}: {reason}", hint) from error
+        raise StorageError(f"cannot write {self.path}: {reason}", hint) from error

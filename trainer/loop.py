@@ -295,22 +295,22 @@ def check_finite(state: State, plan: Plan) -> None:
 
 def _row(state: State, lr: float, loss: Loss, weights: Tensor, since: int, plan: Plan) -> Row:
     """The figures of the steps since batch `since`; a mean loss weighs each step by its samples."""
-    part, weights = state.losses[since : state.batch], weights[since : state.batch]
     row = {"epoch": state.epoch + 1, "step": state.step, "lr": lr}
     skipped = 0
-    if plan.on_nan == "skip":
-        taken = part.isfinite()
-        skipped = len(part) - int(taken.sum())
-        if skipped == len(state.losses):
-            raise DivergedError(
-                f"the losses of all steps of epoch {row['epoch']}, up to step {state.step}, are not finite",
-                "look at the data: trainer inspect",
-            )
-        if skipped:
-            part, weights = part[taken], weights[taken]
-    if len(part) == 1:  # a full batch: no need for sums, in each of thousands of epochs
-        mean = part.item()
+    if state.batch == since + 1 and plan.on_nan != "skip":  # a full batch: thousands of epochs would feel the sums
+        mean = state.losses[since].item()
     else:
+        part, weights = state.losses[since : state.batch], weights[since : state.batch]
+        if plan.on_nan == "skip":
+            taken = part.isfinite()
+            skipped = len(part) - int(taken.sum())
+            if skipped == len(state.losses):
+                raise DivergedError(
+                    f"the losses of all steps of epoch {row['epoch']}, up to step {state.step}, are not finite",
+                    "look at the data: trainer inspect",
+                )
+            if skipped:
+                part, weights = part[taken], weights[taken]
         mean = float(part @ weights / weights.sum() if loss.mean else part.sum()) if len(part) else math.nan
     if not math.isfinite(mean):
         check_finite(state, plan)

@@ -17,6 +17,7 @@ def main(cfg: DictConfig) -> None:
     choices = {group: str(choice) for group, choice in facts.runtime.choices.items()}
     config = composition.check("train", cfg, list(facts.overrides.task), choices)
     config.settings.output = facts.runtime.output_dir
+    config.settings.plots = config.section("sweep").plots  # as our own sweeps have it
     train.run(config)
 
 

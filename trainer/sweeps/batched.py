@@ -107,7 +107,7 @@ class Batched:
         self.screen.say(f"job {running.planned.number} runs by itself: {reason}")
         self.monitor.show([(running.planned, running.since)])
         running.member.leave()
-        self._go_on(running, lambda work: alone(work, running.training))
+        self._go_on(running, alone, running.work, running.training)
         if self.stopped is not None:
             raise self.stopped
 
@@ -153,15 +153,15 @@ class Batched:
                 self.monitor.show([(job.planned, job.since) for job in group if not job.ended])
 
     def _answer(self, running: _Running, answer: Any) -> None:
-        self._go_on(running, lambda work: work.send(answer))
+        self._go_on(running, running.work.send, answer)
 
     def _throw(self, running: _Running, error: BaseException) -> None:
-        self._go_on(running, lambda work: work.throw(error))
+        self._go_on(running, running.work.throw, error)
 
-    def _go_on(self, running: _Running, call: Callable[[Attempt], Any]) -> None:
-        """Let a job go on until it asks again, or ends."""
+    def _go_on(self, running: _Running, call: Callable[..., Any], *facts: Any) -> None:
+        """Let a job go on, by that call, until it asks again, or ends."""
         try:
-            running.asked = call(running.work)
+            running.asked = call(*facts)
         except StopIteration as end:
             self._leaves(running)
             self._ended(end.value)
