@@ -153,8 +153,8 @@ def test_damaged_mnist_files_are_refused(tmp_path: Path, damage: Callable[[Path]
 # --- downloads ----------------------------------------------------------------------------------------
 
 
-def mnist_in(root: Path, **keys: Any) -> schema.MNIST:
-    return schema.MNIST(root=str(root), **keys)
+def mnist_in(root: Path, cache: str | None = None, **keys: Any) -> schema.MNIST:
+    return schema.MNIST(root=str(root), cache=cache, **keys)
 
 
 def everything(root: Path) -> set[str]:
@@ -316,7 +316,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pa
 @pytest.mark.timeout(60)
 def test_first_downloads_at_once_fetch_each_file_once(tmp_path: Path, mirror: tuple[Path, list[str]]) -> None:
     found: list[Any] = []
-    data.load(mnist_in(tmp_path / "alone", cache=None))
+    data.load(mnist_in(tmp_path / "alone"))
     alone = sorted(mirror[1])
     mirror[1].clear()
     config = mnist_in(tmp_path / "root", cache=str(tmp_path / "cache"))
