@@ -15,7 +15,7 @@ from typing import IO, Any
 import pytest
 import torch
 import yaml
-from conftest import Ran, Trainer
+from conftest import SOAK, Ran, Trainer
 from running import SILENT, checkpoint, evaluate, reported, result, rows, runs, train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -68,7 +68,7 @@ sys.exit(cli.main(sys.argv[1:]))
 @pytest.mark.timeout(900)
 def test_pairs_of_processes_in_one_second_get_directories_of_their_own(empty: Path) -> None:
     """TRAINER_SOAK=1 starts twenty pairs."""
-    pairs = 20 if os.environ.get("TRAINER_SOAK") == "1" else 1
+    pairs = 20 if SOAK else 1
     for pair in range(pairs):
         seeds = [f"seed={2 * pair}", f"seed={2 * pair + 1}"]
         command = [sys.executable, "-c", _WITHIN_ONE_SECOND, "train", *LINE]

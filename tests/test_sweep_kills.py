@@ -1,6 +1,5 @@
 """A sweep that is killed again and again, in processes of its own."""
 
-import os
 import random
 import signal
 import time
@@ -8,11 +7,9 @@ from pathlib import Path
 
 import pytest
 import resuming
-from conftest import Trainer, soak
+from conftest import SOAK, Trainer, soak
 from running import SILENT
 from test_sweep_resume import command, lines, swept
-
-SOAK = bool(os.environ.get("TRAINER_SOAK"))
 
 
 @pytest.mark.parametrize("how", [pytest.param("serial", marks=soak), "parallel"])
