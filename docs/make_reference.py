@@ -1,15 +1,15 @@
-"""Write docs/reference.md from trainer/schema.py:  python docs/make_reference.py"""
+"""Write docs/reference.md from trainer/config/schema.py:  python docs/make_reference.py"""
 
 import dataclasses
 import typing
 from pathlib import Path
 
-from trainer import schema
+from trainer.config import schema
 
 PAGE = Path(__file__).with_name("reference.md")
 HEAD = """# All keys
 
-Written from `trainer/schema.py` by `python docs/make_reference.py`; do not edit by hand.
+Written from `trainer/config/schema.py` by `python docs/make_reference.py`; do not edit by hand.
 `null` is "not set", `???` must be given. `trainer VERB --cfg job` shows what your command line makes of them.
 """
 

@@ -22,7 +22,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from trainer import cli, data, models
+from trainer import data, models
+from trainer.cli import main as cli
 from trainer.commands import eval as eval_command
 
 FORBIDDEN = (

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from trainer import atomic
-from trainer.atomic import PART, replacing, storing, sweep, write_text
-from trainer.errors import StorageError
+from trainer.system import atomic
+from trainer.system.atomic import PART, replacing, storing, sweep, write_text
+from trainer.system.errors import StorageError
 
 
 def names(directory: Path) -> set[str]:

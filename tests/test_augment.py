@@ -5,7 +5,7 @@ import torch
 import torchvision.transforms.functional as tvf
 from torch import Tensor
 
-from trainer import schema
+from trainer.config import schema
 from trainer.data.augment import Augmenter
 
 HEIGHT, WIDTH = 8, 7

@@ -10,17 +10,18 @@ import torch
 from test_captured import Pretend
 from torch import Tensor, nn
 
-from trainer import losses, metrics, schema
-from trainer.batched.optimizer import StackedOptimizer, alike
-from trainer.batched.stack import Stack
-from trainer.batched.step import StackedBatches, StackedStep
+from trainer.config import schema
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.splits import Split
-from trainer.hooks.schedule import Schedule
-from trainer.loop import Batch
-from trainer.steps.captured import CapturedStep, capturable
-from trainer.steps.eager import EagerStep
+from trainer.engine import losses, metrics
+from trainer.engine.loop import Batch
+from trainer.engine.schedule import Schedule
+from trainer.engine.steps.captured import CapturedStep, capturable
+from trainer.engine.steps.eager import EagerStep
+from trainer.sweeps.batched.optimizer import StackedOptimizer, alike
+from trainer.sweeps.batched.stack import Stack
+from trainer.sweeps.batched.step import StackedBatches, StackedStep
 
 CPU = torch.device("cpu")
 CROSS, MSE = losses.make("cross_entropy"), losses.make("mse")

@@ -26,10 +26,10 @@ from conftest import Trainer, soak
 from running import checkpoint
 from test_sweep_resume import command, lines
 
-from trainer.batched.team import Team
 from trainer.commands import train
-from trainer.sweeps import batched as module
-from trainer.training import Training
+from trainer.run.training import Training
+from trainer.sweeps.batched import runner as module
+from trainer.sweeps.batched.team import Team
 
 ADAM = ("model=small", *QUICK, "epochs=3", "optim=adam", "seed=0,1,2,3", "model.dropout=0.3")
 

@@ -6,7 +6,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision import transforms
 
-from trainer import schema
+from trainer.config import schema
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches, generator
 from trainer.data.splits import Split

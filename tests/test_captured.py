@@ -13,16 +13,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainer import losses, models, schema
+from trainer import models
+from trainer.config import schema
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.splits import Split
-from trainer.errors import DeviceError
-from trainer.hooks.schedule import Schedule
-from trainer.loop import Hook, Plan, State, fit
-from trainer.steps import kind, prepared
-from trainer.steps.captured import CapturedStep, Drawn, capturable
-from trainer.steps.eager import EagerStep
+from trainer.engine import losses
+from trainer.engine.loop import Hook, Plan, State, fit
+from trainer.engine.schedule import Schedule
+from trainer.engine.steps import kind, prepared
+from trainer.engine.steps.captured import CapturedStep, Drawn, capturable
+from trainer.engine.steps.eager import EagerStep
+from trainer.system.errors import DeviceError
 
 CPU = torch.device("cpu")
 LOSS = losses.make("cross_entropy")

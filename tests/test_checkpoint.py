@@ -16,8 +16,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from trainer import __version__, checkpoint, rng
-from trainer.errors import CheckpointError, StorageError
+from trainer import __version__, checkpoint
+from trainer.engine import rng
+from trainer.system.errors import CheckpointError, StorageError
 
 DESCRIPTION = {"model": {"name": "linear", "in_features": 3}, "classes": ["a", "ü"], "mean": [0.1]}
 

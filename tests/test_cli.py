@@ -15,8 +15,8 @@ from conftest import Trainer
 from running import QUICK, SILENT, evaluate, reported, train
 
 from trainer import __version__
-from trainer.cli import VERBS
-from trainer.composition import CONFIGS
+from trainer.cli.main import VERBS
+from trainer.config.composition import CONFIGS
 
 WITHOUT_TORCH = """
 import os, sys

@@ -13,9 +13,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from trainer import composition, schema
-from trainer.composition import CONFIGS, Composed, Custom
-from trainer.errors import ConfigError, UnknownKeyError
+from trainer.config import composition, schema
+from trainer.config.composition import CONFIGS, Composed, Custom
+from trainer.system.errors import ConfigError, UnknownKeyError
 
 Compose = Callable[..., Composed]
 

@@ -11,12 +11,13 @@ import torch
 from omegaconf import OmegaConf, open_dict
 from torch import nn
 
-from trainer import build, schema
-from trainer.composition import CONFIGS, Composed, check, group_choices, register
+from trainer.config import schema
+from trainer.config.composition import CONFIGS, Composed, check, group_choices, register
 from trainer.data.splits import Dataset, Split
-from trainer.device import Compute
-from trainer.hooks.early_stopping import Objective
-from trainer.hooks.schedule import Schedule
+from trainer.engine.device import Compute
+from trainer.engine.objective import Objective
+from trainer.engine.schedule import Schedule
+from trainer.run import build
 
 YAMLS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
 CHOICES = [(group, choice) for group in schema.GROUPS for choice in group_choices(group)]

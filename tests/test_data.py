@@ -7,9 +7,10 @@ from PIL import Image
 from sklearn import datasets as sk
 from sklearn.linear_model import LinearRegression
 
-from trainer import data, schema
+from trainer import data
+from trainer.config import schema
 from trainer.data.splits import Dataset, Split, divide, prepare
-from trainer.errors import DataError
+from trainer.system.errors import DataError
 
 PARTS = ("train", "val", "test")
 

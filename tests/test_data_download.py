@@ -21,9 +21,10 @@ import pytest
 import torch
 from formats import NAMES, idx, write_cifar10, write_mnist
 
-from trainer import data, schema
+from trainer import data
+from trainer.config import schema
 from trainer.data.download import Source, fetch
-from trainer.errors import DataError
+from trainer.system.errors import DataError
 
 forking = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # or import torch anew
 KINDS = [("MNIST", schema.MNIST), ("FashionMNIST", schema.FashionMNIST)]

@@ -13,11 +13,12 @@ from folders import picture, tree
 from PIL import Image
 from torchvision import transforms
 
-from trainer import data, schema
-from trainer.data import folder
-from trainer.data.folder import read_image
+from trainer import data
+from trainer.config import schema
+from trainer.data.sets import folder
+from trainer.data.sets.folder import read_image
 from trainer.data.splits import Dataset
-from trainer.errors import DataError
+from trainer.system.errors import DataError
 
 
 def load(path: Path, **keys: Any) -> Dataset:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from trainer import device
-from trainer.errors import DeviceError
+from trainer.engine import device
+from trainer.system.errors import DeviceError
 
 
 @pytest.fixture(autouse=True)

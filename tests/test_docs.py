@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import Trainer
 
-from trainer import runs
-from trainer.cli import VERBS
+from trainer.cli.main import VERBS
+from trainer.run import directory as runs
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

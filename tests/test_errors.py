@@ -14,7 +14,7 @@ import torch
 from conftest import Ran, Trainer
 from running import QUICK, SILENT
 
-from trainer import build
+from trainer.run import build
 
 WEIGHTS = {"linear.weight": torch.zeros(10, 784), "linear.bias": torch.zeros(10)}
 LINEAR = ("model=linear", "data=digits")
@@ -392,7 +392,7 @@ def test_a_run_that_fails_while_it_starts_says_so(trainer: Trainer, monkeypatch:
     def fail(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("trainer.summary.opening", fail)
+    monkeypatch.setattr("trainer.run.summary.opening", fail)
     assert trainer("train", "model=linear").code == 130
     (result,) = Path("runs").rglob("result.json")
     assert '"status": "interrupted"' in result.read_text()

@@ -18,12 +18,13 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter, summary
 
-from trainer import events, schema
-from trainer.errors import StorageError
-from trainer.events import Events, buckets
-from trainer.hooks.tensorboard import TensorBoard
-from trainer.loop import State
-from trainer.runs import EVENTS
+from trainer.config import schema
+from trainer.engine.loop import State
+from trainer.run.directory import EVENTS
+from trainer.run.hooks import events
+from trainer.run.hooks.events import Events, buckets
+from trainer.run.hooks.tensorboard import TensorBoard
+from trainer.system.errors import StorageError
 
 
 def records(path: Path) -> Iterator[Event]:

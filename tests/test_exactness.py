@@ -14,7 +14,8 @@ from conftest import Trainer
 from running import SILENT, train, weights
 from torch import Tensor
 
-from trainer import data, models, schema
+from trainer import data, models
+from trainer.config import schema
 from trainer.data.batches import generator
 
 EPOCHS, SIZE = 2, 50

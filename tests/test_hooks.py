@@ -15,14 +15,15 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from trainer import checkpoint, models, schema
-from trainer.errors import ConfigError, DivergedError, StorageError
-from trainer.hooks import checkpoints
-from trainer.hooks.checkpoints import Checkpoints
-from trainer.hooks.early_stopping import Objective
-from trainer.hooks.metrics_log import MetricsLog
-from trainer.hooks.tensorboard import TensorBoard
-from trainer.loop import Row, State
+from trainer import checkpoint, models
+from trainer.config import schema
+from trainer.engine.loop import Row, State
+from trainer.engine.objective import Objective
+from trainer.run.hooks import checkpoints
+from trainer.run.hooks.checkpoints import Checkpoints
+from trainer.run.hooks.metrics_log import MetricsLog
+from trainer.run.hooks.tensorboard import TensorBoard
+from trainer.system.errors import ConfigError, DivergedError, StorageError
 
 NAN = float("nan")
 

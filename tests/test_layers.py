@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainer import layers, models
-from trainer.layers import Layer
+from trainer import models
+from trainer.show import layers
+from trainer.show.layers import Layer
 
 
 def test_a_linear_layer_multiplies_and_adds_each_weight_once() -> None:

@@ -10,14 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer import data, losses, models, schema
+from trainer import data, models
+from trainer.config import schema
 from trainer.data.batches import Batches
 from trainer.data.splits import Dataset
-from trainer.errors import DivergedError, TrainingFailedError
-from trainer.loop import Batch, Hook, Plan, Row, State, StoppedError, evaluate, fit
-from trainer.losses import Loss
-from trainer.metrics import Classification, Regression
-from trainer.steps.eager import EagerStep
+from trainer.engine import losses
+from trainer.engine.loop import Batch, Hook, Plan, Row, State, StoppedError, evaluate, fit
+from trainer.engine.losses import Loss
+from trainer.engine.metrics import Classification, Regression
+from trainer.engine.steps.eager import EagerStep
+from trainer.system.errors import DivergedError, TrainingFailedError
 
 CPU = torch.device("cpu")
 SHAPES = {
@@ -415,7 +417,7 @@ def test_long_epochs_are_looked_at_now_and_then(monkeypatch: pytest.MonkeyPatch)
         now += 0.3
         return now
 
-    monkeypatch.setattr("trainer.loop.time.perf_counter", passing)
+    monkeypatch.setattr("trainer.engine.loop.time.perf_counter", passing)
     recorder = Recorder()
     with pytest.raises(DivergedError, match=r"step 2$"):
         fit(scripted([1.0, NAN]), Toy(*[1] * 100), losses.make("mse"), Plan(1), hooks=[recorder])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer import losses
+from trainer.engine import losses
 
 
 def logits() -> tuple[torch.Tensor, torch.Tensor]:

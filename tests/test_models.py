@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer import models
-from trainer.errors import CheckpointError
+from trainer.system.errors import CheckpointError
 
 Shapes = dict[str, tuple[int, ...]]
 

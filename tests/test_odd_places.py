@@ -19,11 +19,11 @@ from conftest import SOAK, Ran, Trainer
 from running import SILENT, checkpoint, evaluate, reported, result, rows, runs, train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from trainer import cli
-from trainer import runs as runs_module
+from trainer.cli import main as cli
 from trainer.data import cache
-from trainer.errors import ConfigError
-from trainer.paths import expanded, typed
+from trainer.run import directory as runs_module
+from trainer.system.errors import ConfigError
+from trainer.system.paths import expanded, typed
 
 LINE = ("model=linear", "data=line", "epochs=2", *SILENT)
 COMMAND = (sys.executable, "-m", "trainer", "train", *LINE)

@@ -12,13 +12,18 @@ import torch
 from conftest import Trainer
 from running import QUICK
 
-from trainer import build, data, device, schema
-from trainer.data import cache, folder, splits
+from trainer import data
+from trainer.config import schema
+from trainer.data import cache, splits
 from trainer.data.cache import Allocate, stored
-from trainer.data.folder import Files
+from trainer.data.sets import folder
+from trainer.data.sets.folder import Files
 from trainer.data.splits import Dataset, Split
-from trainer.device import Compute, free_memory
-from trainer.errors import ConfigError, DataError
+from trainer.engine import device
+from trainer.engine.device import Compute
+from trainer.run import build
+from trainer.system.errors import ConfigError, DataError
+from trainer.system.memory import free_memory
 
 CPU, CUDA = (Compute(torch.device(name), "float32") for name in ("cpu", "cuda"))
 GiB = 2**30

@@ -9,12 +9,14 @@ import pytest
 import torch
 from resuming import unequal
 
-from trainer import checkpoint, loop, progress, rng
+from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
-from trainer.composition import CONFIGS, Composed, check, register
-from trainer.errors import CheckpointError
-from trainer.loop import Hook, State
-from trainer.parts import Parts, assemble
+from trainer.config.composition import CONFIGS, Composed, check, register
+from trainer.engine import loop, rng
+from trainer.engine.loop import Hook, State
+from trainer.run import progress
+from trainer.run.parts import Parts, assemble
+from trainer.system.errors import CheckpointError
 
 DESCRIPTION = {"model": {"name": "mlp"}}
 

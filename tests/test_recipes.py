@@ -8,7 +8,8 @@ import torch
 from conftest import Trainer
 from running import SILENT, evaluate, reported, result, train, weights
 
-from trainer import data, models, schema
+from trainer import data, models
+from trainer.config import schema
 
 FOLDER = ("experiment=finetune_folder", "data.size=32", "data.resize=36", "epochs=1", *SILENT)
 

@@ -19,11 +19,13 @@ from conftest import Ran, Trainer
 from omegaconf import OmegaConf
 from running import SILENT, checkpoint, result, rows, same, train, weights
 
-from trainer import loop, runs, schema
-from trainer.cli import main
-from trainer.errors import ConfigError
-from trainer.loop import State
-from trainer.reopening import reopened
+from trainer.cli.main import main
+from trainer.config import schema
+from trainer.config.reopening import reopened
+from trainer.engine import loop
+from trainer.engine.loop import State
+from trainer.run import directory as runs
+from trainer.system.errors import ConfigError
 
 # Digits: 90 to train, 3 steps in an epoch.
 ASKED = (*SILENT, "model=mlp", "data=digits", "data.size=8", "data.limit=100", "data.batch_size=32", "epochs=3")
@@ -568,7 +570,7 @@ def test_result_json_says_interrupted_while_it_runs(
         seen.append(result(whole)["status"])
         return fitting(*args)
 
-    monkeypatch.setattr("trainer.training.fitting", spy)
+    monkeypatch.setattr("trainer.run.training.fitting", spy)
     assert result(whole)["status"] == "completed"
     assert trainer("resume", str(whole), "epochs=4").code == 0
     assert seen == ["interrupted"]

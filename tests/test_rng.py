@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from trainer import checkpoint, rng
+from trainer import checkpoint
+from trainer.engine import rng
 
 Draw = Callable[[], list[Any]]
 

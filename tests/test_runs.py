@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from trainer import runs
-from trainer.errors import RunError, StorageError
+from trainer.run import directory as runs
+from trainer.system.errors import RunError, StorageError
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ from running import QUICK
 from torch import nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop, lr_scheduler
 
-from trainer import schema
-from trainer.hooks.schedule import Schedule
-from trainer.loop import State
+from trainer.config import schema
+from trainer.engine.loop import State
+from trainer.engine.schedule import Schedule
 
 EPOCHS, STEPS = 6, 5
 TOTAL = EPOCHS * STEPS
@@ -268,7 +268,7 @@ def test_a_checkpoint_within_a_run_has_the_schedule_of_its_epoch(
             (scheduler,) = content["scheduler"]["per_epoch"]
             kept[content["epoch"]] = content["optimizer"]["param_groups"][0]["lr"], scheduler["last_epoch"]
 
-    monkeypatch.setattr("trainer.checkpoint.write", keep)
+    monkeypatch.setattr("trainer.checkpoint.format.write", keep)
     quick = (*QUICK, "epochs=3", "checkpoint.every_epochs=1", "optim.lr=0.1")
     assert trainer("train", "scheduler=exponential", "scheduler.gamma=0.5", *quick).code == 0
     assert kept == {epoch: (pytest.approx(0.1 / 2**epoch), epoch) for epoch in range(4)}

@@ -19,13 +19,14 @@ from running import QUICK, SILENT
 from sweeping import job
 from test_configs import compose
 
-from trainer import build, ranges, schema
-from trainer.errors import ConfigError
-from trainer.loop import State
-from trainer.sweeps import study
-from trainer.sweeps.figures import figures
-from trainer.sweeps.goal import Goal, goal
-from trainer.sweeps.pruning import Pruning
+from trainer.config import schema
+from trainer.engine.loop import State
+from trainer.run import build
+from trainer.sweeps.results.figures import figures
+from trainer.sweeps.search import ranges, study
+from trainer.sweeps.search.goal import Goal, goal
+from trainer.sweeps.search.pruning import Pruning
+from trainer.system.errors import ConfigError
 
 SEARCH = ("-m", "search=optuna", "search.trials=4")
 RATE = "optim.lr=tag(log,interval(1e-4,1))"

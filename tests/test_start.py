@@ -40,7 +40,9 @@ def test_a_repeated_training_reaches_its_first_step_without_slow_imports(
 
 
 def test_a_whole_training_never_imports_torchs_compiler(empty: Path) -> None:
-    code = "import sys; from trainer.cli import main; main(sys.argv[1:]); assert 'torch._dynamo' not in sys.modules"
+    code = (
+        "import sys; from trainer.cli.main import main; main(sys.argv[1:]); assert 'torch._dynamo' not in sys.modules"
+    )
     command = [sys.executable, "-c", code, "train", "epochs=1", "data.limit=200"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert ran.returncode == 0, ran.stderr

@@ -22,12 +22,12 @@ from folders import tree
 from running import QUICK, SILENT, checkpoint, result, rows, same, train, weights
 from torch import Tensor
 
-from trainer import schema
-from trainer.data import folder
+from trainer.config import schema
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.cache import Allocate, Mapped, stored
-from trainer.data.folder import Files, read_image
+from trainer.data.sets import folder
+from trainer.data.sets.folder import Files, read_image
 from trainer.data.splits import Split
 
 pytestmark = [

@@ -127,7 +127,7 @@ def test_a_failing_job_stops_no_other(trainer: Trainer, typed: str, reason: str)
 
 
 def test_a_bug_in_one_job_is_shown_and_stops_no_other(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainer import build
+    from trainer.run import build
 
     make = build.optimizer
     calls: list[int] = []

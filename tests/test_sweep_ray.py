@@ -13,10 +13,10 @@ from failing import JOBS, sick, trains, until
 from running import QUICK
 from test_sweep_resume import command, lines, swept
 
-from trainer import schema
-from trainer.errors import ConfigError
-from trainer.report import Report
+from trainer.config import schema
+from trainer.show.report import Report
 from trainer.sweeps.ray import Ray
+from trainer.system.errors import ConfigError
 
 __all__ = ["sick"]
 ray = pytest.importorskip("ray", reason="needs the extra: pip install 'trainer[ray]'")

@@ -21,10 +21,11 @@ from conftest import Trainer
 from PIL import Image
 from running import QUICK, SILENT, checkpoint, evaluate, reported, result, rows, same, train, weights
 
-from trainer import data, schema
-from trainer.composition import group_choices
-from trainer.evaluator import Evaluator
-from trainer.metrics import Evaluation
+from trainer import data
+from trainer.config import schema
+from trainer.config.composition import group_choices
+from trainer.engine.evaluator import Evaluator
+from trainer.engine.metrics import Evaluation
 
 DIABETES = (*SILENT, "model=linear", "data=diabetes", "data.limit=64", "optim=sgd")
 IMAGES = {"digits": 1, "mnist": 1, "fashion_mnist": 1, "cifar10": 3, "folder": 3}  # channels
@@ -90,7 +91,7 @@ def test_pictures_of_a_regression_show_its_fit(trainer: Trainer) -> None:
 
 
 def test_runs_of_one_second_get_a_directory_each(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.runs.timestamp", lambda: "2026-01-31_12-00-00")
+    monkeypatch.setattr("trainer.run.directory.timestamp", lambda: "2026-01-31_12-00-00")
     names = [train(trainer, *QUICK).name for _ in range(3)]
     assert names == ["2026-01-31_12-00-00", "2026-01-31_12-00-00-1", "2026-01-31_12-00-00-2"]
 

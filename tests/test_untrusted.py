@@ -27,9 +27,10 @@ from hostile_files import FOREIGN, MALFORMED
 from running import evaluate
 from torch import Tensor, nn
 
-from trainer import checkpoint, untrusted
-from trainer.errors import CheckpointError
-from trainer.untrusted import archive
+from trainer.checkpoint import format as checkpoint
+from trainer.checkpoint import untrusted
+from trainer.checkpoint.untrusted import archive
+from trainer.system.errors import CheckpointError
 
 HERE = Path(__file__).parent
 SECRET = "hunter2"

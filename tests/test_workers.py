@@ -14,11 +14,12 @@ import pytest
 import torch
 from folders import tree
 
-from trainer import data, schema
-from trainer.data import folder
+from trainer import data
+from trainer.config import schema
+from trainer.data.sets import folder
 from trainer.data.splits import Split
 from trainer.data.streamed import Streamed
-from trainer.workers import end_with
+from trainer.system.workers import end_with
 
 pytestmark = [
     pytest.mark.timeout(60),

@@ -2,11 +2,14 @@
 
 from typing import Any
 
-from trainer import build, checkpoint, device, report
+from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
-from trainer.composition import Composed
-from trainer.evaluator import Evaluator
-from trainer.report import Report
+from trainer.config.composition import Composed
+from trainer.engine import device
+from trainer.engine.evaluator import Evaluator
+from trainer.run import build
+from trainer.show import report
+from trainer.show.report import Report
 
 
 def run(config: Composed) -> dict[str, Any]:

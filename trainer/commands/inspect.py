@@ -5,13 +5,15 @@ from typing import Any
 
 import torch
 
-from trainer import build, device, layers, pictures, plots
 from trainer.commands.eval import load
-from trainer.composition import Composed
+from trainer.config.composition import Composed
 from trainer.data.splits import Dataset, Split
-from trainer.errors import ConfigError, RunError
-from trainer.paths import expanded
-from trainer.report import Report
+from trainer.engine import device
+from trainer.run import build
+from trainer.show import layers, pictures, plots
+from trainer.show.report import Report
+from trainer.system.errors import ConfigError, RunError
+from trainer.system.paths import expanded
 
 
 def run(config: Composed) -> dict[str, Any]:

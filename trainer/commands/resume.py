@@ -7,15 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from trainer import build, checkpoint, runs
+from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
-from trainer.composition import Composed
-from trainer.errors import CheckpointError, DataError, RunError
-from trainer.loop import Hook
-from trainer.parts import Parts, assemble
-from trainer.paths import typed
-from trainer.report import Report
-from trainer.training import Training
+from trainer.config.composition import Composed
+from trainer.engine.loop import Hook
+from trainer.run import build
+from trainer.run import directory as runs
+from trainer.run.parts import Parts, assemble
+from trainer.run.training import Training
+from trainer.show.report import Report
+from trainer.system.errors import CheckpointError, DataError, RunError
+from trainer.system.paths import typed
 
 
 def run(config: Composed) -> dict[str, Any]:

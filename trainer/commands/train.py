@@ -5,13 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from trainer import build, checkpoint, runs
-from trainer.composition import Composed
-from trainer.loop import Hook
-from trainer.parts import Parts, assemble
-from trainer.paths import expanded
-from trainer.report import Report
-from trainer.training import Training, cut_short
+from trainer import checkpoint
+from trainer.config.composition import Composed
+from trainer.engine.loop import Hook
+from trainer.run import build
+from trainer.run import directory as runs
+from trainer.run.parts import Parts, assemble
+from trainer.run.training import Training, cut_short
+from trainer.show.report import Report
+from trainer.system.paths import expanded
 
 
 def run(config: Composed) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """One data set per file, each a `load(config, track) -> Dataset` in memory; `splits` holds the types.
 
-`trainer.schema` declares each data set's keys; its registry name is the file's name here.
+`trainer.config.schema` declares each data set's keys; its registry name is the file's name here.
 """
 
 import importlib
@@ -15,7 +15,7 @@ def load(config: Any, track: Track[Any] = untracked) -> Dataset:
     Raises:
         DataError: files that are missing, unreadable or not what `config` says.
     """
-    module = importlib.import_module(f"trainer.data.{config.name}")
+    module = importlib.import_module(f"trainer.data.sets.{config.name}")
     raw = module.load(config, track)
     assert isinstance(raw, Dataset)
     return prepare(raw, config)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from trainer import schema
+from trainer.config import schema
 
 
 class Augmenter:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from trainer import schema
+from trainer.config import schema
 from trainer.data.cache import Make, Stored, source_of, stored
-from trainer.errors import DataError
-from trainer.paths import expanded
+from trainer.system.errors import DataError
+from trainer.system.paths import expanded
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from trainer import schema
-from trainer.errors import DataError
+from trainer.config import schema
+from trainer.system.errors import DataError
 
 T = TypeVar("T")
 # (items, how many, what is being done) -> the items, with progress shown meanwhile.

@@ -1,7 +1,7 @@
 """One model per file. A model outputs logits (classification) or values (regression); its parameter
 names are those of the public tutorials, so that bare `state_dict` files load into it.
 
-`trainer.schema` declares each model's keys; its registry name is the file's name here.
+`trainer.config.schema` declares each model's keys; its registry name is the file's name here.
 """
 
 import importlib

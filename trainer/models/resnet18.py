@@ -3,7 +3,7 @@
 from torch import nn
 
 from trainer import checkpoint
-from trainer.errors import CheckpointError
+from trainer.system.errors import CheckpointError
 
 
 def resnet18(in_channels: int, num_classes: int, weights: str | None = None, freeze: bool = False) -> nn.Module:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from trainer import runs, schema
-from trainer.errors import ConfigError, RunError
+from trainer.config import schema
+from trainer.run import directory as runs
+from trainer.system.errors import ConfigError, RunError
 
 FLAGS = ("-m", "--multirun")
 

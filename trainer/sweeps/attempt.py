@@ -6,16 +6,16 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-from trainer import runs
 from trainer.commands import resume, train
-from trainer.errors import InterruptedRunError, StorageError, TrainerError
-from trainer.loop import driven
-from trainer.parts import Parts
-from trainer.report import Report
-from trainer.signals import stopping
+from trainer.engine.loop import driven
+from trainer.run import directory as runs
+from trainer.run.parts import Parts
+from trainer.run.signals import stopping
+from trainer.run.training import Training
+from trainer.show.report import Report
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
-from trainer.training import Training
+from trainer.system.errors import InterruptedRunError, StorageError, TrainerError
 
 Attempt = Generator[Any, Any, Job]
 

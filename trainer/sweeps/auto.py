@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from trainer import schema
-from trainer.machine import gpus
-from trainer.report import Report
+from trainer.config import schema
+from trainer.show.report import Report
 from trainer.sweeps import runner
 from trainer.sweeps.grouping import grouped
 from trainer.sweeps.plan import Planned
+from trainer.system.machine import gpus
 
 SMALL = 128  # hidden units, up to which a CPU is busier with Python than with the matrices of one model
 
