@@ -8,6 +8,7 @@ from pathlib import Path
 
 import composing
 import numpy as np
+import processes
 import pytest
 import torch
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -86,6 +87,20 @@ def trainer(empty: Path, capfd: pytest.CaptureFixture[str]) -> Trainer:
         return Ran(code, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> Iterator[None]:
+    """Ended with the tests, if one of them has started it."""
+    yield
+    processes.SERVER.close()
+
+
+@pytest.fixture
+def machine(empty: Path) -> Iterator[processes.Machine]:
+    """Starts commands as processes of their own, in an empty working directory; none outlives the test."""
+    with processes.machine(empty, TRAINER_CACHE=os.environ["TRAINER_CACHE"]) as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from soak import endurance, faults, full, kills, once, order, processes, stops
+from soak import endurance, faults, full, kills, once, order, stops
 from soak.figures import Figures
 
 from trainer import checkpoint
@@ -24,13 +24,6 @@ SAMPLES = {
     "once": (once.run, 2),
     "endurance": (endurance.run, 1_000),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    """Of all these tests; gone after them."""
-    yield
-    processes.SERVER.close()
 
 
 @pytest.fixture
