@@ -28,9 +28,8 @@ class Ran:
 
 Trainer = Callable[..., Ran]
 
-# Kills and interruptions at more moments than the suite has time for.
+# More kills and interruptions than the suite has time for.
 SOAK = bool(os.environ.get("TRAINER_SOAK"))
-soak = pytest.mark.skipif(not SOAK, reason="TRAINER_SOAK=1 runs it")
 
 # For the processes that tests start: several at once, with all threads each, would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

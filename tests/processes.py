@@ -79,6 +79,17 @@ class Running:
         """The same, to it alone."""
         self.send(signum)
 
+    def leaves_nobody(self, limit: float = 20) -> bool:
+        """Whether all processes of its group end, once it has ended itself."""
+        return until(lambda: not self._group(), limit, pause=0.01)
+
+    def _group(self) -> bool:
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
     def until(self, due: Callable[[], object], limit: float = LIMIT) -> None:
         """Wait until `due`, while it runs; an error if it ends, or takes too long."""
         came = until(lambda: due() or self.ended(), limit, pause=0.01)
@@ -184,15 +195,17 @@ class Machine:
         fresh: bool = False,
         under: tuple[str, ...] = (),
         stdout: int | None = None,
+        stderr: int | None = None,
         **environment: str,
     ) -> Running:
         """`trainer ARGV...`, or `python -c CODE ARGV...`, with `traps` laid; a fresh one `under` another program.
 
-        What it prints is kept for `Running.out`, unless `stdout` is the file for both its streams.
+        What it prints is kept for `Running.out` and `Running.err`, unless a file is given for it.
         """
         args = [str(arg) for arg in argv]
         kept = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
-        handles = [file.fileno() for file in kept] if stdout is None else [stdout, stdout]
+        given = zip((stdout, stderr), kept, strict=True)
+        handles = [file.fileno() if handle is None else handle for handle, file in given]
         environment = {**_environment(), **self.environment, **environment}
         if fresh or under or sys.platform != "linux":
             self.fresh += 1

@@ -16,6 +16,7 @@ import pytest
 import torch
 import yaml
 from conftest import SOAK, Ran, Trainer
+from processes import Machine
 from running import SILENT, checkpoint, evaluate, reported, result, rows, runs, train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -59,26 +60,21 @@ def shell(script: str, **environment: str) -> "subprocess.CompletedProcess[str]"
 
 _WITHIN_ONE_SECOND = """
 import sys
-from trainer import cli, runs
-runs.timestamp = lambda: "2026-01-31_12-00-00"
-sys.exit(cli.main(sys.argv[1:]))
+from trainer.cli import main
+from trainer.run import directory
+directory.timestamp = lambda: "2026-01-31_12-00-00"
+sys.exit(main.main(sys.argv[1:]))
 """
 
 
 @pytest.mark.timeout(900)
-def test_pairs_of_processes_in_one_second_get_directories_of_their_own(empty: Path) -> None:
+def test_pairs_of_processes_in_one_second_get_directories_of_their_own(machine: Machine) -> None:
     """TRAINER_SOAK=1 starts twenty pairs."""
     pairs = 20 if SOAK else 1
     for pair in range(pairs):
         seeds = [f"seed={2 * pair}", f"seed={2 * pair + 1}"]
-        command = [sys.executable, "-c", _WITHIN_ONE_SECOND, "train", *LINE]
-        started = [subprocess.Popen([*command, seed], stdout=subprocess.DEVNULL) for seed in seeds]
-        try:
-            assert [process.wait(timeout=100) for process in started] == [0, 0]
-        finally:
-            for process in started:
-                process.kill()
-                process.wait()
+        started = [machine.start("train", *LINE, seed, code=_WITHIN_ONE_SECOND) for seed in seeds]
+        assert [process.wait().code for process in started] == [0, 0]
     made = sorted(Path("runs/linear_line").iterdir())
     assert len(made) == 2 * pairs
     assert {run.name.split("_")[1].partition("-00-00")[0] for run in made} == {"12"}
@@ -385,41 +381,42 @@ def test_a_full_disk_below_the_screen_is_said_once_and_ends_no_training(
 
 
 @full
-@bash
-def test_a_process_ends_well_whatever_became_of_its_streams(empty: Path) -> None:
-    ran = shell(
-        """
-        $TRAIN epochs=40 | head -1; echo ${PIPESTATUS[0]}
-        $TRAIN >/dev/full 2>/dev/full; echo $?
-        $TRAIN epoch=2 >/dev/full 2>/dev/full; echo $?
-        """,
-        PYTHONUNBUFFERED="",
-    )
-    assert ran.stdout.splitlines()[1:] == ["0", "0", "2"]
-    assert ran.stderr == ""
+def test_a_process_ends_well_whatever_became_of_its_streams(machine: Machine) -> None:
+    buffered = {"PYTHONUNBUFFERED": ""}
+    reader, writer = os.pipe()
+    leaving = machine.start("train", *LINE, "epochs=40", stdout=writer, **buffered)
+    os.close(writer)
+    assert os.read(reader, 1)
+    os.close(reader)
+    ended = leaving.wait()
+    assert (ended.code, ended.err) == (0, "")
+    with open("/dev/full", "wb") as nowhere:
+        into = {"stdout": nowhere.fileno(), "stderr": nowhere.fileno()}
+        assert machine.run("train", *LINE, **into, **buffered).code == 0
+        assert machine.run("train", *LINE, "epoch=2", **into, **buffered).code == 2
     assert sorted(len(rows(run)) for run in runs()) == [2, 40]
     assert {result(run)["status"] for run in runs()} == {"completed"}
 
 
 _NOISY = """
 import os, sys
-from trainer import cli
-from trainer.hooks.metrics_log import MetricsLog
+for stream in (0, 1, 2):  # as a shell's `<&- >&- 2>&-`
+    os.close(stream)
+sys.stdin = sys.stdout = sys.stderr = sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = None
+from trainer.cli.main import main
+from trainer.run.hooks.metrics_log import MetricsLog
 log = MetricsLog.on_epoch
 def noisy(self, state, row):  # as a library written in C
     os.write(1, b"NOISE")
     os.write(2, b"NOISE")
     log(self, state, row)
 MetricsLog.on_epoch = noisy
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(main(sys.argv[1:]))
 """
 
 
-@bash
-def test_closed_streams_become_no_file_of_a_run(empty: Path) -> None:
-    Path("noisy.py").write_text(_NOISY)
-    ran = shell(f"{sys.executable} noisy.py train {' '.join(LINE)} <&- >&- 2>&-")
-    assert ran.returncode == 0
+def test_closed_streams_become_no_file_of_a_run(machine: Machine) -> None:
+    assert machine.run("train", *LINE, code=_NOISY).code == 0
     for path in completed().rglob("*"):
         assert path.is_dir() or b"NOISE" not in path.read_bytes()
     assert "linear_line: done" in (completed() / "train.log").read_text()

@@ -1,18 +1,15 @@
 """`trainer resume SWEEP`: what is done is kept, what was interrupted goes on, what is missing runs."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import resuming
 import running
-from conftest import Trainer, soak
+from conftest import Trainer
+from processes import Machine
 from running import QUICK, SILENT
 
 FOUR = ("optim.lr=0.001,0.1", "seed=0,1", *QUICK)
@@ -138,13 +135,6 @@ def test_a_sweep_that_runs_is_not_run_twice(trainer: Trainer, monkeypatch: pytes
     assert "another process" in ran.err
 
 
-def command(*args: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    words = [sys.executable, "-m", "trainer", *args]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(words, env=environment, text=True, start_new_session=True, **pipes)
-
-
 # --- side by side -------------------------------------------------------------------------------------
 
 
@@ -199,17 +189,19 @@ def test_a_job_whose_process_dies_takes_no_other_down(trainer: Trainer, sick: Pa
     assert f"go on  trainer resume {swept()}" in " ".join(ran.out.split()).replace("go on trainer", "go on  trainer")
 
 
-@pytest.mark.parametrize(("signum", "code"), [pytest.param(signal.SIGINT, 130, marks=soak), (signal.SIGTERM, 143)])
-def test_a_signal_stops_every_job_with_a_checkpoint(trainer: Trainer, sick: Path, signum: int, code: int) -> None:
+@pytest.mark.parametrize(
+    ("signum", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
+def test_a_signal_stops_every_job_with_a_checkpoint(
+    trainer: Trainer, machine: Machine, sick: Path, signum: int, code: int
+) -> None:
     asked = ("-m", "model=sick", "model.does=wait", "seed=0,1,2", "data.limit=100", "epochs=100", *SILENT)
-    ran = command("train", *asked, "data.batch_size=10", "sweep=parallel", "sweep.jobs=2")
-    deadline = time.monotonic() + 60
-    while len(list(Path("runs/sweeps").glob("*/*/*/checkpoints/last.pt"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.2)
-    time.sleep(0.5)
-    os.killpg(ran.pid, signum)
-    out, _ = ran.communicate(timeout=60)
-    assert ran.returncode == code, out
+    ran = machine.start("train", *asked, "data.batch_size=10", "sweep=parallel", "sweep.jobs=2")
+    ran.until(lambda: len(list(Path("runs/sweeps").glob("*/*/*/checkpoints/last.pt"))) == 2)
+    ran.send(signum, group=True)
+    ended = ran.wait(60)
+    out = ended.out + ended.err
+    assert ended.code == code, out
     assert sorted((line["job"], line["status"]) for line in lines(swept())) == [(0, "interrupted"), (1, "interrupted")]
     assert all(running.checkpoint(swept() / job)["step"] > 0 for job in "01")
     assert "not run" in out

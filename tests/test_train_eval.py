@@ -5,9 +5,7 @@ import json
 import pickle
 import re
 import signal
-import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +17,7 @@ import torch.nn.functional as F
 import yaml
 from conftest import Trainer
 from PIL import Image
+from processes import Machine
 from running import QUICK, SILENT, checkpoint, evaluate, reported, result, rows, same, train, weights
 
 from trainer import data
@@ -284,24 +283,14 @@ def test_a_diverging_run_fails_and_says_where(trainer: Trainer) -> None:
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_run_with_a_checkpoint(empty: Path, trainer: Trainer, signum: int, code: int) -> None:
-    args = (*SILENT, "model=linear", "data=line", "epochs=100000000")
-    command = [sys.executable, "-m", "trainer", "train", *args]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    watchdog = threading.Timer(60, process.kill)
-    watchdog.start()
-    try:
-        assert process.stdout
-        next(line for line in process.stdout if re.match(r" +1 +1 ", line))  # the first epoch is done
-        process.send_signal(signum)
-        out, err = process.communicate(timeout=60)
-    finally:
-        watchdog.cancel()
-        process.kill()
-        process.wait(timeout=60)
-    assert process.returncode == code, out + err
-    assert "Traceback" not in err
-    assert "last.pt" in err
+def test_a_signal_ends_a_run_with_a_checkpoint(machine: Machine, trainer: Trainer, signum: int, code: int) -> None:
+    process = machine.start("train", *SILENT, "model=linear", "data=line", "epochs=100000000")
+    process.until_said(" +1 +1 ")  # the first epoch is done
+    process.send(signum)
+    ended = process.wait(60)
+    assert ended.code == code, ended
+    assert "Traceback" not in ended.err
+    assert "last.pt" in ended.err
     (run,) = Path("runs/linear_line").iterdir()
     said = result(run)
     assert said["status"] == "interrupted"
