@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from trainer import __version__, checkpoint
+from trainer.checkpoint.format import VERSION
 from trainer.engine import rng
 from trainer.system.errors import CheckpointError, StorageError
 
@@ -94,7 +95,7 @@ def test_the_random_numbers_go_on_where_they_were(path: Path) -> None:
 
 def test_torch_itself_accepts_the_file_with_weights_only(path: Path) -> None:
     content = torch.load(path, weights_only=True)
-    assert (content["format"], content["version"]) == ("trainer", checkpoint.VERSION)
+    assert (content["format"], content["version"]) == ("trainer", VERSION)
     assert json.loads(content["description"]) == DESCRIPTION
     assert set(content["model"]) == set(network().state_dict())
 
@@ -305,7 +306,7 @@ def infinite_weights(path: Path) -> None:
         (saved({}), "is not a checkpoint: no state_dict is in it"),
         (saved({"epoch": 3}), "is not a checkpoint: no state_dict is in it"),
         (saved(network()), "holds more than tensors and plain values"),
-        (newer, rf"has format version 99; this trainer {__version__} reads up to {checkpoint.VERSION}"),
+        (newer, rf"has format version 99; this trainer {__version__} reads up to {VERSION}"),
         (no_description, "is damaged: its description cannot be read"),
         (nan_description, "is damaged: its description cannot be read"),
         (no_model, "is damaged: it has no model"),

@@ -160,7 +160,7 @@ def read(ckpt: str | Path, key: str = "ckpt") -> Checkpoint:
         if not _is_state(state):
             raise CheckpointError(f"{path} is not a checkpoint: no state_dict is in it")
         found = Checkpoint(path, dict(state))
-    broken = [k for k, v in found.model.items() if v.is_floating_point() and not bool(v.isfinite().all())]
+    broken = [k for k, v in found.model.items() if v.is_floating_point() and not _is_finite(v)]
     if broken:
         found.warnings.append(f"{path} has weights that are not finite, first {broken[0]}")
     return found
@@ -283,6 +283,11 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
     ),
     "samples": _count,
 }
+
+
+def _is_finite(values: Tensor) -> bool:
+    # Not every torch has `isfinite` for the kinds of float that take one byte.
+    return bool((values.float() if values.itemsize == 1 else values).isfinite().all())
 
 
 def _is_state(value: Any) -> bool:
