@@ -14,16 +14,18 @@ from torch import Tensor, nn
 
 from trainer import checkpoint, data, models
 from trainer.checkpoint import Checkpoint
-from trainer.config import schema
+from trainer.config import registry
 from trainer.config.composition import Composed, Custom
+from trainer.config.data import Data
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.cache import Mapped
-from trainer.data.sets.custom import adapt
-from trainer.data.sets.folder import Files
+from trainer.data.custom import adapt
+from trainer.data.folder import Files
 from trainer.data.splits import Dataset, Split, Track, prepare, untracked
 from trainer.engine import losses
 from trainer.engine import objective as objectives
+from trainer.engine import optimizer as optimizers
 from trainer.engine.device import Compute
 from trainer.engine.loop import evaluating
 from trainer.engine.losses import Loss
@@ -32,16 +34,6 @@ from trainer.engine.schedule import Schedule
 from trainer.system.errors import CheckpointError, ConfigError, TrainerError, did_you_mean
 from trainer.system.machine import cores
 from trainer.system.memory import RESIDENT_SHARE, free_memory
-
-OPTIMIZERS: dict[type, type[torch.optim.Optimizer]] = {
-    schema.SGD: torch.optim.SGD,
-    schema.AdamW: torch.optim.AdamW,
-    schema.Adam: torch.optim.Adam,
-    schema.Adagrad: torch.optim.Adagrad,
-    schema.RMSprop: torch.optim.RMSprop,
-}
-_FUSED = (schema.SGD, schema.Adam, schema.AdamW)  # have a fused kernel on CPU and CUDA
-_CAPTURABLE = (schema.Adam, schema.AdamW, schema.RMSprop)  # have to be told that they will be in a CUDA graph
 
 
 def dataset(config: Composed, track: Track[Any] = untracked, loaded: Dataset | None = None) -> Dataset:
@@ -148,17 +140,8 @@ def optimizer(config: Composed, built: nn.Module, captured: bool = False) -> tor
         if not isinstance(made, torch.optim.Optimizer):
             raise ConfigError(f"optim._target_={section.target} gives no torch.optim.Optimizer")
         return made
-    keys: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(section).items()}
-    del keys["name"]
-    if type(section) in _FUSED and all(p.device.type in ("cpu", "cuda") for p in trained):
-        keys["fused"] = True
-    if captured and type(section) in _CAPTURABLE:
-        keys["capturable"] = True
     _leave_the_compiler_out()
-    try:
-        return OPTIMIZERS[type(section)](trained, **keys)
-    except ValueError as error:
-        raise ConfigError(f"optim={section.name}: {error}") from error
+    return optimizers.make(section, trained, captured)
 
 
 def _leave_the_compiler_out() -> None:
@@ -229,22 +212,9 @@ def schedule(config: Composed, made: torch.optim.Optimizer, total_steps: int, wa
     if isinstance(section, Custom):
         raise ConfigError(
             "scheduler: a schedule of your own is not supported",
-            f"choose from: {', '.join(schema.GROUPS['scheduler'])}",
+            f"choose from: {', '.join(registry.names('scheduler'))}",
         )
-    if section.warmup_steps and isinstance(section, schema.OneCycle):
-        raise ConfigError(
-            "scheduler=onecycle is its own warm-up", "set scheduler.pct_start, not scheduler.warmup_steps"
-        )
-    if isinstance(section, schema.OneCycle) and section.pct_start * total_steps <= 1:
-        raise ConfigError(
-            f"scheduler=onecycle: {section.pct_start} of {total_steps} steps leaves no way up",
-            "train longer, or use another schedule",
-        )
-    if section.warmup_steps >= total_steps:
-        raise ConfigError(
-            f"scheduler.warmup_steps={section.warmup_steps}: the training has only {total_steps} steps",
-            "use fewer",
-        )
+    section.check(total_steps)
     return Schedule(section, made, total_steps, watched.name, watched.direction)
 
 
@@ -313,11 +283,11 @@ def eval_batch_size(config: Composed, loaded: Dataset) -> int:
     return int(_common(config).eval_batch_size or max(1, min(1000, 2**24 // values)))
 
 
-def _common(config: Composed) -> schema.Data:
+def _common(config: Composed) -> Data:
     """The keys that all data sets have, of ours and the user's."""
     section = config.section("data")
     common = section.common if isinstance(section, Custom) else section
-    assert isinstance(common, schema.Data)
+    assert isinstance(common, Data)
     return common
 
 
@@ -329,7 +299,7 @@ def describe(config: Composed, loaded: Dataset, used: Loss) -> dict[str, Any]:
     return {
         "model": checkpoint.scalars(config.describe("model")),
         "data": checkpoint.scalars(config.describe("data")),
-        "choices": {group: config.title(group) for group in schema.OF_A_TRAINING},
+        "choices": {group: config.title(group) for group in registry.OF_A_TRAINING},
         "loss": used.name,
         "classes": None if loaded.classes is None else list(loaded.classes),
         "mean": None if loaded.mean is None else list(loaded.mean),
@@ -363,7 +333,7 @@ def adopt(config: Composed, found: Checkpoint) -> None:
             if not config.given(group):
                 raise CheckpointError(
                     f"{found.path} is a bare state_dict: it does not say its {group}",
-                    f"give it: {group}=... ({', '.join(schema.GROUPS[group])})",
+                    f"give it: {group}=... ({', '.join(registry.names(group))})",
                 )
             continue
         if "class" in described and not config.given(group):
