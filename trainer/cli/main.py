@@ -31,6 +31,7 @@ from trainer.system.errors import (
     TrainingFailedError,
     UnknownKeyError,
     did_you_mean,
+    first_line,
     interrupted,
 )
 from trainer.system.paths import expanded
@@ -198,7 +199,7 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
     try:
         _hydra_main(verb, jobs.run, jobs.search, [*flags, *hydra_overrides])
     except ValueError as error:  # Hydra's own: what a job raises is kept for `finish`
-        raise ConfigError(str(error).splitlines()[0], f"see trainer {verb} --help") from error
+        raise ConfigError(first_line(error), f"see trainer {verb} --help") from error
     except Exception as error:
         explained = composition.explain(error)
         if explained is None:

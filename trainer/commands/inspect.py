@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.config.keys import key
-from trainer.system.errors import ConfigError, RunError
+from trainer.system.errors import ConfigError, RunError, first_line
 from trainer.system.paths import expanded
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _picture(config: "Composed", built: "nn.Module", loaded: "Dataset", out: Pat
     except OSError as error:
         raise RunError(f"cannot write {out}: {error.strerror}", "give another: inspect.out=FILE.png") from error
     except ValueError as error:  # matplotlib does not know the extension
-        raise ConfigError(f"inspect.out={out}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"inspect.out={out}: {first_line(error)}") from error
     screen.say(f"{what}: {out}")
 
 

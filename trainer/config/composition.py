@@ -19,7 +19,7 @@ from omegaconf.resolvers import oc
 
 from trainer.config import registry
 from trainer.config.keys import public
-from trainer.system.errors import ConfigError, UnknownKeyError, did_you_mean
+from trainer.system.errors import ConfigError, UnknownKeyError, did_you_mean, first_line
 
 _HERE = Path(__file__).resolve().parent.parent
 CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
@@ -254,7 +254,7 @@ def explain(error: Exception) -> ConfigError | None:
         return ConfigError(f"{at}not valid YAML", str(getattr(error, "problem", "") or ""))
     if isinstance(error, HydraException | OmegaConfBaseException):
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-        return ConfigError(str(cause).strip().splitlines()[0])
+        return ConfigError(first_line(cause))
     return None
 
 
@@ -417,7 +417,7 @@ def _made(cls: type, values: _Same, path: str) -> Any:
     try:
         return OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:  # an interpolation that leads nowhere
-        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{error.full_key}: {first_line(error)}") from error
 
 
 def _custom(group: str, values: dict[str, Any]) -> Custom:
@@ -438,7 +438,7 @@ def _resolved(composed: Composed, group: str, cls: type | None = None) -> dict[s
         try:
             value = _followed(node, name)
         except OmegaConfBaseException as error:
-            raise ConfigError(f"{group}.{name}: {str(error).splitlines()[0]}") from error
+            raise ConfigError(f"{group}.{name}: {first_line(error)}") from error
         if value is None and OmegaConf.is_interpolation(node, name) and cls is not None:
             source = str(plain(node)[name]).strip("${}")
             data = composed._cfg.data.get("name", composed.choices.get("data", "the data"))

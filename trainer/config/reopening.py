@@ -13,7 +13,7 @@ from trainer.config.composition import Composed, check, plain, shown
 from trainer.config.keys import public
 from trainer.config.scheduler import Scheduler
 from trainer.config.train import Train
-from trainer.system.errors import ConfigError, RunError
+from trainer.system.errors import ConfigError, RunError, first_line
 from trainer.system.paths import expanded
 from trainer.system.paths import typed as typed_path
 
@@ -99,8 +99,7 @@ def _check_text(path: Path) -> None:
 
 
 def _unreadable(run: Path, error: Exception) -> RunError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return RunError(f"{run / 'config.yaml'} cannot be read: {reason}")
+    return RunError(f"{run / 'config.yaml'} cannot be read: {first_line(error)}")
 
 
 def _is_section(section: Any) -> bool:
