@@ -40,6 +40,6 @@ def test_half_sse_is_half_the_summed_squared_error() -> None:
     torch.testing.assert_close(loss.training_function(*values()), expected)
 
 
-def test_a_name_that_the_schema_does_not_let_through_is_a_bug() -> None:
+def test_a_name_that_no_config_lets_through_is_a_bug() -> None:
     with pytest.raises(AssertionError, match="hinge"):
         losses.make("hinge")
