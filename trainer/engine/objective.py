@@ -1,15 +1,9 @@
 """The figure that says which weights are best, and which way it is better."""
 
-from typing import Literal
-
 from trainer.engine.loop import Row
+from trainer.engine.measures import Direction, direction
 
-Direction = Literal["min", "max"]
-
-
-def direction(name: str) -> Direction:
-    """That of a metric by its name: losses and errors are better when small."""
-    return "max" if name.endswith(("accuracy", "top5", "r2")) else "min"
+__all__ = ["Direction", "Objective", "direction"]
 
 
 class Objective:
