@@ -24,7 +24,6 @@ import torch
 from conftest import Trainer
 from hostile_code import CODE, ELSEWHERE, MODULE
 from hostile_files import FOREIGN, MALFORMED
-from running import evaluate
 from torch import Tensor, nn
 
 from trainer.checkpoint import format as checkpoint
@@ -281,12 +280,6 @@ def test_every_type_of_number_is_read(tmp_path: Path, dtype: str) -> None:
     torch.save({"a": saved}, tmp_path / "x.pt")
     found = checkpoint.read(tmp_path / "x.pt").model["a"]
     assert (found.dtype, found.tolist()) == (saved.dtype, saved.tolist())
-
-
-def test_a_checkpoint_of_the_first_format_is_evaluated(trainer: Trainer) -> None:
-    found = evaluate(trainer, f"ckpt={HERE / 'checkpoints' / 'format1.pt'}")
-    assert found["test/loss"] == pytest.approx(31147.150390625, rel=1e-6)
-    assert found["test/mae"] == pytest.approx(158.51309137258002, rel=1e-6)
 
 
 def test_weights_that_are_not_finite_do_not_keep_a_file_from_being_read(tmp_path: Path, trainer: Trainer) -> None:
