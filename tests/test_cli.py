@@ -20,7 +20,7 @@ from trainer.config.composition import CONFIGS
 
 WITHOUT_TORCH = """
 import os, sys
-from trainer.cli import main
+from trainer.cli.main import main
 for words in ([], ["--help"], ["--version"], ["train", "--help"], ["eval", "--help"], ["inspect", "--help"],
               ["train", "--cfg", "job"], ["train", "epoch=3"], ["-sc", "query=bash"]):
     os.environ["COMP_LINE"] = "trainer train model="

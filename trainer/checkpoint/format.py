@@ -101,10 +101,15 @@ def read(ckpt: str | Path, key: str = "ckpt") -> Checkpoint:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
     found = _own(path, content) if content.get("format") == FORMAT else _bare(path, content)
-    broken = [k for k, v in found.model.items() if v.is_floating_point() and not bool(v.isfinite().all())]
+    broken = [k for k, v in found.model.items() if v.is_floating_point() and not _is_finite(v)]
     if broken:
         found.warnings.append(f"{path} has weights that are not finite, first {broken[0]}")
     return found
+
+
+def _is_finite(values: Tensor) -> bool:
+    # Not every torch has `isfinite` for the kinds of float that take one byte.
+    return bool((values.float() if values.itemsize == 1 else values).isfinite().all())
 
 
 def _bare(path: Path, content: dict[str, Any]) -> Checkpoint:

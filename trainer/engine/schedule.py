@@ -5,7 +5,10 @@ from typing import Any, Literal
 from torch.optim import Optimizer, lr_scheduler
 
 from trainer.config import schema
+from trainer.config.composition import Composed, Custom
 from trainer.engine.loop import Hook, Row, State
+from trainer.engine.objective import Objective
+from trainer.system.errors import ConfigError
 
 
 class Schedule(Hook):
@@ -90,6 +93,35 @@ class Schedule(Hook):
                 if values.keys() != _plain(scheduler.state_dict()).keys():
                     raise ValueError("a learning-rate schedule of another kind")
                 scheduler.load_state_dict(values)
+
+
+def make_schedule(config: Composed, made: Optimizer, total_steps: int, watched: Objective) -> Schedule:
+    """The learning-rate schedule.
+
+    Raises:
+        ConfigError: a warm-up as long as the training, or two warm-ups.
+    """
+    section = config.section("scheduler")
+    if isinstance(section, Custom):
+        raise ConfigError(
+            "scheduler: a schedule of your own is not supported",
+            f"choose from: {', '.join(schema.GROUPS['scheduler'])}",
+        )
+    if section.warmup_steps and isinstance(section, schema.OneCycle):
+        raise ConfigError(
+            "scheduler=onecycle is its own warm-up", "set scheduler.pct_start, not scheduler.warmup_steps"
+        )
+    if isinstance(section, schema.OneCycle) and section.pct_start * total_steps <= 1:
+        raise ConfigError(
+            f"scheduler=onecycle: {section.pct_start} of {total_steps} steps leaves no way up",
+            "train longer, or use another schedule",
+        )
+    if section.warmup_steps >= total_steps:
+        raise ConfigError(
+            f"scheduler.warmup_steps={section.warmup_steps}: the training has only {total_steps} steps",
+            "use fewer",
+        )
+    return Schedule(section, made, total_steps, watched.name, watched.direction)
 
 
 def _plain(value: Any) -> Any:

@@ -20,7 +20,7 @@ BUILDERS = {
 }
 
 
-def build(name: str, **hyperparameters: Any) -> nn.Module:
+def make(name: str, **hyperparameters: Any) -> nn.Module:
     """Build the registered model `name`.
 
     Raises:

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from trainer.data.batches import Raw
 from trainer.engine import rng
-from trainer.engine.loop import Row, StoppedError, evaluating
+from trainer.engine.loop import Row, StoppedError
 from trainer.engine.metrics import wide
 from trainer.engine.steps.captured import CapturedStep, capturable
+from trainer.models.mode import evaluating
 from trainer.run.parts import Parts
 from trainer.sweeps.batched import dropout
 from trainer.sweeps.batched.optimizer import KINDS, StackedOptimizer, alike
