@@ -44,7 +44,7 @@ def path(tmp_path: Path) -> Path:
         tmp_path / "last.pt",
         model.state_dict(),
         DESCRIPTION,
-        rng=rng.states(),
+        rng=rng.Generators().state_dict(),
         optimizer=optimizer.state_dict(),
         scheduler={"per_step": []},
         epoch=3,
