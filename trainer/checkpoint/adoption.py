@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from trainer.checkpoint.format import Checkpoint, scalars
+from trainer.checkpoint.description import scalars
+from trainer.checkpoint.format import Checkpoint
 from trainer.config import registry
 from trainer.config.composition import Composed
 from trainer.system.errors import CheckpointError
