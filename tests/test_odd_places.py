@@ -60,10 +60,10 @@ def shell(script: str, **environment: str) -> "subprocess.CompletedProcess[str]"
 
 _WITHIN_ONE_SECOND = """
 import sys
-from trainer.cli import main
-from trainer.run import directory
-directory.timestamp = lambda: "2026-01-31_12-00-00"
-sys.exit(main.main(sys.argv[1:]))
+from trainer.cli import main as cli
+from trainer.run import directory as runs
+runs.timestamp = lambda: "2026-01-31_12-00-00"
+sys.exit(cli.main(sys.argv[1:]))
 """
 
 
@@ -403,7 +403,7 @@ import os, sys
 for stream in (0, 1, 2):  # as a shell's `<&- >&- 2>&-`
     os.close(stream)
 sys.stdin = sys.stdout = sys.stderr = sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = None
-from trainer.cli.main import main
+from trainer.cli import main as cli
 from trainer.run.hooks.metrics_log import MetricsLog
 log = MetricsLog.on_epoch
 def noisy(self, state, row):  # as a library written in C
@@ -411,7 +411,7 @@ def noisy(self, state, row):  # as a library written in C
     os.write(2, b"NOISE")
     log(self, state, row)
 MetricsLog.on_epoch = noisy
-sys.exit(main(sys.argv[1:]))
+sys.exit(cli.main(sys.argv[1:]))
 """
 
 

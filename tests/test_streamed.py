@@ -20,12 +20,12 @@ from processes import Machine, Running
 from running import QUICK, SILENT, checkpoint, result, rows, same, train, weights
 from torch import Tensor
 
-from trainer.config import schema
+from trainer.config.data import Augment
+from trainer.data import folder
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.cache import Allocate, Mapped, stored
-from trainer.data.sets import folder
-from trainer.data.sets.folder import Files, read_image
+from trainer.data.folder import Files, read_image
 from trainer.data.splits import Split
 
 pytestmark = [
@@ -36,7 +36,7 @@ pytestmark = [
 ]
 CPU = torch.device("cpu")
 COUNT, HEIGHT, WIDTH = 23, 6, 5
-AUGMENT = schema.Augment(flip=True, crop=2, shift=1, cutout=3)
+AUGMENT = Augment(flip=True, crop=2, shift=1, cutout=3)
 
 
 def pixels() -> np.ndarray:
