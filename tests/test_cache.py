@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pretending
 import pytest
 import torch
 from conftest import Trainer
@@ -280,7 +281,7 @@ def test_the_cache_may_be_called_anything(empty: Path, name: str) -> None:
 
 
 def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "free_memory", lambda device: 100)
+    pretending.free_memory(monkeypatch, 100)
     with pytest.raises(DataError, match=r"the samples take 0\.0 MiB, and 0\.0 MiB of memory are free"):
         stored(None, "name", {}, "source", Maker())
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import pretending
 import pytest
 import torch
 import yaml
@@ -22,7 +23,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from trainer.cli import main as cli
 from trainer.data import cache
-from trainer.run import directory as runs_module
 from trainer.system.errors import ConfigError
 from trainer.system.paths import expanded, typed
 
@@ -86,8 +86,7 @@ def test_pairs_of_processes_in_one_second_get_directories_of_their_own(machine: 
 
 
 def test_a_clock_that_goes_back_costs_no_run_and_no_figure(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    stamps = iter(["2026-01-31_12-00-00", "2026-01-31_11-00-00", "2026-01-31_12-00-00"])
-    monkeypatch.setattr(runs_module, "timestamp", lambda: next(stamps))
+    pretending.timestamps(monkeypatch, ["2026-01-31_12-00-00", "2026-01-31_11-00-00", "2026-01-31_12-00-00"])
     now = [time.time()]
 
     def backwards() -> float:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pretending
 import pytest
 import resuming
 import torch
@@ -225,7 +226,7 @@ def test_a_run_without_a_checkpoint_says_how_to_start_it_again(trainer: Trainer,
 def test_a_run_that_another_process_trains_is_refused(
     trainer: Trainer, parts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "LOCK_SECONDS", 0.0)
+    pretending.lock_seconds(monkeypatch, 0.0)
     with runs.locked(parts):
         refused(trainer, "resume", str(parts), words=("run is being trained by another process",))
     assert trainer("resume", str(parts)).code == 0

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pretending
 import pytest
 import torch
 import torch.nn.functional as F
@@ -90,7 +91,7 @@ def test_pictures_of_a_regression_show_its_fit(trainer: Trainer) -> None:
 
 
 def test_runs_of_one_second_get_a_directory_each(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.run.directory.timestamp", lambda: "2026-01-31_12-00-00")
+    pretending.timestamps(monkeypatch)
     names = [train(trainer, *QUICK).name for _ in range(3)]
     assert names == ["2026-01-31_12-00-00", "2026-01-31_12-00-00-1", "2026-01-31_12-00-00-2"]
 
