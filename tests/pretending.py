@@ -3,9 +3,10 @@
 No module of `trainer` is named but the two of the last two functions: these tests do not care who asks.
 """
 
+import errno
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,26 @@ def parallel_decoding(patch: pytest.MonkeyPatch) -> None:
     """Two processes decode a folder's images, however few there are."""
     patch.setattr("trainer.data.folder.PARALLEL", 1)
     cores(patch, 2)
+
+
+def watching(patch: pytest.MonkeyPatch, seen: Callable[[Path], object]) -> None:
+    """`seen` is called with every file that has been written whole, as soon as it has its name."""
+    plain = os.replace
+
+    def replace(source: Any, target: Any) -> None:
+        plain(source, target)
+        seen(Path(target))
+
+    patch.setattr(os, "replace", replace)
+
+
+def full_disk(patch: pytest.MonkeyPatch, concerns: Callable[[Path], object]) -> None:
+    """There is no room for the files that `concerns`, which are otherwise written whole."""
+    plain = os.replace
+
+    def replace(source: Any, target: Any) -> None:
+        if concerns(Path(target)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(target))
+        plain(source, target)
+
+    patch.setattr(os, "replace", replace)

@@ -16,12 +16,12 @@ import pretending
 import pytest
 import torch
 from conftest import Trainer
+from filelock import FileLock
 from folders import picture, tree
 from running import QUICK
 from torch import Tensor
 
 from trainer import data
-from trainer.data import cache as cache_module
 from trainer.data import folder as folder_module
 from trainer.data.cache import Allocate, Stored, source_of, stored
 from trainer.data.sets.folder import Folder
@@ -185,7 +185,7 @@ def test_an_entry_may_be_read_by_whom_the_users_mask_allows(tmp_path: Path) -> N
 def test_a_whole_entry_is_used_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make = Maker()
     entry(tmp_path, make)
-    for module, name in ((cache_module, "FileLock"), (os, "mkdir"), (os, "replace"), (shutil, "rmtree")):
+    for module, name in ((FileLock, "acquire"), (os, "mkdir"), (os, "replace"), (shutil, "rmtree")):
         monkeypatch.setattr(module, name, refuse(OSError(errno.EROFS, "Read-only file system")))
     assert whole(entry(tmp_path, make))
     assert make.made == 1

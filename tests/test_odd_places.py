@@ -17,12 +17,12 @@ import pytest
 import torch
 import yaml
 from conftest import SOAK, Ran, Trainer
+from filelock import FileLock
 from processes import Machine
 from running import SILENT, checkpoint, evaluate, reported, result, rows, runs, train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from trainer.cli import main as cli
-from trainer.data import cache
 from trainer.system.errors import ConfigError
 from trainer.system.paths import expanded, typed
 
@@ -287,7 +287,7 @@ def test_a_cache_that_is_read_only_now_is_read(trainer: Trainer, monkeypatch: py
 
     digits = ("model=linear", "data=digits", "data.limit=100", "epochs=2", *SILENT, "data.cache=here")
     train(trainer, *digits)
-    monkeypatch.setattr(cache, "FileLock", refuse)
+    monkeypatch.setattr(FileLock, "acquire", refuse)
     ran = trainer("train", *digits)
     assert ran.code == 0
     assert "MiB in here/digits-" in ran.out

@@ -28,8 +28,6 @@ from trainer.config.reopening import reopened
 from trainer.config.scheduler import Constant
 from trainer.config.train import Train
 from trainer.data.sets.digits import Digits
-from trainer.engine import loop
-from trainer.engine.loop import State
 from trainer.run import directory as runs
 from trainer.system.errors import ConfigError
 
@@ -521,15 +519,9 @@ def test_what_may_change_is_used_and_written_down(trainer: Trainer, parts: Path,
     ]
     written = []
     with pytest.MonkeyPatch.context() as patch:
-        write = runs.write_text
-
-        def spy(path: Path, text: str) -> None:
-            written.append(path.name)
-            write(path, text)
-
-        patch.setattr(runs, "write_text", spy)
+        pretending.watching(patch, lambda path: path.suffix in (".yaml", ".json") and written.append(path.name))
         assert trainer("resume", str(parts), *typed).code == 0
-    assert written == ["overrides.yaml", "result.json", "result.json"]
+    assert written == ["config.yaml", "overrides.yaml", "result.json", "result.json"]
     config = yaml.safe_load((parts / "config.yaml").read_text())
     assert config["tensorboard"] == {"enabled": True, "every_steps": 1, "graph": False, "histograms": False}
     assert config["checkpoint"] == {"every_steps": 1, "every_epochs": None, "every_minutes": None}
@@ -543,21 +535,13 @@ def test_what_may_change_is_used_and_written_down(trainer: Trainer, parts: Path,
     assert "is finished" in trainer("resume", str(parts)).out
 
 
-def test_result_json_says_interrupted_while_it_runs(
-    trainer: Trainer, whole: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_result_json_says_interrupted_while_it_runs(trainer: Trainer, whole: Path) -> None:
     """Killed in the middle, a run that is made longer is not a completed one."""
     seen = []
-    fitting = loop.fitting
-
-    def spy(*args: Any) -> loop.Asking[State]:
-        seen.append(result(whole)["status"])
-        return fitting(*args)
-
-    monkeypatch.setattr("trainer.run.training.fitting", spy)
     assert result(whole)["status"] == "completed"
-    assert trainer("resume", str(whole), "epochs=4").code == 0
-    assert seen == ["interrupted"]
+    with resuming.interrupting(lambda state: bool(seen.append(result(whole)["status"]))):
+        assert trainer("resume", str(whole), "epochs=4").code == 0
+    assert set(seen) == {"interrupted"}
     assert (result(whole)["status"], result(whole)["epochs"]) == ("completed", 4)
 
 

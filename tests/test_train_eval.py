@@ -24,8 +24,6 @@ from running import QUICK, SILENT, checkpoint, evaluate, reported, result, rows,
 from trainer import data
 from trainer.config.composition import group_choices
 from trainer.data.sets.digits import Digits
-from trainer.engine.evaluator import Evaluator
-from trainer.engine.metrics import Evaluation
 
 DIABETES = (*SILENT, "model=linear", "data=diabetes", "data.limit=64", "optim=sgd")
 IMAGES = {"digits": 1, "mnist": 1, "fashion_mnist": 1, "cifar10": 3, "folder": 3}  # channels
@@ -492,22 +490,38 @@ def test_inspect_without_a_checkpoint_draws_training_images(trainer: Trainer) ->
         assert min(image.size) > 100
 
 
+COUNTING = """
+from torch import nn
+
+EVALUATED = []  # the samples of each batch
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(784, 10)
+
+    def forward(self, inputs):
+        if not self.training:
+            EVALUATED.append(len(inputs))
+        return self.linear(inputs.flatten(1))
+"""
+
+
 def test_a_run_whose_epochs_are_tested_does_not_test_the_last_weights_twice(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    call = Evaluator.__call__
-
-    def counting(self: Evaluator, split: str) -> Evaluation:
-        asked.append(split)
-        return call(self, split)
-
-    monkeypatch.setattr(Evaluator, "__call__", counting)
-    run = train(trainer, *QUICK, "evaluate.split=test", "epochs=2")
-    assert asked == ["test", "test"]
+    Path("counting_batches.py").write_text(COUNTING)
+    Path("configs/model").mkdir(parents=True)
+    Path("configs/model/counting.yaml").write_text("_target_: counting_batches.Net\n")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    quick = (*QUICK, "model=counting", "epochs=2", "data.eval_batch_size=100")
+    run = train(trainer, *quick, "evaluate.split=test")
+    evaluated = sys.modules["counting_batches"].EVALUATED
+    assert [count for count in evaluated if count > 2] == [100, 100]  # of one or two, the model's shapes are found
     assert reported(run) == {name: value for name, value in rows(run)[-1].items() if name.startswith("test/")}
-    train(trainer, *QUICK, "epochs=2")
-    assert asked[2:] == ["val", "val", "test"]
+    evaluated.clear()
+    train(trainer, *quick)
+    assert [count for count in evaluated if count > 2] == [10, 10, 100]
 
 
 def test_the_best_weights_are_tested_where_the_training_loss_picked_them(trainer: Trainer) -> None:
