@@ -293,6 +293,7 @@ def test_a_cache_that_is_read_only_now_is_read(trainer: Trainer, monkeypatch: py
     assert "MiB in here/digits-" in ran.out
 
 
+@pytest.mark.slow
 @bash
 def test_everything_but_the_output_may_be_read_only(empty: Path) -> None:
     (empty / "out").mkdir()
