@@ -22,7 +22,6 @@ from running import QUICK
 from torch import Tensor
 
 from trainer import data
-from trainer.data import folder as folder_module
 from trainer.data.cache import Allocate, Stored, source_of, stored
 from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset
@@ -364,13 +363,7 @@ def pets(tmp_path: Path) -> Path:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The images that were decoded."""
     paths: list[Path] = []
-    original = folder_module.read_image
-
-    def spy(path: str, **keys: Any) -> Any:
-        paths.append(Path(path))
-        return original(path, **keys)
-
-    monkeypatch.setattr(folder_module, "read_image", spy)
+    pretending.decoding(monkeypatch, paths.append)
     return paths
 
 
@@ -501,13 +494,7 @@ def test_a_broken_image_leaves_no_entry(pets: Path) -> None:
 
 
 def test_an_image_that_goes_away_meanwhile_is_named(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = folder_module.read_image
-
-    def read(path: str, **keys: Any) -> Any:
-        (pets / "dog" / "015.png").unlink(missing_ok=True)
-        return original(path, **keys)
-
-    monkeypatch.setattr(folder_module, "read_image", read)
+    pretending.decoding(monkeypatch, lambda path: (pets / "dog" / "015.png").unlink(missing_ok=True))
     with pytest.raises(DataError, match=r"dog/015\.png cannot be read as an image"):
         load(pets)
     assert entries(pets.parent / "cache") == []

@@ -15,7 +15,6 @@ from PIL import Image
 from torchvision import transforms
 
 from trainer import data
-from trainer.data import folder
 from trainer.data.folder import read_image
 from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset
@@ -224,13 +223,9 @@ def test_a_process_that_is_killed_ends_the_decoding(
 ) -> None:
     """As for want of memory."""
     tree(tmp_path, {"a": 5, "b": 5})
-    monkeypatch.setattr(folder, "read_image", _killed)
+    pretending.decoding(monkeypatch, lambda path: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(DataError, match="a process that decodes images was killed"):
         load(tmp_path)
-
-
-def _killed(path: str, **keys: Any) -> Any:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 # --- pixels -------------------------------------------------------------------------------------------
