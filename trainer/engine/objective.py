@@ -1,20 +1,14 @@
 """The figure that says which weights are best, and which way it is better."""
 
-from typing import Literal
-
 from trainer.config.composition import Composed
 from trainer.data.splits import Dataset
 from trainer.engine import losses
 from trainer.engine.loop import Row
 from trainer.engine.losses import Loss
+from trainer.engine.measures import Direction, direction
 from trainer.system.errors import ConfigError, did_you_mean
 
-Direction = Literal["min", "max"]
-
-
-def direction(name: str) -> Direction:
-    """That of a metric by its name: losses and errors are better when small."""
-    return "max" if name.endswith(("accuracy", "top5", "r2")) else "min"
+__all__ = ["Direction", "Objective", "choose_loss", "choose_objective", "direction"]
 
 
 class Objective:

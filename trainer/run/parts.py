@@ -1,7 +1,7 @@
 """Everything a training run is made of, assembled from its config before anything is written."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -47,7 +47,7 @@ class Parts:
     batches: AnyBatches  # `train`, as `step` takes them
     compiled: str  # how a step runs: off, inductor or cudagraph
     state: State
-    random: Callable[[], dict[str, Any]] = rng.states  # where the generators stand that it draws from
+    random: rng.Generators = field(default_factory=rng.Generators)  # those that it draws from
 
     @property
     def name(self) -> str:
