@@ -15,7 +15,7 @@ from conftest import Ran, Trainer
 from running import SILENT, checkpoint, result, rows
 from torch import Tensor
 
-from trainer.engine.loop import State
+from trainer.engine.state import State
 from trainer.show.report import Report
 from trainer.sweeps import runner
 from trainer.sweeps.plan import Planned

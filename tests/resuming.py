@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from torch import Tensor
 
 from trainer.engine import loop
-from trainer.engine.loop import State
+from trainer.engine.state import State
 
 # What a clock says, and how often there was a reason to look at it.
 TIMES = ("seconds", "samples_per_second")

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from trainer.config.data import Augment
 from trainer.config.scheduler import OneCycle
 from trainer.data.augment import Augmenter
-from trainer.data.batches import Batches
+from trainer.data.batches import Batch, Batches
 from trainer.data.splits import Split
 from trainer.engine import losses, metrics
-from trainer.engine.loop import Batch
 from trainer.engine.schedule import Schedule
 from trainer.engine.steps.captured import CapturedStep, capturable
 from trainer.engine.steps.eager import EagerStep

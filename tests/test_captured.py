@@ -20,8 +20,9 @@ from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.splits import Split
 from trainer.engine import losses
-from trainer.engine.loop import Hook, Plan, State, fit
+from trainer.engine.loop import Hook, fit
 from trainer.engine.schedule import Schedule
+from trainer.engine.state import Plan, State
 from trainer.engine.steps import kind, prepared
 from trainer.engine.steps.captured import CapturedStep, Drawn, capturable
 from trainer.engine.steps.eager import EagerStep

@@ -18,8 +18,8 @@ from torch import nn
 from trainer import checkpoint, models
 from trainer.config.train import Checkpointing
 from trainer.config.train import TensorBoard as TensorBoardConfig
-from trainer.engine.loop import Row, State
 from trainer.engine.objective import Objective
+from trainer.engine.state import Row, State
 from trainer.run.hooks import checkpoints
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.metrics_log import MetricsLog

@@ -11,13 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer import data, models
-from trainer.data.batches import Batches
+from trainer.data.batches import Batch, Batches
 from trainer.data.sets.digits import Digits
 from trainer.data.splits import Dataset
 from trainer.engine import losses
-from trainer.engine.loop import Batch, Hook, Plan, Row, State, StoppedError, evaluate, fit
+from trainer.engine.evaluator import evaluate
+from trainer.engine.loop import Hook, fit
 from trainer.engine.losses import Loss
 from trainer.engine.metrics import Classification, Regression
+from trainer.engine.state import Plan, Row, State, StoppedError
 from trainer.engine.steps.eager import EagerStep
 from trainer.system.errors import DivergedError, TrainingFailedError
 

@@ -13,7 +13,8 @@ from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.config.composition import CONFIGS, Composed, check, register
 from trainer.engine import loop, rng
-from trainer.engine.loop import Hook, State
+from trainer.engine.loop import Hook
+from trainer.engine.state import State
 from trainer.run import progress
 from trainer.run.parts import Parts, assemble
 from trainer.system.errors import CheckpointError

@@ -28,7 +28,7 @@ from trainer.config.scheduler import Constant
 from trainer.config.train import Train
 from trainer.data.sets.digits import Digits
 from trainer.engine import loop
-from trainer.engine.loop import State
+from trainer.engine.state import State
 from trainer.run import directory as runs
 from trainer.system.errors import ConfigError
 

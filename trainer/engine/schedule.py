@@ -7,8 +7,9 @@ from torch.optim import Optimizer, lr_scheduler
 from trainer.config import registry
 from trainer.config.composition import Composed, Custom
 from trainer.config.scheduler import Scheduler
-from trainer.engine.loop import Hook, Row, State
+from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
+from trainer.engine.state import Row, State
 from trainer.system.errors import ConfigError
 
 

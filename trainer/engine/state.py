@@ -9,8 +9,8 @@ from torch import Tensor
 
 from trainer.engine.losses import Loss
 
-# What hooks are told after an evaluation: epoch, step, lr, train/loss and the metrics. For a team of models, values that
-# differ between them are lists with one value per model.
+# What hooks are told after an evaluation: epoch, step, lr, train/loss and the metrics. In a row of a team of models,
+# values that differ between the models are lists with one value each.
 Row = dict[str, Any]
 Evaluate = Callable[[], Row]
 
@@ -96,6 +96,11 @@ class Plan:
     evaluate_epochs: int = 1
     evaluate_steps: int | None = None
 
+    def total_steps(self, batches: int) -> int:
+        """How many steps a whole training takes, of so many batches per epoch."""
+        steps = self.epochs * -(-batches // self.accumulate)
+        return min(steps, self.max_steps or steps)
+
     def goes_on(self, state: State) -> bool:
         """Whether there is an epoch to train, or one to report that `max_steps` has cut short."""
         return state.epoch < self.epochs and not state.interrupted and (not state.stop or state.batch > state.reported)
@@ -106,7 +111,7 @@ class Plan:
             state.stop = state.stop or "max_steps reached"
 
     def leaves_early(self, state: State, steps: int) -> bool:
-        """Whether an epoch of so many `steps` was left with nothing to report: neither at its end nor at `max_steps`."""
+        """Whether an epoch of so many `steps` was left before its end and before `max_steps`: nothing is to report."""
         reached = self.max_steps is not None and state.step >= self.max_steps
         return state.batch < steps and (bool(state.interrupted) or not reached)
 

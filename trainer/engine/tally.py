@@ -10,7 +10,6 @@ from trainer.engine.metrics import wide
 from trainer.engine.state import Evaluate, Row, State, Step
 from trainer.system.errors import DivergedError
 
-
 CHECK_SECONDS = 1.0  # between two looks at whether the losses are finite
 
 

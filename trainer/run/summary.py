@@ -60,7 +60,7 @@ def columns(parts: Parts) -> list[str]:
 
 def figures(parts: Parts, checkpoints: Checkpoints, log: MetricsLog, test: Evaluation) -> dict[str, Any]:
     """The metrics of result.json."""
-    metrics = test.named("test") | {"train/loss": log.rows[-1]["train/loss"]}
+    metrics = test.named("test") | {k: v for row in log.rows[-1:] for k, v in row.items() if k == "train/loss"}
     best, objective = checkpoints.best, parts.objective
     rates = [row["samples_per_second"] for row in log.rows if "samples_per_second" in row]
     found: dict[str, Any] = {

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from trainer.engine.loop import Hook, Row, State
+from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
+from trainer.engine.state import Row, State
 
 
 class EarlyStopping(Hook):
