@@ -295,6 +295,6 @@ def users_parts(patch: pytest.MonkeyPatch) -> None:
 
 
 def once(number: int) -> Callable[[State], bool]:
-    """Due when so many steps of all jobs together have been taken."""
+    """Due when so many steps have been taken, each by one job or by a team of jobs."""
     taken: list[int] = []
     return lambda state: bool(taken.append(1)) or len(taken) == number

@@ -27,9 +27,10 @@ from running import SILENT, evaluate, reported, result, weights
 from test_sweep_resume import lines
 from torch import Tensor
 
-from trainer.checkpoint import format as files
+from trainer import checkpoint as files
 from trainer.config.sweep import Auto as AutoSettings
 from trainer.sweeps import auto, parallel
+from trainer.sweeps.batched.step import StackedStep
 from trainer.sweeps.batched.team import Team
 from trainer.sweeps.serial import Serial
 from trainer.system.errors import StorageError
@@ -164,13 +165,13 @@ def test_many_jobs_at_once_need_few_files_and_leave_no_threads(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[int] = []
-    step = Team.step
+    step = StackedStep.__call__
 
-    def counting(team: Team, numbers: Any) -> None:
+    def counting(self: StackedStep, batches: Any) -> Tensor:
         opened.append(len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0)
-        step(team, numbers)
+        return step(self, batches)
 
-    monkeypatch.setattr(Team, "step", counting)
+    monkeypatch.setattr(StackedStep, "__call__", counting)
     before = threading.active_count()
     rates = ",".join(str(n / 1000) for n in range(1, 25))
     args = ("model=linear", "data=line", "epochs=2", "plots=false", f"optim.lr={rates}")
@@ -219,7 +220,7 @@ def _histograms(run: Path) -> set[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("out of memory\nmore of it"), NotImplementedError()])
-@pytest.mark.parametrize("method", ["step", "evaluate", "__init__"])
+@pytest.mark.parametrize("method", ["on_step", "evaluate", "__init__"])
 def test_an_error_of_the_program_itself_fails_its_jobs_and_no_others(
     trainer: Trainer, method: str, error: Exception
 ) -> None:
@@ -237,7 +238,7 @@ def test_an_error_of_the_program_itself_fails_its_jobs_and_no_others(
         ran = trainer("train", "-m", *LINEAR, "accumulate=2,1", "seed=0,1", "sweep=batched", "name=sick")
     assert ran.code == 1
     assert ran.err.count("Traceback") == 1
-    reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    reason = "RuntimeError: out of memory" if str(error) else "NotImplementedError"
     assert [(line["job"], line["status"]) for line in lines(directory("sick"))] == [
         (0, "failed"),
         (1, "failed"),

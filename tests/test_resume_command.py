@@ -471,9 +471,9 @@ def test_without_a_whole_last_the_one_before_is_gone_on_from(
     if how != "missing":
         assert "warning: " in ran.out
         assert "last.pt" in ran.out
-        assert "going on from previous.pt" in ran.out
+        assert "the run is resumed from previous.pt" in ran.out
         assert (parts / "checkpoints" / "damaged.pt").read_bytes() == damaged
-        assert "going on from previous.pt" in (parts / "train.log").read_text()
+        assert "the run is resumed from previous.pt" in (parts / "train.log").read_text()
     assert resuming.differences(whole, parts) == []
 
 
@@ -547,13 +547,13 @@ def test_result_json_says_interrupted_while_it_runs(
 ) -> None:
     """Killed in the middle, a run that is made longer is not a completed one."""
     seen = []
-    fitting = loop.fitting
+    fit = loop.fit
 
-    def spy(*args: Any) -> loop.Asking[State]:
+    def spy(*args: Any) -> State:
         seen.append(result(whole)["status"])
-        return fitting(*args)
+        return fit(*args)
 
-    monkeypatch.setattr("trainer.run.training.fitting", spy)
+    monkeypatch.setattr("trainer.run.training.fit", spy)
     assert result(whole)["status"] == "completed"
     assert trainer("resume", str(whole), "epochs=4").code == 0
     assert seen == ["interrupted"]

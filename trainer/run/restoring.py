@@ -14,26 +14,33 @@ class Stateful(Protocol):
     def state_dict(self) -> dict[str, Any]:
         """Where the part stands, in tensors and plain values."""
 
-    def load_state_dict(self, kept: dict[str, Any], /) -> None:
+    def load_state_dict(self, kept: Any, /) -> None:
         """Stand there again."""
+
+
+def check_resumable(found: Checkpoint) -> None:
+    """Refuse a file that holds no training.
+
+    Raises:
+        CheckpointError: it holds weights only, as best.pt and a bare `state_dict` do.
+    """
+    if found.bare or found.training.get("losses") is None:
+        raise CheckpointError(
+            f"{found.path} holds weights only, and no training to resume",
+            f"start a new run from its weights: trainer train from={found.path}",
+        )
 
 
 def restore(found: Checkpoint, state: State, stateful: Mapping[str, Stateful], steps: int) -> None:
     """Load the counters and every part; the model has its weights already. An epoch has so many `steps`.
 
     Raises:
-        CheckpointError: the file holds no training, that of another model, or is damaged.
+        CheckpointError: the training is that of another model, or the file is damaged.
     """
     kept = found.training
-    if kept.get("losses") is None:
-        raise CheckpointError(
-            f"{found.path} holds weights only, and no training to resume",
-            f"start a new run from its weights: trainer train from={found.path}",
-        )
     try:
         for name, part in stateful.items():
-            if kept.get(name) is not None:
-                part.load_state_dict(kept[name])
+            part.load_state_dict(kept.get(name))
         state.load_state_dict(kept)
         if state.batch > steps:
             raise ValueError("its counters contradict each other")

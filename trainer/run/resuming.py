@@ -13,6 +13,7 @@ from trainer.data.described import fingerprint
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
 from trainer.run.parts import Parts, assemble
+from trainer.run.restoring import check_resumable
 from trainer.run.training import Training
 from trainer.show.report import Report
 from trainer.system.errors import CheckpointError, DataError, RunError
@@ -57,6 +58,7 @@ def _continued(
     beside: Parts | None = None,
     watching: Sequence[Hook] = (),
 ) -> Iterator[Training]:
+    check_resumable(found)
     config.choices.update(found.description["choices"])
     parts = assemble(config, screen.track, screen.say, found, beside)
     if found.description["fingerprint"] != fingerprint(parts.data.train):

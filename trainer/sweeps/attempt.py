@@ -13,7 +13,7 @@ from trainer.run.training import Training
 from trainer.show.report import Report
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
-from trainer.system.errors import InterruptedRunError, StorageError, TrainerError, first_line
+from trainer.system.errors import InterruptedRunError, StorageError, TrainerError, named
 
 
 def attempt(planned: Planned) -> Job:
@@ -68,7 +68,7 @@ class Attempt:
             reason = error.message
         except Exception as error:
             traceback.print_exc()  # ours, or the user's code: not to be hidden
-            reason = f"{type(error).__name__}: {first_line(error)}"
+            reason = named(error)
         if not runs.read_result(self.planned.directory):
             with suppress(StorageError):  # then the sweep's own files say it
                 runs.write_result(self.planned.directory, {"status": "failed", "metrics": {}, "error": reason})

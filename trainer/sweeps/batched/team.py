@@ -16,7 +16,7 @@ from trainer.sweeps.batched.member import Member
 from trainer.sweeps.batched.optimizer import StackedOptimizer
 from trainer.sweeps.batched.stack import Stack
 from trainer.sweeps.batched.step import StackedBatches, StackedStep
-from trainer.system.errors import TrainerError, TrainingFailedError, first_line
+from trainer.system.errors import TrainerError, TrainingFailedError, named
 
 
 def train(members: Sequence[Member], say: Callable[[str], None], leaves: Callable[[Member], None], watch: Hook) -> None:
@@ -54,7 +54,7 @@ def of_all(error: BaseException) -> BaseException:
     """What is said of each job where `error` ends all of them; a traceback is shown once."""
     if isinstance(error, TrainerError) or not isinstance(error, Exception):
         return error
-    return TrainingFailedError(f"{type(error).__name__}: {first_line(error)}")
+    return TrainingFailedError(named(error))
 
 
 class Team(Hook):
