@@ -1,0 +1,47 @@
+"""What a case of the recording is made of."""
+
+import dataclasses
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """One call of `trainer`, as it would be typed.
+
+    `{run}` and `{sweep}` stand for the first run and the first sweep that the case has made, `{data}` for the data root
+    and `{inputs}` for the folder of small files that `inputs.py` makes.
+    """
+
+    typed: str
+    interrupt_at: int | None = None  # send Ctrl-C once metrics.jsonl has so many rows
+    shows_config: bool = False  # the screen is YAML, and compared key by key
+    unordered: bool = False  # the lines on the screen come in the order in which jobs happen to end
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """Commands that are run one after the other in one directory, empty at first."""
+
+    name: str
+    commands: tuple[Command, ...]
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether it reads MNIST or CIFAR-10."""
+        return any("{data}" in command.typed for command in self.commands)
+
+
+def case(name: str, *commands: str | Command) -> Case:
+    """A case whose plain commands are given as text."""
+    return Case(name, tuple(Command(each) if isinstance(each, str) else each for each in commands))
+
+
+def unordered(typed: str) -> Command:
+    """A command whose lines on the screen may come in any order."""
+    return dataclasses.replace(Command(typed), unordered=True)
+
+
+def shown(typed: str) -> Command:
+    """A command that shows a config."""
+    return dataclasses.replace(Command(typed), shows_config=True)
