@@ -96,8 +96,15 @@ def test_columns_of_times_are_left_out_of_a_table_and_the_others_are_not() -> No
         "     2        6  12345678901234.5  1.00e-03  <time>  <time>",
         "done: 1  2  3  4",
     ]
-    ranking = "rank  job  optim.lr  seconds  status\n1       1      0.01      0.0  completed"
-    assert screen(ranking, rewriting({})).splitlines()[1] == "1       1      0.01  <time>  completed"
+    ranking = (
+        "rank  job  optim.lr  seconds  status\n"
+        "1       1      0.01      0.0  completed\n"
+        "-       0         9     12.5  failed: no"
+    )
+    assert screen(ranking, rewriting({})).splitlines()[1:] == [
+        "1       1      0.01  <time>  completed",
+        "-       0         9  <time>  failed: no",
+    ]
 
 
 def test_two_runs_leave_the_same_behind_but_for_dates_and_times(tmp_path: Path) -> None:

@@ -75,10 +75,14 @@ class Report:
         """Compare what a case has left on both sides."""
         found: list[tuple[str, Difference]] = []
         worded = values = 0
-        for before, after in zip(old, new, strict=True):
+        for command, before, after in zip(case.commands, old, new, strict=True):
+            if before.bits["exit code"] != command.exits:  # what all fail at proves nothing
+                found.append(
+                    (command.typed, Difference("exit code as recorded", command.exits, before.bits["exit code"]))
+                )
             values += leaves(before.bits)
             for item in before.bits:
-                kind = item.rpartition("/")[2].rstrip(": ")
+                kind = item.rpartition("/")[2].rstrip(": ").partition(",")[0]
                 self._kinds[kind] = self._kinds.get(kind, 0) + 1
             found += [(before.command, each) for each in self._unexpected(before, after)]
             worded += self._compare_words(f"{name}: trainer {before.command}", before.words, after.words)

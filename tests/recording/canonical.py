@@ -51,7 +51,7 @@ def screen(text: str, rewrite: Rewrite) -> str:
         headings = [number - len(cells) for number, cell in enumerate(cells) if cell.strip() in _TABLE_TIMES]
         if headings and len(cells) > 6:
             columns = headings
-        elif columns and re.match(r" *\d", line):
+        elif columns and re.match(r" *(\d|- )", line):
             for column in columns:
                 at = len(cells) + column
                 cells[at - 1 : at + 1] = ["  ", "<time>"]

@@ -1,6 +1,6 @@
 """The trainings and sweeps that both checkouts run: few steps each, and together every part that has state."""
 
-from .commands import Case, Command, case, shown, unordered
+from .commands import Case, case, exits, interrupted, shown, unordered
 
 QUIET = "plots=false tensorboard.graph=false"
 CIFAR = f"data=folder data.path={{data}}/cifar10-images data.limit=300 max_steps=6 {QUIET}"
@@ -29,7 +29,7 @@ LENET = (
 )
 MLP = (
     "train model=mlp data.size=8 data.limit=200 data.batch_size=16 epochs=8 optim=adamw optim.lr=0.01 "
-    "scheduler=exponential scheduler.warmup_steps=20 clip_norm=0.5 early_stopping.patience=2 "
+    "scheduler=exponential scheduler.warmup_steps=9 clip_norm=0.5 early_stopping.patience=2 "
     f"early_stopping.min_delta=0.02 data.augment.shift=1 tensorboard.every_steps=2 seed=5 {QUIET}"
 )
 LINEAR = (
@@ -39,10 +39,10 @@ LINEAR = (
 STREAMED = "data.placement=stream data.cache=null"
 
 RESUMED = (
-    case("lenet after Ctrl-C", Command(LENET, interrupt_at=2), "resume {run}"),
+    case("lenet after Ctrl-C", interrupted(LENET), "resume {run}"),
     case(
         "lenet after Ctrl-C, streamed",
-        Command(f"{LENET} {STREAMED} data.workers=1", interrupt_at=2),
+        interrupted(f"{LENET} {STREAMED} data.workers=1"),
         "resume {run}",
     ),
     case("mlp", f"{MLP} max_steps=17", "resume {run} max_steps=1000"),
@@ -67,14 +67,14 @@ OTHERS = (
         "lenet5, bfloat16",
         f"train model=lenet5 data.limit=100 epochs=2 optim.amsgrad=true precision=bfloat16 data.batch_size=20 {QUIET} "
         "scheduler=cosine scheduler.warmup_steps=2",
-        "resume {run} epochs=3",
+        exits(2, "resume {run} epochs=3"),
     ),
     case(
         "cifar_lenet of grey images",
         f"train model=cifar_lenet data.limit=100 epochs=2 optim=sgd optim.nesterov=true optim.momentum=0.8 {QUIET} "
         "data.augment.flip=true checkpoint.every_epochs=1 scheduler=step scheduler.step_size=1 name=grey",
     ),
-    case("diverged", f"train model=linear data=diabetes optim=sgd optim.lr=1e30 epochs=40 {QUIET}"),
+    case("diverged", exits(1, f"train model=linear data=diabetes optim=sgd optim.lr=1e30 epochs=40 {QUIET}")),
     case("steps skipped", f"train model=linear data=diabetes optim.lr=1e30 on_nan=skip epochs=3 max_steps=9 {QUIET}"),
 )
 
@@ -82,8 +82,11 @@ SMALL = f"data.size=8 data.limit=150 {QUIET}"
 SWEEPS = (
     case(
         "batched linear",
-        "train -m sweep=batched model=linear optim=sgd optim.lr=0.01,0.1,1e38 optim.momentum=0,0.9 seed=0,1 epochs=3 "
-        f"data.batch_size=16 {SMALL}",
+        exits(
+            1,
+            "train -m sweep=batched model=linear optim=sgd optim.lr=0.01,0.1,1e38 optim.momentum=0,0.9 seed=0,1 "
+            f"epochs=3 data.batch_size=16 {SMALL}",
+        ),
     ),
     case(
         "batched mlp that leave early",
@@ -98,8 +101,8 @@ SWEEPS = (
     ),
     case(
         "serial, a job of which fails",
-        f"train -m model=linear,mlp optim=sgd optim.lr=0.1,1e30 epochs=2 sweep.plots=true {SMALL}",
-        "resume {sweep}",
+        exits(1, f"train -m model=linear,mlp optim=sgd optim.lr=0.1,1e30 epochs=2 sweep.plots=true {SMALL}"),
+        exits(1, "resume {sweep}"),
         "eval ckpt={sweep}/0",
     ),
     case(
@@ -111,7 +114,17 @@ SWEEPS = (
         "train -m search=optuna search.trials=5 search.startup=2 model=mlp 'optim.lr=tag(log,interval(0.0001,0.1))' "
         f"'model.hidden=range(8,33)' optim=adam,sgd epochs=3 {SMALL}",
     ),
-    case("listed only", f"train -m sweep.dry_run=true model=linear optim.lr=0.1,0.2 {SMALL}"),
+    case(
+        "serial after Ctrl-C",
+        interrupted(f"train -m model=mlp seed=0,1 epochs=4 data.batch_size=4 data.size=8 {QUIET}"),
+        "resume {sweep}",
+    ),
+    case(
+        "batched, for longer",  # Ctrl-C may come between two members' files, and those then go on one by one
+        f"train -m sweep=batched model=mlp seed=0,1,2 optim=rmsprop max_steps=14 data.batch_size=16 {SMALL}",
+        "resume {sweep} max_steps=25",
+    ),
+    case("listed only", f"train -m sweep=auto sweep.dry_run=true model=linear,lenet optim.lr=0.1,0.2 {SMALL}"),
 )
 
 SCREENS = (
@@ -126,9 +139,9 @@ SCREENS = (
         "train from={run} data.limit=100 epochs=1 plots=false",
         shown("resume {run} --cfg job"),
         shown("eval ckpt={run} split=train --cfg job"),
-        "resume {run} model=mlp",
-        "resume {run} optim.lr=3",
-        "eval ckpt={run} data=diabetes",
+        exits(2, "resume {run} model=mlp"),
+        exits(2, "resume {run} optim.lr=3"),
+        exits(2, "eval ckpt={run} data=diabetes"),
     ),
     case(
         "looked at without a run",
@@ -136,8 +149,8 @@ SCREENS = (
         "inspect model=linear data=diabetes",
         "inspect data=folder data.path={inputs}/images inspect.out=images.png",
         "eval ckpt={inputs}/bare.pth model=linear data=digits data.size=8",
-        "eval ckpt={inputs}/bare.pth model=mlp data=digits",
-        "eval ckpt={inputs}/bare.pth",
+        exits(2, "eval ckpt={inputs}/bare.pth model=mlp data=digits"),
+        exits(2, "eval ckpt={inputs}/bare.pth"),
     ),
     case(
         "configs shown",

@@ -1,6 +1,5 @@
 """What a case of the recording is made of."""
 
-import dataclasses
 from dataclasses import dataclass
 
 
@@ -17,6 +16,7 @@ class Command:
     shows_config: bool = False  # the screen is YAML, and compared key by key
     unordered: bool = False  # the lines on the screen come in the order in which jobs happen to end
     environment: tuple[tuple[str, str], ...] = ()
+    exits: int = 0  # with this code, or the recording does not record what it says
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,21 @@ def case(name: str, *commands: str | Command) -> Case:
     return Case(name, tuple(Command(each) if isinstance(each, str) else each for each in commands))
 
 
+def exits(code: int, typed: str) -> Command:
+    """A command that ends with another exit code than 0."""
+    return Command(typed, exits=code)
+
+
+def interrupted(typed: str) -> Command:
+    """A training that gets Ctrl-C after its second row."""
+    return Command(typed, interrupt_at=2, exits=130)
+
+
 def unordered(typed: str) -> Command:
     """A command whose lines on the screen may come in any order."""
-    return dataclasses.replace(Command(typed), unordered=True)
+    return Command(typed, unordered=True)
 
 
 def shown(typed: str) -> Command:
     """A command that shows a config."""
-    return dataclasses.replace(Command(typed), shows_config=True)
+    return Command(typed, shows_config=True)

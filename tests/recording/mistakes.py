@@ -1,10 +1,14 @@
 """Help texts, completions, and mistakes of the user's: what is compared is the exit code and the screen."""
 
-from .commands import Command, case
+from .commands import Case, Command, case, exits
 
 
 def _completed(line: str) -> Command:
     return Command("-sc query=bash", environment=(("COMP_LINE", line), ("COMP_POINT", str(len(line)))))
+
+
+def _mistakes(name: str, *typed: str) -> Case:
+    return case(name, *(exits(2, each) for each in typed))
 
 
 HELP = (
@@ -22,7 +26,7 @@ HELP = (
 )
 
 MISTAKES = (
-    case(
+    _mistakes(
         "of the command line",
         "trian model=lenet",
         "model=lenet",
@@ -37,7 +41,7 @@ MISTAKES = (
         "resume -m nowhere",
         "train --cfg nothing",
     ),
-    case(
+    _mistakes(
         "of keys and values",
         "train optim.lrr=0.1",
         "train +unknown=1",
@@ -56,7 +60,7 @@ MISTAKES = (
         "train early_stopping.patience=no",
         "train optim.lr=0.1,0.2",
     ),
-    case(
+    _mistakes(
         "of what goes together",
         "train model=lenet data=diabetes",
         "train device=cuda:99 data.limit=50",
@@ -71,7 +75,7 @@ MISTAKES = (
         "train -m optim.lrr=0.1,0.2",
         "train data.workers=-1",
     ),
-    case(
+    _mistakes(
         "of files",
         "train data=csv data.path={inputs}/broken.csv data.target=label",
         "train data=csv data.path={inputs}/empty.csv data.target=label",
