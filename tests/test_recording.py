@@ -128,6 +128,22 @@ def test_two_runs_leave_the_same_behind_but_for_dates_and_times(tmp_path: Path) 
     assert found(bits, altered) == ["runs/line/run-1/metrics.jsonl: [0].train/loss: 0.25 has become 0.5"]
 
 
+def test_a_sweep_leaves_the_last_row_of_each_job_in_whatever_order_they_ended(tmp_path: Path) -> None:
+    def made(name: str, *rows: dict[str, object]) -> dict[str, Any]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sweep.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return left(tmp_path / name, rewriting({}))[0]
+
+    first = {"job": 0, "status": "completed", "value": 0.5, "seconds": 1.0, "error": ""}
+    second = {"job": 1, "status": "failed", "value": None, "seconds": 2.0, "error": "the loss is nan"}
+    stopped = {"job": 0, "status": "interrupted", "value": None, "seconds": 0.5, "error": "after step 7"}
+    reworded = {**second, "error": "The loss is not finite."}
+    assert found(made("old", first, second), made("new", stopped, reworded, {**first, "seconds": 3.0})) == []
+    assert found(made("a", second), made("b", {**second, "error": ""})) == [
+        "sweep.jsonl: 1.error: True has become False"
+    ]
+
+
 def test_every_recipe_is_recorded() -> None:
     recipes = {path.stem for path in (Path(__file__).parent.parent / "configs" / "experiment").glob("*.yaml")}
     assert {case.name for case in cases()["recipe"]} == recipes

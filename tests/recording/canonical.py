@@ -16,6 +16,7 @@ Rewrite = Callable[[str], str]
 Reader = Callable[[Path], Any]
 
 _TIMES = ("seconds", "samples_per_second")
+_MESSAGES = ("error", "stopped")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?")
 _PATTERNS = (
     (_DATE, "<date>"),
@@ -132,23 +133,30 @@ def _checkpoint(path: Path) -> Any:
 
 
 def _rows(path: Path) -> Any:
-    return [_without(json.loads(line), *_TIMES) for line in path.read_text().splitlines()]
+    return [_plain(json.loads(line)) for line in path.read_text().splitlines()]
 
 
 def _jobs(path: Path) -> Any:
-    """The jobs of a sweep, which are written down in the order in which they end."""
-    return sorted(_rows(path), key=lambda row: row["job"])
+    """The last row of each job of a sweep; they are written down in the order in which jobs end."""
+    last = {str(row["job"]): row for row in _rows(path)}
+    return dict(sorted(last.items()))
 
 
 def _result(path: Path) -> Any:
-    result = _without(json.loads(path.read_text()), *_TIMES)
+    result = _plain(json.loads(path.read_text()))
     if "environment" in result:
         result["environment"] = _without(result["environment"], "trainer", "torch", "python", "platform")
     return result
 
 
 def _table(path: Path) -> Any:
-    return [_without(row, *_TIMES) for row in csv.DictReader(io.StringIO(path.read_text()))]
+    return [_plain(row) for row in csv.DictReader(io.StringIO(path.read_text()))]
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without times; of a message, which is worded for people, only whether there is one."""
+    row = _without(row, *_TIMES)
+    return {**row, **{name: bool(row[name]) for name in _MESSAGES if name in row}}
 
 
 def _yaml(path: Path) -> Any:

@@ -1,6 +1,6 @@
 """The trainings and sweeps that both checkouts run: few steps each, and together every part that has state."""
 
-from .commands import Case, case, exits, interrupted, shown, unordered
+from .commands import Case, at_once, case, exits, interrupted, shown
 
 QUIET = "plots=false tensorboard.graph=false"
 CIFAR = f"data=folder data.path={{data}}/cifar10-images data.limit=300 max_steps=6 {QUIET}"
@@ -107,7 +107,7 @@ SWEEPS = (
     ),
     case(
         "parallel",
-        unordered(f"train -m sweep=parallel sweep.jobs=2 model=mlp optim.lr=0.001,0.01,0.1 epochs=2 {SMALL}"),
+        at_once(f"train -m sweep=parallel sweep.jobs=2 model=mlp optim.lr=0.001,0.01,0.1 epochs=2 {SMALL}"),
     ),
     case(
         "searched",

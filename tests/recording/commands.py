@@ -14,7 +14,7 @@ class Command:
     typed: str
     interrupt_at: int | None = None  # send Ctrl-C once metrics.jsonl has so many rows
     shows_config: bool = False  # the screen is YAML, and compared key by key
-    unordered: bool = False  # the lines on the screen come in the order in which jobs happen to end
+    at_once: bool = False  # jobs run side by side: which of them is seen to begin, and when, is chance
     environment: tuple[tuple[str, str], ...] = ()
     exits: int = 0  # with this code, or the recording does not record what it says
 
@@ -47,9 +47,9 @@ def interrupted(typed: str) -> Command:
     return Command(typed, interrupt_at=2, exits=130)
 
 
-def unordered(typed: str) -> Command:
-    """A command whose lines on the screen may come in any order."""
-    return Command(typed, unordered=True)
+def at_once(typed: str) -> Command:
+    """A sweep whose jobs run side by side."""
+    return Command(typed, at_once=True)
 
 
 def shown(typed: str) -> Command:

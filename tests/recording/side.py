@@ -69,8 +69,8 @@ class Side:
         else:
             words["stdout"] = screen(out, self.rewrite)
         words["stderr"] = screen(err, self.rewrite)
-        if command.unordered:
-            words = {name: "\n".join(sorted(text.splitlines())) for name, text in words.items()}
+        if command.at_once:
+            words["stdout"] = "\n".join(line for line in words["stdout"].splitlines() if not line.startswith("job "))
         return Left(command.typed, bits, words)
 
     def _run(self, command: Command) -> tuple[int | str, str, str]:
