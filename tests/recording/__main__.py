@@ -82,7 +82,7 @@ class Report:
                 )
             values += leaves(before.bits)
             for item in before.bits:
-                kind = item.rpartition("/")[2].rstrip(": ").partition(",")[0]
+                kind = item.rpartition("/")[2].rstrip(": ")
                 self._kinds[kind] = self._kinds.get(kind, 0) + 1
             found += [(before.command, each) for each in self._unexpected(before, after)]
             worded += self._compare_words(f"{name}: trainer {before.command}", before.words, after.words)

@@ -13,7 +13,6 @@ import torch
 import yaml
 
 Rewrite = Callable[[str], str]
-Reader = Callable[[Path], Any]
 
 _TIMES = ("seconds", "samples_per_second")
 _MESSAGES = ("error", "stopped")
@@ -70,12 +69,14 @@ def left(folder: Path, rewrite: Rewrite) -> tuple[dict[str, Any], dict[str, str]
     files: dict[str, str] = {}
     for original, path in _named(folder):
         name = rewrite(original)
-        while name in files:  # each process that goes on with a run has an event file of its own
+        while name in files:
             name += ", another"
         files[name] = "there"
-        read = _reader(path.name)
+        read = _READERS.get(path.name)
         if read is not None:
             bits[f"{name}: "] = _rewritten(read(path), rewrite)
+        elif "tfevents" in name:
+            _add_curves(path, bits.setdefault(f"{name.partition(',')[0]}: ", {}))
         elif path.suffix == ".log":
             words[name] = screen(path.read_text(), rewrite)
         elif path.suffix == ".png":
@@ -95,20 +96,6 @@ def _named(folder: Path, name: str = "") -> Iterator[tuple[str, Path]]:
             yield from _named(path, f"{name}{shown}/")
         else:
             yield f"{name}{shown}", path
-
-
-def _reader(name: str) -> Reader | None:
-    readers: dict[str, Reader] = {
-        "last.pt": _checkpoint,
-        "best.pt": _checkpoint,
-        "metrics.jsonl": _rows,
-        "sweep.jsonl": _jobs,
-        "result.json": _result,
-        "results.csv": _table,
-        "config.yaml": _yaml,
-        "overrides.yaml": _yaml,
-    }
-    return _curves if name.startswith("events.out.tfevents") else readers.get(name)
 
 
 def _rewritten(tree: Any, rewrite: Rewrite) -> Any:
@@ -163,13 +150,27 @@ def _yaml(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
 
 
-def _curves(path: Path) -> Any:
-    """The points and histograms of TensorBoard's file; a graph names its nodes in an order that is chance."""
+def _add_curves(path: Path, curves: dict[str, list[Any]]) -> None:
+    """Add the points and histograms of a TensorBoard file to those of the same run's earlier ones.
+
+    Which file a point is in depends on where a run was interrupted. Graphs are left out: the order of nodes is chance.
+    """
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-    curves: dict[str, list[Any]] = {}
     for event in EventFileLoader(str(path)).Load():
         for value in event.summary.value:
-            point = list(value.tensor.float_val) or value.tensor.SerializeToString().hex()
-            curves.setdefault(value.tag, []).append([event.step, point])
-    return _without(curves, *_TIMES, "__run_graph__")
+            if value.tag not in (*_TIMES, "__run_graph__"):
+                point = list(value.tensor.float_val) or value.tensor.SerializeToString().hex()
+                curves.setdefault(value.tag, []).append([event.step, point])
+
+
+_READERS: dict[str, Callable[[Path], Any]] = {
+    "last.pt": _checkpoint,
+    "best.pt": _checkpoint,
+    "metrics.jsonl": _rows,
+    "sweep.jsonl": _jobs,
+    "result.json": _result,
+    "results.csv": _table,
+    "config.yaml": _yaml,
+    "overrides.yaml": _yaml,
+}

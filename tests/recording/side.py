@@ -40,14 +40,10 @@ class Side:
         self.code, self.work, self.cache = directory / "code", directory / "work", directory / "cache"
         for name in ("trainer", "configs"):
             shutil.copytree(checkout / name, self.code / name, ignore=shutil.ignore_patterns("__pycache__"))
-        places = {
-            self.work: "<work>",
-            self.code: "<code>",
-            self.cache: "<cache>",
-            inputs: "<inputs>",
-            sys.prefix: "<python>",
-        }
-        self.rewrite = rewriting({str(path): name for path, name in {**places, data or inputs: "<data>"}.items()})
+        places = {self.work: "<work>", self.code: "<code>", self.cache: "<cache>", inputs: "<inputs>"}
+        if data is not None:
+            places[data] = "<data>"
+        self.rewrite = rewriting({str(path): name for path, name in places.items()})
         self._check()
 
     def record(self, case: Case) -> list[Left]:
