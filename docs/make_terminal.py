@@ -10,8 +10,8 @@ from unittest.mock import patch
 from rich.console import Console
 from rich.text import Text
 
-from trainer.cli import main
-from trainer.hooks.screen import Screen
+from trainer.cli.main import main
+from trainer.run.hooks.screen import Screen
 
 PICTURE = Path(__file__).with_name("terminal.svg")
 COMMAND = ("train", "model=lenet", "data=digits", "epochs=10")
@@ -23,7 +23,7 @@ def draw() -> str:
     console.print(Text.assemble(("$ ", "bold green"), f"trainer {' '.join(COMMAND)}"))
     with (
         tempfile.TemporaryDirectory() as folder,
-        patch("trainer.report.Console", return_value=console),
+        patch("trainer.show.report.Console", return_value=console),
         patch.object(Screen, "BAR_SECONDS", float("inf")),
     ):
         here = os.getcwd()

@@ -15,8 +15,8 @@ from conftest import Ran, Trainer
 from running import SILENT, checkpoint, result, rows
 from torch import Tensor
 
-from trainer.loop import State
-from trainer.report import Report
+from trainer.engine.loop import State
+from trainer.show.report import Report
 from trainer.sweeps import runner
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.serial import Serial

@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.sweeper import is_value
+from trainer.cli.sweeper import is_value
 
 by_hydra = ConfigLoaderImpl.load_configuration
 _composed: dict[tuple[Any, ...], DictConfig] = {}

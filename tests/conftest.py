@@ -13,7 +13,7 @@ import torch
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from PIL import Image
 
-from trainer.cli import main
+from trainer.cli.main import main
 
 
 @dataclass

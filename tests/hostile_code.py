@@ -194,7 +194,7 @@ DESCRIPTIONS: dict[str, Maker] = {
     "a class of data": data(**{"class": f"{MODULE}.Anything"}),
     "a class that is a list": says(model={"class": ["os.system"]}),
     **{f"a model called {n!r}": says(model={"name": n}) for n in NAMES},
-    **{f"data called {n!r}": data(name=n) for n in ("os", "trainer.data.csv", "../csv", "download", ["csv"])},
+    **{f"data called {n!r}": data(name=n) for n in ("os", "trainer.data.sets.csv", "../csv", "download", ["csv"])},
     "the environment in a name": says(model={"name": "${oc.env:SECRET}"}),
     "the environment in a value": linear(in_features="${oc.env:SECRET}"),
     "the environment in a key": linear(**{"${oc.env:SECRET}": 1}),

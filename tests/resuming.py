@@ -14,8 +14,8 @@ from conftest import Trainer
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from torch import Tensor
 
-from trainer import loop
-from trainer.loop import State
+from trainer.engine import loop
+from trainer.engine.loop import State
 
 # What a clock says, and how often there was a reason to look at it.
 TIMES = ("seconds", "samples_per_second")
@@ -36,7 +36,7 @@ def interrupting(due: Callable[[State], bool], signum: int = signal.SIGINT) -> I
             *before, hooks, state, device = args
             return fitting(*before, [Interrupt(), *hooks], state, device)
 
-        patch.setattr("trainer.training.fitting", interrupted)
+        patch.setattr("trainer.run.training.fitting", interrupted)
         yield
 
 

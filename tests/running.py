@@ -10,7 +10,7 @@ from conftest import Trainer
 from torch import Tensor
 
 from trainer.commands import eval as eval_command
-from trainer.composition import Composed
+from trainer.config.composition import Composed
 
 SILENT = ("plots=false", "tensorboard.enabled=false")
 QUICK = (*SILENT, "model=linear", "data.limit=100", "epochs=1")  # digits: 90 to train, 10 to validate, 100 to test

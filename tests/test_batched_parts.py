@@ -10,17 +10,19 @@ import torch
 from test_captured import Pretend
 from torch import Tensor, nn
 
-from trainer import losses, metrics, schema
-from trainer.batched.optimizer import StackedOptimizer, alike
-from trainer.batched.stack import Stack
-from trainer.batched.step import StackedBatches, StackedStep
+from trainer.config.data import Augment
+from trainer.config.scheduler import OneCycle
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.splits import Split
-from trainer.hooks.schedule import Schedule
-from trainer.loop import Batch
-from trainer.steps.captured import CapturedStep, capturable
-from trainer.steps.eager import EagerStep
+from trainer.engine import losses, metrics
+from trainer.engine.loop import Batch
+from trainer.engine.schedule import Schedule
+from trainer.engine.steps.captured import CapturedStep, capturable
+from trainer.engine.steps.eager import EagerStep
+from trainer.sweeps.batched.optimizer import StackedOptimizer, alike
+from trainer.sweeps.batched.stack import Stack
+from trainer.sweeps.batched.step import StackedBatches, StackedStep
 
 CPU = torch.device("cpu")
 CROSS, MSE = losses.make("cross_entropy"), losses.make("mse")
@@ -282,7 +284,7 @@ def test_jobs_that_differ_in_the_learning_rate_alone_are_one_group_also_with_a_s
     models = made("linear")
     own = [torch.optim.SGD(m.parameters(), lr=0.1 * (job + 1), momentum=0.9) for job, m in enumerate(models)]
     for optimizer in own:
-        Schedule(schema.OneCycle(), optimizer, 10, "train/loss", "min")
+        Schedule(OneCycle(), optimizer, 10, "train/loss", "min")
     assert len({alike(optimizer) for optimizer in own}) == 1
 
 
@@ -388,7 +390,7 @@ def table(count: int = 20) -> Split:
 
 
 def augmenter() -> Augmenter:
-    return Augmenter(schema.Augment(flip=True, shift=2), 8, 8)
+    return Augmenter(Augment(flip=True, shift=2), 8, 8)
 
 
 CASES: dict[str, dict[str, Any]] = {

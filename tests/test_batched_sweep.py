@@ -27,12 +27,12 @@ from running import SILENT, evaluate, reported, result, weights
 from test_sweep_resume import lines
 from torch import Tensor
 
-from trainer import checkpoint as files
-from trainer.batched.team import Team
-from trainer.errors import StorageError
-from trainer.schema import Auto as AutoSettings
+from trainer.checkpoint import format as files
+from trainer.config.sweep import Auto as AutoSettings
 from trainer.sweeps import auto, parallel
+from trainer.sweeps.batched.team import Team
 from trainer.sweeps.serial import Serial
+from trainer.system.errors import StorageError
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def reasons(out: str) -> list[str]:
 def test_jobs_that_cannot_be_batched_run_by_themselves_and_say_why(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...], reason: str
 ) -> None:
-    monkeypatch.setattr("trainer.steps.Compiled", lambda model, say: model)  # compiling is slow
+    monkeypatch.setattr("trainer.engine.steps.Compiled", lambda model, say: model)  # compiling is slow
     jobs = 1 if "seed=0" in args else 2
     found, ran = twice(trainer, *QUICK, *args)
     assert ran.code == 0, ran.err
@@ -275,7 +275,7 @@ def test_a_disk_that_fails_one_job_takes_no_other_down(trainer: Trainer) -> None
 
 
 def test_a_result_that_cannot_be_written_ends_no_other_job(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainer import runs
+    from trainer.run import directory as runs
 
     write = runs.write_result
 

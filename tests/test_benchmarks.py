@@ -337,7 +337,8 @@ def test_epochs_with_and_without_hooks_take_turns(trainer: Trainer) -> None:
 
 
 def test_training_is_as_before_once_it_has_been_watched(trainer: Trainer) -> None:
-    from trainer import loop, training
+    from trainer.engine import loop
+    from trainer.run import training
 
     before = training.fitting
     with inside.fitting(inside.timed([])):

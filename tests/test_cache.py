@@ -19,12 +19,13 @@ from folders import picture, tree
 from running import QUICK
 from torch import Tensor
 
-from trainer import data, schema
+from trainer import data
 from trainer.data import cache as cache_module
 from trainer.data import folder as folder_module
 from trainer.data.cache import Allocate, Stored, source_of, stored
+from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset
-from trainer.errors import DataError
+from trainer.system.errors import DataError
 
 PIXELS = np.random.default_rng(0).integers(256, size=(6, 4, 5, 3)).astype(np.uint8)
 forking = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
@@ -373,7 +374,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def load(path: Path, **keys: Any) -> Dataset:
-    return data.load(schema.Folder(path=str(path), **({"size": 10, "cache": str(path.parent / "cache")} | keys)))
+    return data.load(Folder(path=str(path), **({"size": 10, "cache": str(path.parent / "cache")} | keys)))
 
 
 def parts(dataset: Dataset) -> list[Tensor]:

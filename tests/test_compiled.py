@@ -9,7 +9,7 @@ import torch
 from running import SILENT, train, weights
 from torch import Tensor, nn
 
-from trainer.steps.compiled import Compiled
+from trainer.engine.steps.compiled import Compiled
 
 
 def network() -> nn.Module:

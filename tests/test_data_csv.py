@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from trainer import data, schema
+from trainer import data
 from trainer.data.batches import Batches
+from trainer.data.sets.csv import CSV
 from trainer.data.splits import Dataset
-from trainer.errors import DataError
+from trainer.system.errors import DataError
 
 HOUSES = [[str(20 + i), "brick" if i % 3 else "wood", str(i % 4), f"{100.5 + i}"] for i in range(30)]
 HEADER = ["area", "walls", "rooms", "price"]
@@ -24,7 +25,7 @@ def write(path: Path, header: list[str], rows: list[list[str]], **options: Any) 
 
 
 def load(path: Path, target: str = "price", **keys: Any) -> Dataset:
-    return data.load(schema.CSV(path=str(path), target=target, **({"val_fraction": 0.0} | keys)))
+    return data.load(CSV(path=str(path), target=target, **({"val_fraction": 0.0} | keys)))
 
 
 @pytest.fixture

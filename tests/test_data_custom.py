@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, TensorDataset
 from trainer.data.custom import adapt
 from trainer.data.splits import Dataset as Loaded
 from trainer.data.splits import Split
-from trainer.errors import DataError
+from trainer.system.errors import DataError
 
 IMAGES, LABELS = torch.arange(6 * 12, dtype=torch.uint8).view(6, 3, 2, 2), torch.tensor([0, 1, 2, 0, 1, 2])
 

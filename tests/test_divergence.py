@@ -8,7 +8,7 @@ import running
 import torch
 from conftest import Ran, Trainer
 
-from trainer.steps.eager import EagerStep
+from trainer.engine.steps.eager import EagerStep
 
 SICK = '''
 import torch

@@ -4,8 +4,9 @@ from typing import Literal
 
 import pytest
 
-from trainer.hooks.early_stopping import EarlyStopping, Objective
-from trainer.loop import State
+from trainer.engine.loop import State
+from trainer.engine.objective import Objective
+from trainer.run.hooks.early_stopping import EarlyStopping
 
 NAN, INF = float("nan"), float("inf")
 

@@ -10,14 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer import data, losses, models, schema
+from trainer import data, models
 from trainer.data.batches import Batches
+from trainer.data.sets.digits import Digits
 from trainer.data.splits import Dataset
-from trainer.errors import DivergedError, TrainingFailedError
-from trainer.loop import Batch, Hook, Plan, Row, State, StoppedError, evaluate, fit
-from trainer.losses import Loss
-from trainer.metrics import Classification, Regression
-from trainer.steps.eager import EagerStep
+from trainer.engine import losses
+from trainer.engine.loop import Batch, Hook, Plan, Row, State, StoppedError, evaluate, fit
+from trainer.engine.losses import Loss
+from trainer.engine.metrics import Classification, Regression
+from trainer.engine.steps.eager import EagerStep
+from trainer.system.errors import DivergedError, TrainingFailedError
 
 CPU = torch.device("cpu")
 SHAPES = {
@@ -92,7 +94,7 @@ class StopAt(Hook):
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
     """90 training images, so that batches of 32 leave a ragged last one."""
-    return data.load(schema.Digits(limit=100, cache=None))
+    return data.load(Digits(limit=100, cache=None))
 
 
 def batches(
@@ -103,7 +105,7 @@ def batches(
 
 def build(name: str, seed: int = 0, dtype: torch.dtype = torch.float32) -> nn.Module:
     torch.manual_seed(seed)
-    return models.build(name, **SHAPES[name]).to(dtype)
+    return models.make(name, **SHAPES[name]).to(dtype)
 
 
 def eager(model: nn.Module, loss: Loss | None = None, momentum: float = 0.9, lr: float = 0.05) -> EagerStep:
@@ -415,7 +417,7 @@ def test_long_epochs_are_looked_at_now_and_then(monkeypatch: pytest.MonkeyPatch)
         now += 0.3
         return now
 
-    monkeypatch.setattr("trainer.loop.time.perf_counter", passing)
+    monkeypatch.setattr("trainer.engine.loop.time.perf_counter", passing)
     recorder = Recorder()
     with pytest.raises(DivergedError, match=r"step 2$"):
         fit(scripted([1.0, NAN]), Toy(*[1] * 100), losses.make("mse"), Plan(1), hooks=[recorder])

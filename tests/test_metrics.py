@@ -6,7 +6,7 @@ import torch
 from sklearn import metrics as sk
 from torch import Tensor
 
-from trainer.metrics import Classification, Evaluation, Metric, Regression, wide
+from trainer.engine.metrics import Classification, Evaluation, Metric, Regression, wide
 
 CPU = torch.device("cpu")
 SIZES = {"one batch": [100], "uneven": [33, 1, 40, 26], "single samples": [1] * 100}

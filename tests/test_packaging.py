@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trainer.composition import CONFIGS
+from trainer.config.composition import CONFIGS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,7 +38,7 @@ def test_the_wheel_has_the_package_and_its_configs_and_nothing_else(wheel: Path)
 def test_the_wheel_declares_the_command(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
-        assert "trainer = trainer.cli:main" in archive.read(name).decode()
+        assert "trainer = trainer.cli.main:main" in archive.read(name).decode()
 
 
 def test_the_wheel_finds_its_configs_in_any_working_directory(wheel: Path, empty: Path) -> None:
@@ -48,7 +48,7 @@ def test_the_wheel_finds_its_configs_in_any_working_directory(wheel: Path, empty
     elsewhere = empty / "elsewhere"
     elsewhere.mkdir()
     command = (
-        "import sys, trainer.composition as c; from trainer.cli import main; print(c.CONFIGS); "
+        "import sys, trainer.config.composition as c; from trainer.cli.main import main; print(c.CONFIGS); "
         "sys.exit(main(['train', 'model=mlp', '--cfg', 'job']))"
     )
     ran = subprocess.run(

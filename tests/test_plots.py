@@ -8,7 +8,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from trainer import plots
+from trainer.show import plots
 
 Row = dict[str, float]
 

@@ -9,12 +9,14 @@ import pytest
 import torch
 from resuming import unequal
 
-from trainer import checkpoint, loop, progress, rng
+from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
-from trainer.composition import CONFIGS, Composed, check, register
-from trainer.errors import CheckpointError
-from trainer.loop import Hook, State
-from trainer.parts import Parts, assemble
+from trainer.config.composition import CONFIGS, Composed, check, register
+from trainer.engine import loop, rng
+from trainer.engine.loop import Hook, State
+from trainer.run import progress
+from trainer.run.parts import Parts, assemble
+from trainer.system.errors import CheckpointError
 
 DESCRIPTION = {"model": {"name": "mlp"}}
 
@@ -89,7 +91,7 @@ def test_what_is_put_back_is_what_was_taken_and_trains_on_alike(tmp_path: Path, 
     second = gone_on(found, *OPTIMS[optim])
     assert unequal(everything(second), left) == []
     for parts in (second, first):
-        rng.restore(found.training["rng"])
+        rng.Generators().load_state_dict(found.training["rng"])
         parts.state.interrupted = ""
     assert unequal(everything(trained(second, 12)), everything(trained(first, 12))) == []
 

@@ -9,9 +9,9 @@ from conftest import Trainer
 from rich.console import Console
 from running import SILENT, result, rows, runs
 
-from trainer.cli import main
-from trainer.hooks.screen import Screen
-from trainer.report import Report, duration, metric
+from trainer.cli.main import main
+from trainer.run.hooks.screen import Screen
+from trainer.show.report import Report, duration, metric
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
@@ -21,7 +21,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What a person at a terminal of 100 columns sees, control codes included."""
     seen = io.StringIO()
     console = Console(force_terminal=True, width=100, file=seen, highlight=False)
-    monkeypatch.setattr("trainer.report.Console", lambda **options: console)
+    monkeypatch.setattr("trainer.show.report.Console", lambda **options: console)
     monkeypatch.setattr(Screen, "BAR_SECONDS", 0.0)
     return seen
 

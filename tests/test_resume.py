@@ -11,7 +11,7 @@ import running
 import torch
 from conftest import Trainer, soak
 
-from trainer import loop
+from trainer.engine import loop
 
 SMALL = ("plots=false", "tensorboard.graph=false", "tensorboard.every_steps=1", "epochs=3", "data.limit=96")
 MODELS = {
@@ -78,7 +78,7 @@ def test_interrupted_within_an_evaluation_it_repeats_that(trainer: Trainer) -> N
         return evaluate(*args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainer.evaluator.evaluate", interrupted)
+        patch.setattr("trainer.engine.evaluator.evaluate", interrupted)
         assert trainer("train", *asked, "output=parts").code == 143
         run = next(Path("parts").glob("*/*"))
         codes = resuming.go_on(trainer, run, 143)

@@ -1,7 +1,6 @@
 """`trainer resume` and `trainer train from=`: what they refuse, what may change, and what they leave behind."""
 
 import dataclasses
-import json
 import math
 import os
 import re
@@ -19,11 +18,19 @@ from conftest import Ran, Trainer
 from omegaconf import OmegaConf
 from running import SILENT, checkpoint, result, rows, same, train, weights
 
-from trainer import loop, runs, schema
-from trainer.cli import main
-from trainer.errors import ConfigError
-from trainer.loop import State
-from trainer.reopening import reopened
+from trainer.cli.main import main
+from trainer.config import registry
+from trainer.config.keys import public
+from trainer.config.model import MLP
+from trainer.config.optim import Adam
+from trainer.config.reopening import reopened
+from trainer.config.scheduler import Constant
+from trainer.config.train import Train
+from trainer.data.sets.digits import Digits
+from trainer.engine import loop
+from trainer.engine.loop import State
+from trainer.run import directory as runs
+from trainer.system.errors import ConfigError
 
 # Digits: 90 to train, 3 steps in an epoch.
 ASKED = (*SILENT, "model=mlp", "data=digits", "data.size=8", "data.limit=100", "data.batch_size=32", "epochs=3")
@@ -109,19 +116,17 @@ OTHER = {
 def keys(cls: type, prefix: str = "") -> Iterator[tuple[str, bool]]:
     """The keys of a section with whether they may change."""
     for field in dataclasses.fields(cls):
-        if field.name in schema.GROUPS:
+        if field.name in registry.GROUPS:
             continue
         if dataclasses.is_dataclass(field.type):
             assert isinstance(field.type, type)
             yield from keys(field.type, f"{prefix}{field.name}.")
         else:
-            yield f"{prefix}{schema.public(field.name)}", field.metadata["runtime"]
+            yield f"{prefix}{public(field.name)}", field.metadata["runtime"]
 
 
-SECTIONS = {"": schema.Train, "model.": schema.MLP, "data.": schema.Digits, "optim.": schema.Adam}
-KEYS = dict(
-    entry for prefix, cls in (*SECTIONS.items(), ("scheduler.", schema.Constant)) for entry in keys(cls, prefix)
-)
+SECTIONS = {"": Train, "model.": MLP, "data.": Digits, "optim.": Adam}
+KEYS = dict(entry for prefix, cls in (*SECTIONS.items(), ("scheduler.", Constant)) for entry in keys(cls, prefix))
 
 
 def test_the_keys_that_are_tried_are_all_that_may_not_change() -> None:
@@ -264,7 +269,7 @@ class Evil:
 """
 
 
-@pytest.mark.parametrize("group", schema.GROUPS)
+@pytest.mark.parametrize("group", registry.GROUPS)
 def test_a_class_that_only_a_file_names_is_not_run(trainer: Trainer, parts: Path, group: str) -> None:
     Path("evil.py").write_text(EVIL)
     change(parts / "config.yaml", lambda config: config.__setitem__(group, {"_target_": "evil.Evil"}))
@@ -493,26 +498,6 @@ def test_a_damaged_best_is_found_again_or_missed_with_a_warning(trainer: Trainer
     assert same(weights(parts), weights(whole))
 
 
-def as_first_format(path: Path) -> None:
-    """What trainer 0.1 wrote."""
-    content = torch.load(path, weights_only=True)
-    description = json.loads(content["description"])
-    del description["fingerprint"]
-    kept = ("format", "model", "optimizer", "scheduler", "epoch", "batch", "step", "best", "versions")
-    rng = {"cpu": content["rng"]["cpu"], "cuda": []}
-    first = {k: content[k] for k in kept} | {"version": 1, "rng": rng, "description": json.dumps(description)}
-    torch.save(first, path)
-
-
-def test_a_checkpoint_of_the_first_format_is_refused_with_what_to_do_instead(trainer: Trainer, parts: Path) -> None:
-    last = parts / "checkpoints" / "last.pt"
-    as_first_format(last)
-    words = ("last.pt does not hold what it takes to go on exactly", f"trainer train from={last}")
-    refused(trainer, "resume", str(parts), words=words)
-    run = train(trainer, f"from={last}", "epochs=1", *SILENT)
-    assert same(weights(run, "previous"), weights(parts))
-
-
 @pytest.mark.parametrize("name", ["best", "bare"])
 def test_a_checkpoint_without_a_training_in_it_is_refused(trainer: Trainer, parts: Path, name: str) -> None:
     """Somebody copied a file there."""
@@ -568,7 +553,7 @@ def test_result_json_says_interrupted_while_it_runs(
         seen.append(result(whole)["status"])
         return fitting(*args)
 
-    monkeypatch.setattr("trainer.training.fitting", spy)
+    monkeypatch.setattr("trainer.run.training.fitting", spy)
     assert result(whole)["status"] == "completed"
     assert trainer("resume", str(whole), "epochs=4").code == 0
     assert seen == ["interrupted"]

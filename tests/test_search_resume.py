@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from running import SILENT
 from test_sweep_resume import command
 
-from trainer.cli import main
+from trainer.cli.main import main
 
 WORDS = (*SILENT, "experiment=line", "epochs=3", "data.val_fraction=0.25", "evaluate.split=val", "data.batch_size=5")
 SPACE = ("optim.lr=tag(log,interval(1e-4,1))", "optim.momentum=interval(0,0.9)")
@@ -99,9 +99,9 @@ class Killed(BaseException):
 MOMENTS = {
     "before there is a trial": ("optuna.storages.JournalStorage.create_new_trial", 1),
     "before the last trial is kept": ("optuna.storages.JournalStorage.create_new_trial", 4),
-    "before the first trial has a directory": ("trainer.sweeps.search.claim", 1),
-    "before the second trial has one": ("trainer.sweeps.search.claim", 2),
-    "before the study hears of a result": ("trainer.sweeps.search.Search.done", 2),
+    "before the first trial has a directory": ("trainer.sweeps.search.trials.claim", 1),
+    "before the second trial has one": ("trainer.sweeps.search.trials.claim", 2),
+    "before the study hears of a result": ("trainer.sweeps.search.trials.Search.done", 2),
     "before a result is noted": ("trainer.sweeps.engine.append", 2),
 }
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer import losses
-from trainer.steps.eager import EagerStep
+from trainer.engine import losses
+from trainer.engine.steps.eager import EagerStep
 
 Pair = tuple[Tensor, Tensor]
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainer import losses
-from trainer.errors import ConfigError
-from trainer.steps import WORTH_CAPTURING, kind
-from trainer.steps.eager import EagerStep, SkippingStep
+from trainer.engine import losses
+from trainer.engine.steps import WORTH_CAPTURING, kind
+from trainer.engine.steps.eager import EagerStep, SkippingStep
+from trainer.system.errors import ConfigError
 
 Pair = tuple[Tensor, Tensor]
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {

@@ -22,7 +22,7 @@ from folders import tree
 from running import QUICK, SILENT, checkpoint, result, rows, same, train, weights
 from torch import Tensor
 
-from trainer import schema
+from trainer.config.data import Augment
 from trainer.data import folder
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
@@ -38,7 +38,7 @@ pytestmark = [
 ]
 CPU = torch.device("cpu")
 COUNT, HEIGHT, WIDTH = 23, 6, 5
-AUGMENT = schema.Augment(flip=True, crop=2, shift=1, cutout=3)
+AUGMENT = Augment(flip=True, crop=2, shift=1, cutout=3)
 
 
 def pixels() -> np.ndarray:

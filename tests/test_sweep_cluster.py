@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from trainer.errors import ConfigError, InterruptedRunError
-from trainer.report import Report
+from trainer.show.report import Report
 from trainer.sweeps.cluster import Cluster, RefusedError, Submitted
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Asked, Planned
+from trainer.system.errors import ConfigError, InterruptedRunError
 
 
 class Engine(Cluster[int]):

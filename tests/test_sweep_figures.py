@@ -14,8 +14,8 @@ from matplotlib.text import Text
 from PIL import Image
 from sweeping import crossed, grid, job
 
-from trainer.sweeps import figures
 from trainer.sweeps.job import Job
+from trainer.sweeps.results import figures
 
 
 def drawn(jobs: Sequence[Job]) -> dict[str, Figure]:

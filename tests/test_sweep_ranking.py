@@ -10,10 +10,10 @@ import pytest
 from scipy import stats
 from sweeping import grid, job
 
-from trainer.errors import RunError
-from trainer.sweeps import ranking
 from trainer.sweeps.job import Job, append, read
-from trainer.sweeps.ranking import ranked, verdict
+from trainer.sweeps.results import ranking
+from trainer.sweeps.results.ranking import ranked, verdict
+from trainer.system.errors import RunError
 
 NAN = float("nan")
 

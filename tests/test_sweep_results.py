@@ -11,10 +11,10 @@ from running import QUICK
 from scipy import stats
 from sweeping import grid, job
 
-from trainer.report import Report
-from trainer.sweeps import results
+from trainer.show.report import Report
 from trainer.sweeps.job import Job
-from trainer.sweeps.ranking import ranked
+from trainer.sweeps.results import table as results
+from trainer.sweeps.results.ranking import ranked
 
 
 def table(jobs: list[Job]) -> list[dict[str, str]]:

@@ -1,8 +1,8 @@
-"""Every hook into trainer's internals: what they rely on is `trainer.loop.fitting` with its arguments' names.
+"""Every hook into trainer's internals: what they rely on is `trainer.engine.loop.fitting` with its arguments' names.
 
 `fitting(train, loss, plan, ..., hooks=, state=)` is a generator that asks for steps, in which
 `train.epoch(epoch, start)` is called once per epoch. The command line runs as ever: `fitting` is replaced as
-`trainer.loop` is imported, so that nothing is imported earlier than a user's command imports it.
+`trainer.engine.loop` is imported, so that nothing is imported earlier than a user's command imports it.
 """
 
 import importlib.util
@@ -35,10 +35,10 @@ def fitting(wrap: Callable[[Fitting], Fitting]) -> Iterator[None]:
         module.fitting = wrap(module.fitting)
 
     # What runs a training has its own name for it, once it is imported.
-    for name in ("trainer.training", "trainer.loop"):
+    for name in ("trainer.run.training", "trainer.engine.loop"):
         if name in sys.modules:
             change(sys.modules[name])
-    watcher = _OnImport("trainer.loop", change)
+    watcher = _OnImport("trainer.engine.loop", change)
     if not undo:
         sys.meta_path.insert(0, watcher)
     try:
@@ -48,7 +48,7 @@ def fitting(wrap: Callable[[Fitting], Fitting]) -> Iterator[None]:
             sys.meta_path.remove(watcher)
         for module, before in undo:
             module.fitting = before
-        training = sys.modules.get("trainer.training")
+        training = sys.modules.get("trainer.run.training")
         if training is not None and undo:
             training.fitting = undo[-1][1]  # type: ignore[attr-defined]
 
@@ -168,7 +168,7 @@ def _bound(fitting: Fitting, args: tuple[Any, ...], kwargs: dict[str, Any]) -> d
 
 def command(*words: str) -> None:
     """`trainer WORDS...` in this process, which must succeed."""
-    from trainer.cli import main
+    from trainer.cli.main import main
 
     code = main(list(words))
     if code != 0:

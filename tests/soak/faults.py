@@ -13,7 +13,7 @@ from .traps import SYSTEM, Trap
 
 COUNT = 100_000  # all of them
 SHORT = ("epochs=2", "data.limit=40")
-STEP = "trainer.steps.eager:EagerStep.__call__"
+STEP = "trainer.engine.steps.eager:EagerStep.__call__"
 
 
 def run(count: int, folder: Path, say: Callable[[str], None]) -> Figures:

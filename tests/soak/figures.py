@@ -6,7 +6,7 @@ from pathlib import Path
 import resuming
 
 from trainer import checkpoint
-from trainer.errors import TrainerError
+from trainer.system.errors import TrainerError
 
 
 @dataclass

@@ -14,7 +14,7 @@ from .trainings import command, undisturbed
 from .traps import Trap
 
 COUNT = 10
-STEP = "trainer.steps.eager:EagerStep.__call__"
+STEP = "trainer.engine.steps.eager:EagerStep.__call__"
 
 
 def run(count: int, folder: Path, say: Callable[[str], None]) -> Figures:

@@ -55,9 +55,11 @@ if __name__ == "__main__":
     sys.path.pop(0)
     import sklearn.datasets  # noqa: F401
 
-    from trainer import cli, composition, workers  # noqa: F401
-    from trainer.commands import resume, train  # noqa: F401
-    from trainer.hooks import tensorboard  # noqa: F401
+    from trainer.cli import main as cli
+    from trainer.config import composition  # noqa: F401
+    from trainer.run import resuming, starting  # noqa: F401
+    from trainer.run.hooks import tensorboard  # noqa: F401
+    from trainer.system import workers
 
     with contextlib.redirect_stdout(io.StringIO()):
         cli.main(["train", "--cfg", "job"])  # imports Hydra

@@ -23,8 +23,8 @@ from .traps import Trap
 COUNT = 40
 LIMIT = 10.0  # seconds from the signal to the end
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-STEP = "trainer.steps.eager:EagerStep.__call__"
-EVALUATED = "trainer.metrics:Classification.update"  # a batch
+STEP = "trainer.engine.steps.eager:EagerStep.__call__"
+EVALUATED = "trainer.engine.metrics:Classification.update"  # a batch
 SPARE = ("checkpoint.every_steps=null", "checkpoint.every_minutes=null")  # nothing is saved but at the end
 IMPORTED = (
     *("hydra", "numpy", "numpy._core._multiarray_umath", "torch._C", "torch", "omegaconf.dictconfig", "PIL.Image"),
@@ -55,20 +55,20 @@ def cases(signum: int, notes: Path, batches: int) -> list[Case]:
         return Trap(calls, "wait", at, path, seconds=seconds, every=True)
 
     part = r"/\.last\.pt\.part$"
-    end = "trainer.hooks.checkpoints:Checkpoints.on_end"
+    end = "trainer.run.hooks.checkpoints:Checkpoints.on_end"
     test = batches - 60
     return [
-        Case("assembling", (stop("trainer.parts:Parts.__init__"),)),
-        Case("opening", (stop("trainer.training:Training._opening"),)),
+        Case("assembling", (stop("trainer.run.parts:Parts.__init__"),)),
+        Case("opening", (stop("trainer.run.training:Training._opening"),)),
         Case("training", (stop(STEP, at=5),), SPARE, 5),
         Case("the first step", (stop(STEP),), SPARE, 1),
         Case("evaluation", (slow(EVALUATED, seconds=0.3), stop(EVALUATED, at=3)), SPARE, 3, 4),
         Case("saving", (stop("fsync", at=3, path=part),)),
         Case("a slow save", (slow("fsync", seconds=0.3, path=part), stop("fsync", at=2, path=part))),
         Case("testing", (slow(EVALUATED, seconds=0.3, at=test), stop(EVALUATED, at=test + 3)), (), 12, test + 4),
-        Case("drawing", (stop("trainer.plots:render", at=2),), ("plots=true",), 12),
+        Case("drawing", (stop("trainer.show.plots:render", at=2),), ("plots=true",), 12),
         Case("drawing, within", (stop("matplotlib.axes:Axes.set_xlabel"),), ("plots=true",), 12),
-        Case("closing", (stop("trainer.training:Training._close"),), (), 12),
+        Case("closing", (stop("trainer.run.training:Training._close"),), (), 12),
         Case("twice, before the save", (stop(STEP, at=5), stop(end)), SPARE, again=True),
         Case(
             "twice, within a slow save",

@@ -180,7 +180,7 @@ def _watched_open(file: Any, mode: str = "r", buffering: int = -1, *args: Any, *
 
 if __name__ == "__main__":
     sys.path[0] = os.getcwd()  # as `python -m trainer` has it
-    from trainer.cli import main
+    from trainer.cli.main import main
 
     lay(sys.argv[1])
     sys.exit(main(sys.argv[2:]))

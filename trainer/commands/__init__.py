@@ -1,1 +1,1 @@
-"""One file per verb, each with a `run(config)`; `trainer.verbs.VERBS` is the table of them."""
+"""One file per verb, each with a `run(config)`; `trainer.cli.verbs.VERBS` is the table of them."""

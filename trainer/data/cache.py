@@ -24,9 +24,9 @@ from filelock import FileLock
 from torch import Tensor
 
 from trainer.data.splits import Samples, Split, rows_of
-from trainer.device import free_memory
-from trainer.errors import ConfigError, DataError
-from trainer.paths import expanded
+from trainer.system.errors import ConfigError, DataError
+from trainer.system.memory import free_memory
+from trainer.system.paths import expanded
 
 FORMAT = 2  # of an entry, and of what our readers make of the same files: higher whenever either changes
 Array = np.ndarray[Any, Any]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from trainer.data.splits import Dataset, Split
-from trainer.errors import DataError
+from trainer.system.errors import DataError
 
 PART = 1024  # samples looked at once, so that no copy of all is made
 

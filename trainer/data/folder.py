@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer import schema
 from trainer.data.cache import Allocate, Array, check_room, source_of, stored
 from trainer.data.image import EXTENSIONS, OTHERS, check_image, read_image
+from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset, Samples, Split, Track, divide
-from trainer.device import RESIDENT_SHARE, free_memory
-from trainer.errors import DataError
-from trainer.machine import cores
-from trainer.paths import expanded
-from trainer.workers import end_with
+from trainer.system.errors import DataError
+from trainer.system.machine import cores
+from trainer.system.memory import RESIDENT_SHARE, free_memory
+from trainer.system.paths import expanded
+from trainer.system.workers import end_with
 
 PARALLEL = 1000  # so many files are decoded by several processes
 Listing = tuple[list[os.DirEntry[str]], list[int]]  # files and the class index of each
@@ -29,7 +29,7 @@ Pick = tuple[str, Tensor]  # the name of a listing, and which of its files
 Reader = partial[Array]  # of one image
 
 
-def load(config: schema.Folder, track: Track[object]) -> Dataset:
+def load(config: Folder, track: Track[object]) -> Dataset:
     """`path/train/CLASS/*`, `path/test/CLASS/*` and maybe `path/val/CLASS/*`; or `path/CLASS/*`, split at random.
 
     Without `test/`, the test split is cut at random from the training images. Images are decoded once, into the
@@ -178,7 +178,7 @@ def _none_left_out(entries: Sequence[os.DirEntry[str]]) -> None:
             raise DataError(f"{entry.path} has images in it", "move them up into their class's folder, or remove it")
 
 
-def _picks(config: schema.Folder, listings: dict[str, Listing]) -> dict[str, Pick]:
+def _picks(config: Folder, listings: dict[str, Listing]) -> dict[str, Pick]:
     """The files of each split, in a fixed random order, so that a prefix has all classes."""
     total, where = len(listings["train"][0]), f" in {config.path}"
     picks = {name: (name, torch.arange(len(files))) for name, (files, _) in listings.items()}
@@ -188,7 +188,7 @@ def _picks(config: schema.Folder, listings: dict[str, Listing]) -> dict[str, Pic
     return {name: (listing, _shuffled(index, config)) for name, (listing, index) in picks.items()}
 
 
-def _shuffled(index: Tensor, config: schema.Folder) -> Tensor:
+def _shuffled(index: Tensor, config: Folder) -> Tensor:
     order = torch.randperm(len(index), generator=torch.Generator().manual_seed(config.split_seed))
     return index[order[: config.limit]]
 
@@ -199,7 +199,7 @@ def _pick(listing: Listing, index: Tensor) -> Listing:
 
 
 def _images(
-    config: schema.Folder,
+    config: Folder,
     path: Path,
     listings: dict[str, Listing],
     shape: tuple[int, int, int],

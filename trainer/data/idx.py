@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from trainer.data.cache import Array
-from trainer.device import free_memory
-from trainer.errors import DataError
+from trainer.system.errors import DataError
+from trainer.system.memory import free_memory
 
 
 def found(path: Path) -> Path:

@@ -1,26 +1,18 @@
-"""MNIST (LeCun et al., 1998): torchvision downloads it; it is read here, for torchvision checks no file."""
+"""Files in the format of MNIST: torchvision downloads them; they are read here, for torchvision checks none."""
 
 from typing import Any
 
-from trainer import schema
+from trainer.config.data import Downloaded
 from trainer.data import idx
 from trainer.data.cache import Allocate
 from trainer.data.download import Source, kept
-from trainer.data.splits import Dataset, Track
-from trainer.errors import DataError
+from trainer.data.splits import Dataset
+from trainer.system.errors import DataError
 
 SHAPE = (28, 28)
 
 
-def load(config: schema.Downloaded, track: Track[object]) -> Dataset:
-    """60,000 training and 10,000 test images of 1x28x28."""
-    classes = tuple(map(str, range(10)))
-    return of_kind(config, "MNIST", classes, (0.1307,), (0.3081,))
-
-
-def of_kind(
-    config: schema.Downloaded, kind: str, classes: tuple[str, ...], mean: tuple[float], std: tuple[float]
-) -> Dataset:
+def of_kind(config: Downloaded, kind: str, classes: tuple[str, ...], mean: tuple[float], std: tuple[float]) -> Dataset:
     """A data set in MNIST's format: `kind` names torchvision's class and its folder below the root."""
 
     def download(root: str) -> None:

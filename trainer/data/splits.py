@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from trainer import schema
-from trainer.errors import DataError
+from trainer.config.data import Data
+from trainer.system.errors import DataError
 
 T = TypeVar("T")
 # (items, how many, what is being done) -> the items, with progress shown meanwhile.
@@ -142,7 +142,7 @@ class Dataset:
         return facts
 
 
-def prepare(raw: Dataset, config: schema.Data) -> Dataset:
+def prepare(raw: Dataset, config: Data) -> Dataset:
     """Cut `limit` and the validation split, and measure mean and standard deviation on what is left.
 
     Raises:

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from trainer.data.splits import Split
-from trainer.errors import DataError
-from trainer.workers import end_with
+from trainer.system.errors import DataError
+from trainer.system.workers import end_with
 
 Rows = np.ndarray[Any, Any] | slice  # NumPy's: a tensor would go to a worker through shared memory
 SIGNALS = {signal.SIGINT, signal.SIGTERM}

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar, Generic, TypeVar
 
-from trainer.errors import ConfigError, InterruptedRunError
-from trainer.paths import typed
-from trainer.report import Report
+from trainer.show.report import Report
 from trainer.sweeps.job import Job
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
+from trainer.system.errors import ConfigError, InterruptedRunError
+from trainer.system.paths import typed
 
 SIGTERM = 15  # by which a cluster stops jobs
 

@@ -4,11 +4,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from trainer.paths import typed
-from trainer.report import Report, duration
-from trainer.sweeps import results, runner
+from trainer.show.report import Report, duration
+from trainer.sweeps import runner
 from trainer.sweeps.job import LOG, Job, append, read
+from trainer.sweeps.results import table as results
 from trainer.sweeps.source import Source
+from trainer.system.paths import typed
 
 Jobs = list[Job]
 
@@ -61,7 +62,7 @@ class Sweep:
         facts = results.facts(jobs, self.directory)
         if self.source.plots:
             try:
-                from trainer.sweeps import figures  # late: with matplotlib
+                from trainer.sweeps.results import figures  # late: with matplotlib
 
                 figures.save(jobs, self.directory / "plots")
             except OSError as error:

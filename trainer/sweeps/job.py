@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from trainer.atomic import storing
-from trainer.errors import RunError
-from trainer.runs import finite
+from trainer.run.directory import finite
+from trainer.system.atomic import storing
+from trainer.system.errors import RunError
 
 LOG = "sweep.jsonl"
 PRUNED = "pruned"  # the status of a trial that a search gave up; its run says why, in a word that begins so

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.live import Live
 from rich.table import Table
 
-from trainer.report import Report, duration
+from trainer.show.report import Report, duration
 from trainer.sweeps.plan import Planned
 
 

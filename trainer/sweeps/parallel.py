@@ -11,13 +11,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from trainer.machine import cores, gpus
-from trainer.report import Report
+from trainer.show.report import Report
 from trainer.sweeps.job import Job
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import work
+from trainer.system.machine import cores, gpus
 
 STOP_SECONDS = 30.0  # a job that is told to stop finishes its step and writes a checkpoint
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.atomic import storing, write_text
-from trainer.composition import Composed
-from trainer.errors import RunError, TrainerError
+from trainer.config.composition import Composed
 from trainer.sweeps.job import PRUNED, Job
+from trainer.system.atomic import storing, write_text
+from trainer.system.errors import RunError, TrainerError
 
 if TYPE_CHECKING:  # torch comes with it
-    from trainer.loop import Hook
+    from trainer.engine.loop import Hook
 
 PLAN = "plan.json"
 

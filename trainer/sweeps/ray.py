@@ -6,14 +6,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import ConfigError
-from trainer.machine import cores
-from trainer.report import Report
+from trainer.show.report import Report
 from trainer.sweeps.cluster import Cluster, Submitted, engine
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.remote import Place, work
 from trainer.sweeps.runner import Done
+from trainer.system.errors import ConfigError
+from trainer.system.machine import cores
 
 FOLDER = "ray"  # in the sweep's directory
 HANDLED = (signal.SIGINT, signal.SIGTERM)

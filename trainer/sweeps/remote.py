@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.errors import InterruptedRunError, TerminatedError
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
+from trainer.system.errors import InterruptedRunError, TerminatedError
 
 
 @dataclass

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from trainer.report import Report
+from trainer.show.report import Report
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from trainer.errors import InterruptedRunError
-from trainer.report import Report
+from trainer.show.report import Report
 from trainer.sweeps.attempt import attempt
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
+from trainer.system.errors import InterruptedRunError
 
 
 class Serial:

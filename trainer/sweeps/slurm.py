@@ -10,15 +10,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from trainer import runs
-from trainer.errors import ConfigError, RunError
-from trainer.machine import cores
-from trainer.report import Report
+from trainer.run import directory as runs
+from trainer.show.report import Report
 from trainer.sweeps.cluster import Cluster, RefusedError, Submitted, engine
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.remote import Place, work
 from trainer.sweeps.runner import Done
+from trainer.system.errors import ConfigError, RunError
+from trainer.system.machine import cores
 
 FOLDER = "slurm"  # in the sweep's directory
 IN_QUEUE = 16

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from trainer.report import Report
+from trainer.show.report import Report
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Asked, Planned, claim, plan
 

@@ -5,9 +5,9 @@ import signal
 import sys
 from multiprocessing.connection import Connection
 
-from trainer.errors import InterruptedRunError, TerminatedError
 from trainer.sweeps.plan import Planned
-from trainer.workers import end_with
+from trainer.system.errors import InterruptedRunError, TerminatedError
+from trainer.system.workers import end_with
 
 
 def work(orders: Connection, parent: int) -> None:

@@ -1,0 +1,141 @@
+"""Checkpoints: one file of tensors and plain types, written whole or not at all, read without running anything.
+
+A checkpoint is a dictionary that `torch.load(weights_only=True)` accepts:
+
+    format       "trainer"            version    2
+    model        state_dict with clean keys
+    optimizer    state_dict           scheduler  state_dict, or None
+    rng          the states of `trainer.engine.rng`
+    epoch, batch, step, reported         where training stood: the counters of `trainer.engine.loop.State`
+    losses       those of the steps of the epoch that ran
+    best         {"value", "epoch", "step"} or None
+    early_stopping                       {"waited", "best"}, where that was asked for
+    logs         {name: bytes} of the files that a resumed training appends to
+    seconds, compute, parent             how long it took, on what, and whose weights it started with
+    versions     {"trainer", "torch", "python"} as text
+    description  JSON text: model and data by registry name and scalars, classes, normalisation
+
+best.pt has the counters but none of the states: training cannot be resumed from it.
+
+Nothing in a checkpoint is instantiated, imported or resolved.
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer import __version__
+from trainer.checkpoint import untrusted
+from trainer.checkpoint.description import is_count, parsed
+from trainer.checkpoint.location import locate
+from trainer.checkpoint.weights import is_state
+from trainer.system.atomic import replacing
+from trainer.system.errors import CheckpointError
+
+FORMAT = "trainer"
+VERSION = 2
+_COUNTERS = ("epoch", "batch", "step", "reported")
+_OTHERS = (
+    *("optimizer", "scheduler", "rng", "losses", "best", "early_stopping", "logs"),
+    *("seconds", "compute", "parent", "versions"),
+)
+
+
+@dataclass
+class Checkpoint:
+    """What `read` found: at least the model's tensors, for a bare `state_dict` nothing else."""
+
+    path: Path
+    model: dict[str, Tensor]
+    description: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)  # optimizer, scheduler, rng, epoch, ...
+    warnings: list[str] = field(default_factory=list)  # what is wrong with it and does not keep it from being read
+
+    @property
+    def bare(self) -> bool:
+        """Whether this is somebody's `state_dict` and not one of our checkpoints."""
+        return not self.description
+
+
+def write(
+    path: Path, model: Mapping[str, Tensor], description: Mapping[str, Any], keep: Path | None = None, **training: Any
+) -> None:
+    """Write a checkpoint whole or not at all; `keep` is the second name that the file before it keeps.
+
+    Raises:
+        StorageError: it cannot be written; the file before it is unchanged.
+    """
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "model": {k: v.detach().cpu().contiguous() for k, v in model.items()},
+        "versions": {
+            "trainer": __version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+        },
+        "description": json.dumps(description),
+        **training,
+    }
+    with replacing(path, keep) as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # torch's writer covers up what was wrong with the file
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
+
+
+def read(ckpt: str | Path, key: str = "ckpt") -> Checkpoint:
+    """Read a checkpoint, or a bare `state_dict` in any of torch's formats, onto the CPU.
+
+    Raises:
+        CheckpointError: there is no such file; it is damaged, no checkpoint, or of another format version.
+    """
+    path = locate(str(ckpt), key)
+    content = untrusted.load(path)
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
+    found = _own(path, content) if content.get("format") == FORMAT else _bare(path, content)
+    broken = [k for k, v in found.model.items() if v.is_floating_point() and not _is_finite(v)]
+    if broken:
+        found.warnings.append(f"{path} has weights that are not finite, first {broken[0]}")
+    return found
+
+
+def _is_finite(values: Tensor) -> bool:
+    # Not every torch has `isfinite` for the kinds of float that take one byte.
+    return bool((values.float() if values.itemsize == 1 else values).isfinite().all())
+
+
+def _bare(path: Path, content: dict[str, Any]) -> Checkpoint:
+    """A `state_dict`, or the one in a dictionary of the usual kinds."""
+    for state in (*map(content.get, ("state_dict", "model_state_dict", "model")), content):
+        if is_state(state):
+            return Checkpoint(path, state)
+    raise CheckpointError(f"{path} is not a checkpoint: no state_dict is in it")
+
+
+def _own(path: Path, content: dict[str, Any]) -> Checkpoint:
+    """A checkpoint of `write`'s, whose parts are what they should be."""
+    version = content.get("version")
+    if type(version) is not int or version < 1:
+        raise CheckpointError(f"{path} is damaged: its format version is not a number from 1 on")
+    if version != VERSION:
+        raise CheckpointError(
+            f"{path} has format version {version}; this trainer {__version__} reads version {VERSION}",
+            "update trainer" if version > VERSION else "read it with the trainer that wrote it",
+        )
+    description = parsed(path, content.get("description"))
+    model = content.get("model")
+    if not is_state(model):
+        raise CheckpointError(f"{path} is damaged: it has no model")
+    for name in _COUNTERS:
+        if content.get(name) is not None and not is_count(content[name]):
+            raise CheckpointError(f"{path} is damaged: its {name} is not a whole number")
+    training = {name: content.get(name) for name in (*_COUNTERS, *_OTHERS)}
+    return Checkpoint(path, model, description, training)

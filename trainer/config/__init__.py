@@ -1,0 +1,1 @@
+"""Every key, and how configs are composed and checked. Nothing here imports torch."""

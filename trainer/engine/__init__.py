@@ -1,0 +1,1 @@
+"""Training and evaluation on a device: the loop and what it calls. Nothing here knows configs, files or screens."""

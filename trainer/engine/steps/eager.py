@@ -1,0 +1,96 @@
+"""The eager training step."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+
+from trainer.engine.loop import Batch
+from trainer.engine.losses import Loss
+
+
+class EagerStep:
+    """Forward, backward, clipping and the optimizer, as a tutorial writes them.
+
+    Several batches make one step: their gradients add up to those of one large batch.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        optimizer: torch.optim.Optimizer,
+        clip_norm: float | None,
+        autocast: Callable[[], AbstractContextManager[object]],
+    ) -> None:
+        self.forward: Callable[[Tensor], Tensor] = model  # or what it was compiled to
+        self.loss, self.optimizer = loss, optimizer
+        self.clip_norm, self.autocast = clip_norm, autocast
+        self.parameters: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
+        self.buffers = list(model.buffers())
+        self._update = lean(optimizer)
+
+    def __call__(self, batches: Sequence[Batch]) -> Tensor:
+        loss = self.gradients(batches)
+        self.update()
+        return loss
+
+    def gradients(self, batches: Sequence[Batch]) -> Tensor:
+        """Leave the gradients of `batches` in the parameters, clipped; their loss."""
+        for parameter in self.parameters:
+            parameter.grad = None
+        total = sum(len(targets) for _, targets in batches)
+        losses = []
+        for inputs, targets in batches:
+            with self.autocast():
+                loss = self.loss.training_function(self.forward(inputs), targets)
+            if self.loss.mean and len(batches) > 1:
+                loss = loss * (len(targets) / total)
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+    def update(self) -> None:
+        """Move the parameters along their gradients."""
+        self._update()
+
+
+class SkippingStep(EagerStep):
+    """Takes no step, and gives the loss nan, where the loss or a gradient is not finite.
+
+    What the forward pass changed, such as the running means of batch normalisation, is put back then. Looking at
+    each step waits for the device.
+    """
+
+    def __call__(self, batches: Sequence[Batch]) -> Tensor:
+        before = [(buffer, buffer.clone()) for buffer in self.buffers]
+        loss = self.gradients(batches)
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        if bool((loss + norm).isfinite()):
+            self.update()
+            return loss
+        for buffer, values in before:
+            buffer.copy_(values)
+        return torch.full_like(loss, torch.nan)
+
+
+def lean(optimizer: torch.optim.Optimizer) -> Callable[[], object]:
+    """`optimizer.step` without what torch wraps around it: hooks, profiler marks, marks for its compiler.
+
+    The arithmetic is the same. The wrappers cost a small model a tenth of its step, and their first call imports
+    torch's compiler, which takes over a second. An optimizer of the user's own is left as it is.
+    """
+    if not type(optimizer).__module__.startswith("torch.optim."):
+        return optimizer.step
+    bare = inspect.unwrap(type(optimizer).step)
+    optimizer._opt_called = True  # type: ignore[attr-defined]  # schedules look for it, and warn if it is not there
+
+    def step() -> None:
+        with torch.no_grad():
+            bare(optimizer)
+
+    return step

@@ -1,1 +1,0 @@
-"""What watches the loop, one job per file; `trainer.loop.Hook` has the events."""

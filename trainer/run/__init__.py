@@ -1,0 +1,1 @@
+"""One training in its run directory: what it is made of, and every file that it leaves."""

@@ -1,0 +1,75 @@
+"""TensorBoard's event file, written in order and at once.
+
+TensorBoard's own writer hands events to a thread: how much of the file is there is then anybody's guess, and on a
+full disk the thread dies. The format is a sequence of records (TensorBoard's `RecordWriter`) of `Event` messages.
+"""
+
+import itertools
+import operator
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog, TaggedRunMetadata
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from trainer.run.directory import EVENTS
+from trainer.system.atomic import storing
+
+
+class Events:
+    """A new event file in `directory`; with `purge_from`, TensorBoard forgets what it has read from that step on.
+
+    Raises (as every method does):
+        StorageError: it cannot be written.
+    """
+
+    def __init__(self, directory: Path, purge_from: int | None = None) -> None:
+        started = int(time.time())
+        for before in directory.glob(EVENTS):  # TensorBoard reads them in the order of their names
+            stamp = before.name.split(".")[3]
+            started = max(started, int(stamp) + 1 if stamp.isdigit() else 0)
+        self.path = directory / f"events.out.tfevents.{started:010d}.{socket.gethostname()}.{os.getpid()}"
+        with storing(self.path):
+            self._file = self.path.open("wb")
+        self._writer = RecordWriter(self._file)
+        self.write(Event(file_version="brain.Event:2"))
+        if purge_from is not None:
+            self.write(Event(session_log=SessionLog(status=SessionLog.START)), purge_from)
+
+    def write(self, event: Event, step: int = 0, when: float | None = None) -> None:
+        """Append one event."""
+        event.step, event.wall_time = step, time.time() if when is None else when
+        with storing(self.path):
+            self._writer.write(event.SerializeToString())
+
+    def summary(self, summary: Any, step: int = 0, when: float | None = None) -> None:
+        """Append curves' points, a picture, histograms."""
+        self.write(Event(summary=summary), step, when)
+
+    def graph(self, graph: Any, statistics: Any) -> None:
+        """Append a model's graph, as `torch.utils.tensorboard._pytorch_graph.graph` gives it."""
+        self.write(Event(graph_def=graph.SerializeToString()))
+        metadata = TaggedRunMetadata(tag="step1", run_metadata=statistics.SerializeToString())
+        self.write(Event(tagged_run_metadata=metadata))
+
+    def flush(self) -> int:
+        """Write what is buffered; how long the file then is."""
+        with storing(self.path):
+            self._file.flush()
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Write what is buffered, and close the file."""
+        with storing(self.path):
+            self._file.close()
+
+
+def buckets() -> list[float]:
+    """The edges of TensorBoard's histograms: from 1e-12 to 1e20 in steps of a tenth, both ways from 0."""
+    # Multiplied one by one, as torch's writer does: powers would differ from it in the last bits.
+    growing = itertools.accumulate(itertools.repeat(1.1), operator.mul, initial=1e-12)
+    edges = list(itertools.takewhile(lambda edge: edge < 1e20, growing))
+    return [-edge for edge in reversed(edges)] + [0.0] + edges

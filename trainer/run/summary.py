@@ -1,0 +1,132 @@
+"""What is said of a run: its opening and closing lines, and the figures of result.json."""
+
+import platform
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from trainer import __version__
+from trainer.config import registry
+from trainer.config.composition import Composed
+from trainer.engine.device import Compute
+from trainer.engine.metrics import Evaluation
+from trainer.run.hooks.checkpoints import Checkpoints
+from trainer.run.hooks.metrics_log import MetricsLog
+from trainer.run.parts import Parts
+from trainer.show import report
+from trainer.show.report import Facts
+from trainer.system.paths import typed
+
+_COMPILED = {"off": "", "inductor": ", compiled by inductor", "cudagraph": ", steps captured as a CUDA graph"}
+
+
+def opening(parts: Parts) -> Facts:
+    """Model, data and training in a few lines."""
+    data, settings, title = parts.data, parts.config.settings, parts.config.title
+    total = sum(p.numel() for p in parts.model.parameters())
+    trained = sum(p.numel() for p in parts.model.parameters() if p.requires_grad)
+    frozen = f", {trained:,} of them trained" if trained < total else ""
+    splits = [("train", data.train), ("val", data.val), ("test", data.test)]
+    counts = " + ".join(f"{len(split):,} {name}" for name, split in splits if split is not None)
+    shape = "x".join(map(str, data.train.shape))
+    kind = f"{len(data.classes)} classes" if data.classes is not None else "regression"
+    length = f"{settings.epochs} epoch{'s' if settings.epochs > 1 else ''}"
+    if settings.max_steps:
+        length += f" or {settings.max_steps:,} steps"
+    batch = f"batch {parts.train.batch_size * settings.accumulate:,}"
+    picked = f"best by {parts.objective.name}" if parts.picks_best else "the last weights are tested"
+    where = {None: "on the device", 0: "streamed", 1: "streamed by 1 worker"}.get(
+        parts.evaluator.workers, f"streamed by {parts.evaluator.workers} workers"
+    )
+    cache = [("cache", data.cache)] if data.cache else []
+    rate = f"{title('optim')} lr {parts.optimizer.defaults['lr']:g}"
+    return [
+        ("model", f"{title('model')}, {total:,} parameters{frozen}"),
+        ("data", f"{title('data')}, {counts} of {shape}, {kind}, {where}"),
+        *cache,
+        ("training", f"{length}, {batch}, {rate}, {title('scheduler')} schedule"),
+        ("loss", f"{parts.loss.name}, {picked}, seed {settings.seed}"),
+        ("device", str(parts.compute) + _COMPILED[parts.compiled]),
+    ]
+
+
+def columns(parts: Parts) -> list[str]:
+    """The metrics that the table of epochs shows."""
+    shown = ("loss", "accuracy") if parts.data.classes is not None else ("loss", "mae", "r2")
+    return ["train/loss", *(f"{parts.evaluated}/{name}" for name in shown if parts.evaluated)]
+
+
+def figures(parts: Parts, checkpoints: Checkpoints, log: MetricsLog, test: Evaluation) -> dict[str, Any]:
+    """The metrics of result.json."""
+    metrics = test.named("test") | {"train/loss": log.rows[-1]["train/loss"]}
+    best, objective = checkpoints.best, parts.objective
+    rates = [row["samples_per_second"] for row in log.rows if "samples_per_second" in row]
+    found: dict[str, Any] = {
+        "metrics": metrics,
+        "objective": {
+            "name": objective.name,
+            "direction": objective.direction,
+            "value": best["value"] if best else metrics.get(objective.name),
+        },
+        "best_epoch": best["epoch"] if best else None,
+        "samples_per_second": median(rates) if rates else None,
+    }
+    if parts.data.classes is not None:
+        found["per_class"] = dict(zip(parts.data.classes, test.per_class, strict=True))
+    return found
+
+
+def ending(parts: Parts, seconds: float) -> dict[str, Any]:
+    """What result.json says of every run, however it ended."""
+    return {
+        "seconds": seconds,
+        "epochs": parts.state.epoch,
+        "steps": parts.state.step,
+        "stopped": parts.state.stop or None,
+        "environment": environment(parts.compute),
+    }
+
+
+def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluation) -> Facts:
+    """Test metrics, the best epoch, the run directory and what to do next."""
+    facts = [("stopped", result["stopped"])] if result["stopped"] else []
+    if result["best_epoch"] is not None:
+        name, value = result["objective"]["name"], result["objective"]["value"]
+        facts.append(("best epoch", f"{result['best_epoch']} ({name} {report.metric(name, value)})"))
+    facts.append(("test", report.metrics(test.metrics)))
+    rate = f", {result['samples_per_second']:,.0f} samples/s" if result["samples_per_second"] else ""
+    facts.append(("time", report.duration(result["seconds"]) + rate))
+    facts.append(("run", str(directory)))
+    facts.append(("next", f"trainer eval ckpt={typed(directory)}"))
+    if parts.data.is_image:
+        facts.append(("", f"trainer inspect ckpt={typed(directory)} inspect.out=filters.png"))
+    if parts.config.settings.tensorboard.enabled:
+        facts.append(("", f"tensorboard --logdir {typed(directory.parent)}"))
+    return facts
+
+
+def environment(compute: Compute) -> dict[str, str]:
+    """Versions and device: what a figure depends on beside the config."""
+    return {
+        "trainer": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "platform": platform.platform(),
+        "device": str(compute),
+    }
+
+
+def hyperparameters(config: Composed) -> dict[str, Any]:
+    """What one compares runs by, as one flat table of scalars."""
+    flat: dict[str, Any] = {}
+    for group in registry.OF_A_TRAINING:
+        described = config.describe(group)
+        if group == "data":  # what changes training, not where the files lie
+            augment = {f"augment.{k}": v for k, v in described.get("augment", {}).items() if v}
+            described = {k: described.get(k) for k in ("batch_size", "limit", "val_fraction")} | augment
+        flat[group] = config.title(group)
+        flat |= {f"{group}.{k}": v for k, v in described.items() if k not in ("name", "class")}
+    flat |= {k: getattr(config.settings, k) for k in ("seed", "precision", "epochs", "clip_norm", "label_smoothing")}
+    return {k: v for k, v in flat.items() if v is not None}

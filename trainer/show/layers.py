@@ -1,0 +1,53 @@
+"""The layers of a model: shapes, parameters and floating-point operations."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from trainer.models.mode import evaluating
+
+
+@dataclass
+class Layer:
+    """A module that has no modules in it. `flops` count a multiplication and an addition as two."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]  # of its output, without the batch
+    parameters: int
+    flops: int
+
+
+def table(model: nn.Module, example: Tensor) -> tuple[list[Layer], int, int]:
+    """The layers that `model` runs through for one `example` (1, ...), in the order of running; all its parameters and
+    all FLOPs, which are more than the layers' where a module computes by itself.
+
+    FLOPs are torch's own count (matrix products and convolutions), per sample.
+    """
+    names = {module: name for name, module in model.named_modules() if not any(module.children())}
+    found: list[Layer] = []
+    handles = []
+    counter = FlopCounterMode(display=False)
+    before: dict[nn.Module, int] = {}
+
+    def enter(module: nn.Module, inputs: Any) -> None:
+        before[module] = counter.get_total_flops()
+
+    def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+        shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
+        parameters = sum(p.numel() for p in module.parameters())
+        flops = counter.get_total_flops() - before[module]
+        found.append(Layer(names[module] or type(module).__name__, type(module).__name__, shape, parameters, flops))
+
+    for module in names:
+        handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+    try:
+        with evaluating(model), counter, torch.no_grad():
+            model(example)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found, sum(p.numel() for p in model.parameters()), counter.get_total_flops()

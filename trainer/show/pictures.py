@@ -1,0 +1,104 @@
+"""Which pictures a run gets, made of its data, its model and its metrics."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from trainer.data.splits import Dataset, Split
+from trainer.engine.evaluator import Evaluator
+from trainer.engine.metrics import Evaluation
+from trainer.show import plots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+GRID = 32  # images in a grid
+
+
+def after_training(rows: plots.Rows, evaluator: Evaluator, test: Evaluation) -> "Iterator[tuple[str, Figure]]":
+    """(name, figure) of everything that suits the run."""
+    loaded, built = evaluator.data, evaluator.model
+    if rows:
+        yield "curves", plots.curves(rows)
+    if loaded.is_image and loaded.classes is not None:
+        yield "samples", training_grid(loaded)
+    if loaded.is_image:
+        kernel = first_filters(built)
+        if kernel is not None:
+            yield "filters", plots.filters(kernel)
+    if test.confusion is not None and loaded.classes is not None:
+        yield "confusion", plots.confusion(test.confusion, loaded.classes)
+        if loaded.is_image:
+            yield "predictions", _predictions(evaluator, loaded.classes)
+    if loaded.classes is None:
+        yield ("fit", _fit(evaluator)) if _one_dimensional(loaded) else ("predictions", _scatter(evaluator))
+
+
+def training_grid(loaded: Dataset) -> "Figure":
+    """Training images with the names of their classes."""
+    assert loaded.classes is not None
+    split = loaded.train
+    titles = [loaded.classes[int(t)] for t in split.targets[:GRID]]
+    return plots.samples(pixels(split, GRID), titles)
+
+
+def batch(inputs: Tensor, targets: Tensor, loaded: Dataset) -> "Figure":
+    """The images of a batch as the model got them, with their classes; what is not finite is black."""
+    count = min(GRID * 2, len(inputs))
+    mean, std = (torch.tensor(v or [d]).view(1, -1, 1, 1) for v, d in ((loaded.mean, 0.0), (loaded.std, 1.0)))
+    images = (inputs[:count].float().cpu() * std + mean).nan_to_num(0.0)
+    titles = [loaded.classes[int(t)] if loaded.classes else "" for t in targets[:count]]
+    return plots.samples(images, titles)
+
+
+def pixels(split: Split, count: int) -> Tensor:
+    """The first images (count, C, H, W) as floats in 0..1."""
+    images = split[:count]
+    if images.dtype == torch.uint8:
+        return images.float() / 255
+    low, high = images.amin(), images.amax()
+    return ((images - low) / (high - low).clamp(min=1e-12)).float()
+
+
+def first_filters(built: nn.Module) -> Tensor | None:
+    """The kernels (N, C, h, w) of the first convolution; of a linear layer over square images, its rows."""
+    for module in built.modules():
+        if isinstance(module, nn.Conv2d):
+            return module.weight
+        if isinstance(module, nn.Linear):
+            for channels in (1, 3):
+                side = round((module.in_features / channels) ** 0.5)
+                if side > 1 and channels * side * side == module.in_features:
+                    return module.weight.view(-1, channels, side, side)
+            return None
+    return None
+
+
+def _predictions(evaluator: Evaluator, classes: tuple[str, ...]) -> "Figure":
+    test = evaluator.data.test
+    guesses = evaluator.outputs("test", GRID).argmax(1).tolist()
+    truths = test.targets[:GRID].tolist()
+    titles = [classes[g] if g == t else f"{classes[g]}, not {classes[t]}" for g, t in zip(guesses, truths, strict=True)]
+    wrong = [g != t for g, t in zip(guesses, truths, strict=True)]
+    return plots.samples(pixels(test, GRID), titles, wrong)
+
+
+def _one_dimensional(loaded: Dataset) -> bool:
+    return loaded.train.shape == (1,) and loaded.train.targets.shape[1:] == (1,)
+
+
+def _fit(evaluator: Evaluator) -> "Figure":
+    loaded = evaluator.data
+    x = loaded.train.inputs.flatten().double()
+    grid = torch.linspace(float(x.min()), float(x.max()), 200, dtype=torch.float64)
+    mean, std = (loaded.mean or (0.0,))[0], (loaded.std or (1.0,))[0]
+    inputs = ((grid - mean) / std)[:, None].to(evaluator.compute.device, evaluator.compute.dtype)
+    train, test = ((split.inputs.flatten(), split.targets.flatten()) for split in (loaded.train, loaded.test))
+    return plots.fit(train, test, (grid, evaluator.forward(inputs).flatten()))
+
+
+def _scatter(evaluator: Evaluator) -> "Figure":
+    targets = evaluator.data.test.targets[:2000, 0]
+    return plots.scatter(targets, evaluator.outputs("test", len(targets))[:, 0])

@@ -1,0 +1,266 @@
+"""What a person sees: rich on a terminal, plain lines in a pipe or file, and the same in train.log."""
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TypeVar
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from trainer.engine.measures import measure
+from trainer.system.streams import printable, warn
+
+T = TypeVar("T")
+Facts = Sequence[tuple[str, str]]  # label and text
+
+
+class Report:
+    """The screen of one command, and from `log_to` on its copy in a file."""
+
+    PANEL_WIDTH = 40  # a narrower terminal has no room for a box
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet  # only train.log says anything
+        self.console = Console(highlight=False, file=sys.stdout)
+        if self.console.width < 1:  # COLUMNS=0: rich would show nothing at all
+            self.console.width = 80
+        self.live = self.console.is_terminal and not quiet
+        self._log: _Log | None = None
+        self._before: list[str] = []
+
+    @property
+    def ascii_only(self) -> bool:
+        """Whether the terminal has no other characters."""
+        return not self.console.encoding.startswith("utf")
+
+    def log_to(self, path: Path) -> None:
+        """Copy everything, also what was said before, to a file; a file that fails is done without."""
+        self._log = _Log(path)
+        self._log.write(*self._before)
+
+    def close(self) -> None:
+        """Close the file of `log_to`."""
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """One line."""
+        text = printable(text)
+        self._record(text)
+        self._show(Text(text, style=style), text)
+
+    def warn(self, text: str) -> None:
+        """One line that is not to be overlooked."""
+        self.say(f"warning: {text}", style="bold red")
+
+    def facts(self, title: str, facts: Facts) -> None:
+        """A few labelled lines, at the start of a run."""
+        facts = [(printable(label), printable(text)) for label, text in facts]
+        width = max((len(label) for label, _ in facts), default=0)
+        self.say(title, style="bold")
+        for label, text in facts:
+            line = f"  {label:<{width}}  {text}"
+            self._record(line)
+            self._show(Text.assemble("  ", (f"{label:<{width}}", "dim"), f"  {text}"), line)
+
+    def panel(self, title: str, facts: Facts, style: str = "green") -> None:
+        """The closing summary: a box on a terminal, labelled lines elsewhere."""
+        if not self.live or self.console.width < self.PANEL_WIDTH:
+            self.facts(title, facts)
+            return
+        title, facts = printable(title), [(printable(label), printable(text)) for label, text in facts]
+        self._record(title)
+        for label, text in facts:
+            self._record(f"  {label}  {text}")
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for label, text in facts:
+            grid.add_row(label, escape(text))
+        self._show(Panel(grid, title=escape(title), title_align="left", border_style=style, expand=False), "")
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+        """A table; the first column is left-aligned, numbers to the right."""
+        rows = [[printable(cell) for cell in row] for row in rows]
+        widths = [max(len(str(row[i])) for row in [list(header), *rows]) for i in range(len(header))]
+        right = [i > 0 and all(_is_number(row[i]) for row in rows) for i in range(len(header))]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if flush else cell.ljust(width)
+                for cell, width, flush in zip(row, widths, right, strict=True)
+            ).rstrip()
+            for row in [list(header), *rows]
+        ]
+        if title:
+            self.say(title, style="bold")
+        for number, line in enumerate(lines):
+            self.say(line, style="dim" if number == 0 else "")
+
+    def track(self, items: Iterable[T], total: int, doing: str) -> Iterable[T]:
+        """Progress over `items`: a bar on a terminal; elsewhere one line where there are many."""
+        if not self.live:
+            if total >= 5000:
+                self.say(f"{doing}: {total:,}")
+            yield from items
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console, transient=True, refresh_per_second=5) as progress:
+            yield from progress.track(items, total=total, description=doing)
+
+    def _show(self, rich: RenderableType, plain: str) -> None:
+        if self.live:
+            self.console.print(rich, soft_wrap=isinstance(rich, Text))
+        elif not self.quiet:
+            print(plain, flush=True)
+
+    def _record(self, line: str) -> None:
+        if self._log is None:
+            self._before.append(line)
+        else:
+            self._log.write(line)
+
+
+class _Log:
+    """Lines in a file, as long as it takes them: a training does not end for want of its log."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[str] | None = None
+        try:
+            self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            self._give_up(error)
+
+    def write(self, *lines: str) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.writelines(f"{line}\n" for line in lines)
+            self._file.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.close()
+        except OSError as error:  # some network file systems write only now
+            self._file = None
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # it would like to write what it could not
+                file.close()
+        warn(f"cannot write {self.path}: {error.strerror}; what follows is only shown here")
+
+
+class EpochTable:
+    """One line per epoch under a header, and a progress bar while an epoch runs."""
+
+    def __init__(self, report: Report, columns: Sequence[str], epochs: int) -> None:
+        self.report, self.columns, self.epochs = report, columns, epochs
+        self.names = ["epoch", "step", *columns, "lr", "seconds", "samples/s"]
+        self.live = report.live
+        self._progress: Progress | None = None
+        self._headed = False
+
+    def line(self, row: dict[str, float], within: bool = False) -> None:
+        """Print a row; `within` marks an evaluation inside an epoch."""
+        if not self._headed:
+            self._headed = True
+            self.report.say("  ".join(f"{name:>{_width(name)}}" for name in self.names), style="dim")
+        mark = "" if not within else "*" if self.report.ascii_only else "·"
+        cells = [f"{int(row['epoch'])}{mark}", f"{int(row['step'])}"]
+        cells += [_number(name, row.get(name)) for name in self.columns]
+        cells += [f"{row['lr']:.2e}"]
+        cells += [_seconds(row["seconds"]) if "seconds" in row else ""]
+        cells += [f"{row['samples_per_second']:,.0f}" if "samples_per_second" in row else ""]
+        self.report.say("  ".join(f"{c:>{_width(n)}}" for c, n in zip(cells, self.names, strict=True)).rstrip())
+
+    def progress(self, epoch: int, done: int, total: int, rate: float, seconds_left: float, loss: float) -> None:
+        """Draw the bar of the epoch that runs."""
+        if self._progress is None:
+            self._progress = Progress(
+                SpinnerColumn("line" if self.report.ascii_only else "dots"),
+                TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn(
+                    "{task.fields[rate]:,.0f} samples/s  loss {task.fields[loss]:.4f}  {task.fields[left]} left"
+                ),
+                console=self.report.console,
+                auto_refresh=False,
+                transient=True,
+            )
+            self._progress.start()
+            self._progress.add_task("", total=total, epoch=epoch, epochs=self.epochs, rate=rate, loss=loss, left="")
+        self._progress.update(
+            self._progress.task_ids[0],
+            total=total, completed=done, epoch=epoch, rate=rate, loss=loss, left=duration(seconds_left),
+        )  # fmt: skip
+        self._progress.refresh()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+def duration(seconds: float) -> str:
+    """`4.2 s`, `3:05` or `1:02:03`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def metric(name: str, value: float) -> str:
+    """A metric as people read it: accuracies in percent."""
+    return f"{100 * value:.2f}%" if measure(name).percent else f"{value:.4g}"
+
+
+def metrics(values: dict[str, float]) -> str:
+    """Several metrics in one line, without the split before their names."""
+    return ", ".join(f"{name.split('/')[-1]} {metric(name, value)}" for name, value in values.items())
+
+
+def _number(name: str, value: float | None) -> str:
+    """A cell of the table of epochs: unlike `metric`, with as many decimals in each row."""
+    if value is None:
+        return ""
+    if measure(name).percent:
+        return metric(name, value)
+    return f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.2e}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f}" if value >= 1 else f"{value:.3f}"
+
+
+def _width(name: str) -> int:
+    return {"epoch": 6, "step": 7, "seconds": 7, "samples/s": 9}.get(name, max(len(name), 8))
+
+
+def _is_number(text: str) -> bool:
+    number = r"[-+]?[\d.,]+(e[-+]?\d+)?%?"
+    return re.fullmatch(rf"{number}( (±|\+-) {number})?|-?|nan", text) is not None

@@ -1,0 +1,104 @@
+"""One step of several models: gather, forward, backward, clip, update."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+from trainer.data.batches import Batches, Raw
+from trainer.engine.loop import Batch
+from trainer.engine.losses import Loss
+from trainer.sweeps.batched.optimizer import StackedOptimizer
+from trainer.sweeps.batched.stack import Stack
+
+
+class StackedBatches:
+    """The batches of several jobs with the same samples, each in the order of its own seed.
+
+    Where all have the same order, a batch is shared by all and gathered once: inputs are (B, ...), otherwise
+    (jobs, B, ...).
+    """
+
+    def __init__(self, each: Sequence[Batches]) -> None:
+        first = each[0]
+        ordered = first.batch_size < first.total or first.augment is not None
+        seeds = list(dict.fromkeys(batches.seed for batches in each)) if ordered else [first.seed]
+        self.shared = len(seeds) == 1
+        self.drawing = [first] if self.shared else list(each)
+        self.sizes = first.sizes
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Raw]:
+        """The samples of each batch: those of all jobs, one after the other."""
+        if self.shared:
+            yield from self.drawing[0].drawn(epoch, start)
+            return
+        orders: dict[int, Iterator[Raw]] = {b.seed: b.drawn(epoch, start) for b in self.drawing}
+        seeds = [batches.seed for batches in self.drawing]
+        for raws in zip(*orders.values(), strict=True):
+            of = dict(zip(orders, raws, strict=True))
+            parts = zip(*(of[seed] for seed in seeds), strict=True)
+            yield tuple(torch.cat(part) if isinstance(part[0], Tensor) else part[0] for part in parts)
+
+    def ready(self, raw: Raw) -> Batch:
+        """Inputs and targets on the device."""
+        inputs, targets = self.drawing[0].ready(raw)
+        if self.shared:
+            return inputs, targets
+        jobs = len(self.drawing)
+        return inputs.view(jobs, -1, *inputs.shape[1:]), targets.view(jobs, -1, *targets.shape[1:])
+
+
+class StackedStep:
+    """As `EagerStep`, for all jobs of `stack`: losses are (jobs,), and no job has to do with another's."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        loss: Loss,
+        stacked: StackedOptimizer,
+        shared: bool,
+        clip_norms: Sequence[float | None],
+        autocast: Callable[[], AbstractContextManager[object]],
+    ) -> None:
+        self.stack, self.loss, self.stacked, self.shared, self.autocast = stack, loss, stacked, shared, autocast
+        self.optimizer = stacked.optimizer
+        self.parameters = stacked.parameters
+        self.limits: Tensor | None = None
+        if any(norm is not None for norm in clip_norms):
+            limits = [torch.inf if norm is None else norm for norm in clip_norms]
+            self.limits = torch.tensor(limits, dtype=self.parameters[0].dtype, device=stack.device)
+
+    def __call__(self, batches: Sequence[Batch]) -> Tensor:
+        losses = self.gradients(batches)
+        self.update()
+        return losses
+
+    def gradients(self, batches: Sequence[Batch]) -> Tensor:
+        """Leave the gradients of `batches` in the stacked parameters, clipped; the losses."""
+        for parameter in self.parameters:
+            parameter.grad = None
+        sizes = [targets.shape[0 if self.shared else 1] for _, targets in batches]
+        losses = []
+        for (inputs, targets), size in zip(batches, sizes, strict=True):
+            with self.autocast():
+                loss = self.loss.of_each(self.stack(inputs, self.shared), targets, training=True)
+            if self.loss.mean and len(batches) > 1:
+                loss = loss * (size / sum(sizes))
+            loss.sum().backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+        if self.limits is not None:
+            self._clip(self.limits)
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum(0)
+
+    def update(self) -> None:
+        """Move the parameters along their gradients."""
+        self.stacked.update()
+
+    def _clip(self, limits: Tensor) -> None:
+        """As `torch.nn.utils.clip_grad_norm_`, with a norm and a limit for each job."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norms = torch.stack([gradient.reshape(len(gradient), -1).norm(dim=1) for gradient in gradients]).norm(dim=0)
+        factors = (limits / (norms + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factors.view(-1, *(1 for _ in gradient.shape[1:])))

@@ -1,0 +1,1 @@
+"""What came of a sweep: ranked, as a table, and drawn."""

@@ -1,0 +1,158 @@
+"""A sweep's results: the ranked table for the screen, results.csv, and which command runs the best again."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import mean
+
+from trainer.show.report import Facts, metric
+from trainer.sweeps.job import PRUNED, Job
+from trainer.sweeps.results import ranking
+from trainer.sweeps.results.ranking import SEED, Row, has_value, ranked, varied
+from trainer.system.atomic import replacing
+from trainer.system.paths import typed
+
+TEST = ("test/accuracy", "test/mse")  # what the table shows of the test split
+GROUP = ("group_rank", "group_mean", "group_std", "group_low", "group_high", "group_n")
+
+
+def table(jobs: Sequence[Job], ascii_only: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Header and rows, best first, for `Report.table`; jobs that differ in their seeds alone share a row."""
+    rows = ranked(jobs)
+    varying = varied(jobs)
+    keys = [key for key in varying if key != SEED]
+    seeds = ["seeds"] if SEED in varying and len(rows) < len(jobs) else [SEED] if SEED in varying else []
+    objectives = list(dict.fromkeys(row.objective for row in rows if row.objective))
+    several = len(objectives) > 1
+    name = objectives[0] if len(objectives) == 1 else "objective"
+    plus_minus = "+-" if ascii_only else "±"
+    cells = []
+    for row in rows:
+        shown = [str(row.rank) if row.rank else "-", _numbers([job.job for job in row.jobs])]
+        shown += [row.overrides.get(key, "") for key in keys]
+        if seeds:
+            shown.append(_numbers([job.overrides.get(SEED, "") for job in row.jobs]))
+        shown.append((f"{row.objective} " if several and row.objective else "") + _value(row, plus_minus))
+        done = [job for job in row.jobs if has_value(job)] or list(row.jobs)
+        seconds = f"{mean(job.seconds for job in done):.1f}"
+        shown += [_epochs(done), _test(done), seconds, _status(row)]
+        cells.append(shown)
+    return ["rank", "job", *keys, *seeds, name, "best epoch", "test", "seconds", "status"], cells
+
+
+def write_csv(path: Path, jobs: Sequence[Job]) -> None:
+    """One line per job, best first, with what its seeds say together.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    metrics = list(dict.fromkeys(key for job in jobs for key in job.metrics))
+    columns = ["rank", "job", "status", *varied(jobs), "objective", "value", "best_epoch", "seconds"]
+    columns = list(dict.fromkeys([*columns, *metrics, *GROUP, "error"]))
+    groups = {job.job: _group(row) for row in ranked(jobs) for job in row.jobs}
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, columns, extrasaction="ignore")
+    writer.writeheader()
+    for rank, job in ranking.places(jobs):
+        facts = asdict(job) | {"rank": rank, "value": job.value if rank else None, "seconds": f"{job.seconds:.3f}"}
+        writer.writerow(job.overrides | job.metrics | facts | groups[job.job])  # None becomes an empty cell
+    with replacing(path) as whole:
+        whole.write(file.getvalue().encode(errors="backslashreplace"))  # a path may have bytes that are no text
+
+
+def rerun(row: Row) -> str:
+    """The command that trains the row's best seed again."""
+    return " ".join(["trainer train", *(typed(f"{key}={value}") for key, value in row.best.overrides.items())])
+
+
+def facts(jobs: Sequence[Job], directory: Path) -> Facts:
+    """The closing lines: where the sweep is, whether the best is better than by chance, what comes next."""
+    rows = ranked(jobs)
+    best = [row for row in rows if row.rank == 1]  # of each objective
+    found = [("sweep", str(directory)), ("table", str(directory / "results.csv"))]
+    verdict = ranking.verdict(rows)
+    if verdict:
+        found.append(("result", verdict))
+    found += [("best" if len(best) == 1 else f"best {row.objective}", rerun(row)) for row in best]
+    if best:
+        found.append(("next", f"trainer eval ckpt={typed(directory / str(best[0].best.job))}"))
+    return found
+
+
+def _value(row: Row, plus_minus: str) -> str:
+    if row.mean is None:
+        return "-"
+    text = metric(row.objective, row.mean)
+    if row.std is None:
+        return text
+    return f"{text} {plus_minus} {metric(row.objective, row.std) if text.endswith('%') else f'{row.std:.2g}'}"
+
+
+def _epochs(jobs: Sequence[Job]) -> str:
+    """`7`, or `5-9` where seeds differ."""
+    epochs = [job.best_epoch for job in jobs if job.best_epoch is not None]
+    if not epochs:
+        return "-"
+    return str(epochs[0]) if min(epochs) == max(epochs) else f"{min(epochs)}-{max(epochs)}"
+
+
+def _test(jobs: Sequence[Job]) -> str:
+    """The mean of the seeds' tests."""
+    for name in TEST:
+        values = [job.metrics[name] for job in jobs if name in job.metrics]
+        if values:
+            return metric(name, mean(values))
+    return "-"
+
+
+def _status(row: Row) -> str:
+    """`completed`, or how each kind of ending came about."""
+    if len(row.jobs) == 1:
+        return _ending(row.jobs[0])
+    completed = [job for job in row.jobs if job.status == "completed" and has_value(job)]
+    if len(completed) == len(row.jobs):
+        return "completed"
+    endings: dict[str, list[str]] = {}
+    for job in row.jobs:
+        if job not in completed:
+            endings.setdefault(_ending(job), []).append(job.overrides.get(SEED, ""))
+    if len(endings) == 1 and not completed:
+        return next(iter(endings))
+    parts = [f"{len(completed)} of {len(row.jobs)} completed"]
+    parts += [f"seed {_numbers(seeds)} {ending}" for ending, seeds in endings.items()]
+    return "; ".join(parts)
+
+
+def _ending(job: Job) -> str:
+    text = job.status
+    if job.status == "completed" and not has_value(job):
+        text += " without a finite objective"
+    if job.status == PRUNED and job.value is not None:
+        text += f" at {metric(job.objective, job.value)}"
+    return f"{text}: {job.error}" if job.error else text
+
+
+def _group(row: Row) -> dict[str, float | None]:
+    low, high = row.interval or (None, None)
+    figures = (row.rank, row.mean, row.std, low, high, len(row.values))
+    return dict(zip(GROUP, figures, strict=True))
+
+
+def _numbers(values: Sequence[int | str]) -> str:
+    """`0,2-5`: whole numbers that follow each other are one range."""
+    texts = [str(value) for value in values]
+    if not all(text.isdecimal() for text in texts):
+        return ",".join(dict.fromkeys(texts))
+    ranges: list[list[int]] = []
+    for number in sorted({int(text) for text in texts}):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ",".join(_range(low, high) for low, high in ranges)
+
+
+def _range(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low},{high}" if high == low + 1 else f"{low}-{high}"

@@ -1,0 +1,1 @@
+"""Which trials a search runs, and what comes of them."""

@@ -1,0 +1,141 @@
+"""What a search may try: ranges and choices in Hydra's grammar as Optuna's distributions, and values as overrides."""
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Sweep
+
+from trainer.sweeps.search import library
+from trainer.system.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+EXAMPLES = "'optim.lr=tag(log,interval(1e-4,1))', 'model.hidden=range(16,257,16)', optim=sgd,adam"
+DIGITS = 6  # of a number that a trial is run with: as many as people like to read and type again
+BESIDE = ("search", "sweep")  # groups that say how trials are found and run, and nothing of one of them
+
+
+@dataclass(frozen=True)
+class Space:
+    """What all trials have in common, and what is searched, by keys as people write them."""
+
+    fixed: list[str]
+    ranges: dict[str, "BaseDistribution"]
+    typed: dict[str, str]  # the keys as Hydra wants them: `++optim.lr`
+
+    def overrides(self, trial: "FrozenTrial") -> list[str]:
+        """The overrides of a trial that has a value for each key."""
+        common = [word for word in self.fixed if _bare(word).split(".")[0] not in BESIDE]
+        return common + [f"{self.typed[key]}={value}" for key, value in self.chosen(trial).items()]
+
+    def chosen(self, trial: "FrozenTrial") -> dict[str, str]:
+        """The values of a trial as they are typed; as its own range has it, which may have been another."""
+        return {key: _text(trial.distributions[key], trial.params[key]) for key in self.ranges}
+
+    def example(self) -> list[str]:
+        """The overrides of a trial from the middle, with those that say how to search."""
+        return self.fixed + [f"{self.typed[key]}={_text(r, _middle(r))}" for key, r in self.ranges.items()]
+
+
+def space(parsed: list[Override]) -> Space:
+    """The space that the words of a command line span.
+
+    Raises:
+        ConfigError: nothing is to be searched, a range that has no values, or Optuna is not installed.
+    """
+    library.load()
+    latest = {override.get_key_element(): override for override in parsed}  # a key typed twice: its last word
+    fixed, ranges, typed = [], {}, {}
+    for written, override in latest.items():
+        key = _bare(written)
+        if not override.is_sweep_override():
+            value = "" if override.is_delete() else f"={override.get_value_element_as_str()}"
+            fixed.append(f"{written}{value}")
+            continue
+        word = str(override.input_line).lstrip("+")
+        if key.split(".")[0] in BESIDE:
+            raise ConfigError(f"{word}: a search is carried out in one way", f"choose one: {key}=...")
+        if key == "seed":
+            raise ConfigError(
+                f"{word}: a search would pick the seed that was lucky",
+                "search with one seed, then run the best with several: trainer train -m ... seed=0,1,2",
+            )
+        ranges[key], typed[key] = _distribution(word, override), written
+    if not ranges:
+        raise ConfigError("search=optuna has nothing to search", f"give ranges or choices, like {EXAMPLES}")
+    return Space(fixed, ranges, typed)
+
+
+def _bare(word: str) -> str:
+    return word.lstrip("+~").split("=", 1)[0]
+
+
+def _distribution(word: str, override: Override) -> "BaseDistribution":
+    """The distribution of the values that `override`, typed as `word`, stands for."""
+    from optuna.distributions import CategoricalDistribution
+
+    value = override.value()
+    tags = set(value.tags) if isinstance(value, Sweep) else set()
+    log = "log" in tags
+    if tags - {"log"}:
+        raise ConfigError(f"{word}: no such tag", did_you_mean(min(tags - {"log"}), ["log"]))
+    if isinstance(value, IntervalSweep):
+        return _numbers(word, value.start, value.end, log=log)
+    if isinstance(value, RangeSweep):
+        values = list(value.range())
+        if not values:
+            raise ConfigError(f"{word}: no value is in this range", "the end of a range is not part of it: range(1,9)")
+        if log:
+            raise ConfigError(f"{word}: steps do not go with log", f"use tag(log,int(interval(...))), like {EXAMPLES}")
+        first, step = min(values[0], values[-1]), abs(value.step)
+        end = Decimal(str(first)) + (len(values) - 1) * Decimal(str(step))  # not values[-1], a sum that is rounded
+        return _numbers(word, first, type(values[0])(end), step=step)
+    if log:
+        raise ConfigError(f"{word}: log goes with numbers of an interval", f"like {EXAMPLES}")
+    choices = list(dict.fromkeys(override.sweep_string_iterator()))
+    if not choices:
+        raise ConfigError(f"{word}: there is no such choice", "name them: a,b")
+    return CategoricalDistribution(choices)
+
+
+def _numbers(word: str, low: Any, high: Any, step: Any = None, log: bool = False) -> "BaseDistribution":
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ConfigError(f"{word}: a range has finite ends", f"like {EXAMPLES}")
+    if low > high:
+        raise ConfigError(
+            f"{word}: the range ends before it begins", f"the smaller number is first: {high:g} to {low:g}"
+        )
+    if log and low <= 0:
+        raise ConfigError(f"{word}: a logarithmic range begins above 0", "give a small number: 1e-6")
+    if isinstance(low, int) and isinstance(high, int):
+        return IntDistribution(low, high, log=log, step=step or 1)
+    return FloatDistribution(float(low), float(high), log=log, step=step)
+
+
+def _middle(found: "BaseDistribution") -> Any:
+    """A value of which it would be odd if it were not allowed: no end, for an end may be excluded."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(found, CategoricalDistribution):
+        return found.choices[0]
+    assert isinstance(found, IntDistribution | FloatDistribution)
+    middle = math.sqrt(found.low * found.high) if found.log else (found.low + found.high) / 2
+    if found.step is not None:
+        middle = found.low + (middle - found.low) // found.step * found.step
+    return int(middle) if isinstance(found, IntDistribution) else middle
+
+
+def _text(found: "BaseDistribution", value: Any) -> str:
+    """A value as it is typed."""
+    from optuna.distributions import FloatDistribution
+
+    if not isinstance(found, FloatDistribution):
+        return str(value)
+    short = f"{value:.{DIGITS}g}"
+    return short if found.low <= float(short) <= found.high else repr(value)

@@ -1,0 +1,134 @@
+"""Optuna's study of a search, in the sweep's directory: what was tried, what came of it, and what to try next."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from filelock import FileLock
+
+from trainer.config.search import Optuna
+from trainer.sweeps.search import library
+from trainer.system.errors import RunError
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+JOURNAL = "study.journal"
+NAME = "search"  # of the study in its journal
+DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
+
+
+class _Lock:
+    """Optuna's own locks outlive a process that is killed; the system ends this one with it."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = FileLock(f"{path}.lock")
+
+    def acquire(self) -> bool:
+        self._lock.acquire()
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+class Opened:
+    """The study, and what it is stored in, which other processes write to as well."""
+
+    def __init__(self, directory: Path, settings: Optuna, epochs: int, direction: str) -> None:
+        """Open the study in `directory`, or make it; hyperband takes trials to have so many `epochs`.
+
+        Raises:
+            RunError: the journal is damaged.
+            OSError: it cannot be read, or written.
+        """
+        library.load()
+        import optuna
+        from optuna.storages.journal import JournalFileBackend
+
+        path = directory / JOURNAL
+        try:
+            backend = JournalFileBackend(str(path), lock_obj=_Lock(path))  # type: ignore[arg-type]
+            self.storage: BaseStorage = optuna.storages.JournalStorage(backend)
+            if not self.storage.get_all_studies():
+                optuna.create_study(study_name=NAME, storage=self.storage, direction=DIRECTIONS[direction])
+            self.study: Study = optuna.load_study(
+                study_name=NAME,
+                storage=self.storage,
+                sampler=optuna.samplers.RandomSampler(),
+                pruner=pruner(settings, epochs),
+            )
+        except (ValueError, LookupError, TypeError, AssertionError) as error:
+            raise RunError(f"{path} is damaged", "begin the search anew: trainer train -m ...") from error
+        self._id = self.storage.get_study_id_from_name(NAME)
+
+    def id(self, number: int) -> int:
+        """That of a trial in the storage."""
+        return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+    def ask(self, ranges: dict[str, "BaseDistribution"], settings: Optuna) -> "FrozenTrial":
+        """A new trial with all its values, which the journal gets in one piece, or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        import optuna
+
+        before = self.study.get_trials(deepcopy=False)
+        draft = optuna.create_study(
+            study_name=NAME,
+            direction=self.study.direction,
+            sampler=sampler(settings, len(before)),
+            pruner=self.study.pruner,
+        )
+        draft.add_trials(before)
+        found = draft.ask(ranges)
+        state = optuna.trial.TrialState.RUNNING
+        chosen: dict[str, Any] = {"params": found.params, "distributions": found.distributions}
+        self.study.add_trial(optuna.trial.create_trial(state=state, **chosen))
+        return self.study.get_trials(deepcopy=False)[len(before)]
+
+
+def mend(directory: Path) -> None:
+    """Take away a last line that was cut off when the power failed: what is appended to it could not be read.
+
+    Raises:
+        OSError: the journal cannot be written.
+    """
+    path = directory / JOURNAL
+    if not path.exists():
+        return
+    with FileLock(f"{path}.lock"), path.open("rb+") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
+
+
+def sampler(settings: Optuna, number: int) -> "BaseSampler":
+    """What chooses the values of trial `number`.
+
+    It is made anew for each, and so draws what it would have drawn if nobody had interrupted the search.
+    """
+    from optuna import samplers
+
+    seed = int(np.random.SeedSequence((settings.seed, number)).generate_state(1)[0])
+    if settings.sampler == "random":
+        return samplers.RandomSampler(seed)
+    if settings.sampler == "gp":
+        return samplers.GPSampler(seed=seed, n_startup_trials=settings.startup)
+    return samplers.TPESampler(seed=seed, n_startup_trials=settings.startup)
+
+
+def pruner(settings: Optuna, epochs: int) -> "BasePruner":
+    """What says of a trial with its values of some epochs that it is hopeless."""
+    from optuna import pruners
+
+    if settings.pruner == "none":
+        return pruners.NopPruner()
+    if settings.pruner == "hyperband":
+        return pruners.HyperbandPruner(min_resource=1, max_resource=epochs)
+    return pruners.MedianPruner(n_startup_trials=settings.startup)

@@ -1,0 +1,1 @@
+"""The machine below everything: errors, files, paths, streams, processes, memory."""

@@ -1,0 +1,99 @@
+"""The errors that end a command: each carries one line of what is wrong, and one of what to do."""
+
+import signal
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class TrainerError(Exception):
+    """What `cli.main` shows as `error: MESSAGE` and an indented HINT instead of a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UserError(TrainerError):
+    """The user's input is wrong; nothing was started and nothing was lost."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A key, a value or a combination that cannot work."""
+
+
+class UnknownKeyError(ConfigError):
+    """A misspelt key: every job of a sweep would stumble over it."""
+
+
+class DataError(UserError):
+    """Data that are missing, unreadable or not what the config says."""
+
+
+class CheckpointError(UserError):
+    """A file that is no checkpoint, or not one of this model."""
+
+
+class DeviceError(UserError):
+    """A device or precision that this machine does not have."""
+
+
+class RunError(UserError):
+    """A run directory that is missing or cannot be written."""
+
+
+class TrainingFailedError(TrainerError):
+    """Training itself went wrong: a loss that is not finite, a failed job of a sweep."""
+
+
+class DivergedError(TrainingFailedError):
+    """A loss or a weight that is not finite; `batch` is the number of the step in its epoch."""
+
+    def __init__(self, message: str, hint: str = "", batch: int | None = None, step: int = 0) -> None:
+        super().__init__(message, hint)
+        self.batch, self.step = batch, step
+
+
+class StorageError(TrainerError):
+    """A file that cannot be written: a full disk, a directory that went away."""
+
+
+class InterruptedRunError(TrainerError):
+    """A signal asked the run to stop, and it did so with a checkpoint written."""
+
+    def __init__(self, signum: int, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.exit_code = 128 + signum
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, wherever the process is; no `Exception`, for libraries catch these and go on."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"ended by {signal.Signals(signum).name}")
+        self.signum = signum
+
+
+def interrupted(error: KeyboardInterrupt) -> InterruptedRunError:
+    """What a signal means that came when nothing waited for one."""
+    signum = error.signum if isinstance(error, TerminatedError) else int(signal.SIGINT)
+    return InterruptedRunError(signum, str(error) or "interrupted")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message that says something, or the name of its class where none does."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """ "did you mean 'lenet'?" where something is close to `word`, else the list of options."""
+    names = sorted(set(options))
+    close = get_close_matches(word, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"choose from: {', '.join(names)}" if names else ""

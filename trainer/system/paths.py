@@ -1,0 +1,40 @@
+"""Paths as people type them."""
+
+import os
+import shlex
+from pathlib import Path
+
+from trainer.system.errors import ConfigError
+
+
+def expanded(text: str) -> Path:
+    """`text` as a path, with `~` and `~user` expanded where no file has just that name.
+
+    Raises:
+        ConfigError: there is no such user, or no path of such characters.
+    """
+    if "\0" in text:
+        raise ConfigError(f"{text}: no path has a zero byte in it")
+    path = Path(text)
+    if not text.startswith("~") or os.path.lexists(path):
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{text}: no home directory of that name", f"if it is a file here, write ./{text}") from error
+
+
+def typed(path: str | Path) -> str:
+    """A path as one types it in a shell: `$'...'` where it has characters that a screen cannot show."""
+    text = str(path)
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + "".join(_escaped(c) for c in text) + "'"
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return "".join(f"\\{byte:03o}" for byte in character.encode(errors="surrogateescape"))
