@@ -15,14 +15,14 @@ from running import SILENT, train, weights
 from torch import Tensor
 
 from trainer import data, models
-from trainer.config import schema
 from trainer.data.batches import generator
+from trainer.data.sets.digits import Digits
 
 EPOCHS, SIZE = 2, 50
 
 
 def by_hand(name: str, keys: dict[str, Any], make: Any) -> dict[str, Tensor]:
-    loaded = data.load(schema.Digits(cache=None, limit=430))
+    loaded = data.load(Digits(cache=None, limit=430))
     assert loaded.mean is not None
     assert loaded.std is not None
     inputs = ((loaded.train.inputs.float() / 255 - loaded.mean[0]) / loaded.std[0]).contiguous()

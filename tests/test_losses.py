@@ -56,6 +56,6 @@ def test_the_losses_of_several_models_are_those_of_each(
     torch.testing.assert_close(found, expected)
 
 
-def test_a_name_that_the_schema_does_not_let_through_is_a_bug() -> None:
+def test_a_name_that_no_config_lets_through_is_a_bug() -> None:
     with pytest.raises(AssertionError, match="hinge"):
         losses.make("hinge")

@@ -13,12 +13,12 @@ from conftest import Trainer
 from running import QUICK
 
 from trainer import data
-from trainer.config import schema
-from trainer.data import cache, loading, splits
+from trainer.config.data import Data
+from trainer.data import cache, folder, loading, splits
 from trainer.data.cache import Allocate, stored
+from trainer.data.folder import Files
 from trainer.data.loading import stream_workers
-from trainer.data.sets import folder
-from trainer.data.sets.folder import Files
+from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset, Split
 from trainer.engine import device
 from trainer.engine.device import Compute
@@ -47,7 +47,7 @@ def workers(kind: type, compute: Compute, free: float, **keys: Any) -> int | Non
     """`stream_workers` for 1 GiB of samples on a device with `free` GiB."""
     split = Split(object.__new__(kind), torch.zeros(1024))
     loaded = Dataset("large", split.take(slice(500)), split.take(slice(500, None)))
-    config: Any = SimpleNamespace(section=lambda name: schema.Data(**keys))
+    config: Any = SimpleNamespace(section=lambda name: Data(**keys))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "free_memory", lambda device: int(free * GiB))
         patch.setattr(loading, "cores", lambda: 6)
@@ -114,7 +114,7 @@ def test_a_splits_samples_are_placed_whatever_is_cut_of_them(trainer: Trainer) -
 
 
 def opened(images: Path, **keys: Any) -> Dataset:
-    return data.load(schema.Folder(path=str(images), mean=[0.5], std=[0.5], **keys))
+    return data.load(Folder(path=str(images), mean=[0.5], std=[0.5], **keys))
 
 
 def no_decoding(path: str, **keys: Any) -> Any:
@@ -213,7 +213,7 @@ def test_free_memory_of_a_gpu_is_the_drivers() -> None:
 def test_cutting_copies_no_inputs() -> None:
     images = torch.randint(256, (50, 3, 4, 4), dtype=torch.uint8)
     whole = Dataset("x", Split(images, torch.arange(50)), Split(images, torch.arange(50)), classes=("a", "b"))
-    cut = splits.prepare(whole, schema.Data(val_fraction=0.25, limit=40))
+    cut = splits.prepare(whole, Data(val_fraction=0.25, limit=40))
     assert cut.val is not None
     for split in (cut.train, cut.val, cut.test, cut.train.take(slice(3)).take(torch.tensor([2, 0]))):
         assert split.samples is images
@@ -248,7 +248,7 @@ COPIES = """
 import re, resource, sys
 from pathlib import Path
 import numpy as np, torch
-from trainer.config import schema
+from trainer.config.data import Data
 from trainer.data.batches import Batches
 from trainer.data.cache import stored
 from trainer.data.splits import Dataset, prepare
@@ -256,7 +256,7 @@ from trainer.data.splits import Dataset, prepare
 def run(path):
     found = stored(path, "name", {}, "", lambda allocate: 1 / 0)
     raw = Dataset("x", found.split("train"), found.split("train"), standardise=True)
-    data = prepare(raw, schema.Data(val_fraction=0.1))
+    data = prepare(raw, Data(val_fraction=0.1))
     for workers in (None, 0):
         batches = Batches(data.train, 256, torch.device("cpu"), torch.float32, data.mean, data.std, workers=workers)
         assert sum(len(y) for _, y in batches.epoch(0)) == len(data.train)

@@ -9,15 +9,15 @@ from conftest import Trainer
 from running import SILENT, evaluate, reported, result, train, weights
 
 from trainer import data, models
-from trainer.config import schema
+from trainer.config.data import Data
+from trainer.data.sets.line import Line
+from trainer.data.sets.regression import Regression
 
 FOLDER = ("experiment=finetune_folder", "data.size=32", "data.resize=36", "epochs=1", *SILENT)
 
 
-@pytest.mark.parametrize(
-    ("experiment", "section"), [("linear_regression", schema.Regression()), ("line", schema.Line())]
-)
-def test_gradient_descent_finds_the_least_squares_line(trainer: Trainer, experiment: str, section: schema.Data) -> None:
+@pytest.mark.parametrize(("experiment", "section"), [("linear_regression", Regression()), ("line", Line())])
+def test_gradient_descent_finds_the_least_squares_line(trainer: Trainer, experiment: str, section: Data) -> None:
     section.val_fraction = 0
     points = data.load(section).train
     design = np.column_stack([points.inputs.numpy(), np.ones(len(points))])

@@ -19,8 +19,14 @@ from omegaconf import OmegaConf
 from running import SILENT, checkpoint, result, rows, same, train, weights
 
 from trainer.cli.main import main
-from trainer.config import schema
+from trainer.config import registry
+from trainer.config.keys import public
+from trainer.config.model import MLP
+from trainer.config.optim import Adam
 from trainer.config.reopening import reopened
+from trainer.config.scheduler import Constant
+from trainer.config.train import Train
+from trainer.data.sets.digits import Digits
 from trainer.engine import loop
 from trainer.engine.loop import State
 from trainer.run import directory as runs
@@ -110,19 +116,17 @@ OTHER = {
 def keys(cls: type, prefix: str = "") -> Iterator[tuple[str, bool]]:
     """The keys of a section with whether they may change."""
     for field in dataclasses.fields(cls):
-        if field.name in schema.GROUPS:
+        if field.name in registry.GROUPS:
             continue
         if dataclasses.is_dataclass(field.type):
             assert isinstance(field.type, type)
             yield from keys(field.type, f"{prefix}{field.name}.")
         else:
-            yield f"{prefix}{schema.public(field.name)}", field.metadata["runtime"]
+            yield f"{prefix}{public(field.name)}", field.metadata["runtime"]
 
 
-SECTIONS = {"": schema.Train, "model.": schema.MLP, "data.": schema.Digits, "optim.": schema.Adam}
-KEYS = dict(
-    entry for prefix, cls in (*SECTIONS.items(), ("scheduler.", schema.Constant)) for entry in keys(cls, prefix)
-)
+SECTIONS = {"": Train, "model.": MLP, "data.": Digits, "optim.": Adam}
+KEYS = dict(entry for prefix, cls in (*SECTIONS.items(), ("scheduler.", Constant)) for entry in keys(cls, prefix))
 
 
 def test_the_keys_that_are_tried_are_all_that_may_not_change() -> None:
@@ -265,7 +269,7 @@ class Evil:
 """
 
 
-@pytest.mark.parametrize("group", schema.GROUPS)
+@pytest.mark.parametrize("group", registry.GROUPS)
 def test_a_class_that_only_a_file_names_is_not_run(trainer: Trainer, parts: Path, group: str) -> None:
     Path("evil.py").write_text(EVIL)
     change(parts / "config.yaml", lambda config: config.__setitem__(group, {"_target_": "evil.Evil"}))

@@ -19,7 +19,8 @@ from running import QUICK, SILENT
 from sweeping import job
 from test_configs import compose
 
-from trainer.config import schema
+from trainer.config import registry
+from trainer.config.search import Optuna
 from trainer.data.loading import load_dataset
 from trainer.engine.loop import State
 from trainer.engine.objective import choose_objective
@@ -160,7 +161,7 @@ def test_the_goal_is_known_before_the_data_are_read(empty: Path, data: str, spli
 
 
 def test_every_data_set_says_whether_it_has_classes() -> None:
-    known = {name: cls.classifies for name, cls in schema.GROUPS["data"].items()}
+    known = {name: cls.classifies for name, cls in registry.sections("data").items()}
     regression = {"diabetes", "regression", "line", "quadratic"}
     assert known == {name: None if name == "csv" else name not in regression for name in known}
 
@@ -195,7 +196,7 @@ def test_a_search_has_so_many_trials_in_directories_of_their_numbers(trainer: Tr
 def searched(directory: Path, trials: int, **keys: Any) -> optuna.Study:
     """A search for the least value, 0, of a function of two numbers, which is at (0.3, 0.1)."""
     directory.mkdir()
-    settings = schema.Optuna(startup=5, **keys)
+    settings = Optuna(startup=5, **keys)
     opened = study.Opened(directory, settings, 1, "min")
     wanted = space("x=interval(0,1)", "y=tag(log,interval(1e-4,1))").ranges
     for number in range(trials):
@@ -276,9 +277,9 @@ def test_a_choice_that_does_not_fit_fails_alone(trainer: Trainer) -> None:
     assert status == {"linear": "completed", "nosuch": "failed", "lenet": "failed"}
 
 
-def started(directory: Path, values: dict[int, list[float]], direction: str = "max") -> schema.Optuna:
+def started(directory: Path, values: dict[int, list[float]], direction: str = "max") -> Optuna:
     """A study with trials that had these values after each epoch; the last trial runs."""
-    settings = schema.Optuna(startup=2)
+    settings = Optuna(startup=2)
     opened = study.Opened(directory, settings, 3, direction)
     for number, reported in values.items():
         trial = opened.study.ask()
@@ -323,7 +324,7 @@ def test_a_trial_that_was_hopeless_when_it_was_killed_stops_at_once(tmp_path: Pa
 
 def test_hyperband_prunes_by_its_rungs(tmp_path: Path) -> None:
     started(tmp_path, {0: [0.3, 0.5], 1: [0.5, 0.7], 2: [0.6, 0.8], 3: []})
-    settings = schema.Optuna(pruner="hyperband")
+    settings = Optuna(pruner="hyperband")
     hook = Pruning(tmp_path, 3, Goal(("val/x",), "max"), settings, 9, 2)
     hook.on_epoch(state := State(epoch=1, step=5), {"epoch": 1, "val/x": 0.1})
     assert type(study.pruner(settings, 9)) is optuna.pruners.HyperbandPruner

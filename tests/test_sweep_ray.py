@@ -13,7 +13,7 @@ from failing import JOBS, sick, trains, until
 from running import QUICK
 from test_sweep_resume import command, lines, swept
 
-from trainer.config import schema
+from trainer.config.sweep import Ray as RayConfig
 from trainer.show.report import Report
 from trainer.sweeps.ray import Ray
 from trainer.system.errors import ConfigError
@@ -100,7 +100,7 @@ def test_what_this_machine_does_not_have_is_refused() -> None:
 
 
 def sized(there: dict[str, float], asked: dict[str, Any]) -> Ray:
-    runner = Ray(schema.Ray(**asked), Report(), lambda job: None)
+    runner = Ray(RayConfig(**asked), Report(), lambda job: None)
     runner.ray = SimpleNamespace(cluster_resources=lambda: there, remote=ray.remote)  # type: ignore[assignment]
     runner.take_places()
     return runner

@@ -4,7 +4,7 @@ from typing import Any
 
 from trainer.checkpoint.description import scalars
 from trainer.checkpoint.format import Checkpoint
-from trainer.config import schema
+from trainer.config import registry
 from trainer.config.composition import Composed
 from trainer.system.errors import CheckpointError
 
@@ -17,7 +17,7 @@ def describe(config: Composed, loss: str, data: dict[str, Any]) -> dict[str, Any
     return {
         "model": scalars(config.describe("model")),
         "data": scalars(config.describe("data")),
-        "choices": {group: config.title(group) for group in schema.OF_A_TRAINING},
+        "choices": {group: config.title(group) for group in registry.OF_A_TRAINING},
         "loss": loss,
         **data,
     }
@@ -37,7 +37,7 @@ def adopt(config: Composed, found: Checkpoint) -> None:
             if not config.given(group):
                 raise CheckpointError(
                     f"{found.path} is a bare state_dict: it does not say its {group}",
-                    f"give it: {group}=... ({', '.join(schema.GROUPS[group])})",
+                    f"give it: {group}=... ({', '.join(registry.names(group))})",
                 )
             continue
         if "class" in described and not config.given(group):

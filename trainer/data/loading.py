@@ -5,13 +5,14 @@ from typing import Any
 import torch
 
 from trainer import data
-from trainer.config import custom, schema
+from trainer.config import custom
 from trainer.config.composition import Composed, Custom
+from trainer.config.data import Data
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.cache import Mapped
-from trainer.data.sets.custom import adapt
-from trainer.data.sets.folder import Files
+from trainer.data.custom import adapt
+from trainer.data.folder import Files
 from trainer.data.splits import Dataset, Track, prepare, untracked
 from trainer.system.errors import ConfigError
 from trainer.system.machine import cores
@@ -103,9 +104,9 @@ def eval_batch_size(config: Composed, loaded: Dataset) -> int:
     return int(_common(config).eval_batch_size or max(1, min(1000, 2**24 // values)))
 
 
-def _common(config: Composed) -> schema.Data:
+def _common(config: Composed) -> Data:
     """The keys that all data sets have, of ours and the user's."""
     section = config.section("data")
     common = section.common if isinstance(section, Custom) else section
-    assert isinstance(common, schema.Data)
+    assert isinstance(common, Data)
     return common

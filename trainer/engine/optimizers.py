@@ -1,23 +1,15 @@
-"""torch's optimizers, or the user's own, over the parameters that are trained."""
+"""torch's optimizers as `trainer.config.optim` declares them, or the user's own, over the parameters to train."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from trainer.config import custom, schema
+from trainer.config import custom, registry
 from trainer.config.composition import Composed, Custom
+from trainer.config.optim import Optim
 from trainer.system.errors import ConfigError
-
-OPTIMIZERS: dict[type, type[torch.optim.Optimizer]] = {
-    schema.SGD: torch.optim.SGD,
-    schema.AdamW: torch.optim.AdamW,
-    schema.Adam: torch.optim.Adam,
-    schema.Adagrad: torch.optim.Adagrad,
-    schema.RMSprop: torch.optim.RMSprop,
-}
-_FUSED = (schema.SGD, schema.Adam, schema.AdamW)  # have a fused kernel on CPU and CUDA
-_CAPTURABLE = (schema.Adam, schema.AdamW, schema.RMSprop)  # have to be told that they will be in a CUDA graph
 
 
 def make_optimizer(config: Composed, built: nn.Module, captured: bool = False) -> torch.optim.Optimizer:
@@ -34,17 +26,35 @@ def make_optimizer(config: Composed, built: nn.Module, captured: bool = False) -
         if not isinstance(made, torch.optim.Optimizer):
             raise ConfigError(f"optim._target_={section.target} gives no torch.optim.Optimizer")
         return made
+    _leave_the_compiler_out()
+    return _ours(section, trained, captured)
+
+
+def _ours(section: Optim, parameters: Sequence[nn.Parameter], captured: bool = False) -> torch.optim.Optimizer:
+    """Make torch's optimizer over `parameters`, fused where torch has it so.
+
+    `captured` says that its steps will be in a CUDA graph, where torch has to be told.
+
+    Raises:
+        ConfigError: torch refuses a combination of hyperparameters.
+    """
     keys: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(section).items()}
     del keys["name"]
-    if type(section) in _FUSED and all(p.device.type in ("cpu", "cuda") for p in trained):
+    if section.fused and all(p.device.type in ("cpu", "cuda") for p in parameters):
         keys["fused"] = True
-    if captured and type(section) in _CAPTURABLE:
+    if captured and section.capturable:
         keys["capturable"] = True
-    _leave_the_compiler_out()
+    made: type[torch.optim.Optimizer] = getattr(torch.optim, type(section).__name__)
     try:
-        return OPTIMIZERS[type(section)](trained, **keys)
+        return made(parameters, **keys)
     except ValueError as error:
         raise ConfigError(f"optim={section.name}: {error}") from error
+
+
+def declared(optimizer: torch.optim.Optimizer) -> type[Optim] | None:
+    """The declaration of an optimizer's class, which says what it can do; None where it is the user's own."""
+    sections = registry.sections("optim").values()
+    return next((kind for kind in sections if type(optimizer) is getattr(torch.optim, kind.__name__)), None)
 
 
 def _leave_the_compiler_out() -> None:
