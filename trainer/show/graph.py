@@ -1,6 +1,10 @@
 """A model as TensorBoard's Graphs tab shows it, drawn from what `torch.export` traces."""
 
+import io
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch.export  # takes seconds to import, so this module is imported only where a graph is asked for
@@ -27,8 +31,7 @@ def graph(model: nn.Module, example: Tensor) -> GraphDef:
     generators = Generators()
     before = generators.state_dict()
     try:
-        with evaluating(model), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they are about the model, not about what is asked of it here
+        with evaluating(model), _quietly():
             exported = torch.export.export(model, (example,))
     finally:
         generators.load_state_dict(before)  # a model that draws numbers trains as it would without a picture
@@ -41,15 +44,28 @@ def graph(model: nn.Module, example: Tensor) -> GraphDef:
         if node.op == "placeholder" and node.name in given:
             spec = given[node.name]
             names[node] = (spec.target or node.name).replace(".", "/")
-            op = spec.kind.name.lower()
+            op = spec.kind.name.lower().removeprefix("user_")  # parameter, buffer, input
         else:
             modules = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
             scope = modules[-1].replace(".", "/") if modules else ""
             names[node] = f"{scope}/{node.name}" if scope else node.name
-            op = getattr(node.target, "__name__", str(node.target)).removesuffix(".default")
-        inputs = [names[before] for before in node.all_input_nodes]
+            op = getattr(node.target, "__name__", str(node.target)).partition(".")[0]  # without its overload
+        inputs = [names[source] for source in node.all_input_nodes]
         found.node.append(NodeDef(name=names[node], op=op, input=inputs, attr=_shapes(node.meta.get("val"))))
     return found
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Within the block nothing is printed, logged or warned of: torch shows how far it came with a hard model."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
 
 
 def _shapes(value: Any) -> dict[str, AttrValue]:

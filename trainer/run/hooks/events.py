@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog, TaggedRunMetadata
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from trainer.run.directory import EVENTS
@@ -49,16 +50,15 @@ class Events:
         """Append curves' points, a picture, histograms."""
         self.write(Event(summary=summary), step, when)
 
-    def graph(self, graph: Any, statistics: Any) -> None:
-        """Append a model's graph, as `torch.utils.tensorboard._pytorch_graph.graph` gives it."""
+    def graph(self, graph: GraphDef) -> None:
+        """Append a model's graph."""
         self.write(Event(graph_def=graph.SerializeToString()))
-        metadata = TaggedRunMetadata(tag="step1", run_metadata=statistics.SerializeToString())
-        self.write(Event(tagged_run_metadata=metadata))
 
     def flush(self) -> int:
-        """Write what is buffered; how long the file then is."""
+        """Bring everything to the disk; how long the file then is."""
         with storing(self.path):
             self._file.flush()
+            os.fsync(self._file.fileno())
         return self._file.tell()
 
     def close(self) -> None:
