@@ -1,7 +1,9 @@
 """TensorBoard's file: what its own reader reads in it, beside what torch's own writer writes."""
 
 import os
+import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,6 @@ from torch.utils.tensorboard import SummaryWriter, summary
 from trainer.config.train import TensorBoard as TensorBoardConfig
 from trainer.engine.loop import State
 from trainer.run.directory import EVENTS
-from trainer.run.hooks import events
 from trainer.run.hooks.events import Events, buckets
 from trainer.run.hooks.tensorboard import TensorBoard
 from trainer.system.errors import StorageError
@@ -166,7 +167,7 @@ def test_cut_back_to_a_length_that_was_said_the_file_has_what_it_had(tmp_path: P
 
 
 def test_files_of_one_second_sort_in_the_order_they_were_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events.time, "time", lambda: 1_700_000_000.9)
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.9)
     made = []
     for step in range(12):
         own = Events(tmp_path)
@@ -183,9 +184,9 @@ def test_a_file_sorts_after_those_of_before_although_the_clock_was_set_back(
 ) -> None:
     first = Events(tmp_path)
     first.close()
-    monkeypatch.setattr(events.time, "time", lambda: now)
-    monkeypatch.setattr(events.socket, "gethostname", lambda: "a")  # another machine, another process
-    monkeypatch.setattr(events.os, "getpid", lambda: 1)
+    monkeypatch.setattr(time, "time", lambda: now)
+    monkeypatch.setattr(socket, "gethostname", lambda: "a")  # another machine, another process
+    monkeypatch.setattr(os, "getpid", lambda: 1)
     second = Events(tmp_path)
     second.close()
     assert first.path.name < second.path.name

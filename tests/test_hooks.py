@@ -1,11 +1,13 @@
 """Hooks one by one: what they write, and when."""
 
+import errno
 import io
 import json
 import os
 import random
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,6 @@ from trainer.config.train import Checkpointing
 from trainer.config.train import TensorBoard as TensorBoardConfig
 from trainer.engine.loop import Row, State
 from trainer.engine.objective import Objective
-from trainer.run.hooks import checkpoints
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.hooks.tensorboard import TensorBoard
@@ -50,7 +51,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(checkpoints, "time", clock)
+    monkeypatch.setattr(time, "monotonic", clock.monotonic)
     return clock
 
 
@@ -252,16 +253,17 @@ def test_without_a_metric_to_watch_there_is_no_best(training: Make) -> None:
 def test_best_is_there_before_last_speaks_of_it(training: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever the process is killed, the best that last.pt names is in best.pt."""
     written: list[tuple[str, Any]] = []
-    write = checkpoint.write
+    replace = os.replace
 
-    def spy(path: Path, *args: Any, **content: Any) -> None:
-        if path.name == "last.pt" and content["best"] is not None:
-            kept = checkpoint.read(path.with_name("best.pt")).training["best"]
-            assert kept["step"] >= content["best"]["step"]
-        write(path, *args, **content)
-        written.append((path.name, content["best"] and content["best"]["step"]))
+    def spy(part: Path, path: Path) -> None:
+        if path.name != "previous.pt":
+            best = checkpoint.read(part).training["best"]
+            if path.name == "last.pt" and best is not None:
+                assert checkpoint.read(path.with_name("best.pt")).training["best"]["step"] >= best["step"]
+            written.append((path.name, best and best["step"]))
+        replace(part, path)
 
-    monkeypatch.setattr(checkpoint, "write", spy)
+    monkeypatch.setattr(os, "replace", spy)
     made = training(every_epochs=1)
     made.start()
     for accuracy in (0.5, 0.4, 0.6):
@@ -360,16 +362,16 @@ def test_numbers_of_numpy_are_kept_as_numbers(training: Make, tmp_path: Path) ->
 
 
 class Disk:
-    """`checkpoint.write`, which fails while the disk is full."""
+    """Takes nothing while it is full."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.full, self._write = False, checkpoint.write
-        monkeypatch.setattr(checkpoint, "write", self)
+        self.full, self._fsync = False, os.fsync
+        monkeypatch.setattr(os, "fsync", self.fsync)
 
-    def __call__(self, path: Path, *args: Any, **content: Any) -> None:
+    def fsync(self, handle: int) -> None:
         if self.full:
-            raise StorageError(f"cannot write {path}: disk full")
-        self._write(path, *args, **content)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._fsync(handle)
 
 
 @pytest.fixture
