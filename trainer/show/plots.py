@@ -1,4 +1,4 @@
-"""The pictures: each function draws one matplotlib figure, without a display and without pyplot's state."""
+"""The pictures: each function returns a matplotlib figure, made without a display and without pyplot's state."""
 
 import math
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from trainer.engine.measures import measure
 
 Pixels = np.ndarray[Any, Any]
 Rows = Sequence[dict[str, float]]
-POINTS = 1000  # of a curve
+POINTS = 1000  # a curve gets no more points than about that
 SCALINGS = ("per filter", "over all filters", "zero-centred")
 
 
 def curves(rows: Rows) -> Figure:
-    """Losses, and each metric, over the epochs; the learning rate where it changes."""
+    """Losses and each metric over the epochs, and the learning rate if it changes."""
     metrics = sorted({key.split("/")[1] for row in rows for key in row if "/" in key}, key=lambda m: (m != "loss", m))
     metrics = [m for m in metrics if m != "top5"]
     if len({row["lr"] for row in rows}) > 1:
@@ -44,13 +44,13 @@ def curves(rows: Rows) -> Figure:
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most about as many points as a curve has pixels, the last one among them."""
+    """Evenly chosen points, about as many as a curve has pixels, among them the last one."""
     stride = max(1, len(points) // POINTS)
     return points[(len(points) - 1) % stride :: stride]
 
 
 def _x(rows: Rows, index: int) -> float:
-    """The epoch that a row belongs to; an evaluation within an epoch lies between two."""
+    """The epoch that a row belongs to; an evaluation within an epoch lies between two epochs."""
     row = rows[index]
     if "seconds" in row:
         return row["epoch"]
@@ -59,7 +59,7 @@ def _x(rows: Rows, index: int) -> float:
 
 
 def fit(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], line: tuple[Tensor, Tensor]) -> Figure:
-    """1-D regression: the points, and the model's curve through them; all tensors are flat."""
+    """Regression on one feature: points and the model's curve, each as x and y of shape (N,)."""
     figure = Figure(figsize=(5.6, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.scatter(train[0].tolist(), train[1].tolist(), s=18, alpha=0.8, label="train")
@@ -73,7 +73,7 @@ def fit(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], line: tuple[T
 
 
 def scatter(targets: Tensor, outputs: Tensor) -> Figure:
-    """Regression on many features: predicted against true values, (N,) each."""
+    """Regression on many features: predicted against true values, each of shape (N,)."""
     figure = Figure(figsize=(4.8, 4.6), layout="constrained")
     axes = figure.subplots()
     low = min(float(targets.min()), float(outputs.min()))
@@ -87,7 +87,7 @@ def scatter(targets: Tensor, outputs: Tensor) -> Figure:
 
 
 def samples(images: Tensor, titles: Sequence[str], wrong: Sequence[bool] | None = None) -> Figure:
-    """A grid of images (N, C, H, W) in 0..1 with a title each; titles of wrong ones are red."""
+    """A grid of images (N, C, H, W) in 0..1, each with a title, which is red where `wrong` says so."""
     count, _, height, width = images.shape
     title = math.ceil(0.3 * height)
     mosaic, places = _mosaic([_colours(image) for image in images], 8, title, math.ceil(0.08 * width))
@@ -104,7 +104,7 @@ def samples(images: Tensor, titles: Sequence[str], wrong: Sequence[bool] | None 
 
 
 def confusion(matrix: Tensor, classes: Sequence[str]) -> Figure:
-    """The confusion matrix (true by predicted): shares of each true class as colour, counts as text."""
+    """The confusion matrix (true by predicted class): shares of each true class as colours, counts as text."""
     size = len(classes)
     shares = (matrix.double() / matrix.sum(1, keepdim=True).clamp(min=1)).numpy()
     figure = Figure(figsize=(1.6 + 0.55 * size, 1.2 + 0.55 * size) if size <= 20 else (8, 7.5), layout="constrained")
@@ -171,18 +171,18 @@ def _mosaic(pictures: Sequence[Pixels], columns: int, above: int, beside: int) -
 
 
 def _colours(image: Tensor) -> Pixels:
-    """An image (C, H, W) in 0..1 as (H, W, 3): three channels in colour, otherwise their mean in grey."""
+    """An image (C, H, W) in 0..1 as (H, W, 3): in colour if it has three channels, otherwise their mean in grey."""
     channels = image if image.shape[0] == 3 else image.mean(0, keepdim=True).expand(3, -1, -1)
     return channels.permute(1, 2, 0).clamp(0, 1).numpy()
 
 
 def _literal(text: str) -> str:
-    """`text` as it is, where matplotlib would set what stands between dollars as a formula."""
+    """`text` for matplotlib, which would set what stands between two dollars as a formula."""
     return text.replace("$", r"\$")
 
 
 def render(figure: Figure) -> Pixels:
-    """The figure's pixels, (height, width, 3) uint8: drawn once, for a file and for TensorBoard."""
+    """The pixels of a figure, (height, width, 3) uint8."""
     figure.set_dpi(110)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]

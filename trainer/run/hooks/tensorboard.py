@@ -18,11 +18,11 @@ from trainer.system.errors import first_line
 
 HAND_SECONDS = 1.0
 STATUS = {"completed": api_pb2.STATUS_SUCCESS, "failed": api_pb2.STATUS_FAILURE}
-POINTS = 1000  # a curve gets no more points than that: longer trainings skip epochs evenly
+POINTS = 1000  # a curve has no more points than about that: longer trainings skip epochs evenly
 
 
 class TensorBoard(Hook):
-    """Writes what the loop reports; `begin` takes what is known before, `image` and `finish` what comes after it.
+    """Writes what the loop reports; before the training `begin` and `graph` write, after it `image` and `finish`.
 
     `purge_from` is for a training that is resumed: the first step that TensorBoard is to forget.
     """
@@ -44,7 +44,7 @@ class TensorBoard(Hook):
         self._handed = 0.0
 
     def graph(self, example: Tensor) -> str:
-        """Draw the model's graph for one input (1, ...); the reason where it cannot be drawn."""
+        """Draw the model's graph for one input (1, ...); return the reason if it cannot be drawn."""
         from trainer.show.graph import graph  # late: importing it takes seconds
 
         try:
@@ -56,7 +56,7 @@ class TensorBoard(Hook):
 
     def on_step(self, state: State) -> None:
         if state.step % self.config.every_steps == 0:
-            self._losses.append((state.step, state.loss.clone()))  # read later: reading waits for the device
+            self._losses.append((state.step, state.loss.clone()))  # read later, because reading waits for the device
 
     def on_evaluation(self, state: State, row: Row) -> None:
         self._scalars(state, row)
@@ -102,7 +102,7 @@ class TensorBoard(Hook):
         self._handed = time.time()
 
     def flush(self) -> tuple[str, int]:
-        """Bring everything that there is so far to the disk; the file's name and how long it then is."""
+        """Bring everything so far to the disk; return the name of the file and its length in bytes."""
         self._catch_up()
         return self.events.path.name, self.events.flush()
 
@@ -114,27 +114,27 @@ class TensorBoard(Hook):
         self._hand_over()
 
     def image(self, name: str, pixels: np.ndarray[Any, Any], state: State) -> None:
-        """A picture (height, width, 3) under the Images tab."""
+        """Write a picture (height, width, 3) for the Images tab."""
         self.events.summary(summary.image(name, pixels, dataformats="HWC"), state.step)  # type: ignore[no-untyped-call]
 
     def begin(self, hyperparameters: dict[str, Any]) -> None:
-        """The entry of the HParams tab: what was set. It is written first, so that a run that fails is listed, too."""
+        """Write the settings for the HParams tab. They come first, so that a run that fails is listed, too."""
         plain = {k: v if isinstance(v, int | float | bool | str) else str(v) for k, v in hyperparameters.items()}
         # Without the list of columns: TensorBoard takes one run's list for all runs, and finds them itself without one.
         _, start, _ = summary.hparams(plain, {})  # type: ignore[no-untyped-call]
         self.events.summary(start)
 
     def finish(self, metrics: dict[str, float], state: State) -> None:
-        """The final metrics."""
+        """Write the final metrics."""
         self._write(metrics, state.step)
 
     def close(self, status: str = "interrupted") -> None:
-        """Write what is left, and how the run ended; one that was interrupted has not ended."""
+        """Write what is left, and how the run ended, unless it was interrupted."""
         try:
             self._catch_up()
             if status in STATUS:
                 self._ended(status)
-        finally:  # or Python would try again at its end, and complain
+        finally:  # otherwise Python tries again when it ends, and complains
             self.events.close()
 
     def _ended(self, status: str) -> None:
