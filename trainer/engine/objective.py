@@ -1,4 +1,4 @@
-"""The figure that says which weights are best, and which way it is better."""
+"""The metric that says which weights are best."""
 
 from trainer.config.composition import Composed
 from trainer.data.splits import Dataset
