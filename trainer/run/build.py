@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from trainer import checkpoint, data, models
 from trainer.checkpoint import Checkpoint
 from trainer.config import registry
-from trainer.config.composition import Composed, Custom
+from trainer.config.base import Config, Custom
 from trainer.config.data import Data
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
@@ -36,7 +36,7 @@ from trainer.system.machine import cores
 from trainer.system.memory import RESIDENT_SHARE, free_memory
 
 
-def dataset(config: Composed, track: Track[Any] = untracked, loaded: Dataset | None = None) -> Dataset:
+def dataset(config: Config, track: Track[Any] = untracked, loaded: Dataset | None = None) -> Dataset:
     """Load the data that `config` chooses, if they are not there yet, and fill in what models take from them.
 
     Raises:
@@ -54,7 +54,7 @@ def dataset(config: Composed, track: Track[Any] = untracked, loaded: Dataset | N
     return loaded
 
 
-def model(config: Composed, compute: Compute, found: Checkpoint | None = None) -> nn.Module:
+def model(config: Config, compute: Compute, found: Checkpoint | None = None) -> nn.Module:
     """The model that `config` chooses, on its device and in its precision; with the weights of `found`.
 
     Raises:
@@ -102,7 +102,7 @@ def _check_weights(section: Any, found: Checkpoint) -> None:
         checkpoint.fitting(shapes, found.model, found.path)
 
 
-def check_forward(built: nn.Module, config: Composed, inputs: Tensor, outputs: int) -> None:
+def check_forward(built: nn.Module, config: Config, inputs: Tensor, outputs: int) -> None:
     """Send `inputs` (1, ...) through: the mismatch of a model and its data shows before training.
 
     Raises:
@@ -126,7 +126,7 @@ def check_forward(built: nn.Module, config: Composed, inputs: Tensor, outputs: i
         )
 
 
-def optimizer(config: Composed, built: nn.Module, captured: bool = False) -> torch.optim.Optimizer:
+def optimizer(config: Config, built: nn.Module, captured: bool = False) -> torch.optim.Optimizer:
     """torch's optimizer over the parameters that are trained, fused where torch has it so.
 
     `captured` says that its steps will be in a CUDA graph, where torch wants to know.
@@ -175,7 +175,7 @@ def loss(name: str, loaded: Dataset, label_smoothing: float = 0.0) -> Loss:
     return losses.make(name, label_smoothing)
 
 
-def objective(config: Composed, loaded: Dataset, evaluated: str | None) -> Objective:
+def objective(config: Config, loaded: Dataset, evaluated: str | None) -> Objective:
     """The metric that says which model is best. `evaluated` is the split evaluated during training.
 
     Raises:
@@ -202,7 +202,7 @@ def objective(config: Composed, loaded: Dataset, evaluated: str | None) -> Objec
     return Objective(name, direction)
 
 
-def schedule(config: Composed, made: torch.optim.Optimizer, total_steps: int, watched: Objective) -> Schedule:
+def schedule(config: Config, made: torch.optim.Optimizer, total_steps: int, watched: Objective) -> Schedule:
     """The learning-rate schedule.
 
     Raises:
@@ -218,7 +218,7 @@ def schedule(config: Composed, made: torch.optim.Optimizer, total_steps: int, wa
     return Schedule(section, made, total_steps, watched.name, watched.direction)
 
 
-def training_batches(config: Composed, loaded: Dataset, compute: Compute, workers: int | None) -> Batches:
+def training_batches(config: Config, loaded: Dataset, compute: Compute, workers: int | None) -> Batches:
     """The training split on the device (or streamed by `workers`), in random order and augmented as `config` says.
 
     Raises:
@@ -248,7 +248,7 @@ def training_batches(config: Composed, loaded: Dataset, compute: Compute, worker
     )
 
 
-def stream_workers(config: Composed, loaded: Dataset, compute: Compute) -> int | None:
+def stream_workers(config: Config, loaded: Dataset, compute: Compute) -> int | None:
     """How many processes read batches, where samples do not lie on the device; None where they do.
 
     Raises:
@@ -277,13 +277,13 @@ def stream_workers(config: Composed, loaded: Dataset, compute: Compute) -> int |
     return max(1, min(8, cores() - 1)) if decoding else 2
 
 
-def eval_batch_size(config: Composed, loaded: Dataset) -> int:
+def eval_batch_size(config: Config, loaded: Dataset) -> int:
     """`data.eval_batch_size`, of our own data sets and the user's; by itself 1,000, or fewer of large samples."""
     values = loaded.train.shape.numel()
     return int(_common(config).eval_batch_size or max(1, min(1000, 2**24 // values)))
 
 
-def _common(config: Composed) -> Data:
+def _common(config: Config) -> Data:
     """The keys that all data sets have, of ours and the user's."""
     section = config.section("data")
     common = section.common if isinstance(section, Custom) else section
@@ -294,7 +294,7 @@ def _common(config: Composed) -> Data:
 # --- checkpoints --------------------------------------------------------------------------------------
 
 
-def describe(config: Composed, loaded: Dataset, used: Loss) -> dict[str, Any]:
+def describe(config: Config, loaded: Dataset, used: Loss) -> dict[str, Any]:
     """What a checkpoint says of its model and data: registry names and scalars, nothing to be run."""
     return {
         "model": checkpoint.scalars(config.describe("model")),
@@ -319,7 +319,7 @@ def fingerprint(split: Split) -> str:
     return digest.hexdigest()
 
 
-def adopt(config: Composed, found: Checkpoint) -> None:
+def adopt(config: Config, found: Checkpoint) -> None:
     """Complete `config` from a checkpoint's description, where the command line did not choose.
 
     A class of the user's is never taken from the file: they name it on the command line.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.checkpoint import Checkpoint
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.data.batches import Batches
 from trainer.data.splits import Dataset, Track
 from trainer.engine import device, rng
@@ -30,7 +30,7 @@ from trainer.system.errors import ConfigError
 class Parts:
     """The objects of one run."""
 
-    config: Composed
+    config: Config
     compute: Compute
     model: nn.Module
     loss: Loss
@@ -83,7 +83,7 @@ class Parts:
 
 
 def assemble(
-    config: Composed,
+    config: Config,
     track: Track[Any],
     say: Callable[[str], None] = print,
     found: Checkpoint | None = None,

@@ -9,7 +9,7 @@ from typing import Any
 
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.engine.loop import Hook
 from trainer.run import build
 from trainer.run import directory as runs
@@ -20,15 +20,15 @@ from trainer.system.errors import CheckpointError, DataError, RunError
 from trainer.system.paths import typed
 
 
-def run(config: Composed) -> dict[str, Any]:
-    """Go on with the run directory `config.run`, or say that it is finished; the content of result.json.
+def run(config: Config) -> dict[str, Any]:
+    """Go on with the run directory `config.directory`, or say that it is finished; the content of result.json.
 
     Raises:
         UserError: there is nothing to go on from, or the data are not those that the training began with.
         TrainingFailedError, InterruptedRunError: the run directory says how it ended.
     """
     screen = Report()
-    directory = config.run
+    directory = config.directory
     assert directory is not None
     with runs.locked(directory):
         found, before = _latest(directory, screen), _result(directory)
@@ -41,7 +41,7 @@ def run(config: Composed) -> dict[str, Any]:
 
 @contextmanager
 def opened(
-    config: Composed, screen: Report, directory: Path, beside: Parts | None = None, watching: Sequence[Hook] = ()
+    config: Config, screen: Report, directory: Path, beside: Parts | None = None, watching: Sequence[Hook] = ()
 ) -> Iterator[Training]:
     """The training to be gone on with within the block; `beside` and `watching` as for `train.opened`."""
     with (
@@ -53,7 +53,7 @@ def opened(
 
 @contextmanager
 def _continued(
-    config: Composed,
+    config: Config,
     directory: Path,
     found: Checkpoint,
     screen: Report,
@@ -111,7 +111,7 @@ def _set_aside(directory: Path, found: Checkpoint) -> None:
         last.rename(last.with_name("damaged.pt"))
 
 
-def _done(config: Composed, found: Checkpoint, before: dict[str, Any]) -> bool:
+def _done(config: Config, found: Checkpoint, before: dict[str, Any]) -> bool:
     settings, epoch, step = config.settings, found.training.get("epoch"), found.training.get("step")
     if epoch is None or step is None:
         return False
@@ -121,7 +121,7 @@ def _done(config: Composed, found: Checkpoint, before: dict[str, Any]) -> bool:
     return "no improvement" in str(before.get("stopped")) and not early
 
 
-def _say_finished(directory: Path, config: Composed, found: Checkpoint, before: dict[str, Any], screen: Report) -> None:
+def _say_finished(directory: Path, config: Config, found: Checkpoint, before: dict[str, Any], screen: Report) -> None:
     run, epoch = typed(directory), found.training["epoch"]
     facts = [("finished", f"{epoch} epochs, {found.training['step']:,} steps")]
     if before.get("stopped"):
