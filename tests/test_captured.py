@@ -75,7 +75,7 @@ def batches(device: torch.device = CPU) -> Batches:
 
 def lenet(device: torch.device = CPU) -> nn.Module:
     torch.manual_seed(0)
-    return models.build("lenet", in_channels=1, image_size=28, num_classes=10, dropout=0.0).to(device)
+    return models.make("lenet", in_channels=1, image_size=28, num_classes=10, dropout=0.0).to(device)
 
 
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
@@ -297,7 +297,7 @@ def test_a_graph_on_a_gpu_trains_as_eager_steps_do(name: str, close: float, drop
     found = []
     for captured in (True, False):
         torch.manual_seed(0)
-        model = models.build("lenet", in_channels=1, image_size=28, num_classes=10, dropout=dropout)
+        model = models.make("lenet", in_channels=1, image_size=28, num_classes=10, dropout=dropout)
         found.append(on_a_gpu(model, name, captured))
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=close)

@@ -19,8 +19,9 @@ from trainer.config.keys import MISSING
 from trainer.data.splits import Dataset, Split
 from trainer.engine.device import Compute
 from trainer.engine.objective import Objective
-from trainer.engine.schedule import Schedule
-from trainer.run import build
+from trainer.engine.optimizers import make_optimizer
+from trainer.engine.schedule import Schedule, make_schedule
+from trainer.models.build import build_model, check_forward
 
 YAMLS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
 CHOICES = [(group, choice) for group in registry.GROUPS for choice in group_choices(group)]
@@ -96,8 +97,8 @@ def test_every_model_builds_for_its_data_and_runs(choice: str) -> None:
     composed = compose("train", f"model={choice}", "data=folder", f"data.channels={channels}", "data.size=28")
     loaded = sample(channels, 28)
     composed.fill_data(loaded.facts())
-    model = build.model(composed, CPU)
-    build.check_forward(model, composed, torch.randn(1, channels, 28, 28), outputs=4)
+    model = build_model(composed, CPU.device, CPU.dtype)
+    check_forward(model, composed, torch.randn(1, channels, 28, 28), outputs=4)
     model.eval()
     assert model(torch.randn(2, channels, 28, 28)).shape == (2, 4)
 
@@ -105,7 +106,7 @@ def test_every_model_builds_for_its_data_and_runs(choice: str) -> None:
 @pytest.mark.parametrize("choice", group_choices("optim"))
 def test_every_optimizer_builds_as_torch_has_it(choice: str) -> None:
     model = nn.Linear(2, 2)
-    made = build.optimizer(compose("train", f"optim={choice}", "optim.lr=0.25"), model)
+    made = make_optimizer(compose("train", f"optim={choice}", "optim.lr=0.25"), model)
     assert type(made).__name__.lower() == choice
     assert made.defaults["lr"] == 0.25
     model(torch.ones(1, 2)).sum().backward()
@@ -118,7 +119,7 @@ def test_every_optimizer_builds_as_torch_has_it(choice: str) -> None:
 @pytest.mark.parametrize("choice", group_choices("scheduler"))
 def test_every_scheduler_builds(choice: str) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-    made = build.schedule(compose("train", f"scheduler={choice}"), optimizer, 100, Objective("val/loss", "min"))
+    made = make_schedule(compose("train", f"scheduler={choice}"), optimizer, 100, Objective("val/loss", "min"))
     assert isinstance(made, Schedule)
     assert bool(made.per_step or made.per_epoch) == (choice != "constant")
 
@@ -131,6 +132,6 @@ def test_every_experiment_composes(choice: str) -> None:
     for group in ("data", "optim", "scheduler"):
         assert getattr(composed, group).name == composed.choices[group]
     schedule, optim = composed.scheduler, composed.optim
-    made = build.optimizer(composed, nn.Linear(2, 2))
+    made = make_optimizer(composed, nn.Linear(2, 2))
     assert made.defaults["lr"] == optim.lr
     assert schedule.warmup_steps >= 0

@@ -28,7 +28,7 @@ def by_hand(name: str, keys: dict[str, Any], make: Any) -> dict[str, Tensor]:
     inputs = ((loaded.train.inputs.float() / 255 - loaded.mean[0]) / loaded.std[0]).contiguous()
     targets = loaded.train.targets
     torch.manual_seed(7)
-    model = models.build(name, **keys)
+    model = models.make(name, **keys)
     optimizer = make(model.parameters())
     for epoch in range(EPOCHS):
         order = torch.randperm(len(targets), generator=generator(7, epoch, "order"))

@@ -488,7 +488,7 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def lenet() -> nn.Module:
-    return models.build("lenet", in_channels=1, image_size=16, num_classes=3)
+    return models.make("lenet", in_channels=1, image_size=16, num_classes=3)
 
 
 def board(directory: Path, model: nn.Module | None = None, epochs: int = 3, **keys: Any) -> TensorBoard:

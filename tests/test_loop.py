@@ -105,7 +105,7 @@ def batches(
 
 def build(name: str, seed: int = 0, dtype: torch.dtype = torch.float32) -> nn.Module:
     torch.manual_seed(seed)
-    return models.build(name, **SHAPES[name]).to(dtype)
+    return models.make(name, **SHAPES[name]).to(dtype)
 
 
 def eager(model: nn.Module, loss: Loss | None = None, momentum: float = 0.9, lr: float = 0.05) -> EagerStep:

@@ -14,14 +14,14 @@ from running import QUICK
 
 from trainer import data
 from trainer.config.data import Data
-from trainer.data import cache, folder, splits
+from trainer.data import cache, folder, loading, splits
 from trainer.data.cache import Allocate, stored
 from trainer.data.folder import Files
+from trainer.data.loading import stream_workers
 from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset, Split
 from trainer.engine import device
 from trainer.engine.device import Compute
-from trainer.run import build
 from trainer.system.errors import ConfigError, DataError
 from trainer.system.memory import free_memory
 
@@ -44,14 +44,14 @@ class LargeMapped(Large, cache.Mapped):
 
 
 def workers(kind: type, compute: Compute, free: float, **keys: Any) -> int | None:
-    """`build.stream_workers` for 1 GiB of samples on a device with `free` GiB."""
+    """`stream_workers` for 1 GiB of samples on a device with `free` GiB."""
     split = Split(object.__new__(kind), torch.zeros(1024))
     loaded = Dataset("large", split.take(slice(500)), split.take(slice(500, None)))
     config: Any = SimpleNamespace(section=lambda name: Data(**keys))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "free_memory", lambda device: int(free * GiB))
-        patch.setattr(build, "cores", lambda: 6)
-        return build.stream_workers(config, loaded, compute)
+        patch.setattr(loading, "free_memory", lambda device: int(free * GiB))
+        patch.setattr(loading, "cores", lambda: 6)
+        return stream_workers(config, loaded, compute.device)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_shall_lie_on_the_device_and_does_not_fit_is_refused() -> None:
 def test_a_device_that_is_too_small_is_streamed_to_or_refused(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "free_memory", lambda device: 1000)
+    monkeypatch.setattr(loading, "free_memory", lambda device: 1000)
     ran = trainer("train", *QUICK, "data.cache=null")
     assert ran.code == 0, ran.err
     assert "10 classes, streamed" in ran.out

@@ -35,7 +35,7 @@ def test_two_hidden_units_bend_to_a_parabola(trainer: Trainer) -> None:
     x = torch.linspace(0, 1, 10, dtype=torch.float64)[:, None].float()
     predictions = []
     for _ in range(2):  # saved, and loaded into a new model each time
-        network = models.build("mlp", in_features=1, out_features=1, hidden=2, activation="sigmoid")
+        network = models.make("mlp", in_features=1, out_features=1, hidden=2, activation="sigmoid")
         network.load_state_dict(weights(run))
         predictions.append(network(x).detach())
     assert torch.equal(*predictions)

@@ -1,7 +1,6 @@
 """`trainer resume` and `trainer train from=`: what they refuse, what may change, and what they leave behind."""
 
 import dataclasses
-import json
 import math
 import os
 import re
@@ -497,26 +496,6 @@ def test_a_damaged_best_is_found_again_or_missed_with_a_warning(trainer: Trainer
     assert "warning: " in ran.out
     assert result(parts)["status"] == "completed"
     assert same(weights(parts), weights(whole))
-
-
-def as_first_format(path: Path) -> None:
-    """What trainer 0.1 wrote."""
-    content = torch.load(path, weights_only=True)
-    description = json.loads(content["description"])
-    del description["fingerprint"]
-    kept = ("format", "model", "optimizer", "scheduler", "epoch", "batch", "step", "best", "versions")
-    rng = {"cpu": content["rng"]["cpu"], "cuda": []}
-    first = {k: content[k] for k in kept} | {"version": 1, "rng": rng, "description": json.dumps(description)}
-    torch.save(first, path)
-
-
-def test_a_checkpoint_of_the_first_format_is_refused_with_what_to_do_instead(trainer: Trainer, parts: Path) -> None:
-    last = parts / "checkpoints" / "last.pt"
-    as_first_format(last)
-    words = ("last.pt does not hold what it takes to go on exactly", f"trainer train from={last}")
-    refused(trainer, "resume", str(parts), words=words)
-    run = train(trainer, f"from={last}", "epochs=1", *SILENT)
-    assert same(weights(run, "previous"), weights(parts))
 
 
 @pytest.mark.parametrize("name", ["best", "bare"])

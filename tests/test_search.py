@@ -21,8 +21,9 @@ from test_configs import compose
 
 from trainer.config import registry
 from trainer.config.search import Optuna
+from trainer.data.loading import load_dataset
 from trainer.engine.loop import State
-from trainer.run import build
+from trainer.engine.objective import choose_objective
 from trainer.sweeps.results.figures import figures
 from trainer.sweeps.search import ranges, study
 from trainer.sweeps.search.goal import Goal, goal
@@ -154,7 +155,7 @@ def test_without_optuna_it_is_said_how_to_install_it(trainer: Trainer, monkeypat
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_the_goal_is_known_before_the_data_are_read(empty: Path, data: str, split: str) -> None:
     config = compose("train", f"data={data}", f"evaluate.split={split}", "model=linear")
-    watched = build.objective(config, build.dataset(config, lambda items, *_: items), split)
+    watched = choose_objective(config, load_dataset(config, lambda items, *_: items), split)
     found = goal(config)
     assert (found.names[0], found.direction) == (watched.name, watched.direction)
 

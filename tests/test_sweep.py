@@ -127,9 +127,9 @@ def test_a_failing_job_stops_no_other(trainer: Trainer, typed: str, reason: str)
 
 
 def test_a_bug_in_one_job_is_shown_and_stops_no_other(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainer.run import build
+    from trainer.run import parts
 
-    make = build.optimizer
+    make = parts.make_optimizer
     calls: list[int] = []
 
     def bug_at_first(*args: Any, **keys: Any) -> Any:
@@ -138,7 +138,7 @@ def test_a_bug_in_one_job_is_shown_and_stops_no_other(trainer: Trainer, monkeypa
             raise ZeroDivisionError("ours")
         return make(*args, **keys)
 
-    monkeypatch.setattr(build, "optimizer", bug_at_first)
+    monkeypatch.setattr(parts, "make_optimizer", bug_at_first)
     ran = trainer("train", "-m", "seed=0,1", *QUICK)
     assert ran.code == 1
     assert "Traceback" in ran.err

@@ -38,8 +38,8 @@ def run(config: "Config") -> dict[str, Any]:
     Raises:
         UserError: no checkpoint, or one that does not fit the model or the data.
     """
+    from trainer.data.described import changed
     from trainer.engine import device
-    from trainer.run import build
     from trainer.show import report
     from trainer.show.report import Report
 
@@ -57,7 +57,7 @@ def run(config: "Config") -> dict[str, Any]:
         ("device", str(compute)),
         *((name, report.metric(name, value)) for name, value in evaluation.metrics.items()),
     ]
-    note = build.changed(loaded, found)
+    note = changed(loaded, found)
     if note:
         facts.append(("note", note))
     screen.panel("eval", facts)
@@ -74,17 +74,21 @@ def run(config: "Config") -> dict[str, Any]:
 def load(config: "Config", compute: "Compute", screen: "Report") -> "tuple[Evaluator, Checkpoint]":
     """The model of `ckpt=` with its weights, and the data to evaluate it on."""
     from trainer import checkpoint
+    from trainer.checkpoint.adoption import adopt
+    from trainer.data.described import trained_on
+    from trainer.data.loading import eval_batch_size, load_dataset, stream_workers
     from trainer.engine.evaluator import Evaluator
-    from trainer.run import build
+    from trainer.engine.objective import choose_loss
+    from trainer.models.build import build_model
 
     found = checkpoint.read(config.settings.ckpt)
     for warning in found.warnings:
         screen.warn(warning)
-    build.adopt(config, found)
-    loaded = build.trained_on(build.dataset(config, screen.track), found)
-    built = build.model(config, compute, found)
-    used = build.loss(str(found.description.get("loss", "auto")), loaded)
-    batch_size, workers = build.eval_batch_size(config, loaded), build.stream_workers(config, loaded, compute)
+    adopt(config, found)
+    loaded = trained_on(load_dataset(config, screen.track), found)
+    built = build_model(config, compute.device, compute.dtype, found)
+    used = choose_loss(str(found.description.get("loss", "auto")), loaded)
+    batch_size, workers = eval_batch_size(config, loaded), stream_workers(config, loaded, compute.device)
     return Evaluator(built, loaded, compute, used, batch_size, workers), found
 
 

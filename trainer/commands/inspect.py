@@ -49,8 +49,9 @@ def run(config: "Config") -> dict[str, Any]:
     import torch
 
     from trainer.commands.eval import load
+    from trainer.data.loading import load_dataset
     from trainer.engine import device
-    from trainer.run import build
+    from trainer.models.build import build_model, check_forward
     from trainer.show.report import Report
 
     screen = Report()
@@ -62,16 +63,16 @@ def run(config: "Config") -> dict[str, Any]:
         built, loaded = evaluator.model, evaluator.data
         screen.say(f"checkpoint {found.path}", style="bold")
     elif "channels" in known and "num_classes" in known:  # layers can be shown without the files
-        built = build.model(config, compute)
+        built = build_model(config, compute.device, compute.dtype)
     else:
-        loaded = build.dataset(config, screen.track)
-        built = build.model(config, compute)
+        loaded = load_dataset(config, screen.track)
+        built = build_model(config, compute.device, compute.dtype)
     known = config.facts()
     shape = (known["channels"], known["size"], known["size"]) if "channels" in known else (known["features"],)
-    build.check_forward(built, config, torch.zeros(1, *shape), known["outputs"])
+    check_forward(built, config, torch.zeros(1, *shape), known["outputs"])
     total, flops = _layers(config, built, shape, screen)
     if loaded is None:
-        loaded = build.dataset(config, screen.track)
+        loaded = load_dataset(config, screen.track)
     screen.say()
     _data(loaded, screen)
     if config.settings.inspect.out is not None:

@@ -4,8 +4,12 @@ from typing import Any, Literal
 
 from torch.optim import Optimizer, lr_scheduler
 
+from trainer.config import registry
+from trainer.config.base import Config, Custom
 from trainer.config.scheduler import Scheduler
 from trainer.engine.loop import Hook, Row, State
+from trainer.engine.objective import Objective
+from trainer.system.errors import ConfigError
 
 
 class Schedule(Hook):
@@ -61,6 +65,22 @@ class Schedule(Hook):
                 if values.keys() != _plain(scheduler.state_dict()).keys():
                     raise ValueError("a learning-rate schedule of another kind")
                 scheduler.load_state_dict(values)
+
+
+def make_schedule(config: Config, made: Optimizer, total_steps: int, watched: Objective) -> Schedule:
+    """The learning-rate schedule.
+
+    Raises:
+        ConfigError: a warm-up as long as the training, or two warm-ups.
+    """
+    section = config.section("scheduler")
+    if isinstance(section, Custom):
+        raise ConfigError(
+            "scheduler: a schedule of your own is not supported",
+            f"choose from: {', '.join(registry.names('scheduler'))}",
+        )
+    section.check(total_steps)
+    return Schedule(section, made, total_steps, watched.name, watched.direction)
 
 
 def _plain(value: Any) -> Any:

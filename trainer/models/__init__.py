@@ -13,7 +13,7 @@ from torch import nn
 from trainer.config import registry
 
 
-def build(name: str, **hyperparameters: Any) -> nn.Module:
+def make(name: str, **hyperparameters: Any) -> nn.Module:
     """Build the model `name`.
 
     Raises:

@@ -10,8 +10,8 @@ from typing import Any
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.config.base import Config
+from trainer.data.described import fingerprint
 from trainer.engine.loop import Hook
-from trainer.run import build
 from trainer.run import directory as runs
 from trainer.run.parts import Parts, assemble
 from trainer.run.training import Training
@@ -62,8 +62,8 @@ def _continued(
 ) -> Iterator[Training]:
     config.choices.update(found.description.get("choices") or {})
     parts = assemble(config, screen.track, screen.say, found, beside)
-    fingerprint = found.description.get("fingerprint")  # files without it are refused below
-    if fingerprint not in (None, build.fingerprint(parts.data.train)):
+    before = found.description.get("fingerprint")  # files without it are refused below
+    if before not in (None, fingerprint(parts.data.train)):
         raise DataError(
             f"data={config.title('data')}: the samples are not those that {directory} was trained on",
             f"bring them back, or start a new run from its weights: trainer train from={typed(directory)}",

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from trainer import checkpoint
+from trainer.checkpoint.adoption import adopt
 from trainer.config.base import Config
 from trainer.engine.loop import Hook
-from trainer.run import build
 from trainer.run import directory as runs
 from trainer.run.parts import Parts, assemble
 from trainer.run.training import Training, cut_short
@@ -44,7 +44,7 @@ def opened(
     if weights is not None:
         for warning in weights.warnings:
             screen.warn(warning)
-        build.adopt(config, weights)
+        adopt(config, weights)
         parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
     parts = assemble(config, screen.track, screen.say, weights, beside)
     if directory is None:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import _pytorch_graph, summary
 
 from trainer.config.train import TensorBoard as TensorBoardConfig
-from trainer.engine.loop import Hook, Row, State, evaluating
+from trainer.engine.loop import Hook, Row, State
+from trainer.models.mode import evaluating
 from trainer.run.hooks.events import Events, buckets
 
 HAND_SECONDS = 1.0
