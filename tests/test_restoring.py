@@ -11,7 +11,9 @@ from resuming import unequal
 
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
-from trainer.config.composition import CONFIGS, Composed, check, register
+from trainer.config.base import Config
+from trainer.config.check import check
+from trainer.config.composition import CONFIGS, register
 from trainer.engine import loop, rng
 from trainer.engine.loop import Hook
 from trainer.engine.optimizers import OptimizerState
@@ -24,7 +26,7 @@ DESCRIPTION = {"model": {"name": "mlp"}}
 
 
 @functools.cache
-def composed(*typed: str) -> Composed:
+def composed(*typed: str) -> Config:
     """As `trainer train TYPED...` composes it."""
     from hydra import compose, initialize_config_dir
 

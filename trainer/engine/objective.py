@@ -1,6 +1,6 @@
 """The metric that says which weights are best."""
 
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.data.splits import Dataset
 from trainer.engine import losses
 from trainer.engine.losses import Loss
@@ -50,7 +50,7 @@ def choose_loss(name: str, loaded: Dataset, label_smoothing: float = 0.0) -> Los
     return losses.make(name, label_smoothing)
 
 
-def choose_objective(config: Composed, loaded: Dataset, evaluated: str | None) -> Objective:
+def choose_objective(config: Config, loaded: Dataset, evaluated: str | None) -> Objective:
     """The metric that says which model is best. `evaluated` is the split evaluated during training.
 
     Raises:

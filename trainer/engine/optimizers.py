@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Optimizer, optimizer
 
 from trainer.config import custom, registry
-from trainer.config.composition import Composed, Custom
+from trainer.config.base import Config, Custom
 from trainer.config.optim import Optim
 from trainer.system.errors import ConfigError
 
@@ -17,7 +17,7 @@ from trainer.system.errors import ConfigError
 _KINDS = ("fused", "foreach", "capturable", "differentiable")
 
 
-def make_optimizer(config: Composed, model: nn.Module, captured: bool = False) -> Optimizer:
+def make_optimizer(config: Config, model: nn.Module, captured: bool = False) -> Optimizer:
     """Make the optimizer that `config` chooses over the parameters that are trained, fused where torch has it so.
 
     `captured` says that its steps will be in a CUDA graph, where torch has to be told.

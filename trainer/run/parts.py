@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.checkpoint import Checkpoint
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.data.batches import Batches
 from trainer.data.loading import eval_batch_size, load_dataset, stream_workers, training_batches
 from trainer.data.splits import Dataset, Track
@@ -29,7 +29,7 @@ from trainer.system.errors import ConfigError
 class Parts:
     """The objects of one run."""
 
-    config: Composed
+    config: Config
     compute: Compute
     model: nn.Module
     loss: Loss
@@ -77,7 +77,7 @@ class Parts:
 
 
 def assemble(
-    config: Composed,
+    config: Config,
     track: Track[Any],
     say: Callable[[str], None] = print,
     found: Checkpoint | None = None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.data.described import fingerprint
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
@@ -20,14 +20,14 @@ from trainer.system.errors import CheckpointError, DataError, RunError
 from trainer.system.paths import typed
 
 
-def run(config: Composed) -> dict[str, Any]:
-    """Resume the run in `config.run`, or say that it is finished; the content of result.json.
+def run(config: Config) -> dict[str, Any]:
+    """Resume the run in `config.directory`, or say that it is finished; the content of result.json.
 
     Raises:
         UserError: there is nothing to resume, or the data are not those that the training began with.
         TrainingFailedError, InterruptedRunError: the run directory says how it ended.
     """
-    screen, directory = Report(), config.run
+    screen, directory = Report(), config.directory
     assert directory is not None
     with runs.locked(directory):
         found, before = _latest(directory, screen), runs.read_result(directory)
@@ -40,7 +40,7 @@ def run(config: Composed) -> dict[str, Any]:
 
 @contextmanager
 def opened(
-    config: Composed, screen: Report, directory: Path, beside: Parts | None = None, watching: Sequence[Hook] = ()
+    config: Config, screen: Report, directory: Path, beside: Parts | None = None, watching: Sequence[Hook] = ()
 ) -> Iterator[Training]:
     """The training to be resumed within the block; `beside` and `watching` as in `starting.opened`."""
     with runs.locked(directory):
@@ -51,7 +51,7 @@ def opened(
 
 @contextmanager
 def _continued(
-    config: Composed,
+    config: Config,
     screen: Report,
     directory: Path,
     found: Checkpoint,
@@ -109,7 +109,7 @@ def _set_aside(directory: Path, found: Checkpoint) -> None:
         last.rename(last.with_name("damaged.pt"))
 
 
-def _done(config: Composed, found: Checkpoint, before: dict[str, Any]) -> bool:
+def _done(config: Config, found: Checkpoint, before: dict[str, Any]) -> bool:
     settings, epoch, step = config.settings, found.training.get("epoch"), found.training.get("step")
     if epoch is None or step is None:
         return False

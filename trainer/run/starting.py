@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer import checkpoint
 from trainer.checkpoint.adoption import adopt
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
 from trainer.run.parts import Parts, assemble
@@ -16,7 +16,7 @@ from trainer.show.report import Report
 from trainer.system.paths import expanded
 
 
-def run(config: Composed) -> dict[str, Any]:
+def run(config: Config) -> dict[str, Any]:
     """Train and test as `config` says, in a new run directory; the content of result.json.
 
     Raises:
@@ -29,7 +29,7 @@ def run(config: Composed) -> dict[str, Any]:
 
 @contextmanager
 def opened(
-    config: Composed,
+    config: Config,
     screen: Report,
     directory: Path | None = None,
     beside: Parts | None = None,

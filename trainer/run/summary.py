@@ -9,7 +9,7 @@ import torch
 
 from trainer import __version__
 from trainer.config import registry
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.engine.device import Compute
 from trainer.engine.metrics import Evaluation
 from trainer.run.hooks.checkpoints import Checkpoints
@@ -118,7 +118,7 @@ def environment(compute: Compute) -> dict[str, str]:
     }
 
 
-def hyperparameters(config: Composed) -> dict[str, Any]:
+def hyperparameters(config: Config) -> dict[str, Any]:
     """What one compares runs by, as one flat table of scalars."""
     flat: dict[str, Any] = {}
     for group in registry.OF_A_TRAINING:

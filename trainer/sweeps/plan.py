@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.sweeps.job import PRUNED, Job
 from trainer.system.atomic import storing, write_text
 from trainer.system.errors import RunError, TrainerError
@@ -21,7 +21,7 @@ class Asked:
     """A job as it was composed, or why it could not be."""
 
     typed: list[str]
-    config: Composed | None
+    config: Config | None
     mistake: TrainerError | None = None
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.show.report import Report
 from trainer.sweeps.job import LOG, PRUNED, Job, read
 from trainer.sweeps.plan import Asked, Planned, claim, known
@@ -40,7 +40,7 @@ class Search:
     """
 
     def __init__(
-        self, directory: Path, space: Space, composed: Callable[[list[str]], Asked], base: Composed, goal: Goal
+        self, directory: Path, space: Space, composed: Callable[[list[str]], Asked], base: Config, goal: Goal
     ) -> None:
         library.load()
         self.directory, self.space, self.composed = directory, space, composed
