@@ -1,6 +1,8 @@
 """Runs the jobs of a sweep and shows what came of them."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from trainer.sweeps import runner
 from trainer.sweeps.job import LOG, Job, append, read
 from trainer.sweeps.results import table as results
 from trainer.sweeps.source import Source
+from trainer.system.errors import StorageError
 from trainer.system.paths import typed
 
 Jobs = list[Job]
@@ -24,22 +27,35 @@ class Sweep:
         self.started = time.monotonic()
 
     def run(self) -> Jobs:
-        """Run what is not done yet, then show the ranking, also where a job failed or somebody stopped the sweep.
+        """Run the jobs that are not done yet, then show the ranking, also if a job failed or the sweep was stopped.
 
         Raises:
-            InterruptedRunError, KeyboardInterrupt: somebody did.
+            InterruptedRunError, KeyboardInterrupt: somebody stopped the sweep.
+            StorageError: a file of the sweep cannot be written.
         """
         self._keep(self.source.begin(self.screen))
         try:
             runner.make(self.settings, self.screen, self._done).run(self.source.todo())
-        finally:
-            self._show()
+        except BaseException:
+            with self._warning():
+                self._show()
+            raise
+        self._show()
         return self.jobs
 
     def _done(self, job: Job) -> None:
-        self.source.done(job)
         self.jobs.append(job)
-        append(self.directory / LOG, job)
+        with self._warning() if job.status == "interrupted" else nullcontext():
+            self.source.done(job)
+            append(self.directory / LOG, job)
+
+    @contextmanager
+    def _warning(self) -> Iterator[None]:
+        """Within the block a file that cannot be written is a warning: something else has stopped the sweep."""
+        try:
+            yield
+        except StorageError as error:
+            self.screen.warn(error.message)
 
     def _keep(self, kept: Jobs) -> None:
         path = self.directory / LOG

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from trainer.show.report import Report
-from trainer.sweeps.cluster import Cluster, Submitted, engine
+from trainer.sweeps.concurrent import Concurrent, Submitted, library
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
-from trainer.sweeps.remote import Place, work
 from trainer.sweeps.runner import Done
+from trainer.sweeps.worker import Place, work
 from trainer.system.errors import ConfigError
 from trainer.system.machine import cores
 
@@ -26,10 +26,10 @@ def check(settings: Any) -> None:
         ConfigError: Ray is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
-    engine("ray", "ray")
+    library("ray", "ray")
 
 
-class Ray(Cluster[Any]):
+class Ray(Concurrent[Any]):
     """Each job is a task, with its CPUs and GPUs as Ray counts them."""
 
     poll_seconds = 0.2  # slept: where a signal comes within `ray.wait`, Ray raises a KeyboardInterrupt of its own
@@ -37,8 +37,9 @@ class Ray(Cluster[Any]):
 
     def __init__(self, settings: Any, screen: Report, done: Done) -> None:
         super().__init__(settings, screen, done)
-        self.ray = engine("ray", "ray")
+        self.ray = library("ray", "ray")
         self.task: Any = None
+        self.logged: dict[int, int] = {}  # lengths of the jobs' logs when they were handed over
 
     def run(self, jobs: Any) -> None:
         self._connect()
@@ -90,10 +91,13 @@ class Ray(Cluster[Any]):
         self.task = self.ray.remote(work).options(num_cpus=cpus, num_gpus=gpus, max_retries=0)
 
     def submit(self, planned: Planned) -> Any:
-        return self.task.remote(planned, Place.here(log=_log(planned)))
+        log = _log(planned)
+        self.logged[planned.number] = log.stat().st_size if log.exists() else 0
+        return self.task.remote(planned, Place.here(log=log))
 
     def runs(self, job: Submitted[Any]) -> bool:
-        return (job.planned.directory / "config.yaml").exists()
+        log = _log(job.planned)  # its process writes a line before anything else
+        return log.exists() and log.stat().st_size > self.logged[job.planned.number]
 
     def ended(self, job: Submitted[Any]) -> Job | None:
         ready, _ = self.ray.wait([job.handle], timeout=0)

@@ -12,11 +12,11 @@ from typing import Any
 
 from trainer.run import directory as runs
 from trainer.show.report import Report
-from trainer.sweeps.cluster import Cluster, RefusedError, Submitted, engine
+from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted, library
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
-from trainer.sweeps.remote import Place, work
 from trainer.sweeps.runner import Done
+from trainer.sweeps.worker import Place, work
 from trainer.system.errors import ConfigError, RunError
 from trainer.system.machine import cores
 
@@ -32,7 +32,7 @@ def check(settings: Any) -> None:
     Raises:
         ConfigError: submitit is not installed, or this machine is none of a Slurm cluster.
     """
-    engine("submitit", "slurm")
+    library("submitit", "slurm")
     missing = [command for command in COMMANDS if shutil.which(command) is None]
     if settings.cluster == "slurm" and missing:
         raise ConfigError(
@@ -42,7 +42,7 @@ def check(settings: Any) -> None:
     _options(settings.options)
 
 
-class Slurm(Cluster[Any]):
+class Slurm(Concurrent[Any]):
     """Each job is one of Slurm's. `sweep.cluster=local` starts them on this machine, as submitit does without Slurm."""
 
     poll_seconds = 0.5
@@ -78,7 +78,7 @@ class Slurm(Cluster[Any]):
         folder = runs.claim(sweep / FOLDER)
         if "%" in str(folder.absolute()):
             raise ConfigError(f"{folder}: Slurm takes a % in a path for more than that", "choose another name=")
-        executor = engine("submitit", "slurm").AutoExecutor(folder=folder, cluster=self.settings.cluster)
+        executor = library("submitit", "slurm").AutoExecutor(folder=folder, cluster=self.settings.cluster)
         given = self.settings
         common = {name: getattr(given, name) for name in ("timeout_min", "cpus_per_task", "gpus_per_node", "mem_gb")}
         executor.update_parameters(**common)
