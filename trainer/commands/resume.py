@@ -1,6 +1,5 @@
 """`trainer resume`: continue a training from the very step, in its own run directory."""
 
-import json
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ def run(config: Composed) -> dict[str, Any]:
     directory = config.run
     assert directory is not None
     with runs.locked(directory):
-        found, before = _latest(directory, screen), _result(directory)
+        found, before = _latest(directory, screen), runs.read_result(directory)
         if before.get("status") == "completed" and _done(config, found, before):
             _say_finished(directory, config, found, before, screen)
             return before
@@ -74,7 +73,7 @@ def _continued(
         typed_now = [override for override in config.typed if not override.startswith("run=")]
         runs.write_overrides(directory, [*runs.overrides(directory), *typed_now])
         # Until this ends, what the run had come to is not how it ended.
-        runs.write_result(directory, _result(directory) | {"status": "interrupted"})
+        runs.write_result(directory, runs.read_result(directory) | {"status": "interrupted"})
         yield training
     finally:
         screen.close()
@@ -131,11 +130,3 @@ def _say_finished(directory: Path, config: Composed, found: Checkpoint, before: 
     facts.append(("anew", f"trainer train from={run}"))
     facts.append(("look", f"trainer eval ckpt={run}"))
     screen.panel(f"{directory} is finished", facts)
-
-
-def _result(directory: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # killed before it had one, or in the middle of it
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -1,11 +1,15 @@
 """Which jobs a sweep has, where each lies, and which of them are done."""
 
+import itertools
 import json
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.config.composition import Composed
+from trainer.run import directory as runs
 from trainer.sweeps.job import PRUNED, Job
 from trainer.system.atomic import storing, write_text
 from trainer.system.errors import RunError, TrainerError
@@ -24,9 +28,9 @@ class Asked:
     config: Composed | None
     mistake: TrainerError | None = None
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """By which the job is known again: of its config, or of what was typed where that is none."""
+        """What the job is recognised by when the sweep is resumed: its config's digest, or the words if it has none."""
         return self.config.digest() if self.config is not None else "\n".join(self.typed)
 
 
@@ -72,29 +76,31 @@ class Planned:
         return "done" if self.finished is not None else "go on" if self.started else "run"
 
 
-def plan(directory: Path, asked: list[Asked]) -> list[Planned]:
-    """Number the jobs. One that was there before, with the same config, keeps its number and directory."""
-    before = known(directory)
-    following = max(before, default=-1) + 1
+def numbered(directory: Path, asked: list[Asked]) -> list[Planned]:
+    """Number the jobs of a sweep. A job with the config of one that was there before keeps its number and directory."""
+    before: dict[str, list[int]] = {}
+    for number, digest in known(directory).items():
+        before.setdefault(digest, []).append(number)
+    unused = itertools.count(1 + max(itertools.chain(*before.values()), default=-1))
+    frequency = Counter(word for job in asked for word in set(job.typed))
     planned = []
     for job in asked:
-        number = next((n for n, digest in before.items() if digest == job.digest), None)
-        if number is not None:
-            del before[number]
-        else:
-            number, following = following, following + 1
+        numbers = before.get(job.digest)
+        number = numbers.pop(0) if numbers else next(unused)
+        differing = [word for word in job.typed if frequency[word] < len(asked)]
         place = directory / str(number)
-        planned.append(Planned(number, place, job, _label(job, asked), _finished(place)))
+        result = runs.read_result(place)
+        finished = result if result.get("status") == "completed" else None
+        planned.append(Planned(number, place, job, " ".join(differing or job.typed), finished))
     return planned
 
 
-def _label(job: Asked, asked: list[Asked]) -> str:
-    varied = [override for override in job.typed if any(override not in other.typed for other in asked)]
-    return " ".join(varied or job.typed)
-
-
 def claim(directory: Path, planned: list[Planned]) -> None:
-    """Make the jobs' directories, and remember which job each is of."""
+    """Make the directories of the jobs, and write down which job each belongs to.
+
+    Raises:
+        StorageError: the sweep's directory cannot be written to.
+    """
     digests = known(directory) | {job.number: job.asked.digest for job in planned}
     write_text(directory / PLAN, json.dumps(digests, indent=0, sort_keys=True) + "\n")
     for job in planned:
@@ -103,19 +109,15 @@ def claim(directory: Path, planned: list[Planned]) -> None:
 
 
 def known(directory: Path) -> dict[int, str]:
-    """The digests of the jobs that there are."""
+    """The digests of the sweep's jobs by their numbers; empty for a new sweep.
+
+    Raises:
+        RunError: the file that has them cannot be read.
+    """
     try:
         found = json.loads((directory / PLAN).read_text(encoding="utf-8"))
         return {int(number): str(digest) for number, digest in sorted(found.items())}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError) as error:
-        raise RunError(f"{directory / PLAN} cannot be read", "start the sweep anew: trainer train -m ...") from error
-
-
-def _finished(directory: Path) -> dict[str, Any] | None:
-    try:
-        result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return result if isinstance(result, dict) and result.get("status") == "completed" else None
+        raise RunError(f"{directory / PLAN} cannot be read", "start a new sweep: trainer train -m ...") from error

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from trainer.show.report import Report
 from trainer.sweeps.job import Job
-from trainer.sweeps.plan import Asked, Planned, claim, plan
+from trainer.sweeps.plan import Asked, Planned, claim, numbered
 
 
 class Source(Protocol):
@@ -39,7 +39,7 @@ class Listed:
 
     def __init__(self, directory: Path, asked: list[Asked]) -> None:
         self.directory = directory
-        self.planned = plan(directory, asked)
+        self.planned = numbered(directory, asked)
         self.plots = any(job.config is not None and job.config.settings.plots for job in asked)
 
     def begin(self, screen: Report) -> list[Job]:
