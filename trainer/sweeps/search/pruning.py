@@ -9,7 +9,7 @@ from trainer.engine.loop import Hook, Row, State
 from trainer.show.report import metric
 from trainer.sweeps.job import PRUNED
 from trainer.sweeps.search.goal import Goal
-from trainer.sweeps.search.study import JOURNAL, Opened
+from trainer.sweeps.search.study import JOURNAL, Opened, trial_id
 from trainer.system.atomic import storing
 
 
@@ -37,7 +37,8 @@ class Pruning(Hook):
         if name is None or row[name] != row[name]:  # not evaluated, or not a number
             return
         with storing(self.directory / JOURNAL):
-            storage, trial = self._opened.storage, self._opened.id(self.number)
+            storage = self._opened.storage
+            trial = trial_id(storage, self.number)
             epoch = int(row["epoch"])
             if epoch not in storage.get_trial(trial).intermediate_values:  # of before it was interrupted
                 storage.set_trial_intermediate_value(trial, epoch, row[name])
@@ -48,7 +49,7 @@ class Pruning(Hook):
             return  # it ends by itself
         with storing(self.directory / JOURNAL):
             study = self._opened.study
-            trial = self._opened.storage.get_trial(self._opened.id(self.number))
+            trial = self._opened.storage.get_trial(trial_id(self._opened.storage, self.number))
             hopeless = study.pruner.prune(study, trial)
         if hopeless:
             reached = metric(self.goal.names[0], trial.intermediate_values[max(trial.intermediate_values)])

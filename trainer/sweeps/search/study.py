@@ -1,7 +1,7 @@
 """Optuna's study of a search, in the sweep's directory: what was tried, what came of it, and what to try next."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from filelock import FileLock
@@ -65,33 +65,49 @@ class Opened:
             )
         except (ValueError, LookupError, TypeError, AssertionError) as error:
             raise RunError(f"{path} is damaged", "begin the search anew: trainer train -m ...") from error
-        self._id = self.storage.get_study_id_from_name(NAME)
-
-    def id(self, number: int) -> int:
-        """That of a trial in the storage."""
-        return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        self._memory = optuna.storages.InMemoryStorage()
+        # Values are chosen in a copy of the study, since Optuna writes them one by one to the study they are chosen in.
+        self._copy = optuna.create_study(
+            study_name=NAME, storage=self._memory, direction=self.study.direction, pruner=self.study.pruner
+        )
 
     def ask(self, ranges: dict[str, "BaseDistribution"], settings: Optuna) -> "FrozenTrial":
-        """A new trial with all its values, which the journal gets in one piece, or not at all.
+        """A new trial with all its values, which the journal gets in one line: whole, or not at all.
+
+        The values follow from the trials so far, `settings.seed` and the trial's number.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the journal cannot be written.
         """
-        import optuna
+        from optuna.trial import TrialState, create_trial
 
-        before = self.study.get_trials(deepcopy=False)
-        draft = optuna.create_study(
-            study_name=NAME,
-            direction=self.study.direction,
-            sampler=sampler(settings, len(before)),
-            pruner=self.study.pruner,
+        number = self._bring_copy_up_to_date()
+        self._copy.sampler = sampler(settings, number)
+        chosen = self._copy.ask(ranges)
+        assert chosen.number == number
+        self.study.add_trial(
+            create_trial(state=TrialState.RUNNING, params=chosen.params, distributions=chosen.distributions)
         )
-        draft.add_trials(before)
-        found = draft.ask(ranges)
-        state = optuna.trial.TrialState.RUNNING
-        chosen: dict[str, Any] = {"params": found.params, "distributions": found.distributions}
-        self.study.add_trial(optuna.trial.create_trial(state=state, **chosen))
-        return self.study.get_trials(deepcopy=False)[len(before)]
+        return self.study.get_trials(deepcopy=False)[number]
+
+    def _bring_copy_up_to_date(self) -> int:
+        """Tell the copy what the journal has heard of its trials, and of others; the number of trials."""
+        trials, copies = (study.get_trials(deepcopy=False) for study in (self.study, self._copy))
+        for trial, copy in zip(trials, copies, strict=False):
+            if copy.state.is_finished():
+                continue
+            number = trial_id(self._memory, trial.number)
+            for epoch, value in trial.intermediate_values.items():
+                self._memory.set_trial_intermediate_value(number, epoch, value)
+            if trial.state.is_finished():
+                self._memory.set_trial_state_values(number, trial.state, trial.values)
+        self._copy.add_trials(trials[len(copies) :])
+        return len(trials)
+
+
+def trial_id(storage: "BaseStorage", number: int) -> int:
+    """The key of a trial of the search in `storage`."""
+    return storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(NAME), number)
 
 
 def mend(directory: Path) -> None:
