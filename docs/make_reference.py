@@ -1,31 +1,30 @@
-"""Write docs/reference.md from trainer/config/schema.py:  python docs/make_reference.py"""
+"""Write docs/reference.md from the declarations of the keys:  python docs/make_reference.py"""
 
 import dataclasses
 import typing
 from pathlib import Path
 
-from trainer.config import schema
+from trainer.config import registry
+from trainer.config.keys import public
 
 PAGE = Path(__file__).with_name("reference.md")
 HEAD = """# All keys
 
-Written from `trainer/config/schema.py` by `python docs/make_reference.py`; do not edit by hand.
+Written from `the declarations of the keys` by `python docs/make_reference.py`; do not edit by hand.
 `null` is "not set", `???` must be given. `trainer VERB --cfg job` shows what your command line makes of them.
 """
 
 
 def page() -> str:
     """The whole page."""
-    parts = [HEAD]
-    for name, cls in schema.VERBS.items():
-        parts.append(f"## `trainer {name}`\n\n{_table(cls)}")
-    for group, sections in schema.GROUPS.items():
+    parts = [HEAD, *(f"## `trainer {verb}`\n\n{_table(registry.of_verb(verb))}" for verb in registry.verbs())]
+    for group in registry.GROUPS:
         parts.append(f"## Group `{group}`\n")
-        common = schema.COMMON[group]
+        common = registry.shared(group)
         if common is not None:
             parts.append(f"Every choice has these keys:\n\n{_table(common, skip={'name'})}")
         shared = set() if common is None else {f.name for f in dataclasses.fields(common)}
-        for name, cls in sections.items():
+        for name, cls in registry.sections(group).items():
             about = " ".join((cls.__doc__ or "").split())
             table = _table(cls, skip={"name"}, known=shared, base=common)
             parts.append(f"### `{group}={name}`\n\n{about}\n\n{table}".rstrip() + "\n")
@@ -49,7 +48,7 @@ def _rows(cls: type, prefix: str, skip: set[str], known: set[str], base: type | 
             yield from _rows(hint, f"{prefix}{field.name}.", set(), set(), None)
             continue
         made = field.default if field.default is not dataclasses.MISSING else field.default_factory()
-        name = f"{prefix}{schema.public(field.name)}"
+        name = f"{prefix}{public(field.name)}"
         meaning = field.metadata["doc"].replace("|", "\\|")
         yield f"| `{name}` | {_type(hint, field)} | `{_value(made)}` | {meaning}{_limits(field)} |"
 

@@ -25,7 +25,7 @@ def honest(**changes: Any) -> dict[str, Any]:
         "data": {"name": "diabetes"},
         "loss": "mse",
     }
-    content = {"format": "trainer", "version": 1, "model": weights(), "description": json.dumps(description)} | changes
+    content = {"format": "trainer", "version": 2, "model": weights(), "description": json.dumps(description)} | changes
     return {k: v for k, v in content.items() if v is not None}
 
 

@@ -25,6 +25,7 @@ from typing import Any
 from trainer import data, models
 from trainer.cli import main as cli
 from trainer.commands import eval as eval_command
+from trainer.data import sets
 
 FORBIDDEN = (
     *("os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.kill", "os.chmod"),
@@ -105,7 +106,7 @@ def run(folder: Path) -> None:
     cli._run, eval_command.run = composed.run, composed.keep  # type: ignore[assignment]
     for encoding in ("cp437", "latin1"):  # zipfile and pickles use them
         codecs.lookup(encoding)
-    for package in (models, data):  # a description may name their modules
+    for package in (models, data, sets):  # a description may name their modules
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
     sys.addaudithook(watch)

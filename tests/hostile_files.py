@@ -153,7 +153,7 @@ def body(content: bytes, **records: bytes) -> Maker:
 
 def model(content: bytes) -> Maker:
     """One of ours, whose model is this."""
-    return body(table({"format": text("trainer"), "version": whole(1), "model": content, "description": text("{}")}))
+    return body(table({"format": text("trainer"), "version": whole(2), "model": content, "description": text("{}")}))
 
 
 DAMAGED: dict[str, Maker] = {
@@ -300,7 +300,7 @@ CONTENT: dict[str, Maker] = {
     "an empty model": own(model={}),
     "a model of text": own(model={"linear.weight": "x"}),
     "a model that is a tensor": own(model=torch.zeros(3)),
-    **{f"version {v!r}": own(version=v) for v in (0, -1, 99, 2**60, 1.0, True, "1", [1])},
+    **{f"version {v!r}": own(version=v) for v in (0, -1, 1, 99, 2**60, 1.0, True, "1", [1])},
     "no version": own(version=None),
     "an epoch of text": own(epoch="x" * 1000),
     "a negative step": own(step=-1),

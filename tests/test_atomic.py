@@ -199,7 +199,7 @@ def test_without_links_a_failing_rename_leaves_the_file_under_its_second_name(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from trainer.atomic import replacing
+from trainer.system.atomic import replacing
 name, call = sys.argv[1], int(sys.argv[2])
 function, calls = getattr(os, name), 0
 def kill(*args):

@@ -5,13 +5,13 @@ import torch
 import torchvision.transforms.functional as tvf
 from torch import Tensor
 
-from trainer.config import schema
+from trainer.config.data import Augment
 from trainer.data.augment import Augmenter
 
 HEIGHT, WIDTH = 8, 7
 
 
-def one_by_one(images: Tensor, drawn: Tensor, config: schema.Augment) -> Tensor:
+def one_by_one(images: Tensor, drawn: Tensor, config: Augment) -> Tensor:
     """(B, H, W, C) -> the same: flip, shift with a mirrored border, pad and crop, black out a square."""
     changed = []
     for image, (flip, down, right, y, x, *shift) in zip(images.permute(0, 3, 1, 2), drawn.tolist(), strict=True):
@@ -33,21 +33,21 @@ def one_by_one(images: Tensor, drawn: Tensor, config: schema.Augment) -> Tensor:
 @pytest.mark.parametrize(
     "config",
     [
-        schema.Augment(),
-        schema.Augment(flip=True),
-        schema.Augment(crop=1),
-        schema.Augment(crop=4),
-        schema.Augment(shift=1),
-        schema.Augment(shift=6),
-        schema.Augment(cutout=1),
-        schema.Augment(cutout=4),
-        schema.Augment(cutout=5),
-        schema.Augment(cutout=30),
-        schema.Augment(flip=True, shift=2, crop=2, cutout=3),
+        Augment(),
+        Augment(flip=True),
+        Augment(crop=1),
+        Augment(crop=4),
+        Augment(shift=1),
+        Augment(shift=6),
+        Augment(cutout=1),
+        Augment(cutout=4),
+        Augment(cutout=5),
+        Augment(cutout=30),
+        Augment(flip=True, shift=2, crop=2, cutout=3),
     ],
     ids=lambda c: f"flip{c.flip:d}-crop{c.crop}-shift{c.shift}-cutout{c.cutout}",
 )
-def test_a_batch_is_changed_as_image_by_image(config: schema.Augment, channels: int) -> None:
+def test_a_batch_is_changed_as_image_by_image(config: Augment, channels: int) -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(1, 256, (64, HEIGHT, WIDTH, channels), dtype=torch.uint8, generator=generator)
     before = images.clone()
@@ -60,7 +60,7 @@ def test_a_batch_is_changed_as_image_by_image(config: schema.Augment, channels: 
 
 
 def test_every_flip_offset_and_centre_is_drawn_about_equally_often() -> None:
-    augmenter = Augmenter(schema.Augment(flip=True, crop=3, cutout=2, shift=1), HEIGHT, WIDTH)
+    augmenter = Augmenter(Augment(flip=True, crop=3, cutout=2, shift=1), HEIGHT, WIDTH)
     drawn = augmenter.draw(20_000, torch.Generator().manual_seed(0))
     for column, options in zip(drawn.T, (2, 7, 7, HEIGHT, WIDTH, 3, 3), strict=True):
         counts = torch.bincount(column)
@@ -69,7 +69,7 @@ def test_every_flip_offset_and_centre_is_drawn_about_equally_often() -> None:
 
 
 def test_draws_are_a_function_of_the_generator() -> None:
-    augmenter = Augmenter(schema.Augment(flip=True, crop=3), HEIGHT, WIDTH)
+    augmenter = Augmenter(Augment(flip=True, crop=3), HEIGHT, WIDTH)
     first, same, other = (augmenter.draw(50, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, same)
     assert not torch.equal(first, other)

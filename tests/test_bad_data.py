@@ -18,7 +18,7 @@ from folders import picture, tree
 from formats import chunk, idx, png, write_cifar10, write_mnist
 from PIL import Image
 
-from trainer.data.sets import folder
+from trainer.data import folder
 
 Damage = Callable[[], object]
 RAW = Path("data/MNIST/raw")

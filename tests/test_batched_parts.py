@@ -10,7 +10,8 @@ import torch
 from test_captured import Pretend
 from torch import Tensor, nn
 
-from trainer.config import schema
+from trainer.config.data import Augment
+from trainer.config.scheduler import OneCycle
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.splits import Split
@@ -283,7 +284,7 @@ def test_jobs_that_differ_in_the_learning_rate_alone_are_one_group_also_with_a_s
     models = made("linear")
     own = [torch.optim.SGD(m.parameters(), lr=0.1 * (job + 1), momentum=0.9) for job, m in enumerate(models)]
     for optimizer in own:
-        Schedule(schema.OneCycle(), optimizer, 10, "train/loss", "min")
+        Schedule(OneCycle(), optimizer, 10, "train/loss", "min")
     assert len({alike(optimizer) for optimizer in own}) == 1
 
 
@@ -389,7 +390,7 @@ def table(count: int = 20) -> Split:
 
 
 def augmenter() -> Augmenter:
-    return Augmenter(schema.Augment(flip=True, shift=2), 8, 8)
+    return Augmenter(Augment(flip=True, shift=2), 8, 8)
 
 
 CASES: dict[str, dict[str, Any]] = {

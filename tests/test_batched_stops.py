@@ -26,7 +26,7 @@ from conftest import Trainer, soak
 from running import checkpoint
 from test_sweep_resume import command, lines
 
-from trainer.commands import train
+from trainer.run import starting
 from trainer.run.training import Training
 from trainer.sweeps.batched import runner as module
 from trainer.sweeps.batched.team import Team
@@ -156,13 +156,13 @@ def test_a_signal_as_jobs_are_set_up(trainer: Trainer, where: str) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         if where == "opened":
-            own = train.assemble
+            own = starting.assemble
 
             def assemble(*args: Any) -> Any:
                 signalled()
                 return own(*args)
 
-            patch.setattr(train, "assemble", assemble)
+            patch.setattr(starting, "assemble", assemble)
         else:
             patch.setattr(module, "reason_against", signalled)
         ran = trainer("train", "-m", *LINEAR, "seed=0,1,2,3", "sweep=batched", "name=parts", "tensorboard.enabled=true")

@@ -28,7 +28,7 @@ from test_sweep_resume import lines
 from torch import Tensor
 
 from trainer.checkpoint import format as files
-from trainer.config.schema import Auto as AutoSettings
+from trainer.config.sweep import Auto as AutoSettings
 from trainer.sweeps import auto, parallel
 from trainer.sweeps.batched.team import Team
 from trainer.sweeps.serial import Serial

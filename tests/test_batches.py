@@ -6,7 +6,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision import transforms
 
-from trainer.config import schema
+from trainer.config.data import Augment
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches, generator
 from trainer.data.splits import Split
@@ -127,7 +127,7 @@ def test_generators_are_apart_for_each_seed_epoch_and_purpose() -> None:
 
 
 def augmented(split: Split, size: int | None = 4) -> Batches:
-    config = schema.Augment(flip=True, crop=2, cutout=3)
+    config = Augment(flip=True, crop=2, cutout=3)
     return Batches(split, size, CPU, mean=MEAN, std=STD, augment=Augmenter(config, 6, 5), seed=2)
 
 

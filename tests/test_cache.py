@@ -20,10 +20,10 @@ from running import QUICK
 from torch import Tensor
 
 from trainer import data
-from trainer.config import schema
 from trainer.data import cache as cache_module
+from trainer.data import folder as folder_module
 from trainer.data.cache import Allocate, Stored, source_of, stored
-from trainer.data.sets import folder as folder_module
+from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset
 from trainer.system.errors import DataError
 
@@ -374,7 +374,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def load(path: Path, **keys: Any) -> Dataset:
-    return data.load(schema.Folder(path=str(path), **({"size": 10, "cache": str(path.parent / "cache")} | keys)))
+    return data.load(Folder(path=str(path), **({"size": 10, "cache": str(path.parent / "cache")} | keys)))
 
 
 def parts(dataset: Dataset) -> list[Tensor]:

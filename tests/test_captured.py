@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from trainer import models
-from trainer.config import schema
+from trainer.config.data import Augment
+from trainer.config.scheduler import Constant, Cosine, OneCycle, Step
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.splits import Split
@@ -68,13 +69,13 @@ def images(count: int = 70) -> Split:
 
 def batches(device: torch.device = CPU) -> Batches:
     """Nine batches of 8, the last with 6; augmented."""
-    augment = Augmenter(schema.Augment(flip=True, crop=2, shift=1, cutout=3), 28, 28)
+    augment = Augmenter(Augment(flip=True, crop=2, shift=1, cutout=3), 28, 28)
     return Batches(images(), 8, device, mean=(0.5,), std=(0.25,), augment=augment)
 
 
 def lenet(device: torch.device = CPU) -> nn.Module:
     torch.manual_seed(0)
-    return models.build("lenet", in_channels=1, image_size=28, num_classes=10, dropout=0.0).to(device)
+    return models.make("lenet", in_channels=1, image_size=28, num_classes=10, dropout=0.0).to(device)
 
 
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
@@ -111,12 +112,12 @@ def trained(
 @pytest.mark.parametrize(
     ("name", "config", "whole"),
     [
-        ("sgd", schema.Constant(), True),
-        ("sgd", schema.Cosine(warmup_steps=5), True),
-        ("sgd", schema.OneCycle(), False),
-        ("adamw", schema.Step(step_size=1), True),
-        ("adamw", schema.OneCycle(), False),
-        ("adagrad", schema.Constant(), False),
+        ("sgd", Constant(), True),
+        ("sgd", Cosine(warmup_steps=5), True),
+        ("sgd", OneCycle(), False),
+        ("adamw", Step(step_size=1), True),
+        ("adamw", OneCycle(), False),
+        ("adagrad", Constant(), False),
     ],
     ids=lambda v: v if isinstance(v, str) else "" if isinstance(v, bool) else type(v).__name__,
 )
@@ -132,7 +133,7 @@ def test_a_captured_training_is_the_eager_one(name: str, config: Any, whole: boo
 
 
 def test_the_first_steps_and_ragged_ones_run_eagerly_and_all_others_from_the_graph() -> None:
-    _, _, graphs = trained("sgd", schema.Constant(), True)
+    _, _, graphs = trained("sgd", Constant(), True)
     assert (graphs.warmed, graphs.replayed) == (3, 27 - 3 - 3)  # three epochs of nine steps, each with a ragged one
 
 
@@ -172,7 +173,7 @@ def test_a_model_that_cannot_be_captured_runs_eagerly_and_says_so_once() -> None
     step = CapturedStep(eager, train.ready, True, said.append, Pretend(model, "operation not permitted\nmore"))
     fit(step, Drawn(train), LOSS, Plan(3))
     assert type(eager.optimizer.param_groups[0]["lr"]) is float
-    expected, _, _ = trained("sgd", schema.Constant(), False)
+    expected, _, _ = trained("sgd", Constant(), False)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), expected, strict=True))
     assert said == [
         "compile: this model cannot be captured as a CUDA graph, steps run eagerly: operation not permitted"
@@ -281,7 +282,7 @@ def on_a_gpu(
             group["capturable"] = True
     eager = EagerStep(model, LOSS, optimizer, 1.0, nullcontext)
     step, source = prepared("cudagraph" if captured else "off", eager, model, train, True, say)
-    schedule = Schedule(schema.Cosine(warmup_steps=5), optimizer, 36, "train/loss", "min")
+    schedule = Schedule(Cosine(warmup_steps=5), optimizer, 36, "train/loss", "min")
     fit(step, source, LOSS, Plan(4), hooks=[schedule], device=device)
     return [p.detach().cpu() for p in model.parameters()]
 
@@ -296,7 +297,7 @@ def test_a_graph_on_a_gpu_trains_as_eager_steps_do(name: str, close: float, drop
     found = []
     for captured in (True, False):
         torch.manual_seed(0)
-        model = models.build("lenet", in_channels=1, image_size=28, num_classes=10, dropout=dropout)
+        model = models.make("lenet", in_channels=1, image_size=28, num_classes=10, dropout=dropout)
         found.append(on_a_gpu(model, name, captured))
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=close)

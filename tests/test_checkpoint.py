@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from trainer import __version__, checkpoint
+from trainer.checkpoint.format import VERSION
 from trainer.engine import rng
 from trainer.system.errors import CheckpointError, StorageError
 
@@ -43,7 +44,7 @@ def path(tmp_path: Path) -> Path:
         tmp_path / "last.pt",
         model.state_dict(),
         DESCRIPTION,
-        rng=rng.states(),
+        rng=rng.Generators().state_dict(),
         optimizer=optimizer.state_dict(),
         scheduler={"per_step": []},
         epoch=3,
@@ -94,7 +95,7 @@ def test_the_random_numbers_go_on_where_they_were(path: Path) -> None:
 
 def test_torch_itself_accepts_the_file_with_weights_only(path: Path) -> None:
     content = torch.load(path, weights_only=True)
-    assert (content["format"], content["version"]) == ("trainer", checkpoint.VERSION)
+    assert (content["format"], content["version"]) == ("trainer", VERSION)
     assert json.loads(content["description"]) == DESCRIPTION
     assert set(content["model"]) == set(network().state_dict())
 
@@ -259,12 +260,12 @@ def saved(content: Any) -> Callable[[Path], None]:
     return lambda path: torch.save(content, path)
 
 
-def newer(path: Path) -> None:
-    torch.save({"format": "trainer", "version": 99, "model": network().state_dict(), "description": "{}"}, path)
+def of_version(version: int) -> Callable[[Path], None]:
+    return saved({"format": "trainer", "version": version, "model": network().state_dict(), "description": "{}"})
 
 
 def no_description(path: Path) -> None:
-    torch.save({"format": "trainer", "version": 1, "model": network().state_dict(), "description": "{"}, path)
+    torch.save({"format": "trainer", "version": VERSION, "model": network().state_dict(), "description": "{"}, path)
 
 
 def nan_description(path: Path) -> None:
@@ -272,7 +273,7 @@ def nan_description(path: Path) -> None:
 
 
 def no_model(path: Path) -> None:
-    torch.save({"format": "trainer", "version": 1, "model": {}, "description": "{}"}, path)
+    torch.save({"format": "trainer", "version": VERSION, "model": {}, "description": "{}"}, path)
 
 
 def nan_weights(path: Path) -> None:
@@ -305,9 +306,10 @@ def infinite_weights(path: Path) -> None:
         (saved({}), "is not a checkpoint: no state_dict is in it"),
         (saved({"epoch": 3}), "is not a checkpoint: no state_dict is in it"),
         (saved(network()), "holds more than tensors and plain values"),
-        (newer, rf"has format version 99; this trainer {__version__} reads up to {checkpoint.VERSION}"),
+        (of_version(99), rf"has format version 99; this trainer {__version__} reads version {VERSION}"),
+        (of_version(1), rf"has format version 1; this trainer {__version__} reads version {VERSION}"),
         (no_description, "is damaged: its description cannot be read"),
-        (nan_description, "is damaged: its description cannot be read"),
+        (nan_description, "is damaged: its description is not what it should be"),
         (no_model, "is damaged: it has no model"),
     ],
 )
@@ -360,7 +362,12 @@ class Evil:
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 @pytest.mark.parametrize("where", ["model", "description", "optimizer", "epoch"])
 def test_code_in_a_file_is_not_run(tmp_path: Path, where: str, legacy: bool) -> None:
-    content: dict[str, Any] = {"format": "trainer", "version": 1, "model": network().state_dict(), "description": "{}"}
+    content: dict[str, Any] = {
+        "format": "trainer",
+        "version": VERSION,
+        "model": network().state_dict(),
+        "description": "{}",
+    }
     content[where] = Evil(tmp_path / "pwned")
     torch.save(content, tmp_path / "evil.pt", _use_new_zipfile_serialization=not legacy)
     with pytest.raises(CheckpointError):

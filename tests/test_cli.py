@@ -15,12 +15,12 @@ from conftest import Trainer
 from running import QUICK, SILENT, evaluate, reported, train
 
 from trainer import __version__
-from trainer.cli.main import VERBS
+from trainer.config import registry
 from trainer.config.composition import CONFIGS
 
 WITHOUT_TORCH = """
 import os, sys
-from trainer.cli import main
+from trainer.cli.main import main
 for words in ([], ["--help"], ["--version"], ["train", "--help"], ["eval", "--help"], ["inspect", "--help"],
               ["train", "--cfg", "job"], ["train", "epoch=3"], ["-sc", "query=bash"]):
     os.environ["COMP_LINE"] = "trainer train model="
@@ -53,12 +53,12 @@ def test_help_lists_every_verb(trainer: Trainer, words: tuple[str, ...]) -> None
     ran = trainer(*words)
     assert ran.code == 0
     assert ran.err == ""
-    for verb, entry in VERBS.items():
+    for verb in registry.verbs():
         assert f"  {verb}" in ran.out
-        assert entry.summary in ran.out
+        assert registry.command(verb).SUMMARY in ran.out
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", registry.verbs())
 def test_help_of_a_verb_lists_its_choices_and_keys(trainer: Trainer, verb: str) -> None:
     ran = trainer(verb, "--help")
     assert ran.code == 0
@@ -160,8 +160,8 @@ def test_configs_of_the_current_directory_go_before_ours(trainer: Trainer, empty
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("trainer ", set(VERBS)),
-        ("trainer tr", set(VERBS)),
+        ("trainer ", set(registry.verbs())),
+        ("trainer tr", set(registry.verbs())),
         ("trainer train mod", {"model="}),
         ("trainer train exp", {"experiment="}),
         ("trainer train model=", {f"model={path.stem}" for path in (CONFIGS / "model").glob("*.yaml")}),

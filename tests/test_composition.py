@@ -13,8 +13,14 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from trainer.config import composition, schema
+from trainer.config import composition, registry
 from trainer.config.composition import CONFIGS, Composed, Custom
+from trainer.config.data import Augment, Data
+from trainer.config.model import MLP, LeNet
+from trainer.config.optim import SGD
+from trainer.config.train import Evaluate, Train
+from trainer.data.sets.diabetes import Diabetes
+from trainer.data.sets.digits import Digits
 from trainer.system.errors import ConfigError, UnknownKeyError
 
 Compose = Callable[..., Composed]
@@ -39,9 +45,9 @@ def composed() -> Compose:
     return make
 
 
-def digits(**keys: Any) -> schema.Digits:
+def digits(**keys: Any) -> Digits:
     """As the tests' environment has it."""
-    return schema.Digits(cache=os.environ["TRAINER_CACHE"], **keys)
+    return Digits(cache=os.environ["TRAINER_CACHE"], **keys)
 
 
 # --- checking -----------------------------------------------------------------------------------------
@@ -72,16 +78,16 @@ def test_what_other_tests_remember_is_what_hydra_composes(overrides: list[str]) 
 
 def test_sections_are_instances_of_their_dataclasses(composed: Compose) -> None:
     found = composed("train", "optim=sgd", "++optim.lr=0.5", "++data.augment.crop=2")
-    assert isinstance(found.settings, schema.Train)
-    assert found.section("optim") == schema.SGD(lr=0.5)
-    assert found.section("data") == digits(augment=schema.Augment(crop=2))
-    assert found.settings.evaluate == schema.Evaluate()
+    assert isinstance(found.settings, Train)
+    assert found.section("optim") == SGD(lr=0.5)
+    assert found.section("data") == digits(augment=Augment(crop=2))
+    assert found.settings.evaluate == Evaluate()
 
 
-@pytest.mark.parametrize("group", schema.GROUPS)
+@pytest.mark.parametrize("group", registry.GROUPS)
 def test_every_choice_has_its_dataclass_and_its_config_file(group: str) -> None:
-    assert set(schema.GROUPS[group]) == {p.stem for p in (CONFIGS / group).glob("*.yaml")}
-    for name, cls in schema.GROUPS[group].items():
+    assert set(registry.names(group)) == {p.stem for p in (CONFIGS / group).glob("*.yaml")}
+    for name, cls in registry.sections(group).items():
         assert next(f.default for f in dataclasses.fields(cls) if f.name == "name") == name
 
 
@@ -188,7 +194,7 @@ def test_what_only_the_data_tell_is_filled_in_before_the_model_reads_it(composed
     with pytest.raises(ConfigError, match=r"needs data\.features, which data=csv does not have"):
         found.section("model")
     found.fill_data({"features": 7, "outputs": 3, "num_classes": 3})
-    assert found.section("model") == schema.MLP(in_features=7, out_features=3)
+    assert found.section("model") == MLP(in_features=7, out_features=3)
     assert found.facts() == {"features": 7, "outputs": 3, "num_classes": 3}
 
 
@@ -231,7 +237,7 @@ def test_a_model_of_the_users_gets_its_own_keys_resolved(composed: Compose) -> N
 
 def test_data_of_the_users_share_the_common_keys_and_their_checks(composed: Compose) -> None:
     found = own(composed, "data", _target_="mine.Data", radius=2, batch_size=7).section("data")
-    assert found == Custom("mine.Data", {"radius": 2}, schema.Data(name="mine.Data", batch_size=7))
+    assert found == Custom("mine.Data", {"radius": 2}, Data(name="mine.Data", batch_size=7))
     with pytest.raises(ConfigError, match=r"data\.batch_size=0: out of range"):
         own(composed, "data", _target_="mine.Data", batch_size=0)
 
@@ -253,8 +259,8 @@ def test_a_description_completes_what_was_not_chosen(composed: Compose) -> None:
     assert not found.given("model")
     found.adopt("model", LENET)
     found.adopt("data", {"name": "digits", "val_fraction": 0.25, "augment": {"flip": True, "crop": 0, "cutout": 0}})
-    assert found.section("model") == schema.LeNet(in_channels=1, image_size=28, num_classes=10, dropout=0.25)
-    assert found.section("data") == digits(val_fraction=0.25, augment=schema.Augment(flip=True))
+    assert found.section("model") == LeNet(in_channels=1, image_size=28, num_classes=10, dropout=0.25)
+    assert found.section("data") == digits(val_fraction=0.25, augment=Augment(flip=True))
 
 
 def test_what_was_typed_goes_before_the_description_and_that_before_defaults(composed: Compose) -> None:
@@ -266,7 +272,7 @@ def test_what_was_typed_goes_before_the_description_and_that_before_defaults(com
 def test_another_choice_leaves_the_description_aside(composed: Compose) -> None:
     found = composed("eval", "++ckpt=x", "data=diabetes")
     found.adopt("data", {"name": "digits", "limit": 50})
-    assert found.section("data") == schema.Diabetes(batch_size=32)
+    assert found.section("data") == Diabetes(batch_size=32)
 
 
 @pytest.mark.parametrize(
@@ -401,4 +407,4 @@ def test_choices_of_a_group_are_ours_and_the_users(tmp_path: Path, monkeypatch: 
     (tmp_path / "configs" / "model").mkdir(parents=True)
     (tmp_path / "configs" / "model" / "mynet.yaml").touch()
     monkeypatch.chdir(tmp_path)
-    assert set(composition.group_choices("model")) == {*schema.GROUPS["model"], "mynet"}
+    assert set(composition.group_choices("model")) == {*registry.names("model"), "mynet"}

@@ -11,16 +11,18 @@ import torch
 from omegaconf import OmegaConf, open_dict
 from torch import nn
 
-from trainer.config import schema
+from trainer.config import registry
 from trainer.config.composition import CONFIGS, Composed, check, group_choices, register
+from trainer.config.keys import MISSING
 from trainer.data.splits import Dataset, Split
 from trainer.engine.device import Compute
 from trainer.engine.objective import Objective
-from trainer.engine.schedule import Schedule
-from trainer.run import build
+from trainer.engine.optimizers import make_optimizer
+from trainer.engine.schedule import Schedule, make_schedule
+from trainer.models.build import build_model, check_forward
 
 YAMLS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
-CHOICES = [(group, choice) for group in schema.GROUPS for choice in group_choices(group)]
+CHOICES = [(group, choice) for group in registry.GROUPS for choice in group_choices(group)]
 CPU = Compute(torch.device("cpu"), "float32")
 COLOUR = {"resnet18"}  # models of three channels only
 
@@ -33,7 +35,7 @@ def compose(verb: str, *overrides: str) -> Composed:
     choices = {k: str(v) for k, v in cfg.hydra.runtime.choices.items()}
     with open_dict(cfg):
         del cfg["hydra"]
-    for section in (cfg, *(cfg[group] for group in schema.GROUPS if cfg.get(group))):
+    for section in (cfg, *(cfg[group] for group in registry.GROUPS if cfg.get(group))):
         for key in OmegaConf.missing_keys(section):
             OmegaConf.update(cfg, key, "given")
     return check(verb, cfg, list(overrides), choices)
@@ -56,30 +58,30 @@ def test_every_yaml_begins_with_what_it_is(path: str) -> None:
 
 def test_every_yaml_is_a_verb_or_a_choice_of_a_known_group() -> None:
     groups = {Path(path).parent.as_posix() for path in YAMLS}
-    assert groups == {".", "experiment", *schema.GROUPS}
-    assert {Path(path).stem for path in YAMLS if "/" not in path} == set(schema.VERBS)
+    assert groups == {".", "experiment", *registry.GROUPS}
+    assert {Path(path).stem for path in YAMLS if "/" not in path} == set(registry.verbs())
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
-def test_every_choice_composes_with_the_schemas_defaults(group: str, choice: str) -> None:
+def test_every_choice_composes_with_the_declared_defaults(group: str, choice: str) -> None:
     composed = compose("train", f"{group}={choice}")
     assert composed.title(group) == choice
-    section = schema.GROUPS[group][choice]
+    section = registry.section(group, choice)
     plain = OmegaConf.to_container(composed._cfg[group], resolve=False)
     assert isinstance(plain, dict)
     assert set(plain) == {field.name for field in dataclasses.fields(section)}
 
 
-@pytest.mark.parametrize("group", schema.GROUPS)
+@pytest.mark.parametrize("group", registry.GROUPS)
 def test_every_registered_section_has_a_yaml(group: str) -> None:
-    assert sorted(schema.GROUPS[group]) == group_choices(group)
+    assert sorted(registry.names(group)) == group_choices(group)
 
 
-@pytest.mark.parametrize("verb", schema.VERBS)
-def test_a_verbs_config_has_the_schemas_defaults(verb: str) -> None:
+@pytest.mark.parametrize("verb", registry.verbs())
+def test_a_verbs_config_has_the_declared_defaults(verb: str) -> None:
     settings = compose(verb).settings
-    for field in dataclasses.fields(schema.VERBS[verb]):
-        if field.name not in schema.GROUPS and field.default != schema.MISSING:
+    for field in dataclasses.fields(registry.of_verb(verb)):
+        if field.name not in registry.GROUPS and field.default != MISSING:
             assert getattr(settings, field.name) == default(field), field.name
 
 
@@ -96,8 +98,8 @@ def test_every_model_builds_for_its_data_and_runs(choice: str) -> None:
     composed._cfg.data.channels, composed._cfg.data.size = channels, 28
     loaded = sample(channels, 28)
     composed.fill_data(loaded.facts())
-    model = build.model(composed, CPU)
-    build.check_forward(model, composed, torch.randn(1, channels, 28, 28), outputs=4)
+    model = build_model(composed, CPU.device, CPU.dtype)
+    check_forward(model, composed, torch.randn(1, channels, 28, 28), outputs=4)
     model.eval()
     assert model(torch.randn(2, channels, 28, 28)).shape == (2, 4)
 
@@ -105,7 +107,7 @@ def test_every_model_builds_for_its_data_and_runs(choice: str) -> None:
 @pytest.mark.parametrize("choice", group_choices("optim"))
 def test_every_optimizer_builds_as_torch_has_it(choice: str) -> None:
     model = nn.Linear(2, 2)
-    made = build.optimizer(compose("train", f"optim={choice}", "optim.lr=0.25"), model)
+    made = make_optimizer(compose("train", f"optim={choice}", "optim.lr=0.25"), model)
     assert type(made).__name__.lower() == choice
     assert made.defaults["lr"] == 0.25
     model(torch.ones(1, 2)).sum().backward()
@@ -118,7 +120,7 @@ def test_every_optimizer_builds_as_torch_has_it(choice: str) -> None:
 @pytest.mark.parametrize("choice", group_choices("scheduler"))
 def test_every_scheduler_builds(choice: str) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-    made = build.schedule(compose("train", f"scheduler={choice}"), optimizer, 100, Objective("val/loss", "min"))
+    made = make_schedule(compose("train", f"scheduler={choice}"), optimizer, 100, Objective("val/loss", "min"))
     assert isinstance(made, Schedule)
     assert bool(made.per_step or made.per_epoch) == (choice != "constant")
 
@@ -131,6 +133,6 @@ def test_every_experiment_composes(choice: str) -> None:
     for group in ("data", "optim", "scheduler"):
         assert composed.section(group).name == composed.choices[group]
     schedule, optim = composed.section("scheduler"), composed.section("optim")
-    made = build.optimizer(composed, nn.Linear(2, 2))
+    made = make_optimizer(composed, nn.Linear(2, 2))
     assert made.defaults["lr"] == optim.lr
     assert schedule.warmup_steps >= 0

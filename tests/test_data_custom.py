@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset, TensorDataset
 
-from trainer.data.sets.custom import adapt
+from trainer.data.custom import adapt
 from trainer.data.splits import Dataset as Loaded
 from trainer.data.splits import Split
 from trainer.system.errors import DataError

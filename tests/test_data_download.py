@@ -22,16 +22,18 @@ import torch
 from formats import NAMES, idx, write_cifar10, write_mnist
 
 from trainer import data
-from trainer.config import schema
 from trainer.data.download import Source, fetch
+from trainer.data.sets.cifar10 import CIFAR10
+from trainer.data.sets.fashion_mnist import FashionMNIST
+from trainer.data.sets.mnist import MNIST
 from trainer.system.errors import DataError
 
 forking = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # or import torch anew
-KINDS = [("MNIST", schema.MNIST), ("FashionMNIST", schema.FashionMNIST)]
+KINDS = [("MNIST", MNIST), ("FashionMNIST", FashionMNIST)]
 
 
 @pytest.mark.parametrize(("folder", "kind"), KINDS)
-def test_mnist_and_its_kin_are_read_from_idx_files(tmp_path: Path, folder: str, kind: type[schema.MNIST]) -> None:
+def test_mnist_and_its_kin_are_read_from_idx_files(tmp_path: Path, folder: str, kind: type[MNIST]) -> None:
     parts = write_mnist(tmp_path / folder)
     found = data.load(kind(root=str(tmp_path), val_fraction=0, download=False, cache=None))
     for split, name in ((found.train, "train"), (found.test, "t10k")):
@@ -53,7 +55,7 @@ def test_their_normalisation_is_the_published_one(tmp_path: Path) -> None:
 
 def test_a_limit_and_a_validation_split_are_cut_from_the_training_images(tmp_path: Path) -> None:
     images, _ = write_mnist(tmp_path / "MNIST")["train"]
-    found = data.load(schema.MNIST(root=str(tmp_path), limit=10, val_fraction=0.2, cache=None))
+    found = data.load(MNIST(root=str(tmp_path), limit=10, val_fraction=0.2, cache=None))
     assert found.val is not None
     assert [len(found.train), len(found.val), len(found.test)] == [8, 2, 10]
     both = sorted(i.numpy().tobytes() for split in (found.train, found.val) for i in split.inputs)
@@ -62,7 +64,7 @@ def test_a_limit_and_a_validation_split_are_cut_from_the_training_images(tmp_pat
 
 def test_cifar10_is_read_from_its_pickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images, labels = write_cifar10(tmp_path / "cifar-10-batches-py", monkeypatch)
-    found = data.load(schema.CIFAR10(root=str(tmp_path), val_fraction=0, download=False, cache=None))
+    found = data.load(CIFAR10(root=str(tmp_path), val_fraction=0, download=False, cache=None))
     training = [f"data_batch_{i}" for i in range(1, 6)]
     expected = np.concatenate([images[name] for name in training]).reshape(-1, 3, 32, 32)
     assert np.array_equal(found.train.inputs, expected)
@@ -76,7 +78,7 @@ def test_a_second_load_does_not_need_torchvision(tmp_path: Path, monkeypatch: py
     """Which takes longer to import than a cached set to open."""
     write_mnist(tmp_path / "MNIST")
     write_cifar10(tmp_path / "cifar-10-batches-py", monkeypatch)
-    kinds = (schema.MNIST, schema.CIFAR10)
+    kinds = (MNIST, CIFAR10)
     configs = [kind(root=str(tmp_path), download=False, cache=str(tmp_path / "cache")) for kind in kinds]
     first = [data.load(config) for config in configs]
     monkeypatch.setitem(sys.modules, "torchvision", None)  # importing it now fails
@@ -95,7 +97,7 @@ def test_a_data_root_is_the_same_however_it_is_named(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path)
     for root in (str(tmp_path), ".", "link", "link/cifar-10-batches-py/.."):
-        data.load(schema.CIFAR10(root=root, download=False, cache=str(tmp_path / "cache")))
+        data.load(CIFAR10(root=root, download=False, cache=str(tmp_path / "cache")))
         monkeypatch.setitem(sys.modules, "torchvision", None)
 
 
@@ -104,7 +106,7 @@ def test_a_cifar10_file_that_was_changed_is_refused(tmp_path: Path, monkeypatch:
     with (tmp_path / "cifar-10-batches-py" / "data_batch_3").open("ab") as file:
         file.write(b"x")
     with pytest.raises(DataError, match=r"/data_batch_3 is damaged: its [0-9,]+ bytes do not have the checksum"):
-        data.load(schema.CIFAR10(root=str(tmp_path), cache=None))
+        data.load(CIFAR10(root=str(tmp_path), cache=None))
 
 
 def _shorter(raw: Path) -> None:
@@ -147,15 +149,15 @@ def test_damaged_mnist_files_are_refused(tmp_path: Path, damage: Callable[[Path]
     write_mnist(tmp_path / "MNIST")
     damage(tmp_path / "MNIST" / "raw")
     with pytest.raises(DataError, match=message) as caught:
-        data.load(schema.MNIST(root=str(tmp_path), download=False, cache=None))
+        data.load(MNIST(root=str(tmp_path), download=False, cache=None))
     assert caught.value.hint == f"remove {tmp_path / 'MNIST'} to download it again"
 
 
 # --- downloads ----------------------------------------------------------------------------------------
 
 
-def mnist_in(root: Path, cache: str | None = None, **keys: Any) -> schema.MNIST:
-    return schema.MNIST(root=str(root), cache=cache, **keys)
+def mnist_in(root: Path, cache: str | None = None, **keys: Any) -> MNIST:
+    return MNIST(root=str(root), cache=cache, **keys)
 
 
 def everything(root: Path) -> set[str]:
@@ -348,7 +350,7 @@ def test_an_archive_that_arrives_truncated_is_named_and_not_kept(
 
 def test_archives_that_lie_there_are_read_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As people put them where nothing can be downloaded."""
-    from torchvision.datasets import CIFAR10
+    from torchvision import datasets
 
     images, labels = write_mnist(tmp_path / "MNIST")["train"]
     for path in list((tmp_path / "MNIST" / "raw").iterdir()):
@@ -360,13 +362,13 @@ def test_archives_that_lie_there_are_read_as_they_are(tmp_path: Path, monkeypatc
 
     folder = tmp_path / "cifar-10-batches-py"
     write_cifar10(folder, monkeypatch)
-    config = schema.CIFAR10(root=str(tmp_path), download=False, cache=None)
+    config = CIFAR10(root=str(tmp_path), download=False, cache=None)
     unpacked = data.load(config)
     with tarfile.open(tmp_path / "cifar-10-python.tar.gz", "w:gz") as tar:
         tar.add(folder, folder.name)
     shutil.rmtree(folder)
     whole = (tmp_path / "cifar-10-python.tar.gz").read_bytes()
-    monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(whole).hexdigest())
+    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(whole).hexdigest())
     packed = data.load(config)
     assert torch.equal(packed.train.inputs, unpacked.train.inputs)
     assert torch.equal(packed.test.targets, unpacked.test.targets)
@@ -423,7 +425,7 @@ def test_a_failing_download_takes_nothing_of_another_data_set_with_it(tmp_path: 
         (Path(into) / "FashionMNIST").mkdir()
 
     def bad(into: str) -> None:
-        fetch(Source(schema.FashionMNIST(root=str(root)), "FashionMNIST", good))
+        fetch(Source(FashionMNIST(root=str(root)), "FashionMNIST", good))
         raise URLError("no network")
 
     with pytest.raises(DataError, match="no network"):

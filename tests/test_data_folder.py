@@ -14,15 +14,15 @@ from PIL import Image
 from torchvision import transforms
 
 from trainer import data
-from trainer.config import schema
-from trainer.data.sets import folder
-from trainer.data.sets.folder import read_image
+from trainer.data import folder
+from trainer.data.folder import read_image
+from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset
 from trainer.system.errors import DataError
 
 
 def load(path: Path, **keys: Any) -> Dataset:
-    return data.load(schema.Folder(path=str(path), **({"size": 10, "val_fraction": 0.0, "cache": None} | keys)))
+    return data.load(Folder(path=str(path), **({"size": 10, "val_fraction": 0.0, "cache": None} | keys)))
 
 
 def numbers(dataset: Dataset, part: str) -> list[int]:
@@ -203,7 +203,7 @@ def test_processes_decode_what_one_does(tmp_path: Path, size: int, monkeypatch: 
         progress.append((len(items), total))
         return items
 
-    config = schema.Folder(path=str(tmp_path), size=size, val_fraction=0, cache=None)
+    config = Folder(path=str(tmp_path), size=size, val_fraction=0, cache=None)
     found = data.load(config, track)
     assert torch.equal(found.train.inputs, alone.train.inputs)
     assert torch.equal(found.test.inputs, alone.test.inputs)

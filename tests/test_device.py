@@ -129,7 +129,7 @@ def test_a_chosen_gpu_becomes_the_current_one(monkeypatch: pytest.MonkeyPatch) -
 DETERMINISTIC = """
 import os, sys
 import torch
-from trainer import device
+from trainer.engine import device
 torch.backends.cudnn.benchmark = True
 for word in sys.argv[1:]:
     device.choose("cpu", "float32", word == "yes")

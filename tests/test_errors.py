@@ -14,7 +14,7 @@ import torch
 from conftest import Ran, Trainer
 from running import QUICK, SILENT
 
-from trainer.run import build
+from trainer.run import parts
 
 WEIGHTS = {"linear.weight": torch.zeros(10, 784), "linear.bias": torch.zeros(10)}
 LINEAR = ("model=linear", "data=digits")
@@ -356,12 +356,12 @@ def test_the_environment_is_left_as_it_was(
     assert os.environ.get("HYDRA_FULL_ERROR") == setting
 
 
-@pytest.mark.parametrize("part", ["dataset", "model", "optimizer", "schedule"])
+@pytest.mark.parametrize("part", ["load_dataset", "build_model", "make_optimizer", "make_schedule"])
 def test_a_bug_of_ours_is_not_hidden(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     def bug(*args: Any, **kwargs: Any) -> NoReturn:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(build, part, bug)
+    monkeypatch.setattr(parts, part, bug)
     with pytest.raises(ZeroDivisionError, match="ours"):
         trainer("train", *QUICK)
 

@@ -18,7 +18,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter, summary
 
-from trainer.config import schema
+from trainer.config.train import TensorBoard as TensorBoardConfig
 from trainer.engine.loop import State
 from trainer.run.directory import EVENTS
 from trainer.run.hooks import events
@@ -103,7 +103,7 @@ def test_the_hooks_picture_histograms_and_hyperparameters_are_those_of_torchs_wr
     model = nn.Linear(3, 2)
     model(torch.ones(4, 3)).sum().backward()
     settings, metrics = {"optim.lr": 0.1, "model.name": "linear", "on": True}, {"test/loss": 0.5}
-    hook = TensorBoard(tmp_path, schema.TensorBoard(histograms=True), model, epochs=3)
+    hook = TensorBoard(tmp_path, TensorBoardConfig(histograms=True), model, epochs=3)
     hook.begin(settings)
     hook.on_epoch(State(epoch=1, step=9), {"train/loss": 0.5})
     pixels = np.zeros((4, 4, 3), dtype=np.uint8)
@@ -133,7 +133,7 @@ def test_the_graph_is_that_of_torchs_writer(tmp_path: Path, torchs: SummaryWrite
         warnings.simplefilter("ignore")  # torch's writer traces, which torch calls deprecated
         torchs.add_graph(model, example)
     torchs.close()
-    hook = TensorBoard(tmp_path, schema.TensorBoard(), model, epochs=3)
+    hook = TensorBoard(tmp_path, TensorBoardConfig(), model, epochs=3)
     assert hook.graph(example) == ""
     hook.close()
     one, other = (read(folder).Graph() for folder in (tmp_path, tmp_path / "torch"))
@@ -236,7 +236,7 @@ def test_without_it_both_would_be_shown(tmp_path: Path) -> None:
 
 def test_a_hook_that_goes_on_forgets_what_came_after(tmp_path: Path) -> None:
     for purge_from, values in ((None, [1, 2, 3, 4]), (3, [30, 40])):
-        hook = TensorBoard(tmp_path, schema.TensorBoard(every_steps=1), nn.Linear(1, 1), 2, purge_from)
+        hook = TensorBoard(tmp_path, TensorBoardConfig(every_steps=1), nn.Linear(1, 1), 2, purge_from)
         state = State(step=(purge_from or 1) - 1)
         for value in values:
             state.step += 1
@@ -283,7 +283,7 @@ def test_a_full_disk_is_named_at_the_latest_when_flushed(tmp_path: Path) -> None
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
 def test_a_hook_on_a_full_disk_closes_its_file(tmp_path: Path) -> None:
     """Python would otherwise write once more when it ends, and from 3.13 on complain on the screen."""
-    hook = TensorBoard(tmp_path, schema.TensorBoard(every_steps=1), nn.Linear(1, 1), 2, None)
+    hook = TensorBoard(tmp_path, TensorBoardConfig(every_steps=1), nn.Linear(1, 1), 2, None)
     hook.events._file.close()
     full = Path("/dev/full").open("wb")  # noqa: SIM115
     hook.events._file, hook.events._writer._writer = full, full

@@ -15,20 +15,20 @@ from running import SILENT, train, weights
 from torch import Tensor
 
 from trainer import data, models
-from trainer.config import schema
 from trainer.data.batches import generator
+from trainer.data.sets.digits import Digits
 
 EPOCHS, SIZE = 2, 50
 
 
 def by_hand(name: str, keys: dict[str, Any], make: Any) -> dict[str, Tensor]:
-    loaded = data.load(schema.Digits(cache=None, limit=430))
+    loaded = data.load(Digits(cache=None, limit=430))
     assert loaded.mean is not None
     assert loaded.std is not None
     inputs = ((loaded.train.inputs.float() / 255 - loaded.mean[0]) / loaded.std[0]).contiguous()
     targets = loaded.train.targets
     torch.manual_seed(7)
-    model = models.build(name, **keys)
+    model = models.make(name, **keys)
     optimizer = make(model.parameters())
     for epoch in range(EPOCHS):
         order = torch.randperm(len(targets), generator=generator(7, epoch, "order"))

@@ -16,7 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from trainer import checkpoint, models
-from trainer.config import schema
+from trainer.config.train import Checkpointing
+from trainer.config.train import TensorBoard as TensorBoardConfig
 from trainer.engine.loop import Row, State
 from trainer.engine.objective import Objective
 from trainer.run.hooks import checkpoints
@@ -60,7 +61,7 @@ class Training:
         nn.init.zeros_(self.model.weight)
         objective = Objective("val/accuracy", "max") if watched else None
         self.content: dict[str, Any] = {"optimizer": {"lr": 0.5}, "scheduler": None}
-        config = schema.Checkpointing(**{"every_minutes": None, **every})
+        config = Checkpointing(**{"every_minutes": None, **every})
         self.hook = Checkpoints(
             directory, self.model, {"x": 1}, lambda state: self.content, objective, config, finite=finite
         )
@@ -487,11 +488,11 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def lenet() -> nn.Module:
-    return models.build("lenet", in_channels=1, image_size=16, num_classes=3)
+    return models.make("lenet", in_channels=1, image_size=16, num_classes=3)
 
 
 def board(directory: Path, model: nn.Module | None = None, epochs: int = 3, **keys: Any) -> TensorBoard:
-    return TensorBoard(directory, schema.TensorBoard(**keys), model or nn.Linear(2, 1), epochs)
+    return TensorBoard(directory, TensorBoardConfig(**keys), model or nn.Linear(2, 1), epochs)
 
 
 def events(directory: Path) -> EventAccumulator:

@@ -23,7 +23,7 @@ def test_a_convolution_multiplies_its_kernel_at_each_output(kernel: int, stride:
 
 
 def test_lenet_layer_by_layer() -> None:
-    model = models.build("lenet", in_channels=1, image_size=28, num_classes=10)
+    model = models.make("lenet", in_channels=1, image_size=28, num_classes=10)
     found, _, _ = layers.table(model, torch.zeros(1, 1, 28, 28))
     assert found == [
         Layer("conv1", "Conv2d", (10, 24, 24), 260, 2 * 10 * 24 * 24 * 25),
@@ -59,7 +59,7 @@ def test_layers_come_in_the_order_of_running_with_their_full_names() -> None:
 
 def test_resnet18_has_its_published_parameters_and_operations() -> None:
     """1.81 billion multiply-adds at 224x224 (He et al., 2016, table 1: 1.8e9)."""
-    model = models.build("resnet18", in_channels=3, num_classes=1000)
+    model = models.make("resnet18", in_channels=3, num_classes=1000)
     found, _, _ = layers.table(model, torch.zeros(1, 3, 224, 224))
     assert sum(layer.parameters for layer in found) == 11_689_512
     assert sum(layer.flops for layer in found) / 2 == pytest.approx(1.81e9, rel=0.01)

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer import data, models
-from trainer.config import schema
 from trainer.data.batches import Batches
+from trainer.data.sets.digits import Digits
 from trainer.data.splits import Dataset
 from trainer.engine import losses
 from trainer.engine.loop import Batch, Hook, Plan, Row, State, StoppedError, evaluate, fit
@@ -94,7 +94,7 @@ class StopAt(Hook):
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
     """90 training images, so that batches of 32 leave a ragged last one."""
-    return data.load(schema.Digits(limit=100, cache=None))
+    return data.load(Digits(limit=100, cache=None))
 
 
 def batches(
@@ -105,7 +105,7 @@ def batches(
 
 def build(name: str, seed: int = 0, dtype: torch.dtype = torch.float32) -> nn.Module:
     torch.manual_seed(seed)
-    return models.build(name, **SHAPES[name]).to(dtype)
+    return models.make(name, **SHAPES[name]).to(dtype)
 
 
 def eager(model: nn.Module, loss: Loss | None = None, momentum: float = 0.9, lr: float = 0.05) -> EagerStep:

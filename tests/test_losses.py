@@ -40,6 +40,22 @@ def test_half_sse_is_half_the_summed_squared_error() -> None:
     torch.testing.assert_close(loss.training_function(*values()), expected)
 
 
-def test_a_name_that_the_schema_does_not_let_through_is_a_bug() -> None:
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("name", "smoothing"), [("cross_entropy", 0.1), ("mse", 0.0), ("half_sse", 0.0)])
+def test_the_losses_of_several_models_are_those_of_each(
+    name: str, smoothing: float, training: bool, shared: bool
+) -> None:
+    loss = losses.make(name, smoothing)
+    outputs, targets = logits() if name == "cross_entropy" else values()
+    outputs = torch.stack([outputs, 2 * outputs, -outputs])
+    each = [targets] * 3 if shared else [targets, targets.flip(0), targets.roll(1, 0)]
+    one = loss.training_function if training else loss.function
+    expected = torch.stack([one(*job) for job in zip(outputs, each, strict=True)])
+    found = loss.of_each(outputs, targets if shared else torch.stack(each), training)
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_name_that_no_config_lets_through_is_a_bug() -> None:
     with pytest.raises(AssertionError, match="hinge"):
         losses.make("hinge")

@@ -55,7 +55,7 @@ TABLE = [
 
 def built(name: str, keys: dict[str, Any]) -> nn.Module:
     torch.manual_seed(0)
-    return models.build(name, **keys)
+    return models.make(name, **keys)
 
 
 @pytest.mark.parametrize(
@@ -161,14 +161,14 @@ def test_without_dropout_training_and_evaluation_are_the_same() -> None:
 
 @pytest.mark.parametrize("name", ["lenet", "cifar_lenet"])
 def test_images_that_the_layers_would_shrink_to_nothing_are_refused(name: str) -> None:
-    assert models.build(name, **image_keys(1, 16))(torch.zeros(1, 1, 16, 16)).shape == (1, 10)
+    assert models.make(name, **image_keys(1, 16))(torch.zeros(1, 1, 16, 16)).shape == (1, 10)
     with pytest.raises(ValueError, match="images of 15x15 are too small: 16x16 is the least"):
-        models.build(name, **image_keys(1, 15))
+        models.make(name, **image_keys(1, 15))
 
 
 @pytest.mark.parametrize("size", [20, 27, 28, 31])
 def test_lenet5_pads_images_below_32_to_it(size: int) -> None:
-    model = models.build("lenet5", **image_keys(1, size))
+    model = models.make("lenet5", **image_keys(1, size))
     assert model.get_submodule("fc1").in_features == 400
     assert model(torch.zeros(1, 1, size, size)).shape == (1, 10)
 
@@ -177,7 +177,7 @@ def test_lenet5_pads_images_below_32_to_it(size: int) -> None:
 
 
 def resnet(**keys: Any) -> nn.Module:
-    return models.build("resnet18", in_channels=3, num_classes=4, **keys)
+    return models.make("resnet18", in_channels=3, num_classes=4, **keys)
 
 
 def saved(path: Path, classes: int) -> dict[str, Tensor]:

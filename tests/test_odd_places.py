@@ -59,7 +59,8 @@ def shell(script: str, **environment: str) -> "subprocess.CompletedProcess[str]"
 
 _WITHIN_ONE_SECOND = """
 import sys
-from trainer import cli, runs
+from trainer.cli import main as cli
+from trainer.run import directory as runs
 runs.timestamp = lambda: "2026-01-31_12-00-00"
 sys.exit(cli.main(sys.argv[1:]))
 """
@@ -403,8 +404,8 @@ def test_a_process_ends_well_whatever_became_of_its_streams(empty: Path) -> None
 
 _NOISY = """
 import os, sys
-from trainer import cli
-from trainer.hooks.metrics_log import MetricsLog
+from trainer.cli import main as cli
+from trainer.run.hooks.metrics_log import MetricsLog
 log = MetricsLog.on_epoch
 def noisy(self, state, row):  # as a library written in C
     os.write(1, b"NOISE")

@@ -13,15 +13,15 @@ from conftest import Trainer
 from running import QUICK
 
 from trainer import data
-from trainer.config import schema
-from trainer.data import cache, splits
+from trainer.config.data import Data
+from trainer.data import cache, folder, loading, splits
 from trainer.data.cache import Allocate, stored
-from trainer.data.sets import folder
-from trainer.data.sets.folder import Files
+from trainer.data.folder import Files
+from trainer.data.loading import stream_workers
+from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset, Split
 from trainer.engine import device
 from trainer.engine.device import Compute
-from trainer.run import build
 from trainer.system.errors import ConfigError, DataError
 from trainer.system.memory import free_memory
 
@@ -44,14 +44,14 @@ class LargeMapped(Large, cache.Mapped):
 
 
 def workers(kind: type, compute: Compute, free: float, **keys: Any) -> int | None:
-    """`build.stream_workers` for 1 GiB of samples on a device with `free` GiB."""
+    """`stream_workers` for 1 GiB of samples on a device with `free` GiB."""
     split = Split(object.__new__(kind), torch.zeros(1024))
     loaded = Dataset("large", split.take(slice(500)), split.take(slice(500, None)))
-    config: Any = SimpleNamespace(section=lambda name: schema.Data(**keys))
+    config: Any = SimpleNamespace(section=lambda name: Data(**keys))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "free_memory", lambda device: int(free * GiB))
-        patch.setattr(build, "cores", lambda: 6)
-        return build.stream_workers(config, loaded, compute)
+        patch.setattr(loading, "free_memory", lambda device: int(free * GiB))
+        patch.setattr(loading, "cores", lambda: 6)
+        return stream_workers(config, loaded, compute.device)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_shall_lie_on_the_device_and_does_not_fit_is_refused() -> None:
 def test_a_device_that_is_too_small_is_streamed_to_or_refused(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "free_memory", lambda device: 1000)
+    monkeypatch.setattr(loading, "free_memory", lambda device: 1000)
     ran = trainer("train", *QUICK, "data.cache=null")
     assert ran.code == 0, ran.err
     assert "10 classes, streamed" in ran.out
@@ -114,7 +114,7 @@ def test_a_splits_samples_are_placed_whatever_is_cut_of_them(trainer: Trainer) -
 
 
 def opened(images: Path, **keys: Any) -> Dataset:
-    return data.load(schema.Folder(path=str(images), mean=[0.5], std=[0.5], **keys))
+    return data.load(Folder(path=str(images), mean=[0.5], std=[0.5], **keys))
 
 
 def no_decoding(path: str, **keys: Any) -> Any:
@@ -213,7 +213,7 @@ def test_free_memory_of_a_gpu_is_the_drivers() -> None:
 def test_cutting_copies_no_inputs() -> None:
     images = torch.randint(256, (50, 3, 4, 4), dtype=torch.uint8)
     whole = Dataset("x", Split(images, torch.arange(50)), Split(images, torch.arange(50)), classes=("a", "b"))
-    cut = splits.prepare(whole, schema.Data(val_fraction=0.25, limit=40))
+    cut = splits.prepare(whole, Data(val_fraction=0.25, limit=40))
     assert cut.val is not None
     for split in (cut.train, cut.val, cut.test, cut.train.take(slice(3)).take(torch.tensor([2, 0]))):
         assert split.samples is images
@@ -248,7 +248,7 @@ COPIES = """
 import re, resource, sys
 from pathlib import Path
 import numpy as np, torch
-from trainer import schema
+from trainer.config.data import Data
 from trainer.data.batches import Batches
 from trainer.data.cache import stored
 from trainer.data.splits import Dataset, prepare
@@ -256,7 +256,7 @@ from trainer.data.splits import Dataset, prepare
 def run(path):
     found = stored(path, "name", {}, "", lambda allocate: 1 / 0)
     raw = Dataset("x", found.split("train"), found.split("train"), standardise=True)
-    data = prepare(raw, schema.Data(val_fraction=0.1))
+    data = prepare(raw, Data(val_fraction=0.1))
     for workers in (None, 0):
         batches = Batches(data.train, 256, torch.device("cpu"), torch.float32, data.mean, data.std, workers=workers)
         assert sum(len(y) for _, y in batches.epoch(0)) == len(data.train)

@@ -91,7 +91,7 @@ def test_what_is_put_back_is_what_was_taken_and_trains_on_alike(tmp_path: Path, 
     second = gone_on(found, *OPTIMS[optim])
     assert unequal(everything(second), left) == []
     for parts in (second, first):
-        rng.restore(found.training["rng"])
+        rng.Generators().load_state_dict(found.training["rng"])
         parts.state.interrupted = ""
     assert unequal(everything(trained(second, 12)), everything(trained(first, 12))) == []
 

@@ -9,15 +9,15 @@ from conftest import Trainer
 from running import SILENT, evaluate, reported, result, train, weights
 
 from trainer import data, models
-from trainer.config import schema
+from trainer.config.data import Data
+from trainer.data.sets.line import Line
+from trainer.data.sets.regression import Regression
 
 FOLDER = ("experiment=finetune_folder", "data.size=32", "data.resize=36", "epochs=1", *SILENT)
 
 
-@pytest.mark.parametrize(
-    ("experiment", "section"), [("linear_regression", schema.Regression()), ("line", schema.Line())]
-)
-def test_gradient_descent_finds_the_least_squares_line(trainer: Trainer, experiment: str, section: schema.Data) -> None:
+@pytest.mark.parametrize(("experiment", "section"), [("linear_regression", Regression()), ("line", Line())])
+def test_gradient_descent_finds_the_least_squares_line(trainer: Trainer, experiment: str, section: Data) -> None:
     section.val_fraction = 0
     points = data.load(section).train
     design = np.column_stack([points.inputs.numpy(), np.ones(len(points))])
@@ -35,7 +35,7 @@ def test_two_hidden_units_bend_to_a_parabola(trainer: Trainer) -> None:
     x = torch.linspace(0, 1, 10, dtype=torch.float64)[:, None].float()
     predictions = []
     for _ in range(2):  # saved, and loaded into a new model each time
-        network = models.build("mlp", in_features=1, out_features=1, hidden=2, activation="sigmoid")
+        network = models.make("mlp", in_features=1, out_features=1, hidden=2, activation="sigmoid")
         network.load_state_dict(weights(run))
         predictions.append(network(x).detach())
     assert torch.equal(*predictions)

@@ -1,7 +1,6 @@
 """`trainer resume` and `trainer train from=`: what they refuse, what may change, and what they leave behind."""
 
 import dataclasses
-import json
 import math
 import os
 import re
@@ -20,8 +19,14 @@ from omegaconf import OmegaConf
 from running import SILENT, checkpoint, result, rows, same, train, weights
 
 from trainer.cli.main import main
-from trainer.config import schema
+from trainer.config import registry
+from trainer.config.keys import public
+from trainer.config.model import MLP
+from trainer.config.optim import Adam
 from trainer.config.reopening import reopened
+from trainer.config.scheduler import Constant
+from trainer.config.train import Train
+from trainer.data.sets.digits import Digits
 from trainer.engine import loop
 from trainer.engine.loop import State
 from trainer.run import directory as runs
@@ -111,19 +116,17 @@ OTHER = {
 def keys(cls: type, prefix: str = "") -> Iterator[tuple[str, bool]]:
     """The keys of a section with whether they may change."""
     for field in dataclasses.fields(cls):
-        if field.name in schema.GROUPS:
+        if field.name in registry.GROUPS:
             continue
         if dataclasses.is_dataclass(field.type):
             assert isinstance(field.type, type)
             yield from keys(field.type, f"{prefix}{field.name}.")
         else:
-            yield f"{prefix}{schema.public(field.name)}", field.metadata["runtime"]
+            yield f"{prefix}{public(field.name)}", field.metadata["runtime"]
 
 
-SECTIONS = {"": schema.Train, "model.": schema.MLP, "data.": schema.Digits, "optim.": schema.Adam}
-KEYS = dict(
-    entry for prefix, cls in (*SECTIONS.items(), ("scheduler.", schema.Constant)) for entry in keys(cls, prefix)
-)
+SECTIONS = {"": Train, "model.": MLP, "data.": Digits, "optim.": Adam}
+KEYS = dict(entry for prefix, cls in (*SECTIONS.items(), ("scheduler.", Constant)) for entry in keys(cls, prefix))
 
 
 def test_the_keys_that_are_tried_are_all_that_may_not_change() -> None:
@@ -266,7 +269,7 @@ class Evil:
 """
 
 
-@pytest.mark.parametrize("group", schema.GROUPS)
+@pytest.mark.parametrize("group", registry.GROUPS)
 def test_a_class_that_only_a_file_names_is_not_run(trainer: Trainer, parts: Path, group: str) -> None:
     Path("evil.py").write_text(EVIL)
     change(parts / "config.yaml", lambda config: config.__setitem__(group, {"_target_": "evil.Evil"}))
@@ -493,26 +496,6 @@ def test_a_damaged_best_is_found_again_or_missed_with_a_warning(trainer: Trainer
     assert "warning: " in ran.out
     assert result(parts)["status"] == "completed"
     assert same(weights(parts), weights(whole))
-
-
-def as_first_format(path: Path) -> None:
-    """What trainer 0.1 wrote."""
-    content = torch.load(path, weights_only=True)
-    description = json.loads(content["description"])
-    del description["fingerprint"]
-    kept = ("format", "model", "optimizer", "scheduler", "epoch", "batch", "step", "best", "versions")
-    rng = {"cpu": content["rng"]["cpu"], "cuda": []}
-    first = {k: content[k] for k in kept} | {"version": 1, "rng": rng, "description": json.dumps(description)}
-    torch.save(first, path)
-
-
-def test_a_checkpoint_of_the_first_format_is_refused_with_what_to_do_instead(trainer: Trainer, parts: Path) -> None:
-    last = parts / "checkpoints" / "last.pt"
-    as_first_format(last)
-    words = ("last.pt does not hold what it takes to go on exactly", f"trainer train from={last}")
-    refused(trainer, "resume", str(parts), words=words)
-    run = train(trainer, f"from={last}", "epochs=1", *SILENT)
-    assert same(weights(run, "previous"), weights(parts))
 
 
 @pytest.mark.parametrize("name", ["best", "bare"])

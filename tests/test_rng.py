@@ -45,33 +45,33 @@ def test_a_generator_goes_on_where_it_was(name: str, before: int) -> None:
     draw = DRAWS[name]
     for _ in range(before):
         draw()
-    kept = rng.states()
+    kept = rng.Generators().state_dict()
     expected = [draw(), draw()]
     rng.seed(99)
-    rng.restore(kept)
+    rng.Generators().load_state_dict(kept)
     assert [draw(), draw()] == expected
 
 
 def test_states_survive_a_checkpoint(tmp_path: Path) -> None:
     for draw in DRAWS.values():
         draw()
-    checkpoint.write(tmp_path / "last.pt", {"w": torch.zeros(1)}, {"x": 1}, rng=rng.states())
+    checkpoint.write(tmp_path / "last.pt", {"w": torch.zeros(1)}, {"x": 1}, rng=rng.Generators().state_dict())
     expected = [draw() for draw in DRAWS.values()]
-    rng.restore(checkpoint.read(tmp_path / "last.pt").training["rng"])
+    rng.Generators().load_state_dict(checkpoint.read(tmp_path / "last.pt").training["rng"])
     assert [draw() for draw in DRAWS.values()] == expected
 
 
 def test_states_are_of_the_moment_they_were_taken(tmp_path: Path) -> None:
     """A checkpoint is written while training draws on."""
-    kept = rng.states()
+    kept = rng.Generators().state_dict()
     expected = [draw() for draw in DRAWS.values()]
-    rng.restore(kept)
+    rng.Generators().load_state_dict(kept)
     assert [draw() for draw in DRAWS.values()] == expected
 
 
 def test_looking_at_states_draws_nothing() -> None:
     rng.seed(5)
-    rng.states()
+    rng.Generators().state_dict()
     looked = [draw() for draw in DRAWS.values()]
     rng.seed(5)
     assert [draw() for draw in DRAWS.values()] == looked
@@ -98,18 +98,43 @@ def test_other_seeds_give_other_numbers() -> None:
 
 
 def test_devices_that_are_not_here_are_left_out() -> None:
-    kept = rng.states()
+    kept = rng.Generators().state_dict()
     expected = torch.rand(3)
-    rng.restore(kept | {"cuda": [torch.zeros(16, dtype=torch.uint8)], "mps": torch.zeros(44, dtype=torch.uint8)})
+    rng.Generators().load_state_dict(
+        kept | {"cuda": [torch.zeros(16, dtype=torch.uint8)], "mps": torch.zeros(44, dtype=torch.uint8)}
+    )
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_run_that_shares_its_process_draws_as_it_would_alone() -> None:
+    rng.seed(5)
+    own = rng.Own()
+    expected = torch.rand(3), torch.rand(3)
+    before = torch.get_rng_state()
+    found = [torch.rand(3, generator=own.cpu)]
+    kept = own.state_dict()
+    found.append(torch.rand(3, generator=own.cpu))
+    assert all(map(torch.equal, found, expected))
+    own.load_state_dict(kept)
+    assert torch.equal(torch.rand(3, generator=own.cpu), expected[1])
+    assert torch.equal(torch.get_rng_state(), before)  # nothing of it is the process's
+
+
+def test_a_run_that_shared_its_process_goes_on_alone() -> None:
+    rng.seed(5)
+    own = rng.Own()
+    expected = [draw() for draw in DRAWS.values()]
+    rng.seed(6)
+    rng.Generators().load_state_dict(own.state_dict())
+    assert [draw() for draw in DRAWS.values()] == expected
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 def test_a_gpus_generator_goes_on_where_it_was() -> None:
     torch.rand(3, device="cuda")
-    kept = rng.states()
+    kept = rng.Generators().state_dict()
     expected = torch.rand(3, device="cuda")
     torch.rand(3, device="cuda")
-    rng.restore(kept)
+    rng.Generators().load_state_dict(kept)
     assert torch.equal(torch.rand(3, device="cuda"), expected)

@@ -86,7 +86,7 @@ def test_values_that_json_lacks_become_null_wherever_they_are(tmp_path: Path) ->
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from trainer import runs
+from trainer.run import directory as runs
 with runs.locked(Path("run")):
     if "fork" in sys.argv:
         if os.fork() == 0:

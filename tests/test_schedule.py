@@ -13,7 +13,8 @@ from running import QUICK
 from torch import nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop, lr_scheduler
 
-from trainer.config import schema
+from trainer.config import registry
+from trainer.config.scheduler import Constant, Cosine, Exponential, OneCycle, Plateau, Step
 from trainer.engine.loop import State
 from trainer.engine.schedule import Schedule
 
@@ -63,10 +64,10 @@ def warm(step: int, warmup: int) -> float:
 @pytest.mark.parametrize(
     ("config", "factor"),
     [
-        (schema.Constant(), lambda epoch: 1.0),
-        (schema.Step(step_size=2, gamma=0.5), lambda epoch: 0.5 ** (epoch // 2)),
-        (schema.Step(step_size=1, gamma=0.1), lambda epoch: 0.1**epoch),
-        (schema.Exponential(gamma=0.8), lambda epoch: 0.8**epoch),
+        (Constant(), lambda epoch: 1.0),
+        (Step(step_size=2, gamma=0.5), lambda epoch: 0.5 ** (epoch // 2)),
+        (Step(step_size=1, gamma=0.1), lambda epoch: 0.1**epoch),
+        (Exponential(gamma=0.8), lambda epoch: 0.8**epoch),
     ],
     ids=["constant", "step2", "step1", "exponential"],
 )
@@ -84,16 +85,16 @@ def test_cosine_begins_where_the_warmup_ends(warmup: int) -> None:
         return low + (LR - low) * (1 + math.cos(math.pi * step / length)) / 2
 
     expected = [LR * warm(s, warmup) if s < warmup else cosine(s - warmup) for s in range(TOTAL)]
-    assert run(schema.Cosine(min_lr=low, warmup_steps=warmup), sgd()) == pytest.approx(expected)
+    assert run(Cosine(min_lr=low, warmup_steps=warmup), sgd()) == pytest.approx(expected)
 
 
 def test_cosine_is_torchs() -> None:
-    assert run(schema.Cosine(), sgd()) == by_hand(lr_scheduler.CosineAnnealingLR(sgd(), TOTAL))
+    assert run(Cosine(), sgd()) == by_hand(lr_scheduler.CosineAnnealingLR(sgd(), TOTAL))
 
 
 @pytest.mark.parametrize("anneal", ["cos", "linear"])
 def test_onecycle_is_torchs(anneal: Any) -> None:
-    config = schema.OneCycle(pct_start=0.2, div_factor=10, final_div_factor=100, anneal=anneal)
+    config = OneCycle(pct_start=0.2, div_factor=10, final_div_factor=100, anneal=anneal)
     torchs = lr_scheduler.OneCycleLR(
         sgd(), LR, TOTAL, pct_start=0.2, anneal_strategy=anneal, div_factor=10, final_div_factor=100
     )
@@ -108,7 +109,7 @@ def test_onecycle_is_torchs(anneal: Any) -> None:
     ("optimizer", "key"), [(sgd, "momentum"), (lambda: Adam([nn.Parameter(torch.zeros(1))], LR), "betas")]
 )
 def test_onecycle_moves_the_momentum_the_other_way(optimizer: Any, key: str) -> None:
-    found = run(schema.OneCycle(), optimizer(), key=key)
+    found = run(OneCycle(), optimizer(), key=key)
     assert found == by_hand(lr_scheduler.OneCycleLR(optimizer(), LR, TOTAL), key)
     assert len(set(found)) > 10
 
@@ -117,11 +118,11 @@ def test_onecycle_moves_the_momentum_the_other_way(optimizer: Any, key: str) -> 
     "optimizer", [sgd(momentum=0), RMSprop([nn.Parameter(torch.zeros(1))], LR)], ids=["sgd", "rmsprop"]
 )
 def test_onecycle_leaves_an_optimizer_without_momentum_without(optimizer: Optimizer) -> None:
-    assert set(run(schema.OneCycle(), optimizer, key="momentum")) == {0}
+    assert set(run(OneCycle(), optimizer, key="momentum")) == {0}
 
 
 def test_onecycle_keeps_the_momentum_if_told_so() -> None:
-    assert set(run(schema.OneCycle(cycle_momentum=False), sgd(), key="momentum")) == {0.9}
+    assert set(run(OneCycle(cycle_momentum=False), sgd(), key="momentum")) == {0.9}
 
 
 def test_plateau_is_torchs_and_epochs_without_evaluation_do_not_count() -> None:
@@ -133,22 +134,22 @@ def test_plateau_is_torchs_and_epochs_without_evaluation_do_not_count() -> None:
         expected += [optimizer.param_groups[0]["lr"]] * STEPS
         if value is not None:
             torchs.step(value)
-    config = schema.Plateau(factor=0.5, patience=1, min_lr=0.06)
+    config = Plateau(factor=0.5, patience=1, min_lr=0.06)
     assert run(config, sgd(), watched, epochs=len(watched)) == expected
     assert len(set(expected)) == 4
 
 
 def test_plateau_multiplies_with_the_warmup() -> None:
-    config = schema.Plateau(factor=0.5, patience=0, warmup_steps=3)
+    config = Plateau(factor=0.5, patience=0, warmup_steps=3)
     expected = [LR * warm(step, 3) * 0.5 ** max(0, step // STEPS - 1) for step in range(TOTAL)]
     assert run(config, sgd(), [1.0] * EPOCHS) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("name", schema.GROUPS["scheduler"])
+@pytest.mark.parametrize("name", registry.names("scheduler"))
 def test_each_group_of_parameters_keeps_its_own_rate(name: str) -> None:
     first, second = (nn.Parameter(torch.zeros(1)) for _ in range(2))
     optimizer = SGD([{"params": [first], "lr": LR}, {"params": [second], "lr": LR / 8}], momentum=0.9)
-    schedule = Schedule(schema.GROUPS["scheduler"][name](), optimizer, TOTAL, "val/loss", "min")
+    schedule = Schedule(registry.section("scheduler", name)(), optimizer, TOTAL, "val/loss", "min")
     for step in count(1):
         one, other = (group["lr"] for group in optimizer.param_groups)
         assert one == pytest.approx(8 * other)
@@ -158,10 +159,10 @@ def test_each_group_of_parameters_keeps_its_own_rate(name: str) -> None:
         schedule.on_step(State(step=step))
 
 
-@pytest.mark.parametrize("name", schema.GROUPS["scheduler"])
+@pytest.mark.parametrize("name", registry.names("scheduler"))
 def test_the_state_is_of_plain_values(name: str, tmp_path: Path) -> None:
     """What a checkpoint takes: `weights_only` refuses anything else."""
-    config = schema.GROUPS["scheduler"][name]()
+    config = registry.section("scheduler", name)()
     config.warmup_steps = 0 if name == "onecycle" else 2
     schedule = Schedule(config, sgd(), TOTAL, "val/loss", "min")
     torch.save(schedule.state_dict(), tmp_path / "state.pt")
@@ -171,18 +172,18 @@ def test_the_state_is_of_plain_values(name: str, tmp_path: Path) -> None:
 # --- going on -----------------------------------------------------------------------------------------
 
 CONFIGS: dict[str, Any] = {
-    "constant": schema.Constant(),
-    "constant, warm": schema.Constant(warmup_steps=7),
-    "step": schema.Step(step_size=2, gamma=0.5),
-    "step, warm": schema.Step(step_size=2, gamma=0.5, warmup_steps=7),
-    "exponential": schema.Exponential(gamma=0.8),
-    "exponential, warm": schema.Exponential(gamma=0.8, warmup_steps=13),
-    "cosine": schema.Cosine(min_lr=0.01),
-    "cosine, warm": schema.Cosine(warmup_steps=7),
-    "onecycle": schema.OneCycle(),
-    "onecycle, linear": schema.OneCycle(anneal="linear", cycle_momentum=False),
-    "plateau": schema.Plateau(factor=0.5, patience=0),
-    "plateau, warm": schema.Plateau(factor=0.5, patience=1, warmup_steps=7),
+    "constant": Constant(),
+    "constant, warm": Constant(warmup_steps=7),
+    "step": Step(step_size=2, gamma=0.5),
+    "step, warm": Step(step_size=2, gamma=0.5, warmup_steps=7),
+    "exponential": Exponential(gamma=0.8),
+    "exponential, warm": Exponential(gamma=0.8, warmup_steps=13),
+    "cosine": Cosine(min_lr=0.01),
+    "cosine, warm": Cosine(warmup_steps=7),
+    "onecycle": OneCycle(),
+    "onecycle, linear": OneCycle(anneal="linear", cycle_momentum=False),
+    "plateau": Plateau(factor=0.5, patience=0),
+    "plateau, warm": Plateau(factor=0.5, patience=1, warmup_steps=7),
 }
 WATCHED = [3.0, 3.5, 2.0, 2.5, 2.5, 1.0]
 
@@ -268,7 +269,7 @@ def test_a_checkpoint_within_a_run_has_the_schedule_of_its_epoch(
             (scheduler,) = content["scheduler"]["per_epoch"]
             kept[content["epoch"]] = content["optimizer"]["param_groups"][0]["lr"], scheduler["last_epoch"]
 
-    monkeypatch.setattr("trainer.checkpoint.format.write", keep)
+    monkeypatch.setattr("trainer.checkpoint.write", keep)
     quick = (*QUICK, "epochs=3", "checkpoint.every_epochs=1", "optim.lr=0.1")
     assert trainer("train", "scheduler=exponential", "scheduler.gamma=0.5", *quick).code == 0
     assert kept == {epoch: (pytest.approx(0.1 / 2**epoch), epoch) for epoch in range(4)}

@@ -19,9 +19,11 @@ from running import QUICK, SILENT
 from sweeping import job
 from test_configs import compose
 
-from trainer.config import schema
+from trainer.config import registry
+from trainer.config.search import Optuna
+from trainer.data.loading import load_dataset
 from trainer.engine.loop import State
-from trainer.run import build
+from trainer.engine.objective import choose_objective
 from trainer.sweeps.results.figures import figures
 from trainer.sweeps.search import ranges, study
 from trainer.sweeps.search.goal import Goal, goal
@@ -153,13 +155,13 @@ def test_without_optuna_it_is_said_how_to_install_it(trainer: Trainer, monkeypat
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_the_goal_is_known_before_the_data_are_read(empty: Path, data: str, split: str) -> None:
     config = compose("train", f"data={data}", f"evaluate.split={split}", "model=linear")
-    watched = build.objective(config, build.dataset(config, lambda items, *_: items), split)
+    watched = choose_objective(config, load_dataset(config, lambda items, *_: items), split)
     found = goal(config)
     assert (found.names[0], found.direction) == (watched.name, watched.direction)
 
 
 def test_every_data_set_says_whether_it_has_classes() -> None:
-    known = {name: cls.classifies for name, cls in schema.GROUPS["data"].items()}
+    known = {name: cls.classifies for name, cls in registry.sections("data").items()}
     regression = {"diabetes", "regression", "line", "quadratic"}
     assert known == {name: None if name == "csv" else name not in regression for name in known}
 
@@ -194,7 +196,7 @@ def test_a_search_has_so_many_trials_in_directories_of_their_numbers(trainer: Tr
 def searched(directory: Path, trials: int, **keys: Any) -> optuna.Study:
     """A search for the least value, 0, of a function of two numbers, which is at (0.3, 0.1)."""
     directory.mkdir()
-    settings = schema.Optuna(startup=5, **keys)
+    settings = Optuna(startup=5, **keys)
     opened = study.Opened(directory, settings, 1, "min")
     wanted = space("x=interval(0,1)", "y=tag(log,interval(1e-4,1))").ranges
     for number in range(trials):
@@ -218,7 +220,7 @@ def test_what_is_chosen_is_what_optuna_chooses_with_the_whole_study_before_it(
     tmp_path: Path, sampler: str, pruner: str
 ) -> None:
     """Several trials at once, of which one is pruned and one fails; and a study that is opened anew, as on a resume."""
-    settings = schema.Optuna(startup=3, sampler=sampler, pruner=pruner)
+    settings = Optuna(startup=3, sampler=sampler, pruner=pruner)
     wanted = space("x=interval(0,1)", "y=tag(log,interval(1e-4,1))", "z=a,b").ranges
     opened = study.Opened(tmp_path, settings, 4, "min")
     endings = [TrialState.PRUNED, TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
@@ -304,9 +306,9 @@ def test_a_choice_that_does_not_fit_fails_alone(trainer: Trainer) -> None:
     assert status == {"linear": "completed", "nosuch": "failed", "lenet": "failed"}
 
 
-def started(directory: Path, values: dict[int, list[float]], direction: str = "max") -> schema.Optuna:
+def started(directory: Path, values: dict[int, list[float]], direction: str = "max") -> Optuna:
     """A study with trials that had these values after each epoch; the last trial runs."""
-    settings = schema.Optuna(startup=2)
+    settings = Optuna(startup=2)
     opened = study.Opened(directory, settings, 3, direction)
     for number, reported in values.items():
         trial = opened.study.ask()
@@ -351,7 +353,7 @@ def test_a_trial_that_was_hopeless_when_it_was_killed_stops_at_once(tmp_path: Pa
 
 def test_hyperband_prunes_by_its_rungs(tmp_path: Path) -> None:
     started(tmp_path, {0: [0.3, 0.5], 1: [0.5, 0.7], 2: [0.6, 0.8], 3: []})
-    settings = schema.Optuna(pruner="hyperband")
+    settings = Optuna(pruner="hyperband")
     hook = Pruning(tmp_path, 3, Goal(("val/x",), "max"), settings, 9, 2)
     hook.on_epoch(state := State(epoch=1, step=5), {"epoch": 1, "val/x": 0.1})
     assert type(study.pruner(settings, 9)) is optuna.pruners.HyperbandPruner

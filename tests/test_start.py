@@ -13,12 +13,12 @@ SLOW = ("torchvision", "torch._dynamo", "torch.distributed.tensor", "sklearn", "
 # Ends at the first step, and prints which of the modules named have been imported by then.
 _UNTIL_THE_FIRST_STEP = """
 import os, sys
-from trainer.steps.eager import EagerStep
+from trainer.engine.steps.eager import EagerStep
 def stop(self, batches):
     print("imported:", *(name for name in sys.argv[1].split(",") if name in sys.modules), flush=True)
     os._exit(0)
 EagerStep.__call__ = stop
-from trainer.cli import main
+from trainer.cli.main import main
 main(sys.argv[2:])
 """
 
@@ -52,7 +52,7 @@ def test_processes_side_by_side_need_not_wait_for_torch_in_the_one_that_starts_t
     """Where no GPU can be."""
     code = """
 import sys
-from trainer import machine
+from trainer.system import machine
 from trainer.sweeps import parallel
 machine._driver = lambda: False
 assert machine.gpus() == []

@@ -22,12 +22,12 @@ from folders import tree
 from running import QUICK, SILENT, checkpoint, result, rows, same, train, weights
 from torch import Tensor
 
-from trainer.config import schema
+from trainer.config.data import Augment
+from trainer.data import folder
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.cache import Allocate, Mapped, stored
-from trainer.data.sets import folder
-from trainer.data.sets.folder import Files, read_image
+from trainer.data.folder import Files, read_image
 from trainer.data.splits import Split
 
 pytestmark = [
@@ -38,7 +38,7 @@ pytestmark = [
 ]
 CPU = torch.device("cpu")
 COUNT, HEIGHT, WIDTH = 23, 6, 5
-AUGMENT = schema.Augment(flip=True, crop=2, shift=1, cutout=3)
+AUGMENT = Augment(flip=True, crop=2, shift=1, cutout=3)
 
 
 def pixels() -> np.ndarray:

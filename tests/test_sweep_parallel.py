@@ -16,7 +16,7 @@ from running import QUICK
 from test_configs import compose
 from test_sweep_resume import command, lines, swept
 
-from trainer.config import schema
+from trainer.config import sweep
 from trainer.show.report import Report
 from trainer.sweeps.job import Job
 from trainer.sweeps.parallel import Parallel
@@ -73,7 +73,7 @@ def planned(number: int, *words: str) -> Planned:
 
 def runner(jobs: int) -> tuple[Parallel, list[Job]]:
     ended: list[Job] = []
-    return Parallel(schema.Parallel(jobs=jobs), Report(quiet=True), ended.append), ended
+    return Parallel(sweep.Parallel(jobs=jobs), Report(quiet=True), ended.append), ended
 
 
 def test_a_worker_that_is_killed_while_it_has_nothing_to_do_is_started_anew(empty: Path) -> None:
@@ -135,12 +135,12 @@ def test_each_worker_has_its_share_of_the_threads_and_says_nothing(
 
 def test_each_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainer.sweeps.parallel.gpus", lambda: ["0", "GPU-1"])
-    made: Any = Parallel(schema.Parallel(), Report(quiet=True), lambda job: None)
+    made: Any = Parallel(sweep.Parallel(), Report(quiet=True), lambda job: None)
     assert [worker.environment for worker in made.workers] == [
         {"CUDA_VISIBLE_DEVICES": "0"},
         {"CUDA_VISIBLE_DEVICES": "GPU-1"},
     ]
-    more: Any = Parallel(schema.Parallel(jobs=3), Report(quiet=True), lambda job: None)
+    more: Any = Parallel(sweep.Parallel(jobs=3), Report(quiet=True), lambda job: None)
     assert [worker.environment["CUDA_VISIBLE_DEVICES"] for worker in more.workers] == ["0", "GPU-1", "0"]
 
 

@@ -13,7 +13,7 @@ from failing import JOBS, sick, trains, until
 from running import QUICK
 from test_sweep_resume import command, lines, swept
 
-from trainer.config import schema
+from trainer.config.sweep import Ray as RayConfig
 from trainer.show.report import Report
 from trainer.sweeps import worker
 from trainer.sweeps.concurrent import Submitted
@@ -121,7 +121,7 @@ def test_a_job_is_shown_as_running_when_its_process_has_begun(tmp_path: Path) ->
 
 
 def sized(there: dict[str, float], asked: dict[str, Any]) -> Ray:
-    runner = Ray(schema.Ray(**asked), Report(), lambda job: None)
+    runner = Ray(RayConfig(**asked), Report(), lambda job: None)
     runner.ray = SimpleNamespace(cluster_resources=lambda: there, remote=ray.remote)  # type: ignore[assignment]
     runner.take_places()
     return runner

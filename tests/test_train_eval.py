@@ -22,8 +22,8 @@ from PIL import Image
 from running import QUICK, SILENT, checkpoint, evaluate, reported, result, rows, same, train, weights
 
 from trainer import data
-from trainer.config import schema
 from trainer.config.composition import group_choices
+from trainer.data.sets.digits import Digits
 from trainer.engine.evaluator import Evaluator
 from trainer.engine.metrics import Evaluation
 
@@ -182,7 +182,7 @@ def test_eval_takes_the_best_weights_and_not_the_last(trainer: Trainer) -> None:
 @pytest.mark.parametrize(("split", "count"), [("train", 90), ("val", 10), ("test", 100)])
 def test_eval_of_each_split_is_what_plain_torch_finds(trainer: Trainer, split: str, count: int) -> None:
     run = train(trainer, *QUICK, "epochs=2")
-    config = schema.Digits(limit=100, cache=None)
+    config = Digits(limit=100, cache=None)
     inputs, targets = digits(config, split)
     assert len(targets) == count
     best = weights(run, "best")
@@ -192,7 +192,7 @@ def test_eval_of_each_split_is_what_plain_torch_finds(trainer: Trainer, split: s
     assert found[f"{split}/loss"] == pytest.approx(float(F.cross_entropy(logits, targets)), rel=1e-5)
 
 
-def digits(config: schema.Digits, split: str) -> tuple[torch.Tensor, torch.Tensor]:
+def digits(config: Digits, split: str) -> tuple[torch.Tensor, torch.Tensor]:
     loaded = data.load(config)
     chosen = loaded.split(split)
     assert loaded.mean
@@ -230,7 +230,7 @@ def test_eval_of_a_strangers_state_dict(trainer: Trainer, kind: str) -> None:
     torch.manual_seed(1)
     layer = torch.nn.Linear(784, 10).requires_grad_(False)
     STRANGERS[kind]({f"linear.{k}": v for k, v in layer.state_dict().items()}, Path("stranger.pth"))
-    inputs, targets = digits(schema.Digits(limit=100, cache=None), "test")
+    inputs, targets = digits(Digits(limit=100, cache=None), "test")
     logits = layer.double()(inputs.flatten(1))
     found = evaluate(trainer, "ckpt=stranger.pth", "model=linear", "data=digits", "data.limit=100")
     assert found["test/accuracy"] == pytest.approx(float((logits.argmax(1) == targets).double().mean()))
@@ -258,7 +258,7 @@ def test_weights_start_as_torchs_and_one_step_is_torchs(trainer: Trainer) -> Non
     run = train(trainer, *QUICK, "data.batch_size=null", "data.val_fraction=0", "optim=sgd", "optim.lr=0.5")
     torch.manual_seed(0)
     layer = torch.nn.Linear(784, 10).double()
-    inputs, targets = digits(schema.Digits(limit=100, val_fraction=0, cache=None), "train")
+    inputs, targets = digits(Digits(limit=100, val_fraction=0, cache=None), "train")
     loss = F.cross_entropy(layer(inputs.flatten(1)), targets)
     loss.backward()
     torch.optim.SGD(layer.parameters(), lr=0.5).step()
@@ -470,7 +470,7 @@ def test_inspect_shows_layers_and_data(trainer: Trainer) -> None:
     flops = 2 * (28 * 28 * 6 * 25 + 10 * 10 * 16 * 150 + 400 * 120 + 120 * 84 + 84 * 10)
     assert totals(ran.out) == (sum(by_hand.values()), flops)
     assert re.search(r"train +1,293 samples of 1x28x28 uint8", ran.out)
-    counts = data.load(schema.Digits(cache=None)).test.targets.bincount().tolist()
+    counts = data.load(Digits(cache=None)).test.targets.bincount().tolist()
     rows_of_classes = [line.split() for line in ran.out.splitlines() if re.match(r"\d +\d+ ", line)]
     assert [int(row[-1]) for row in rows_of_classes] == counts
 

@@ -16,8 +16,8 @@ import torch
 from folders import tree
 
 from trainer import data
-from trainer.config import schema
-from trainer.data.sets import folder
+from trainer.data import folder
+from trainer.data.sets.folder import Folder
 from trainer.data.splits import Split
 from trainer.data.streamed import Streamed
 from trainer.system.workers import end_with
@@ -128,7 +128,7 @@ def test_processes_that_decode_are_killed_with_their_parent(
         global _say
         _say = say
         folder.read_image = _reads_for_long
-        data.load(schema.Folder(path=str(tmp_path), size=700, cache=None))
+        data.load(Folder(path=str(tmp_path), size=700, cache=None))
 
     assert killed(pipe, work, 2) == -signal.SIGKILL
 

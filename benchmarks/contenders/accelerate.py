@@ -13,7 +13,7 @@ def main() -> None:
     job, watch = Job.parse(), Watch()
     recipe = job.recipe
     accelerator = Accelerator(cpu=job.device == "cpu")
-    model = models.build(recipe.model, **recipe.shape)
+    model = models.make(recipe.model, **recipe.shape)
     model, optimizer, train_loader, test_loader = accelerator.prepare(
         model,
         torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum),

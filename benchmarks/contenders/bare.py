@@ -11,7 +11,7 @@ from trainer import models
 def main() -> None:
     job, watch = Job.parse(), Watch()
     recipe, data = job.recipe, ready.load(job).to(job.device)
-    model = models.build(recipe.model, **recipe.shape).to(job.device)
+    model = models.make(recipe.model, **recipe.shape).to(job.device)
     optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum)
     accuracy = 0.0
     for epoch in range(job.epochs):

@@ -22,7 +22,7 @@ class LitLeNet(lightning.LightningModule):
     def __init__(self, job: Job) -> None:
         super().__init__()
         self.recipe = job.recipe
-        self.model = models.build(self.recipe.model, **self.recipe.shape)
+        self.model = models.make(self.recipe.model, **self.recipe.shape)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         x, y = batch

@@ -68,11 +68,11 @@ def _bare(recipe: str, epochs: int) -> float:
     if recipe == "line":
         x = torch.linspace(-1, 1, 40)[:, None]
         y = 2 * x + 5 + torch.rand(40, 1)
-        model, lr, loss_of = models.build("linear", in_features=1, out_features=1), 0.01, F.mse_loss
+        model, lr, loss_of = models.make("linear", in_features=1, out_features=1), 0.01, F.mse_loss
     else:
         x = torch.linspace(0, 1, 10)[:, None]
         y = x**2 - 0.5 * x + 1.5625
-        model = models.build("mlp", in_features=1, out_features=1, hidden=2, activation="sigmoid")
+        model = models.make("mlp", in_features=1, out_features=1, hidden=2, activation="sigmoid")
         lr, loss_of = 0.1, half_sse
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
     started = time.perf_counter()

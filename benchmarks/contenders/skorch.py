@@ -27,7 +27,7 @@ def main() -> None:
     job, watch = Job.parse(), Watch()
     recipe, data = job.recipe, ready.load(job)
     net = NeuralNetClassifier(
-        models.build(recipe.model, **recipe.shape),
+        models.make(recipe.model, **recipe.shape),
         criterion=torch.nn.CrossEntropyLoss,
         optimizer=torch.optim.SGD,
         lr=recipe.lr,

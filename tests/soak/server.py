@@ -56,8 +56,8 @@ if __name__ == "__main__":
     import sklearn.datasets  # noqa: F401
 
     from trainer.cli import main as cli
-    from trainer.commands import resume, train  # noqa: F401
     from trainer.config import composition  # noqa: F401
+    from trainer.run import resuming, starting  # noqa: F401
     from trainer.run.hooks import tensorboard  # noqa: F401
     from trainer.system import workers
 

@@ -1,10 +1,9 @@
 """The command line: verbs, completion, Hydra, and one handler for everything that ends a command.
 
-Torch is not imported here: a verb's module is, once its config has been checked.
+Torch is not imported here: it is once a config has been checked.
 """
 
 import dataclasses
-import importlib
 import os
 import re
 import signal
@@ -20,8 +19,9 @@ from typing import Any
 
 from trainer import __version__
 from trainer.cli import verbs
-from trainer.cli.verbs import VERBS
-from trainer.config import schema
+from trainer.config import registry
+from trainer.config.keys import public
+from trainer.config.sweep import Serial
 from trainer.sweeps import again
 from trainer.system import streams
 from trainer.system.errors import (
@@ -31,6 +31,7 @@ from trainer.system.errors import (
     TrainingFailedError,
     UnknownKeyError,
     did_you_mean,
+    first_line,
     interrupted,
 )
 from trainer.system.paths import expanded
@@ -130,10 +131,12 @@ def _dispatch(args: list[str]) -> int:
     if verb == "--version":
         print(f"trainer {__version__}")
         return 0
-    if verb not in VERBS:
+    if verb not in registry.verbs():
         if "=" in verb or verb.startswith("-"):
-            raise ConfigError(f"a verb comes first: '{verb}' is none", f"trainer {'|'.join(VERBS)} {verb} ...")
-        raise ConfigError(f"'{verb}' is not a verb of trainer", did_you_mean(verb, VERBS))
+            raise ConfigError(
+                f"a verb comes first: '{verb}' is none", f"trainer {'|'.join(registry.verbs())} {verb} ..."
+            )
+        raise ConfigError(f"'{verb}' is not a verb of trainer", did_you_mean(verb, registry.verbs()))
     if "--version" in rest:
         return _dispatch(["--version"])
     if "--help" in rest or "-h" in rest:
@@ -170,7 +173,7 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
     multirun = "-m" in flags or "--multirun" in flags
     searching = any(o.startswith("search=") and o != "search=none" for o in overrides)
     show_only = any(flag.split("=")[0] in ("--cfg", "-c", "--info", "-i", "--hydra-help") for flag in flags)
-    for key in VERBS[verb].needs:
+    for key in verbs.needed(verb):
         if not show_only and not any(o.lstrip("+").startswith(f"{key}=") for o in overrides):
             usage = f"trainer {verb} RUN" if key == "run" else f"trainer {verb} {key}=RUN"
             more = " (a run directory)" if key == "run" else " (a run directory or a checkpoint file)"
@@ -180,7 +183,7 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
     if verb == "resume":
         for override in overrides:
             key = override.lstrip("+").split("=", 1)[0]
-            if override.startswith("~") or key in (*schema.GROUPS, "experiment"):
+            if override.startswith("~") or key in (*registry.GROUPS, "experiment"):
                 raise ConfigError(
                     f"{override}: a training goes on with what it was started with",
                     "start a new run from its weights: trainer train from=RUN ...",
@@ -196,7 +199,7 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
     try:
         _hydra_main(verb, jobs.run, jobs.search, [*flags, *hydra_overrides])
     except ValueError as error:  # Hydra's own: what a job raises is kept for `finish`
-        raise ConfigError(str(error).splitlines()[0], f"see trainer {verb} --help") from error
+        raise ConfigError(first_line(error), f"see trainer {verb} --help") from error
     except Exception as error:
         explained = composition.explain(error)
         if explained is None:
@@ -236,8 +239,8 @@ class _Jobs:
             return
         composed = self._checked(cfg, self._typed())
         with _signals_wait():
-            command = importlib.import_module(f"trainer.commands.{self.verb}")
-        command.run(composed)
+            import torch  # noqa: F401
+        registry.command(self.verb).run(composed)
 
     def _typed(self) -> list[str]:
         """The words of the job that is composed."""
@@ -248,7 +251,7 @@ class _Jobs:
         if not self.sweeping:
             return words
         # How the sweep is run says nothing of its jobs.
-        return [word for word in words if word.split("=", 1)[0].split(".")[0] not in schema.OF_A_SWEEP]
+        return [word for word in words if word.split("=", 1)[0].split(".")[0] not in registry.OF_A_SWEEP]
 
     def _checked(self, cfg: Any, typed: list[str]) -> Any:
         from hydra.core.hydra_config import HydraConfig
@@ -324,7 +327,7 @@ class _Jobs:
         from trainer.sweeps.engine import Sweep
 
         composed = [job.config for job in self.asked if job.config is not None]
-        settings = composed[0].section("sweep") if composed else schema.Serial()
+        settings = composed[0].section("sweep") if composed else Serial()
         top = expanded(self.output) / "sweeps" / (self.name or "sweep")
         if settings.dry_run:
             Sweep(self.directory or top, self._source(self.directory or top), settings).list()
@@ -425,8 +428,8 @@ def _split(verb: str, args: list[str]) -> tuple[list[str], list[str]]:
 def _meant(verb: str, word: str) -> str:
     from trainer.config.composition import group_choices
 
-    keys = {schema.public(f.name) for f in dataclasses.fields(schema.VERBS[verb])}
-    for group in (*schema.GROUPS, "experiment"):
+    keys = {public(f.name) for f in dataclasses.fields(registry.of_verb(verb))}
+    for group in (*registry.GROUPS, "experiment"):
         if (group in keys or verb == "train") and word in group_choices(group):
             return f"did you mean {group}={word}?"
     if "ckpt" in keys and os.path.exists(word):
@@ -457,7 +460,7 @@ def _prepare(override: str, multirun: bool) -> str:
         return override
     name, value = override.split("=", 1)
     bare = name.lstrip("+")
-    groups = (*schema.GROUPS, "experiment")
+    groups = (*registry.GROUPS, "experiment")
     is_text = bare in ("ckpt", "output", "name", "inspect.out", "run", "from")
     of_data = re.fullmatch(r"data\.(root|path|cache)", bare)
     if re.search(r"[^\w./:+-]", value, re.ASCII):
@@ -492,10 +495,10 @@ def _complete(args: list[str]) -> int:
     if query:
         words = os.environ.get("COMP_LINE", "").split(" ")
         if len(words) <= 2:
-            print(" ".join(VERBS))
+            print(" ".join(registry.verbs()))
             return 0
         verb = words[1]
-        if verb not in VERBS:
+        if verb not in registry.verbs():
             return 0
         os.environ["COMP_LINE"] = " ".join([words[0], *words[2:]])
     composition.register()

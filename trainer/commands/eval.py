@@ -1,23 +1,47 @@
 """`trainer eval`: the metrics of a checkpoint on one split."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from trainer import checkpoint
-from trainer.checkpoint import Checkpoint
-from trainer.config.composition import Composed
-from trainer.engine import device
-from trainer.engine.evaluator import Evaluator
-from trainer.run import build
-from trainer.show import report
-from trainer.show.report import Report
+from trainer.config.keys import MISSING, key
+
+if TYPE_CHECKING:
+    from trainer.checkpoint import Checkpoint
+    from trainer.config.composition import Composed
+    from trainer.engine.device import Compute
+    from trainer.engine.evaluator import Evaluator
+    from trainer.show.report import Report
+
+SUMMARY = "metrics of a checkpoint on the test split"
+EXAMPLES = """
+trainer eval ckpt=runs/lenet_digits/2026-01-31_12-00-00
+trainer eval ckpt=cifar_net.pth model=lenet5 data=cifar10      a bare state_dict
+"""
 
 
-def run(config: Composed) -> dict[str, Any]:
+@dataclass
+class Eval:
+    """`trainer eval`: metrics of a checkpoint on one split."""
+
+    ckpt: str = key(MISSING, "a run directory or a checkpoint file")
+    split: str = key("test", "the split to evaluate", choices=("test", "val", "train"))
+    model: Any = key(None, "for a bare state_dict, or a model of your own: the group `model`")
+    data: Any = key(None, "other data than the checkpoint was trained on: the group `data`")
+    device: str = key("auto", "auto, cpu, cuda, cuda:N or mps")
+    precision: str = key("float32", "precision of the evaluation", choices=("float32", "float64", "tf32", "bfloat16"))
+
+
+def run(config: "Composed") -> dict[str, Any]:
     """Show loss and metrics, and for classes the accuracy of each.
 
     Raises:
         UserError: no checkpoint, or one that does not fit the model or the data.
     """
+    from trainer.data.described import changed
+    from trainer.engine import device
+    from trainer.show import report
+    from trainer.show.report import Report
+
     screen = Report()
     settings = config.settings
     compute = device.choose(settings.device, settings.precision)
@@ -32,7 +56,7 @@ def run(config: Composed) -> dict[str, Any]:
         ("device", str(compute)),
         *((name, report.metric(name, value)) for name, value in evaluation.metrics.items()),
     ]
-    note = build.changed(loaded, found)
+    note = changed(loaded, found)
     if note:
         facts.append(("note", note))
     screen.panel("eval", facts)
@@ -46,19 +70,27 @@ def run(config: Composed) -> dict[str, Any]:
     return {"metrics": evaluation.named(split)}
 
 
-def load(config: Composed, compute: device.Compute, screen: Report) -> tuple[Evaluator, Checkpoint]:
+def load(config: "Composed", compute: "Compute", screen: "Report") -> "tuple[Evaluator, Checkpoint]":
     """The model of `ckpt=` with its weights, and the data to evaluate it on."""
+    from trainer import checkpoint
+    from trainer.checkpoint.adoption import adopt
+    from trainer.data.described import trained_on
+    from trainer.data.loading import eval_batch_size, load_dataset, stream_workers
+    from trainer.engine.evaluator import Evaluator
+    from trainer.engine.objective import choose_loss
+    from trainer.models.build import build_model
+
     found = checkpoint.read(config.settings.ckpt)
     for warning in found.warnings:
         screen.warn(warning)
-    build.adopt(config, found)
-    loaded = build.trained_on(build.dataset(config, screen.track), found)
-    built = build.model(config, compute, found)
-    used = build.loss(str(found.description.get("loss", "auto")), loaded)
-    batch_size, workers = build.eval_batch_size(config, loaded), build.stream_workers(config, loaded, compute)
+    adopt(config, found)
+    loaded = trained_on(load_dataset(config, screen.track), found)
+    built = build_model(config, compute.device, compute.dtype, found)
+    used = choose_loss(str(found.description.get("loss", "auto")), loaded)
+    batch_size, workers = eval_batch_size(config, loaded), stream_workers(config, loaded, compute.device)
     return Evaluator(built, loaded, compute, used, batch_size, workers), found
 
 
-def _where(found: Checkpoint) -> str:
+def _where(found: "Checkpoint") -> str:
     epoch = found.training.get("epoch")
     return f"{found.path}" + (f" (epoch {epoch})" if epoch is not None else " (a bare state_dict)")

@@ -1,27 +1,58 @@
 """`trainer inspect`: layers, shapes, parameters and FLOPs of a model, facts about the data, pictures of both."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from trainer.commands.eval import load
-from trainer.config.composition import Composed
-from trainer.data.splits import Dataset, Split
-from trainer.engine import device
-from trainer.run import build
-from trainer.show import layers, pictures, plots
-from trainer.show.report import Report
-from trainer.system.errors import ConfigError, RunError
+from trainer.config.keys import key
+from trainer.system.errors import ConfigError, RunError, first_line
 from trainer.system.paths import expanded
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def run(config: Composed) -> dict[str, Any]:
+    from trainer.config.composition import Composed
+    from trainer.data.splits import Dataset, Split
+    from trainer.show.report import Report
+
+SUMMARY = "layers, shapes, parameters, FLOPs, filters, and facts about the data"
+EXAMPLES = """
+trainer inspect model=resnet18 data=cifar10
+trainer inspect ckpt=RUN inspect.out=filters.png
+"""
+
+
+@dataclass
+class InspectOptions:
+    """Where the pictures of `trainer inspect` go."""
+
+    out: str | None = key(None, "a picture: the filters of a checkpoint, else a grid of training images")
+
+
+@dataclass
+class Inspect:
+    """`trainer inspect`: layers, shapes, parameters, FLOPs, and facts about the data."""
+
+    ckpt: str | None = key(None, "a run directory or a checkpoint file")
+    model: Any = key(None, "the model: a section of the group `model`")
+    data: Any = key(None, "the data: a section of the group `data`")
+    inspect: InspectOptions = field(default_factory=InspectOptions, metadata={"doc": "pictures"})
+
+
+def run(config: "Composed") -> dict[str, Any]:
     """Show a model and its data; with `inspect.out=FILE` also draw the filters or a grid of images.
 
     Raises:
         UserError: no such checkpoint or data, or the picture cannot be written.
     """
+    import torch
+
+    from trainer.commands.eval import load
+    from trainer.data.loading import load_dataset
+    from trainer.engine import device
+    from trainer.models.build import build_model, check_forward
+    from trainer.show.report import Report
+
     screen = Report()
     compute = device.choose("cpu", "float32")
     known = config.facts()
@@ -31,16 +62,16 @@ def run(config: Composed) -> dict[str, Any]:
         built, loaded = evaluator.model, evaluator.data
         screen.say(f"checkpoint {found.path}", style="bold")
     elif "channels" in known and "num_classes" in known:  # layers can be shown without the files
-        built = build.model(config, compute)
+        built = build_model(config, compute.device, compute.dtype)
     else:
-        loaded = build.dataset(config, screen.track)
-        built = build.model(config, compute)
+        loaded = load_dataset(config, screen.track)
+        built = build_model(config, compute.device, compute.dtype)
     known = config.facts()
     shape = (known["channels"], known["size"], known["size"]) if "channels" in known else (known["features"],)
-    build.check_forward(built, config, torch.zeros(1, *shape), known["outputs"])
+    check_forward(built, config, torch.zeros(1, *shape), known["outputs"])
     total, flops = _layers(config, built, shape, screen)
     if loaded is None:
-        loaded = build.dataset(config, screen.track)
+        loaded = load_dataset(config, screen.track)
     screen.say()
     _data(loaded, screen)
     if config.settings.inspect.out is not None:
@@ -48,7 +79,11 @@ def run(config: Composed) -> dict[str, Any]:
     return {"parameters": total, "flops": flops}
 
 
-def _layers(config: Composed, built: torch.nn.Module, shape: tuple[int, ...], screen: Report) -> tuple[int, int]:
+def _layers(config: "Composed", built: "nn.Module", shape: tuple[int, ...], screen: "Report") -> tuple[int, int]:
+    import torch
+
+    from trainer.show import layers
+
     found, total, flops = layers.table(built, torch.zeros(1, *shape))
     rows = [(la.name, la.kind, _x(la.shape), f"{la.parameters:,}", f"{la.flops:,}") for la in found]
     own = total - sum(p.numel() for p in {p for m in built.modules() if not any(m.children()) for p in m.parameters()})
@@ -61,7 +96,9 @@ def _layers(config: Composed, built: torch.nn.Module, shape: tuple[int, ...], sc
     return total, flops
 
 
-def _data(loaded: Dataset, screen: Report) -> None:
+def _data(loaded: "Dataset", screen: "Report") -> None:
+    import torch
+
     splits = {name: getattr(loaded, name) for name in ("train", "val", "test") if getattr(loaded, name) is not None}
     facts = [(name, f"{len(split):,} samples of {_x(split.shape)} {_type(split)}") for name, split in splits.items()]
     if loaded.mean is not None and loaded.std is not None:
@@ -94,7 +131,9 @@ def _data(loaded: Dataset, screen: Report) -> None:
         )
 
 
-def _picture(config: Composed, built: torch.nn.Module, loaded: Dataset, out: Path, screen: Report) -> None:
+def _picture(config: "Composed", built: "nn.Module", loaded: "Dataset", out: Path, screen: "Report") -> None:
+    from trainer.show import pictures, plots
+
     if not loaded.is_image:
         raise ConfigError(f"inspect.out={out}: filters and grids are of images, and data={loaded.name} is a table")
     kernel = pictures.first_filters(built)
@@ -107,7 +146,7 @@ def _picture(config: Composed, built: torch.nn.Module, loaded: Dataset, out: Pat
     except OSError as error:
         raise RunError(f"cannot write {out}: {error.strerror}", "give another: inspect.out=FILE.png") from error
     except ValueError as error:  # matplotlib does not know the extension
-        raise ConfigError(f"inspect.out={out}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"inspect.out={out}: {first_line(error)}") from error
     screen.say(f"{what}: {out}")
 
 
@@ -115,5 +154,5 @@ def _x(shape: Any) -> str:
     return "x".join(map(str, shape))
 
 
-def _type(split: Split) -> str:
+def _type(split: "Split") -> str:
     return str(split.dtype).removeprefix("torch.")

@@ -1,132 +1,35 @@
-"""`trainer resume`: continue a training from the very step, in its own run directory."""
+"""`trainer resume`: continue a training exactly, in its own run directory."""
 
-import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from trainer import checkpoint
-from trainer.checkpoint import Checkpoint
-from trainer.config.composition import Composed
-from trainer.engine.loop import Hook
-from trainer.run import build
-from trainer.run import directory as runs
-from trainer.run.parts import Parts, assemble
-from trainer.run.training import Training
-from trainer.show.report import Report
-from trainer.system.errors import CheckpointError, DataError, RunError
-from trainer.system.paths import typed
+from trainer.config.keys import MISSING, key
+
+if TYPE_CHECKING:
+    from trainer.config.composition import Composed
+
+SUMMARY = "continue an interrupted training or sweep exactly, or a finished one for longer"
+EXAMPLES = """
+trainer resume runs/lenet_digits/2026-01-31_12-00-00
+trainer resume RUN epochs=20 device=cuda
+trainer resume SWEEP sweep=parallel
+"""
 
 
-def run(config: Composed) -> dict[str, Any]:
+@dataclass
+class Resume:
+    """`trainer resume`: continue a training exactly. Beside `run`, the keys of `train` that may change."""
+
+    run: str = key(MISSING, "a run directory")
+
+
+def run(config: "Composed") -> dict[str, Any]:
     """Go on with the run directory `config.run`, or say that it is finished; the content of result.json.
 
     Raises:
         UserError: there is nothing to go on from, or the data are not those that the training began with.
         TrainingFailedError, InterruptedRunError: the run directory says how it ended.
     """
-    screen = Report()
-    directory = config.run
-    assert directory is not None
-    with runs.locked(directory):
-        found, before = _latest(directory, screen), runs.read_result(directory)
-        if before.get("status") == "completed" and _done(config, found, before):
-            _say_finished(directory, config, found, before, screen)
-            return before
-        with _continued(config, directory, found, screen) as training:
-            return training.run()
+    from trainer.run import resuming
 
-
-@contextmanager
-def opened(
-    config: Composed, screen: Report, directory: Path, beside: Parts | None = None, watching: Sequence[Hook] = ()
-) -> Iterator[Training]:
-    """The training to be gone on with within the block; `beside` and `watching` as for `train.opened`."""
-    with (
-        runs.locked(directory),
-        _continued(config, directory, _latest(directory, screen), screen, beside, watching) as training,
-    ):
-        yield training
-
-
-@contextmanager
-def _continued(
-    config: Composed,
-    directory: Path,
-    found: Checkpoint,
-    screen: Report,
-    beside: Parts | None = None,
-    watching: Sequence[Hook] = (),
-) -> Iterator[Training]:
-    config.choices.update(found.description.get("choices") or {})
-    parts = assemble(config, screen.track, screen.say, found, beside)
-    fingerprint = found.description.get("fingerprint")  # files without it are refused below
-    if fingerprint not in (None, build.fingerprint(parts.data.train)):
-        raise DataError(
-            f"data={config.title('data')}: the samples are not those that {directory} was trained on",
-            f"bring them back, or start a new run from its weights: trainer train from={typed(directory)}",
-        )
-    try:
-        training = Training(parts, directory, screen, found, watching=watching)
-        _set_aside(directory, found)
-        typed_now = [override for override in config.typed if not override.startswith("run=")]
-        runs.write_overrides(directory, [*runs.overrides(directory), *typed_now])
-        # Until this ends, what the run had come to is not how it ended.
-        runs.write_result(directory, runs.read_result(directory) | {"status": "interrupted"})
-        yield training
-    finally:
-        screen.close()
-
-
-def _latest(directory: Path, screen: Report) -> Checkpoint:
-    """last.pt, or where it cannot be read previous.pt.
-
-    Raises:
-        RunError: there is neither.
-        CheckpointError: neither can be read.
-    """
-    paths = [directory / "checkpoints" / name for name in ("last.pt", "previous.pt")]
-    there = [path for path in paths if path.exists()]
-    if not there:
-        again = " ".join(map(shlex.quote, runs.overrides(directory)))
-        raise RunError(f"{directory} has no checkpoint yet", f"start it again: trainer train {again}".rstrip())
-    for path in there:
-        try:
-            found = checkpoint.read(path)
-        except CheckpointError as error:
-            if path == there[-1]:
-                raise
-            screen.warn(f"{error.message}; going on from {there[-1].name}, the one before it")
-        else:
-            return found
-    raise AssertionError
-
-
-def _set_aside(directory: Path, found: Checkpoint) -> None:
-    """Keep a damaged last.pt for a look: the next one would make it the previous one."""
-    last = directory / "checkpoints" / "last.pt"
-    if found.path != last and last.exists():
-        last.rename(last.with_name("damaged.pt"))
-
-
-def _done(config: Composed, found: Checkpoint, before: dict[str, Any]) -> bool:
-    settings, epoch, step = config.settings, found.training.get("epoch"), found.training.get("step")
-    if epoch is None or step is None:
-        return False
-    if epoch >= settings.epochs or (settings.max_steps is not None and step >= settings.max_steps):
-        return True
-    early = any(override.startswith("early_stopping.") for override in config.typed)
-    return "no improvement" in str(before.get("stopped")) and not early
-
-
-def _say_finished(directory: Path, config: Composed, found: Checkpoint, before: dict[str, Any], screen: Report) -> None:
-    run, epoch = typed(directory), found.training["epoch"]
-    facts = [("finished", f"{epoch} epochs, {found.training['step']:,} steps")]
-    if before.get("stopped"):
-        facts.append(("stopped", str(before["stopped"])))
-    longer = "early_stopping.patience=null" if "no improvement" in str(before.get("stopped")) else f"epochs={2 * epoch}"
-    facts.append(("longer", f"trainer resume {run} {longer}"))
-    facts.append(("anew", f"trainer train from={run}"))
-    facts.append(("look", f"trainer eval ckpt={run}"))
-    screen.panel(f"{directory} is finished", facts)
+    return resuming.run(config)

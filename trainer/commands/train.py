@@ -1,61 +1,29 @@
-"""`trainer train`: fit, then test; one run directory."""
+"""`trainer train`: fit, then test; one run directory. Its keys stand in `trainer.config.train`."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from trainer import checkpoint
-from trainer.config.composition import Composed
-from trainer.engine.loop import Hook
-from trainer.run import build
-from trainer.run import directory as runs
-from trainer.run.parts import Parts, assemble
-from trainer.run.training import Training, cut_short
-from trainer.show.report import Report
-from trainer.system.paths import expanded
+from trainer.config.train import Train as Train
+
+if TYPE_CHECKING:
+    from trainer.config.composition import Composed
+
+SUMMARY = "fit a model, then test it"
+EXAMPLES = """
+trainer train model=lenet data=mnist device=cuda
+trainer train experiment=mnist_lenet seed=1
+trainer train -m optim.lr=0.01,0.1 seed=0,1      a sweep: all combinations, ranked
+trainer train -m optim.lr=0.01,0.1 sweep=auto    the same, several jobs at once
+trainer train -m search=optuna 'optim.lr=interval(0.001,0.1)'
+"""
 
 
-def run(config: Composed) -> dict[str, Any]:
+def run(config: "Composed") -> dict[str, Any]:
     """Train and test as `config` says, in a new run directory; the content of result.json.
 
     Raises:
         UserError: nothing was started.
         TrainingFailedError, InterruptedRunError: the run directory says how it ended.
     """
-    with opened(config, Report()) as training:
-        return training.run()
+    from trainer.run import starting
 
-
-@contextmanager
-def opened(
-    config: Composed,
-    screen: Report,
-    directory: Path | None = None,
-    beside: Parts | None = None,
-    watching: Sequence[Hook] = (),
-) -> Iterator[Training]:
-    """The training that `config` asks for, to be run within the block; in `directory`, or a new one.
-
-    `beside` are the parts of another with the same data, which it shares; `watching` are hooks of the caller's.
-    """
-    weights = checkpoint.read(config.settings.from_, "from") if config.settings.from_ is not None else None
-    parent = None
-    if weights is not None:
-        for warning in weights.warnings:
-            screen.warn(warning)
-        build.adopt(config, weights)
-        parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
-    parts = assemble(config, screen.track, screen.say, weights, beside)
-    if directory is None:
-        directory = runs.claim(expanded(config.settings.output) / parts.name)
-    try:
-        with runs.locked(directory):
-            runs.write_overrides(directory, config.typed)
-            yield Training(parts, directory, screen, parent=parent, watching=watching)
-    except BaseException as error:
-        if not (directory / "result.json").exists():  # it ended before there was anything to say
-            runs.write_result(directory, {"name": parts.name, "metrics": {}, **cut_short(error)})
-        raise
-    finally:
-        screen.close()
+    return starting.run(config)

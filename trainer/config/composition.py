@@ -1,4 +1,4 @@
-"""From what was typed to a checked config: Hydra composes, the schema checks, before torch is imported."""
+"""From what was typed to a checked config: Hydra composes, the declarations check, before torch is imported."""
 
 import copy
 import dataclasses
@@ -17,8 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 from omegaconf.resolvers import oc
 
-from trainer.config import schema
-from trainer.system.errors import ConfigError, UnknownKeyError, did_you_mean
+from trainer.config import registry
+from trainer.config.keys import public
+from trainer.system.errors import ConfigError, UnknownKeyError, did_you_mean, first_line
 
 _HERE = Path(__file__).resolve().parent.parent
 CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
@@ -49,6 +50,11 @@ class Composed:
     _cfg: DictConfig = field(default_factory=lambda: OmegaConf.create({}), repr=False)
     _sections: dict[str, Any] = field(default_factory=dict, repr=False)  # those that were asked for
 
+    def change(self, key: str, value: Any) -> None:
+        """Change a key outside the groups, also in what `to_yaml` writes."""
+        setattr(self.settings, key, value)
+        OmegaConf.update(self._cfg, key, value)
+
     def given(self, group: str) -> bool:
         """Whether `group` was chosen, by default or on the command line."""
         node = self._cfg.get(group)
@@ -72,7 +78,7 @@ class Composed:
         node = self._cfg[group]
         if "_target_" in node:
             return _custom(group, _resolved(self, group))
-        cls = schema.GROUPS[group][node["name"]]
+        cls = registry.section(group, node["name"])
         values = _resolved(self, group, cls)
         try:
             return _typed(cls, values, group)
@@ -122,7 +128,7 @@ class Composed:
         elif node is not None and "name" in node and node["name"] != name:
             return
         if node is None or not ("name" in node or "_target_" in node):
-            cls = schema.GROUPS[group].get(str(name))
+            cls = registry.section(group, str(name))
             if cls is None:
                 raise ConfigError(f"the checkpoint's {group} is '{name}', which trainer does not have")
             node = OmegaConf.create(_defaults(cls) | plain(node))
@@ -135,7 +141,7 @@ class Composed:
         if "root" in values and not {"data.root", "data.download"} & typed:
             node["download"] = False  # a file does not say where on this machine to write
         if "_target_" not in node:
-            _check(schema.GROUPS[group][str(name)], plain(node), group)
+            _check(registry.section(group, str(name)), plain(node), group)
         self._cfg[group] = node
         self._sections.clear()
 
@@ -202,14 +208,15 @@ _BESIDE = (
 
 @functools.cache  # Hydra keeps what it was told for the whole process
 def register() -> None:
-    """Tell Hydra our schema's defaults (configs start from `/ClassName@_here_`) and the user's `./configs`."""
+    """Tell Hydra our declared defaults (configs start from `/ClassName@_here_`) and the user's `./configs`."""
     from hydra.core.config_store import ConfigStore
     from hydra.core.plugins import Plugins
     from hydra.plugins.search_path_plugin import SearchPathPlugin
 
     store = ConfigStore.instance()
-    sections = [cls for group in schema.GROUPS.values() for cls in group.values()]
-    for cls in [*sections, *schema.VERBS.values(), *(c for c in schema.COMMON.values() if c)]:
+    declared = [cls for group in registry.GROUPS for cls in registry.sections(group).values()]
+    declared += [registry.of_verb(verb) for verb in registry.verbs()]
+    for cls in [*declared, *filter(None, map(registry.shared, registry.GROUPS))]:
         store.store(name=cls.__name__, node=_defaults(cls))
     # Hydra copies the places that it looks in whenever it composes; all of our defaults would be a fourth of that.
     ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
@@ -252,7 +259,7 @@ def explain(error: Exception) -> ConfigError | None:
         return ConfigError(f"{at}not valid YAML", str(getattr(error, "problem", "") or ""))
     if isinstance(error, HydraException | OmegaConfBaseException):
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-        return ConfigError(str(cause).strip().splitlines()[0])
+        return ConfigError(first_line(cause))
     return None
 
 
@@ -260,16 +267,16 @@ def explain(error: Exception) -> ConfigError | None:
 
 
 def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str]) -> Composed:
-    """Check every key of a composed config against the schema.
+    """Check every key of a composed config against its declaration.
 
     Raises:
         ConfigError: an unknown or missing key, a wrong type, a value out of range.
     """
-    cls = schema.VERBS[verb]
-    OmegaConf.set_struct(cfg, False)  # what may be in it is for the schema to say
+    cls = registry.of_verb(verb)
+    OmegaConf.set_struct(cfg, False)  # what may be in it is for the declarations to say
     values = plain(cfg)
     described = values.get("ckpt") is not None or values.get("from") is not None  # by a checkpoint
-    groups = [g for g in schema.GROUPS if g in {f.name for f in dataclasses.fields(cls)}]
+    groups = [g for g in registry.GROUPS if g in {f.name for f in dataclasses.fields(cls)}]
     root = {k: v for k, v in values.items() if k not in groups}
     _check(cls, root, "", also=groups)
     for group in groups:
@@ -295,18 +302,17 @@ def check_sweep(cfg: DictConfig) -> None:
     Raises:
         ConfigError: an unknown or missing key, a wrong type, a value out of range.
     """
-    for group in schema.OF_A_SWEEP:
+    for group in registry.OF_A_SWEEP:
         section = plain(cfg).get(group)
         if isinstance(section, dict):
             _check_group(group, section, from_checkpoint=False)
 
 
 def _check_group(group: str, section: dict[str, Any], from_checkpoint: bool) -> None:
-    registry = schema.GROUPS[group]
     if "_target_" in section:
         if not isinstance(section["_target_"], str) or "." not in section["_target_"]:
             raise ConfigError(f"{group}._target_={section['_target_']}: not of the form module.Class")
-        common = schema.COMMON[group]
+        common = registry.shared(group)
         if common:
             names = {f.name for f in dataclasses.fields(common)}
             _check(common, {k: v for k, v in section.items() if k in names}, group)
@@ -316,12 +322,14 @@ def _check_group(group: str, section: dict[str, Any], from_checkpoint: bool) -> 
         if from_checkpoint:
             return  # overrides of a section that the checkpoint describes
         raise ConfigError(f"{group} has no name", f"choose one: {group}={'|'.join(group_choices(group))}")
-    if name not in registry:
+    declared = registry.section(group, name)
+    if declared is None:
         raise ConfigError(
             f"{group}.name={name}: trainer has no such {group}",
-            f"{did_you_mean(str(name), registry)} (a {group} of your own is named by _target_: module.Class)",
+            did_you_mean(str(name), registry.names(group))
+            + f" (a {group} of your own is named by _target_: module.Class)",
         )
-    _check(registry[name], section, group)
+    _check(declared, section, group)
 
 
 _passed: set[tuple[type, str, str]] = set()  # sections that are right: the jobs of a sweep share most of them
@@ -336,8 +344,8 @@ def _check(cls: type, values: Mapping[str, Any], path: str, also: Iterable[str] 
 
 
 def _check_keys(cls: type, values: Mapping[str, Any], path: str, also: Iterable[str]) -> None:
-    fields = {schema.public(f.name): f for f in dataclasses.fields(cls)}
-    hints = {schema.public(name): hint for name, hint in typing.get_type_hints(cls).items()}
+    fields = {public(f.name): f for f in dataclasses.fields(cls)}
+    hints = {public(name): hint for name, hint in typing.get_type_hints(cls).items()}
     typed = OmegaConf.structured(cls)
     for name, value in values.items():
         full = f"{path}.{name}" if path else name
@@ -409,16 +417,16 @@ class _Same(dict[str, Any]):
 @functools.lru_cache(maxsize=1000)
 def _made(cls: type, values: _Same, path: str) -> Any:
     _check(cls, {k: v for k, v in values.items() if v is not None or path}, path)
-    names = {schema.public(f.name): f.name for f in dataclasses.fields(cls)}
+    names = {public(f.name): f.name for f in dataclasses.fields(cls)}
     merged = OmegaConf.merge(OmegaConf.structured(cls), {names[k]: v for k, v in values.items()})
     try:
         return OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:  # an interpolation that leads nowhere
-        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{error.full_key}: {first_line(error)}") from error
 
 
 def _custom(group: str, values: dict[str, Any]) -> Custom:
-    common = schema.COMMON[group]
+    common = registry.shared(group)
     names = {f.name for f in dataclasses.fields(common)} if common else set()
     shared = {k: values.pop(k) for k in list(values) if k in names}
     target = values.pop("_target_")
@@ -435,7 +443,7 @@ def _resolved(composed: Composed, group: str, cls: type | None = None) -> dict[s
         try:
             value = _followed(node, name)
         except OmegaConfBaseException as error:
-            raise ConfigError(f"{group}.{name}: {str(error).splitlines()[0]}") from error
+            raise ConfigError(f"{group}.{name}: {first_line(error)}") from error
         if value is None and OmegaConf.is_interpolation(node, name) and cls is not None:
             source = str(plain(node)[name]).strip("${}")
             data = composed._cfg.data.get("name", composed.choices.get("data", "the data"))
@@ -466,13 +474,13 @@ def plain(node: Any) -> dict[str, Any]:
 def _defaults(cls: type) -> dict[str, Any]:
     """A section's defaults as plain values; groups are left out, for a defaults list fills them."""
     values = plain(OmegaConf.structured(cls))
-    return {schema.public(k): v for k, v in values.items() if k not in schema.GROUPS}
+    return {public(k): v for k, v in values.items() if k not in registry.GROUPS}
 
 
 def _check_described(group: str, node: DictConfig, values: Mapping[str, Any]) -> None:
     """A file says what a section is, not how to get it; and it gives a class of the user's no keys they do not have."""
     own = "_target_" in node
-    cls = schema.COMMON[group] if own else schema.GROUPS[group][node["name"]]
+    cls = registry.shared(group) if own else registry.section(group, node["name"])
     fields = {f.name: f for f in dataclasses.fields(cls)} if cls else {}
     for key in values:
         if (key in fields and fields[key].metadata.get("private")) or (own and key not in fields and key not in node):

@@ -8,9 +8,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.config import schema
+from trainer.config import registry
 from trainer.config.composition import Composed, check, plain, shown
-from trainer.system.errors import ConfigError, RunError
+from trainer.config.keys import public
+from trainer.config.scheduler import Scheduler
+from trainer.config.train import Train
+from trainer.system.errors import ConfigError, RunError, first_line
 from trainer.system.paths import expanded
 from trainer.system.paths import typed as typed_path
 
@@ -48,7 +51,7 @@ def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Composed:
     composed = check("train", typing.cast(DictConfig, OmegaConf.merge(kept, changes)), typed, {})
     settings = composed.settings
     planned = composed.section("scheduler")
-    if isinstance(planned, schema.Cosine | schema.OneCycle) and before != (settings.epochs, settings.max_steps):
+    if isinstance(planned, Scheduler) and planned.whole and before != (settings.epochs, settings.max_steps):
         raise ConfigError(
             f"scheduler={planned.name} was laid out for the length that {run} was started with: "
             "with another, all its learning rates would have been others",
@@ -96,8 +99,7 @@ def _check_text(path: Path) -> None:
 
 
 def _unreadable(run: Path, error: Exception) -> RunError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return RunError(f"{run / 'config.yaml'} cannot be read: {reason}")
+    return RunError(f"{run / 'config.yaml'} cannot be read: {first_line(error)}")
 
 
 def _is_section(section: Any) -> bool:
@@ -112,11 +114,11 @@ def _check_change(kept: DictConfig, changes: DictConfig, key: str, run: Path) ->
     """Whether `key` may be other than it was: a runtime key, or one that is not changed at all."""
     again = f"start a new run from its weights: trainer train from={typed_path(run)} {key}=..."
     group, _, name = key.partition(".")
-    if group in schema.GROUPS and not name:
+    if group in registry.GROUPS and not name:
         raise ConfigError(f"{key}: a training goes on with the {group} that it was started with", again)
     field = _field_of(kept, key)
     if field is None or field.metadata.get("runtime"):
-        return  # no such key: the schema will say so
+        return  # no such key: the check will say so
     old, new = OmegaConf.select(kept, key), OmegaConf.select(changes, key)
     if old != new:
         raise ConfigError(
@@ -129,16 +131,16 @@ def _check_change(kept: DictConfig, changes: DictConfig, key: str, run: Path) ->
 def _field_of(kept: DictConfig, key: str) -> "dataclasses.Field[Any] | None":
     """The declaration of a key of `train`; None where there is none."""
     parts = key.split(".")
-    cls: Any = schema.Train
+    cls: Any = Train
     own = False
-    if parts[0] in schema.GROUPS:
+    if parts[0] in registry.GROUPS:
         group, *parts = parts
         own = "_target_" in kept[group]
-        cls = schema.COMMON[group] if own else schema.GROUPS[group].get(str(kept[group].get("name")))
+        cls = registry.shared(group) if own else registry.section(group, str(kept[group].get("name")))
     field = None
     for part in parts:
         fields = dataclasses.fields(cls) if cls is not None else ()
-        field = next((f for f in fields if schema.public(f.name) == part), None)
+        field = next((f for f in fields if public(f.name) == part), None)
         if field is None:
             return _OWN if own else None
         cls = field.type if dataclasses.is_dataclass(field.type) else None
@@ -150,7 +152,7 @@ _OWN: "dataclasses.Field[Any]" = dataclasses.field(metadata={})  # a key of the 
 
 def _check_targets(kept: DictConfig, typed: set[str], run: Path) -> None:
     """A run directory may be a stranger's: a class that it names is used only if the user names it, too."""
-    for group in schema.GROUPS:
+    for group in registry.GROUPS:
         target = plain(kept)[group].get("_target_")
         if target is None or f"{group}._target_" in typed:
             continue

@@ -1,21 +1,24 @@
-"""One data set per file, each a `load(config, track) -> Dataset` in memory; `splits` holds the types.
+"""Data sets: one per file in `sets/`, with its keys and a `load(config, track)`; `splits` holds the types.
 
-`trainer.config.schema` declares each data set's keys; its registry name is the file's name here.
+Nothing here imports torch before a data set is loaded, for a config is checked before.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from trainer.data.splits import Dataset, Track, prepare, untracked
+if TYPE_CHECKING:
+    from trainer.data.splits import Dataset, Track
 
 
-def load(config: Any, track: Track[Any] = untracked) -> Dataset:
-    """Load the registered data set `config.name`, limited and split as `config` says.
+def load(config: Any, track: "Track[Any] | None" = None) -> "Dataset":
+    """Load the data set `config.name`, limited and split as `config` says; `track` shows progress.
 
     Raises:
-        DataError: files that are missing, unreadable or not what `config` says.
+        DataError: files are missing, unreadable or not what `config` says.
     """
+    from trainer.data.splits import Dataset, prepare, untracked
+
     module = importlib.import_module(f"trainer.data.sets.{config.name}")
-    raw = module.load(config, track)
+    raw = module.load(config, track or untracked)
     assert isinstance(raw, Dataset)
     return prepare(raw, config)

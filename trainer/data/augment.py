@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from trainer.config import schema
+from trainer.config.data import Augment
 
 
 class Augmenter:
@@ -12,7 +12,7 @@ class Augmenter:
     Works on images (B, H, W, C) before normalisation, so that padding and holes are black.
     """
 
-    def __init__(self, config: schema.Augment, height: int, width: int) -> None:
+    def __init__(self, config: Augment, height: int, width: int) -> None:
         self.config = config
         self.height, self.width = height, width
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from trainer.config import schema
+from trainer.config.data import Downloaded
 from trainer.data.cache import Make, Stored, source_of, stored
 from trainer.system.errors import DataError
 from trainer.system.paths import expanded
@@ -20,7 +20,7 @@ from trainer.system.paths import expanded
 class Source:
     """Where the files of a data set are, and how they get there."""
 
-    config: schema.Downloaded
+    config: Downloaded
     name: str  # of its folder below the data root
     download: Callable[[str], object]  # into the folder it is given, by torchvision
     packed: str = ""  # the archive that is read where there is no folder

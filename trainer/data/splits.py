@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from trainer.config import schema
+from trainer.config.data import Data
 from trainer.system.errors import DataError
 
 T = TypeVar("T")
@@ -142,7 +142,7 @@ class Dataset:
         return facts
 
 
-def prepare(raw: Dataset, config: schema.Data) -> Dataset:
+def prepare(raw: Dataset, config: Data) -> Dataset:
     """Cut `limit` and the validation split, and measure mean and standard deviation on what is left.
 
     Raises:

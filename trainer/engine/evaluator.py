@@ -10,9 +10,10 @@ from trainer.data.batches import Batches
 from trainer.data.splits import Dataset
 from trainer.engine import metrics
 from trainer.engine.device import Compute
-from trainer.engine.loop import evaluate, evaluating
+from trainer.engine.loop import evaluate
 from trainer.engine.losses import Loss
 from trainer.engine.metrics import Evaluation
+from trainer.models.mode import evaluating
 
 
 @dataclass

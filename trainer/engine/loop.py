@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol, TypeVar
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from trainer.engine.losses import Loss
 from trainer.engine.metrics import Evaluation, Metric, wide
+from trainer.models.mode import evaluating
 from trainer.system.errors import DivergedError
 
 Batch = tuple[Tensor, Tensor]
@@ -232,17 +232,6 @@ def fitting(
     for hook in hooks:
         hook.on_end(state)
     return state
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Within the block the model is in evaluation mode; then in the mode it was in."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
 
 
 def evaluate(

@@ -1,15 +1,14 @@
 """The figure that says which weights are best, and which way it is better."""
 
-from typing import Literal
-
+from trainer.config.composition import Composed
+from trainer.data.splits import Dataset
+from trainer.engine import losses
 from trainer.engine.loop import Row
+from trainer.engine.losses import Loss
+from trainer.engine.measures import Direction, direction
+from trainer.system.errors import ConfigError, did_you_mean
 
-Direction = Literal["min", "max"]
-
-
-def direction(name: str) -> Direction:
-    """That of a metric by its name: losses and errors are better when small."""
-    return "max" if name.endswith(("accuracy", "top5", "r2")) else "min"
+__all__ = ["Direction", "Objective", "choose_loss", "choose_objective", "direction"]
 
 
 class Objective:
@@ -30,3 +29,49 @@ class Objective:
                 return False
         self.best = value
         return True
+
+
+def choose_loss(name: str, loaded: Dataset, label_smoothing: float = 0.0) -> Loss:
+    """The loss called `name`; `auto` is the one that fits the targets.
+
+    Raises:
+        ConfigError: a loss for classes with values, or the reverse.
+    """
+    fitting = ("cross_entropy",) if loaded.classes is not None else ("mse", "half_sse")
+    if name == "auto":
+        name = fitting[0]
+    if name not in fitting:
+        kind = "classes" if loaded.classes is not None else "values"
+        raise ConfigError(
+            f"loss={name} does not fit data={loaded.name}, whose targets are {kind}", f"use loss={fitting[0]}"
+        )
+    if label_smoothing and name != "cross_entropy":
+        raise ConfigError(f"label_smoothing goes with cross-entropy, not with loss={name}", "leave it out")
+    return losses.make(name, label_smoothing)
+
+
+def choose_objective(config: Composed, loaded: Dataset, evaluated: str | None) -> Objective:
+    """The metric that says which model is best. `evaluated` is the split evaluated during training.
+
+    Raises:
+        ConfigError: it is not among the metrics of the run.
+    """
+    settings = config.settings
+    if loaded.classes is None:
+        kinds = ["loss", "mse", "mae", "r2"]
+    else:
+        kinds = ["loss", "accuracy", "top5"] if len(loaded.classes) > 5 else ["loss", "accuracy"]
+    split = evaluated or "test"
+    name = settings.objective
+    if name == "auto":
+        name = f"{split}/{'accuracy' if loaded.classes is not None else 'loss'}"
+    known = [f"{s}/{kind}" for s in {split, "test"} for kind in kinds] + ["train/loss"]
+    if name not in known:
+        hint = did_you_mean(name, known)
+        if name.startswith("val/") and evaluated != "val":
+            hint = "there is no validation set: set data.val_fraction, or objective=train/loss"
+        raise ConfigError(f"objective={name}: this run has no such metric", hint)
+    way: Direction = settings.direction
+    if settings.direction == "auto":
+        way = direction(name)
+    return Objective(name, way)

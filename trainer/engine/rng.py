@@ -14,41 +14,51 @@ def seed(value: int) -> None:
     np.random.seed(value)
 
 
-def states() -> dict[str, Any]:
-    """Where they stand, as tensors and plain values."""
-    version, words, gauss = random.getstate()
-    name, keys, *rest = np.random.get_state(legacy=True)
-    return {
-        "cpu": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
-        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
-        "python": [version, torch.tensor(words), gauss],
-        "numpy": [name, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest],
-    }
+class Generators:
+    """All generators of the process, as a part of a training that has state."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where they stand, as tensors and plain values."""
+        version, words, gauss = random.getstate()
+        name, keys, *rest = np.random.get_state(legacy=True)
+        initialised = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        return {
+            "cpu": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if initialised else [],
+            "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+            "python": [version, torch.tensor(words), gauss],
+            "numpy": [name, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Set them to where they stood; the states of devices that are not here are left out."""
+        torch.set_rng_state(state["cpu"])
+        initialised = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        if initialised and len(state["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["cuda"])
+        if state["mps"] is not None and torch.backends.mps.is_available():
+            torch.mps.set_rng_state(state["mps"])
+        version, words, gauss = state["python"]
+        random.setstate((version, tuple(words.tolist()), gauss))
+        name, keys, *rest = state["numpy"]
+        np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
 
 
-def restore(states: dict[str, Any]) -> None:
-    """Go on from `states`; those of devices that are not here are left out."""
-    torch.set_rng_state(states["cpu"])
-    initialised = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    if initialised and len(states["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(states["cuda"])
-    if states["mps"] is not None and torch.backends.mps.is_available():
-        torch.mps.set_rng_state(states["mps"])
-    version, words, gauss = states["python"]
-    random.setstate((version, tuple(words.tolist()), gauss))
-    name, keys, *rest = states["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+class Own(Generators):
+    """The generators of a run that shares its process with others: it draws from `cpu`, which only it has.
 
-
-class Own:
-    """The generators of a run that shares its process with others: it draws from one of its own, on the CPU."""
+    The others stay as they stood when the run was set up.
+    """
 
     def __init__(self) -> None:
-        self._taken = states()  # as the run was set up
         self.cpu = torch.Generator()
-        self.cpu.set_state(self._taken["cpu"])
+        self.load_state_dict(super().state_dict())
 
-    def states(self) -> dict[str, Any]:
-        """As the function of that name."""
-        return {**self._taken, "cpu": self.cpu.get_state()}
+    def state_dict(self) -> dict[str, Any]:
+        """As that of `Generators`."""
+        return {**self._set_up, "cpu": self.cpu.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """As that of `Generators`; those of the process do not change."""
+        self._set_up = state
+        self.cpu.set_state(state["cpu"])

@@ -4,8 +4,12 @@ from typing import Any, Literal
 
 from torch.optim import Optimizer, lr_scheduler
 
-from trainer.config import schema
+from trainer.config import registry
+from trainer.config.composition import Composed, Custom
+from trainer.config.scheduler import Scheduler
 from trainer.engine.loop import Hook, Row, State
+from trainer.engine.objective import Objective
+from trainer.system.errors import ConfigError
 
 
 class Schedule(Hook):
@@ -15,48 +19,19 @@ class Schedule(Hook):
     """
 
     def __init__(
-        self, config: Any, optimizer: Optimizer, total_steps: int, watched: str, direction: Literal["min", "max"]
+        self, config: Scheduler, optimizer: Optimizer, total_steps: int, watched: str, direction: Literal["min", "max"]
     ) -> None:
-        # These are laid out over the whole training, and have no value after its last step.
-        self.ends_after = total_steps if isinstance(config, schema.OneCycle | schema.Cosine) else None
+        # One that is laid out over the whole training has no value after its last step.
+        self.ends_after = total_steps if config.whole else None
         self.watched = watched
-        self.per_step: list[lr_scheduler.LRScheduler] = []
-        self.per_epoch: list[lr_scheduler.LRScheduler] = []
-        self.moves_momentum = False
+        self.moves_momentum = config.moves_momentum(optimizer)
         warmup = config.warmup_steps
-        rates = [float(group["lr"]) for group in optimizer.param_groups]
-        match config:
-            case schema.Step():
-                self.per_epoch = [lr_scheduler.StepLR(optimizer, config.step_size, config.gamma)]
-            case schema.Exponential():
-                self.per_epoch = [lr_scheduler.ExponentialLR(optimizer, config.gamma)]
-            case schema.Plateau():
-                self.per_epoch = [
-                    lr_scheduler.ReduceLROnPlateau(
-                        optimizer, direction, config.factor, config.patience, min_lr=config.min_lr
-                    )
-                ]
-            case schema.OneCycle():
-                has_momentum = "betas" in optimizer.defaults or bool(optimizer.defaults.get("momentum"))
-                self.moves_momentum = config.cycle_momentum and has_momentum
-                self.per_step = [
-                    lr_scheduler.OneCycleLR(
-                        optimizer,
-                        rates,
-                        total_steps,
-                        pct_start=config.pct_start,
-                        anneal_strategy="cos" if config.anneal == "cos" else "linear",
-                        cycle_momentum=self.moves_momentum,
-                        div_factor=config.div_factor,
-                        final_div_factor=config.final_div_factor,
-                    )
-                ]
-            case schema.Cosine():
-                length = max(1, total_steps - warmup)
-                self.per_step = [lr_scheduler.CosineAnnealingLR(optimizer, length, config.min_lr)]
+        made = config.make(optimizer, max(1, total_steps - warmup), direction)
+        self.per_step: list[lr_scheduler.LRScheduler] = [made] if made is not None and config.per_step else []
+        self.per_epoch: list[lr_scheduler.LRScheduler] = [made] if made is not None and not config.per_step else []
         if warmup:
             linear = lr_scheduler.LinearLR(optimizer, 1 / (warmup + 1), 1.0, warmup)
-            if self.per_step:  # the cosine begins where the warm-up ends
+            if self.per_step:  # the schedule begins where the warm-up ends
                 self.per_step = [lr_scheduler.SequentialLR(optimizer, [linear, *self.per_step], [warmup])]
             else:  # the two factors multiply
                 self.per_step = [linear]
@@ -90,6 +65,22 @@ class Schedule(Hook):
                 if values.keys() != _plain(scheduler.state_dict()).keys():
                     raise ValueError("a learning-rate schedule of another kind")
                 scheduler.load_state_dict(values)
+
+
+def make_schedule(config: Composed, made: Optimizer, total_steps: int, watched: Objective) -> Schedule:
+    """The learning-rate schedule.
+
+    Raises:
+        ConfigError: a warm-up as long as the training, or two warm-ups.
+    """
+    section = config.section("scheduler")
+    if isinstance(section, Custom):
+        raise ConfigError(
+            "scheduler: a schedule of your own is not supported",
+            f"choose from: {', '.join(registry.names('scheduler'))}",
+        )
+    section.check(total_steps)
+    return Schedule(section, made, total_steps, watched.name, watched.direction)
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,9 @@ from trainer import checkpoint
 from trainer.system.errors import CheckpointError
 
 
-def resnet18(in_channels: int, num_classes: int, weights: str | None = None, freeze: bool = False) -> nn.Module:
+def ResNet18(  # noqa: N802  it builds a model as a class does
+    in_channels: int, num_classes: int, weights: str | None = None, freeze: bool = False
+) -> nn.Module:
     """ResNet-18 with torchvision's parameter names; (N, 3, H, W) -> logits.
 
     `weights` is None (random), "DEFAULT" (torchvision's ImageNet weights, downloaded into torch's cache)
@@ -18,7 +20,7 @@ def resnet18(in_channels: int, num_classes: int, weights: str | None = None, fre
     """
     from torchvision.models import ResNet18_Weights, resnet18  # late: it takes longer to import than torch
 
-    assert in_channels == 3  # the schema's limits say so to users
+    assert in_channels == 3  # its declared limits say so to users
     model: nn.Module = resnet18()
     if weights == "DEFAULT":
         try:

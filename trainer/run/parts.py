@@ -1,7 +1,7 @@
 """Everything a training run is made of, assembled from its config before anything is written."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from trainer.checkpoint import Checkpoint
 from trainer.config.composition import Composed
 from trainer.data.batches import Batches
+from trainer.data.loading import eval_batch_size, load_dataset, stream_workers, training_batches
 from trainer.data.splits import Dataset, Track
 from trainer.engine import device, rng
 from trainer.engine.device import Compute
@@ -17,12 +18,13 @@ from trainer.engine.evaluator import Evaluator
 from trainer.engine.loop import Batches as AnyBatches
 from trainer.engine.loop import Plan, Row, State, Step
 from trainer.engine.losses import Loss
-from trainer.engine.objective import Objective
-from trainer.engine.schedule import Schedule
+from trainer.engine.objective import Objective, choose_loss, choose_objective
+from trainer.engine.optimizers import make_optimizer
+from trainer.engine.schedule import Schedule, make_schedule
 from trainer.engine.steps import kind, prepared
 from trainer.engine.steps.captured import capturable
 from trainer.engine.steps.eager import EagerStep, SkippingStep
-from trainer.run import build
+from trainer.models.build import build_model, check_forward
 from trainer.system.errors import ConfigError
 
 
@@ -45,7 +47,7 @@ class Parts:
     batches: AnyBatches  # `train`, as `step` takes them
     compiled: str  # how a step runs: off, inductor or cudagraph
     state: State
-    random: Callable[[], dict[str, Any]] = rng.states  # where the generators stand that it draws from
+    random: rng.Generators = field(default_factory=rng.Generators)  # those that it draws from
 
     @property
     def name(self) -> str:
@@ -99,17 +101,17 @@ def assemble(
     """
     settings = config.settings
     compute = device.choose(settings.device, settings.precision, settings.deterministic)
-    data = build.dataset(config, track, beside.data if beside is not None else None)
-    loss = build.loss(settings.loss, data, settings.label_smoothing)
+    data = load_dataset(config, track, beside.data if beside is not None else None)
+    loss = choose_loss(settings.loss, data, settings.label_smoothing)
     rng.seed(settings.seed)
-    model = build.model(config, compute, found)
-    workers = build.stream_workers(config, data, compute)  # before anything lies on the device
+    model = build_model(config, compute.device, compute.dtype, found)
+    workers = stream_workers(config, data, compute.device)  # before anything lies on the device
     if beside is not None:
         train = beside.train.reseeded(settings.seed)
     else:
-        train = build.training_batches(config, data, compute, workers)
+        train = training_batches(config, data, compute.device, compute.dtype, workers)
     evaluated = "test" if settings.evaluate.split == "test" else "val" if data.val is not None else None
-    objective = build.objective(config, data, evaluated)
+    objective = choose_objective(config, data, evaluated)
     if evaluated == "test" and settings.early_stopping.patience is not None:
         raise ConfigError("early_stopping would choose by the test split", "leave evaluate.split=test out")
     in_rows = objective.name == "train/loss" or objective.name.split("/")[0] == evaluated
@@ -122,16 +124,16 @@ def assemble(
     steps = min(steps, settings.max_steps or steps)
     skips = settings.on_nan == "skip"
     compiled = kind(settings.compile, compute.device.type, steps, skips)
-    optimizer = build.optimizer(config, model, captured=compiled == "cudagraph")
+    optimizer = make_optimizer(config, model, captured=compiled == "cudagraph")
     watched = objective if in_rows and evaluated != "test" else Objective("train/loss", "min")
-    schedule = build.schedule(config, optimizer, steps, watched)
+    schedule = make_schedule(config, optimizer, steps, watched)
     make = SkippingStep if skips else EagerStep
     eager = make(model, loss, optimizer, settings.clip_norm, compute.autocast)
     whole = capturable(optimizer) and not schedule.moves_momentum
     step, batches = prepared(compiled, eager, model, train, whole, say)
     evaluate, state = settings.evaluate, State()
-    batch_size = build.eval_batch_size(config, data)
-    evaluator = Evaluator(model, data, compute, loss, batch_size, workers, lambda: state.interrupted)
+    size = eval_batch_size(config, data)
+    evaluator = Evaluator(model, data, compute, loss, size, workers, lambda: state.interrupted)
     if beside is not None:
         evaluator.share(beside.evaluator)
     parts = Parts(
@@ -163,5 +165,5 @@ def assemble(
             f"the last batch has one sample (batches of {train.batch_size}), and batch normalisation needs two",
             "change data.batch_size by one",
         )
-    build.check_forward(model, config, parts.example, int(data.facts()["outputs"]))
+    check_forward(model, config, parts.example, int(data.facts()["outputs"]))
     return parts

@@ -3,7 +3,6 @@
 from typing import Any
 
 from trainer.checkpoint import Checkpoint
-from trainer.engine import rng
 from trainer.engine.loop import State
 from trainer.run.parts import Parts
 from trainer.system.errors import CheckpointError
@@ -17,7 +16,7 @@ def taken(parts: Parts, state: State) -> dict[str, Any]:
     return {
         "optimizer": parts.optimizer.state_dict(),
         "scheduler": parts.schedule.state_dict(),
-        "rng": parts.random(),
+        "rng": parts.random.state_dict(),
         "losses": state.losses[: state.batch],
         "compute": str(parts.compute),
     }
@@ -44,7 +43,7 @@ def put_back(parts: Parts, found: Checkpoint) -> None:
         state.losses = kept["losses"].to(parts.compute.device)
         if not (0 <= state.reported <= state.batch == len(state.losses) <= len(parts.step_sizes)):
             raise ValueError("its counters contradict each other")
-        rng.restore(kept["rng"])
+        parts.random.load_state_dict(kept["rng"])
     except Exception as error:  # torch's loaders raise nearly anything on values that are not theirs
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{found.path} cannot be gone on from: {reason}") from error

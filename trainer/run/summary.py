@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from trainer import __version__
-from trainer.config import schema
+from trainer.config import registry
 from trainer.config.composition import Composed
 from trainer.engine.device import Compute
 from trainer.engine.metrics import Evaluation
@@ -121,7 +121,7 @@ def environment(compute: Compute) -> dict[str, str]:
 def hyperparameters(config: Composed) -> dict[str, Any]:
     """What one compares runs by, as one flat table of scalars."""
     flat: dict[str, Any] = {}
-    for group in schema.OF_A_TRAINING:
+    for group in registry.OF_A_TRAINING:
         described = config.describe(group)
         if group == "data":  # what changes training, not where the files lie
             augment = {f"augment.{k}": v for k, v in described.get("augment", {}).items() if v}

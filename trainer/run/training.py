@@ -13,11 +13,13 @@ from PIL import Image
 
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
+from trainer.checkpoint.adoption import describe
+from trainer.data.described import described
 from trainer.engine.loop import Asking, Batches, Hook, State, StoppedError, driven, fitting
 from trainer.engine.metrics import Evaluation
 from trainer.engine.objective import Objective
-from trainer.run import build, progress, summary
 from trainer.run import directory as runs
+from trainer.run import progress, summary
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.early_stopping import EarlyStopping
 from trainer.run.hooks.metrics_log import MetricsLog
@@ -208,7 +210,7 @@ class Training:
         hook = Checkpoints(
             folder,
             parts.model,
-            build.describe(parts.config, parts.data, parts.loss),
+            describe(parts.config, parts.loss.name, described(parts.data)),
             self._content,
             parts.objective if parts.picks_best else None,
             self.settings.checkpoint,

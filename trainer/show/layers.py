@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainer.engine.loop import evaluating
+from trainer.models.mode import evaluating
 
 
 @dataclass

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from trainer.engine.measures import measure
+
 Pixels = np.ndarray[Any, Any]
 Rows = Sequence[dict[str, float]]
 POINTS = 1000  # of a curve
@@ -29,7 +31,7 @@ def curves(rows: Rows) -> Figure:
             marker = "o" if len(points) < 20 else ""
             axes.plot(*zip(*points, strict=True), marker=marker, markersize=3, label=key.split("/")[0])
         values = [row[k] for row in rows for k in row if k.endswith(f"/{metric}")]
-        if metric in ("loss", "mse") and values and min(values) > 0 and max(values) > 30 * min(values):
+        if measure(metric).log and values and min(values) > 0 and max(values) > 30 * min(values):
             axes.set_yscale("log")
         axes.set_title(metric)
         axes.set_xlabel("epoch")

@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from trainer.engine.measures import measure
 from trainer.system.streams import printable, warn
 
 T = TypeVar("T")
@@ -235,7 +236,7 @@ def duration(seconds: float) -> str:
 
 def metric(name: str, value: float) -> str:
     """A metric as people read it: accuracies in percent."""
-    return f"{100 * value:.2f}%" if name.endswith(("accuracy", "top5")) else f"{value:.4g}"
+    return f"{100 * value:.2f}%" if measure(name).percent else f"{value:.4g}"
 
 
 def metrics(values: dict[str, float]) -> str:
@@ -244,11 +245,12 @@ def metrics(values: dict[str, float]) -> str:
 
 
 def _number(name: str, value: float | None) -> str:
+    """A cell of the table of epochs: unlike `metric`, with as many decimals in each row."""
     if value is None:
         return ""
-    return (
-        f"{100 * value:.2f}%" if name.endswith("accuracy") else f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.2e}"
-    )
+    if measure(name).percent:
+        return metric(name, value)
+    return f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.2e}"
 
 
 def _seconds(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from trainer.config import schema
+from trainer.config import registry
 from trainer.run import directory as runs
 from trainer.system.errors import ConfigError, RunError
 
@@ -35,7 +35,7 @@ def arguments(directory: Path, typed: list[str]) -> list[str]:
                 f"if you trust it, type it again: trainer resume {directory} {word}",
             )
     new = {_key(word): word for word in typed}
-    for group in schema.OF_A_SWEEP:
+    for group in registry.OF_A_SWEEP:
         if group in new:  # another way to run it has other keys
             kept = [word for word in kept if not _key(word).startswith(f"{group}.")]
     return [*[new.pop(_key(word), word) for word in kept], *new.values()]

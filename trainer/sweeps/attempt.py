@@ -6,9 +6,9 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-from trainer.commands import resume, train
 from trainer.engine.loop import driven
 from trainer.run import directory as runs
+from trainer.run import resuming, starting
 from trainer.run.parts import Parts
 from trainer.run.signals import stopping
 from trainer.run.training import Training
@@ -42,7 +42,7 @@ def alone(work: Attempt, training: Training) -> Job:
 
 def attempting(planned: Planned, screen: Report, beside: Parts | None = None) -> Attempt:
     """As `attempt`, in steps: gives the training, takes how it is to be run (the arguments of `Training.running`), then
-    asks for each step and evaluation. `beside` as for `train.opened`.
+    asks for each step and evaluation. `beside` as for `starting.opened`.
     """
     started = time.perf_counter()
     try:
@@ -73,8 +73,8 @@ def _opened(planned: Planned, screen: Report, beside: Parts | None) -> AbstractC
         raise planned.asked.mistake
     config = planned.asked.config
     assert config is not None
-    config.settings.plots = config.settings.plots and config.section("sweep").plots
+    config.change("plots", config.settings.plots and config.section("sweep").plots)
     if planned.started:
-        return resume.opened(config, screen, planned.directory, beside, planned.hooks)
+        return resuming.opened(config, screen, planned.directory, beside, planned.hooks)
     runs.rewind(planned.directory, {})  # of one that was killed before its first checkpoint
-    return train.opened(config, screen, planned.directory, beside, planned.hooks)
+    return starting.opened(config, screen, planned.directory, beside, planned.hooks)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from trainer.config import schema
+from trainer.config.sweep import Batched, Parallel, Serial
 from trainer.show.report import Report
 from trainer.sweeps import runner
 from trainer.sweeps.grouping import grouped
@@ -19,8 +19,8 @@ class Auto:
 
     def __init__(self, settings: Any, screen: Report, done: runner.Done) -> None:
         self.screen, self.done = screen, done
-        self.batched = schema.Batched(jobs=settings.jobs or schema.Batched().jobs)
-        self.parallel = schema.Parallel(jobs=settings.jobs)
+        self.batched = Batched(jobs=settings.jobs or Batched().jobs)
+        self.parallel = Parallel(jobs=settings.jobs)
 
     def run(self, jobs: Iterator[Planned]) -> None:
         while taken := list(islice(jobs, self.batched.jobs)):
@@ -30,7 +30,7 @@ class Auto:
                     self._run(self.batched, group)
                 else:
                     rest += group
-            self._run(self.parallel if len(rest) > 1 else schema.Serial(), rest)
+            self._run(self.parallel if len(rest) > 1 else Serial(), rest)
 
     def _run(self, settings: Any, jobs: Sequence[Planned]) -> None:
         runner.make(settings, self.screen, self.done).run(iter(jobs))

@@ -84,6 +84,12 @@ def interrupted(error: KeyboardInterrupt) -> InterruptedRunError:
     return InterruptedRunError(signum, str(error) or "interrupted")
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message that says something, or the name of its class where none does."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)
+
+
 def did_you_mean(word: str, options: Iterable[str]) -> str:
     """ "did you mean 'lenet'?" where something is close to `word`, else the list of options."""
     names = sorted(set(options))

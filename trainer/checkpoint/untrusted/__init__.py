@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from trainer.checkpoint.untrusted import archive, legacy
-from trainer.checkpoint.untrusted.pickles import WANTED, RefusedError
+from trainer.checkpoint.untrusted.values import WANTED, RefusedError
 from trainer.system.errors import CheckpointError
 from trainer.system.memory import free_memory
 

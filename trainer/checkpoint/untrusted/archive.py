@@ -5,7 +5,7 @@ import zipfile
 from typing import BinaryIO
 
 from trainer.checkpoint.untrusted import pickles
-from trainer.checkpoint.untrusted.pickles import RefusedError
+from trainer.checkpoint.untrusted.values import SAVE, WANTED, RefusedError
 
 MAGIC = b"PK\x03\x04"
 _DIRECTORY = 2**24  # bytes; an entry takes about a hundred
@@ -33,9 +33,9 @@ def check(file: BinaryIO, size: int) -> None:
             if damaged:
                 raise RefusedError(f"is damaged: the CRC of {damaged} is wrong")
             if "constants.pkl" in records:
-                raise RefusedError("is a TorchScript program, which trainer does not run", pickles.SAVE)
+                raise RefusedError("is a TorchScript program, which trainer does not run", SAVE)
             if "data.pkl" not in records:
-                raise RefusedError("is not a checkpoint: it is a zip archive of something else", pickles.WANTED)
+                raise RefusedError("is not a checkpoint: it is a zip archive of something else", WANTED)
             if records["data.pkl"].file_size > pickles.LONGEST:
                 raise RefusedError("is damaged: its pickle is too long")
             pickled = opened.read(records["data.pkl"])
@@ -81,9 +81,9 @@ def _records(entries: list[zipfile.ZipInfo], directory: int) -> dict[str, zipfil
     for entry in sorted(entries, key=lambda entry: entry.header_offset):
         top, _, name = entry.filename.partition("/")
         if top != folder or not name or not name.isascii() or entry.orig_filename != entry.filename:
-            raise RefusedError("is not a checkpoint: it is a zip archive of something else", pickles.WANTED)
+            raise RefusedError("is not a checkpoint: it is a zip archive of something else", WANTED)
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-            raise RefusedError("has compressed or encrypted records, which torch.save never writes", pickles.SAVE)
+            raise RefusedError("has compressed or encrypted records, which torch.save never writes", SAVE)
         ends = entry.header_offset + 30 + len(entry.filename) + entry.file_size
         if entry.file_size != entry.compress_size or entry.header_offset < free_from or ends > directory:
             raise RefusedError(f"is damaged: the size of {entry.filename} is wrong")

@@ -5,7 +5,7 @@ import struct
 from typing import BinaryIO
 
 from trainer.checkpoint.untrusted import pickles
-from trainer.checkpoint.untrusted.pickles import RefusedError
+from trainer.checkpoint.untrusted.values import WANTED, RefusedError
 
 _MAGIC = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # torch's magic number, pickled
 _VERSION = 1001
@@ -18,7 +18,7 @@ def check(file: BinaryIO, size: int) -> None:
         RefusedError: it is damaged, or torch.save did not write it.
     """
     if file.read(len(_MAGIC)) != _MAGIC:
-        raise RefusedError("is not a checkpoint", pickles.WANTED)
+        raise RefusedError("is not a checkpoint", WANTED)
     stream = io.BytesIO(file.read(pickles.LONGEST))
     walk = pickles.Walk(size)
     try:

@@ -1,14 +1,30 @@
 """scikit-learn's diabetes table (Efron et al., 2004): regression without a download."""
 
-import torch
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from trainer.config import schema
-from trainer.data.splits import Dataset, Split, Track, divide
+from trainer.config.data import Data
+from trainer.config.keys import key
+
+if TYPE_CHECKING:
+    from trainer.data.splits import Dataset, Track
 
 
-def load(config: schema.Diabetes, track: Track[object]) -> Dataset:
+@dataclass
+class Diabetes(Data):
+    """scikit-learn's bundled regression table: 442 patients, 10 features."""
+
+    classifies: ClassVar[bool | None] = False
+    name: str = key("diabetes", "registry name")
+    test_fraction: float = key(0.2, "share held out for testing", above=0, below=1)
+
+
+def load(config: Diabetes, track: "Track[object]") -> "Dataset":
     """442 patients, 10 features; the target is the disease's progression after a year (25 to 346)."""
+    import torch
     from sklearn.datasets import load_diabetes
+
+    from trainer.data.splits import Dataset, Split, divide
 
     bunch = load_diabetes(scaled=False)
     everything = Split(torch.from_numpy(bunch.data), torch.from_numpy(bunch.target)[:, None])

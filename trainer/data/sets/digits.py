@@ -1,21 +1,37 @@
 """scikit-learn's handwritten digits: bundled, so that everything can be tried without a download."""
 
-from importlib.metadata import version
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import torch
-import torch.nn.functional as F
+from trainer.config.data import Cached
+from trainer.config.keys import key
 
-from trainer.config import schema
-from trainer.data.cache import Allocate, check_room, stored
-from trainer.data.splits import Dataset, Track
+if TYPE_CHECKING:
+    from trainer.data.cache import Allocate
+    from trainer.data.splits import Dataset, Track
 
 
-def load(config: schema.Digits, track: Track[object]) -> Dataset:
+@dataclass
+class Digits(Cached):
+    """scikit-learn's 1,797 handwritten digits, 8x8, scaled up; bundled, no download."""
+
+    name: str = key("digits", "registry name")
+    size: int | None = key(28, "side the 8x8 images are scaled up to", minimum=8)
+
+
+def load(config: Digits, track: "Track[object]") -> "Dataset":
     """1,797 images of 8x8, scaled up to `size`; a fifth of each class, always the same, is the test split."""
+    from importlib.metadata import version
+
+    import torch
+    import torch.nn.functional as F
+
+    from trainer.data.cache import check_room, stored
+    from trainer.data.splits import Dataset
+
     size = config.size or 28
 
-    def make(allocate: Allocate) -> dict[str, Any]:
+    def make(allocate: "Allocate") -> dict[str, Any]:
         from sklearn.datasets import load_digits  # late: importing it takes a second
         from sklearn.model_selection import train_test_split
 

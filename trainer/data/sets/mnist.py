@@ -1,55 +1,30 @@
-"""MNIST (LeCun et al., 1998): torchvision downloads it; it is read here, for torchvision checks no file."""
+"""MNIST (LeCun et al., 1998)."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from trainer.config import schema
-from trainer.data import idx
-from trainer.data.cache import Allocate
-from trainer.data.download import Source, kept
-from trainer.data.splits import Dataset, Track
-from trainer.system.errors import DataError
+from trainer.config.data import Downloaded
+from trainer.config.keys import key
 
-SHAPE = (28, 28)
+if TYPE_CHECKING:
+    from trainer.data.splits import Dataset, Track
 
 
-def load(config: schema.Downloaded, track: Track[object]) -> Dataset:
+@dataclass
+class MNIST(Downloaded):
+    """Handwritten digits, 28x28, 60,000 to train and 10,000 to test."""
+
+    name: str = key("mnist", "registry name")
+    features: int | None = key(784, "values per sample", minimum=1, private=True)
+    outputs: int | None = key(10, "classes", minimum=1, private=True)
+    num_classes: int | None = key(10, "classes", minimum=2, private=True)
+    channels: int | None = key(1, "channels of the images", minimum=1, private=True)
+    size: int | None = key(28, "side of the square images", minimum=1, private=True)
+
+
+def load(config: MNIST, track: "Track[object]") -> "Dataset":
     """60,000 training and 10,000 test images of 1x28x28."""
+    from trainer.data.mnist import of_kind
+
     classes = tuple(map(str, range(10)))
     return of_kind(config, "MNIST", classes, (0.1307,), (0.3081,))
-
-
-def of_kind(
-    config: schema.Downloaded, kind: str, classes: tuple[str, ...], mean: tuple[float], std: tuple[float]
-) -> Dataset:
-    """A data set in MNIST's format: `kind` names torchvision's class and its folder below the root."""
-
-    def download(root: str) -> None:
-        from torchvision import datasets  # late: it takes longer to import than the files to read
-
-        getattr(datasets, kind)(root, download=True)
-
-    source = Source(config, kind, download)
-
-    def make(allocate: Allocate) -> dict[str, Any]:
-        for name, prefix in (("train", "train"), ("test", "t10k")):
-            image_file, label_file = (
-                idx.found(source.folder / "raw" / f"{prefix}-{content}-ubyte")
-                for content in ("images-idx3", "labels-idx1")
-            )
-            images = idx.read(image_file, 3, source.hint)
-            labels = idx.read(label_file, 1, source.hint)
-            if images.shape[1:] != SHAPE:
-                height, width = images.shape[1:]
-                raise DataError(f"{image_file}: its images are {height} x {width}, not 28 x 28", source.hint)
-            if len(labels) != len(images):
-                counts = f"{len(labels)} labels, but {image_file.name} has {len(images)} images"
-                raise DataError(f"{label_file} has {counts}", source.hint)
-            for row in (labels >= len(classes)).nonzero()[0].tolist():
-                wrong = f"label {row + 1} of {len(labels)} is {labels[row]}"
-                raise DataError(f"{label_file}: {wrong}, and the classes are 0 to {len(classes) - 1}", source.hint)
-            allocate(name, (*images.shape, 1), "uint8")[:] = images[..., None]
-            allocate(f"{name}-targets", labels.shape, "int64")[:] = labels
-        return {}
-
-    found = kept(source, make)
-    return Dataset(config.name, found.split("train"), found.split("test"), None, classes, mean, std, cache=found.note)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
-from trainer.config import schema
+from trainer.config.train import Checkpointing
 from trainer.engine.loop import Hook, Row, State
 from trainer.engine.objective import Objective
 from trainer.system.errors import ConfigError, DivergedError
@@ -35,7 +35,7 @@ class Checkpoints(Hook):
         description: dict[str, Any],
         content: Callable[[State], dict[str, Any]],
         objective: Objective | None,
-        config: schema.Checkpointing,
+        config: Checkpointing,
         finite: bool,
     ) -> None:
         self.directory, self.model, self.description, self.content = directory, model, description, content

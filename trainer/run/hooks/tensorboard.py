@@ -14,8 +14,9 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from torch import Tensor, nn
 from torch.utils.tensorboard import _pytorch_graph, summary
 
-from trainer.config import schema
-from trainer.engine.loop import Hook, Row, State, evaluating
+from trainer.config.train import TensorBoard as TensorBoardConfig
+from trainer.engine.loop import Hook, Row, State
+from trainer.models.mode import evaluating
 from trainer.run.hooks.events import Events, buckets
 
 HAND_SECONDS = 1.0
@@ -32,7 +33,7 @@ class TensorBoard(Hook):
     def __init__(
         self,
         directory: Path,
-        config: schema.TensorBoard,
+        config: TensorBoardConfig,
         model: nn.Module,
         epochs: int,
         purge_from: int | None = None,

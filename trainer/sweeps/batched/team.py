@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from trainer.data.batches import Raw
 from trainer.engine import rng
-from trainer.engine.loop import Row, StoppedError, evaluating
+from trainer.engine.loop import Row, StoppedError
 from trainer.engine.metrics import wide
 from trainer.engine.steps.captured import CapturedStep, capturable
+from trainer.models.mode import evaluating
 from trainer.run.parts import Parts
 from trainer.sweeps.batched import dropout
 from trainer.sweeps.batched.optimizer import KINDS, StackedOptimizer, alike
@@ -35,7 +36,7 @@ class Member:
 
     def __init__(self, parts: Parts, random: rng.Own) -> None:
         self.parts, self.random = parts, random
-        parts.random = random.states
+        parts.random = random
 
     @property
     def place(self) -> tuple[int, int]:
@@ -61,8 +62,8 @@ class Member:
 
     def leave(self) -> None:
         """Be trained alone after all: draw from the process's generators, which go on from where its own are."""
-        rng.restore(self.random.states())
-        self.parts.random = rng.states
+        self.parts.random = rng.Generators()
+        self.parts.random.load_state_dict(self.random.state_dict())
 
 
 def _plain(module: nn.Module) -> dict[str, Any]:

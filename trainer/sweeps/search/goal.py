@@ -3,8 +3,8 @@
 from collections.abc import Container
 from dataclasses import dataclass
 
-from trainer.config import schema
 from trainer.config.composition import Composed, Custom
+from trainer.data.sets.csv import CSV
 from trainer.engine import objective as objectives
 from trainer.system.errors import ConfigError
 
@@ -42,7 +42,7 @@ def goal(config: Composed) -> Goal:
 def _classifies(config: Composed) -> bool:
     section = config.section("data")
     found = None if isinstance(section, Custom) else section.classifies
-    if isinstance(section, schema.CSV) and section.task != "auto":
+    if isinstance(section, CSV) and section.task != "auto":
         found = section.task == "classification"
     if found is None:
         raise ConfigError(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from trainer.config.schema import Optuna
+from trainer.config.search import Optuna
 from trainer.engine.loop import Hook, Row, State
 from trainer.show.report import metric
 from trainer.sweeps.job import PRUNED

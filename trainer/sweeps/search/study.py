@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from filelock import FileLock
 
-from trainer.config.schema import Optuna
+from trainer.config.search import Optuna
 from trainer.sweeps.search import library
 from trainer.system.errors import RunError
 

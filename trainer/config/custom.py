@@ -1,0 +1,53 @@
+"""The user's own classes and functions, which a config names by `_target_`."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from trainer.config.composition import Custom
+from trainer.system.errors import ConfigError, TrainerError
+
+
+def call(group: str, section: Custom, *args: Any) -> Any:
+    """Import what `_target_` names, also from the current directory, and call it.
+
+    Raises:
+        ConfigError: it cannot be imported, or the call fails.
+    """
+    function = _imported(group, section.target)
+    try:
+        return function(*args, **section.kwargs)
+    except TrainerError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise ConfigError(
+            f"{group}._target_={section.target} does not build: {type(error).__name__}: {reason}",
+            "HYDRA_FULL_ERROR=1 shows where",
+        ) from error
+
+
+def _imported(group: str, target: str) -> Callable[..., Any]:
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    name, _, attribute = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(name), attribute)
+    except Exception as error:  # importing runs the user's code: anything can happen
+        reason = (str(error).strip().splitlines() or [""])[0]
+        missing = isinstance(error, ModuleNotFoundError) and not (Path(here) / f"{name.split('.')[0]}.py").exists()
+        hint = (
+            f"run trainer where {name.split('.')[0]}.py is, or install it"
+            if missing
+            else "HYDRA_FULL_ERROR=1 shows where"
+        )
+        raise ConfigError(
+            f"{group}._target_={target} cannot be imported: {type(error).__name__}: {reason}", hint
+        ) from error
+    if not callable(found):
+        raise ConfigError(f"{group}._target_={target} is not a class or function")
+    return found  # type: ignore[no-any-return]

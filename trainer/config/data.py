@@ -1,0 +1,81 @@
+"""The keys that data sets share; those of each stand in `trainer/data/sets/NAME.py`."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from trainer.config.keys import MISSING, key
+
+
+@dataclass
+class Augment:
+    """Random changes to training images, drawn anew for each sample and epoch from the run's seed."""
+
+    flip: bool = key(False, "mirror left to right with probability one half")
+    crop: int = key(0, "pad by this many black pixels and crop at random (0: off)", minimum=0)
+    shift: int = key(0, "move by up to this many pixels; the border is mirrored in (0: off)", minimum=0)
+    cutout: int = key(0, "side of a random square set to black (0: off)", minimum=0)
+
+
+@dataclass
+class Data:
+    """Keys that every data set has."""
+
+    classifies: ClassVar[bool | None] = True  # whether it has classes; None: only the files tell
+    name: str = key(MISSING, "registry name")
+    batch_size: int | None = key(64, "samples per step; null: the whole training set", minimum=1)
+    eval_batch_size: int | None = key(
+        None,
+        "samples per batch in evaluation; null: 1,000, or fewer of large ones",
+        minimum=1,
+        private=True,
+        runtime=True,
+    )
+    val_fraction: float = key(0.1, "share of the training set held out for validation", minimum=0, below=1)
+    split_seed: int = key(0, "seed of the random splits; apart from `seed`, so that runs compare", minimum=0)
+    limit: int | None = key(None, "use only the first so many samples of each split", minimum=1)
+    augment: Augment = field(default_factory=Augment, metadata={"doc": "random changes to training images"})
+    placement: str = key(
+        "auto",
+        "device: all samples lie on the training device; stream: batches come from files or main memory; "
+        "auto: on the device if they take at most half of its free memory",
+        choices=("auto", "device", "stream"),
+        private=True,
+        runtime=True,
+    )
+    workers: int | None = key(
+        None,
+        "processes that read streamed batches; null: by placement and cores",
+        minimum=0,
+        private=True,
+        runtime=True,
+    )
+    features: int | None = key(None, "values per sample; filled in from the data", minimum=1, private=True)
+    outputs: int | None = key(None, "classes or target columns; filled in from the data", minimum=1, private=True)
+    num_classes: int | None = key(None, "classes; filled in from the data (null: regression)", minimum=2, private=True)
+    channels: int | None = key(None, "channels of the images; filled in from the data", minimum=1, private=True)
+    size: int | None = key(None, "side of the square images; filled in from the data", minimum=1, private=True)
+
+
+@dataclass
+class Cached(Data):
+    """Keys of the data sets whose samples are decoded once and kept."""
+
+    cache: str | None = key(
+        "${oc.env:TRAINER_CACHE,'~/.cache/trainer'}",
+        "folder that decoded samples are kept in ($TRAINER_CACHE, or ~/.cache/trainer); null: none",
+        private=True,
+        runtime=True,
+    )
+
+
+@dataclass
+class Downloaded(Cached):
+    """Keys of the data sets that torchvision downloads."""
+
+    root: str = key(
+        "${oc.env:TRAINER_DATA,data}", "folder the data sets lie in ($TRAINER_DATA, or ./data)", runtime=True
+    )
+    download: bool = key(True, "download what is missing", private=True, runtime=True)
+
+
+SHARED = Data

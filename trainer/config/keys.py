@@ -1,0 +1,43 @@
+"""How a key of a config is declared."""
+
+from dataclasses import field
+from typing import Any
+
+MISSING: Any = "???"  # OmegaConf's mark for a value that the user must give
+
+
+def key(
+    default: Any,
+    doc: str,
+    *,
+    minimum: float | None = None,
+    above: float | None = None,
+    maximum: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] | None = None,
+    length: int | None = None,
+    private: bool = False,
+    runtime: bool = False,
+) -> Any:
+    """Declare a key.
+
+    `private` keys say how to get something, not what it is: no checkpoint records them. `runtime` keys may change
+    when a training is resumed: they say where, how long and with what beside it, and nothing of the weights at a step.
+    """
+    limits = {
+        "minimum": minimum,
+        "above": above,
+        "maximum": maximum,
+        "below": below,
+        "choices": choices,
+        "length": length,
+    }
+    metadata = {"doc": doc, "private": private, "runtime": runtime} | {k: v for k, v in limits.items() if v is not None}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def public(name: str) -> str:
+    """A key as people type it: Python has words of its own, so `from` is `from_` here."""
+    return name.removesuffix("_")

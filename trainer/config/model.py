@@ -1,0 +1,71 @@
+"""The keys of each model. A dataclass is called as what builds its model in `trainer/models/NAME.py`."""
+
+from dataclasses import dataclass
+
+from trainer.config.keys import MISSING, key
+
+
+@dataclass
+class Linear:
+    """One linear layer; images are flattened."""
+
+    name: str = key("linear", "registry name")
+    in_features: int = key(MISSING, "input features", minimum=1)
+    out_features: int = key(MISSING, "outputs: classes, or target columns", minimum=1)
+
+
+@dataclass
+class MLP:
+    """Two linear layers with an activation between them; images are flattened."""
+
+    name: str = key("mlp", "registry name")
+    in_features: int = key(MISSING, "input features", minimum=1)
+    out_features: int = key(MISSING, "outputs: classes, or target columns", minimum=1)
+    hidden: int = key(64, "hidden units", minimum=1)
+    activation: str = key("relu", "between the layers", choices=("sigmoid", "relu", "tanh"))
+
+
+@dataclass
+class LeNet:
+    """The LeNet of PyTorch's MNIST tutorial, with dropout."""
+
+    name: str = key("lenet", "registry name")
+    in_channels: int = key(MISSING, "channels of the images", minimum=1)
+    image_size: int = key(MISSING, "side of the square images, pixels", minimum=16)
+    num_classes: int = key(MISSING, "classes", minimum=2)
+    dropout: float = key(0.5, "dropout of `conv2_drop` and after `fc1`", minimum=0, below=1)
+
+
+@dataclass
+class CifarLeNet:
+    """A LeNet for CIFAR-10 with 16 and 32 channels."""
+
+    name: str = key("cifar_lenet", "registry name")
+    in_channels: int = key(MISSING, "channels of the images", minimum=1)
+    image_size: int = key(MISSING, "side of the square images, pixels", minimum=16)
+    num_classes: int = key(MISSING, "classes", minimum=2)
+
+
+@dataclass
+class LeNet5:
+    """LeNet-5 with 6 and 16 channels, as in PyTorch's 60-minute blitz; small images are padded to 32."""
+
+    name: str = key("lenet5", "registry name")
+    in_channels: int = key(MISSING, "channels of the images", minimum=1)
+    image_size: int = key(MISSING, "side of the square images, pixels", minimum=16)
+    num_classes: int = key(MISSING, "classes", minimum=2)
+
+
+@dataclass
+class ResNet18:
+    """torchvision's ResNet-18 with a new last layer, for fine-tuning."""
+
+    name: str = key("resnet18", "registry name")
+    in_channels: int = key(MISSING, "channels of the images (3)", minimum=3, maximum=3)
+    num_classes: int = key(MISSING, "classes", minimum=2)
+    weights: str | None = key(
+        None,
+        "start from: null (random), DEFAULT (torchvision's ImageNet weights, downloaded) or a file",
+        private=True,
+    )
+    freeze: bool = key(False, "train only the last layer, `fc`", private=True)

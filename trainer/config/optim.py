@@ -1,0 +1,78 @@
+"""The keys of each optimizer, with torch's own names and defaults, and what torch can do with it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trainer.config.keys import MISSING, key
+
+
+@dataclass
+class Optim:
+    """Keys that every optimizer has.
+
+    A dataclass is called as its class in `torch.optim`, which takes the keys but `name`. A step can be in a CUDA
+    graph if it is `fused` or `capturable`.
+    """
+
+    fused: ClassVar[bool] = False  # has a fused kernel on CPU and CUDA
+    capturable: ClassVar[bool] = False  # has to be told that its steps will be in a CUDA graph
+    linear: ClassVar[bool] = True  # moves a parameter by an amount that is linear in the learning rate
+
+    name: str = key(MISSING, "registry name")
+    lr: float = key(1e-3, "learning rate; with `scheduler=onecycle` its peak", above=0)
+    weight_decay: float = key(0.0, "L2 penalty, or decoupled decay for adamw", minimum=0)
+
+
+@dataclass
+class SGD(Optim):
+    """Stochastic gradient descent."""
+
+    fused: ClassVar[bool] = True
+    name: str = key("sgd", "registry name")
+    lr: float = key(0.01, "learning rate; with `scheduler=onecycle` its peak", above=0)
+    momentum: float = key(0.0, "momentum", minimum=0, below=1)
+    dampening: float = key(0.0, "dampening of the momentum", minimum=0, maximum=1)
+    nesterov: bool = key(False, "Nesterov's momentum")
+
+
+@dataclass
+class Adam(Optim):
+    """Adam (Kingma and Ba, 2015)."""
+
+    fused: ClassVar[bool] = True
+    capturable: ClassVar[bool] = True
+    name: str = key("adam", "registry name")
+    betas: list[float] = key([0.9, 0.999], "decay of the two running means", minimum=0, below=1, length=2)
+    eps: float = key(1e-8, "added to the denominator", minimum=0)
+    amsgrad: bool = key(False, "the AMSGrad variant")
+
+
+@dataclass
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
+
+    name: str = key("adamw", "registry name")
+    weight_decay: float = key(0.01, "decoupled weight decay", minimum=0)
+
+
+@dataclass
+class Adagrad(Optim):
+    """Adagrad (Duchi et al., 2011)."""
+
+    name: str = key("adagrad", "registry name")
+    lr: float = key(0.01, "learning rate; with `scheduler=onecycle` its peak", above=0)
+    lr_decay: float = key(0.0, "decay of the learning rate", minimum=0)
+    eps: float = key(1e-10, "added to the denominator", minimum=0)
+
+
+@dataclass
+class RMSprop(Optim):
+    """RMSprop (Hinton's lecture, 2012)."""
+
+    capturable: ClassVar[bool] = True
+    name: str = key("rmsprop", "registry name")
+    lr: float = key(0.01, "learning rate; with `scheduler=onecycle` its peak", above=0)
+    alpha: float = key(0.99, "decay of the running mean of squares", minimum=0, below=1)
+    eps: float = key(1e-8, "added to the denominator", minimum=0)
+    momentum: float = key(0.0, "momentum", minimum=0, below=1)
+    centered: bool = key(False, "divide by the estimated variance")

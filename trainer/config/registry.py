@@ -1,0 +1,76 @@
+"""What there is: each model, data set, optimizer, ... and each verb is found by its name, because it is there.
+
+A section of the group `optim` named `adam` is the dataclass in `trainer/config/optim.py` whose key `name` has the
+default `adam`. A group in which each thing has a module of its own has the dataclass there: that of the data set
+`mnist` stands in `trainer/data/sets/mnist.py`. A verb is a module in `trainer/commands`, and its dataclass is called
+as the verb. Names are only ever looked up among those that are there: one that a file gives imports nothing.
+"""
+
+import dataclasses
+import functools
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+OF_A_TRAINING = ("model", "data", "optim", "scheduler")
+OF_A_SWEEP = ("sweep", "search")  # how a sweep is run, and which trainings it has
+GROUPS = (*OF_A_TRAINING, *OF_A_SWEEP)
+
+_PACKAGE = Path(__file__).parent.parent
+_MODULES = {"data": "trainer.data.sets"}  # groups with a module for each choice, which the dataclass stands in
+
+
+def names(group: str) -> list[str]:
+    """The names in a group."""
+    return list(_modules(_MODULES[group])) if group in _MODULES else list(_sections(f"trainer.config.{group}"))
+
+
+def section(group: str, name: Any) -> Any:
+    """The dataclass that declares the keys of `name` in a group; None if there is no such."""
+    if name not in names(group):
+        return None
+    place = f"{_MODULES[group]}.{name}" if group in _MODULES else f"trainer.config.{group}"
+    return _sections(place)[name]
+
+
+def sections(group: str) -> dict[str, Any]:
+    """All dataclasses of a group by their names."""
+    return {name: section(group, name) for name in names(group)}
+
+
+def shared(group: str) -> Any:
+    """The dataclass with the keys that a section of the user's own shares with ours; None where there are none."""
+    return getattr(importlib.import_module(f"trainer.config.{group}"), "SHARED", None)
+
+
+def verbs() -> list[str]:
+    """The names of the verbs."""
+    return list(_modules("trainer.commands"))
+
+
+def command(verb: str) -> ModuleType:
+    """The module of a verb: its keys, `SUMMARY`, `EXAMPLES` and `run(config)`."""
+    return importlib.import_module(f"trainer.commands.{verb}")
+
+
+def of_verb(verb: str) -> Any:
+    """The dataclass that declares the keys of a verb."""
+    return getattr(command(verb), verb.capitalize())
+
+
+@functools.cache
+def _modules(package: str) -> tuple[str, ...]:
+    folder = _PACKAGE.joinpath(*package.split(".")[1:])
+    return tuple(sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__"))
+
+
+@functools.cache
+def _sections(module: str) -> dict[str, Any]:
+    """The dataclasses of a module by the defaults of their key `name`; one without is the base of others."""
+    found = {}
+    for value in vars(importlib.import_module(module)).values():
+        fields = {f.name: f for f in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else {}
+        if "name" in fields and fields["name"].default != "???":
+            found[str(fields["name"].default)] = value
+    return found

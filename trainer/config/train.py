@@ -1,0 +1,95 @@
+"""The keys of `trainer train`."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainer.config.keys import MISSING, key
+
+
+@dataclass
+class Evaluate:
+    """When and on what the model is evaluated during training."""
+
+    split: str = key("val", "val; or test, as the tutorials do (then no best.pt is picked)", choices=("val", "test"))
+    every_epochs: int = key(1, "after every so many epochs", minimum=1)
+    every_steps: int | None = key(None, "also after every so many steps", minimum=1)
+
+
+@dataclass
+class EarlyStopping:
+    """Stop when the objective has not improved for a while."""
+
+    patience: int | None = key(None, "evaluations without improvement; null: never stop early", minimum=1, runtime=True)
+    min_delta: float = key(0.0, "smaller changes are no improvement", minimum=0)
+
+
+@dataclass
+class Checkpointing:
+    """When checkpoints/last.pt is written, beside the start and the end; best.pt goes with it."""
+
+    every_steps: int | None = key(None, "after every so many steps", minimum=1, runtime=True)
+    every_epochs: int | None = key(None, "after every so many epochs", minimum=1, runtime=True)
+    every_minutes: float | None = key(0.5, "as soon as the last one is so many minutes old", above=0, runtime=True)
+
+
+@dataclass
+class TensorBoard:
+    """What goes into TensorBoard's file beside metrics.jsonl."""
+
+    enabled: bool = key(True, "write events.out.tfevents.*", runtime=True)
+    every_steps: int = key(50, "one point of the curve train/step_loss per so many steps", minimum=1, runtime=True)
+    graph: bool = key(True, "the model's graph", runtime=True)
+    histograms: bool = key(False, "histograms of weights and gradients, each epoch", runtime=True)
+
+
+@dataclass
+class Train:
+    """`trainer train`: fit, then test."""
+
+    model: Any = key(MISSING, "the model: a section of the group `model`")
+    data: Any = key(MISSING, "the data: a section of the group `data`")
+    optim: Any = key(MISSING, "the optimizer: a section of the group `optim`")
+    scheduler: Any = key(MISSING, "the learning-rate schedule: a section of the group `scheduler`")
+    sweep: Any = key(MISSING, "how the jobs of -m are run: a section of the group `sweep`")
+    search: Any = key(MISSING, "which jobs -m has: a section of the group `search`")
+    name: str | None = key(None, "name of the run; null: MODEL_DATA")
+    output: str = key("runs", "folder that run directories are made in")
+    from_: str | None = key(None, "start from the weights of this run or checkpoint file, its model and its data")
+    seed: int = key(0, "seed of weights, batch order, dropout and augmentation", minimum=0, maximum=2**32 - 1)
+    device: str = key("auto", "auto, cpu, cuda, cuda:N or mps", runtime=True)
+    precision: str = key(
+        "float32", "bfloat16 is mixed: float32 weights", choices=("float32", "float64", "tf32", "bfloat16")
+    )
+    compile: str = key(
+        "auto",
+        "how a step runs: off (eagerly), inductor (compiled), cudagraph (captured, NVIDIA); auto: cudagraph on CUDA, "
+        "otherwise off",
+        choices=("auto", "off", "inductor", "cudagraph"),
+        runtime=True,
+    )
+    deterministic: bool = key(False, "only kernels that give the same bits each time (on a GPU; slower)", runtime=True)
+    epochs: int = key(10, "passes over the training set", minimum=1, runtime=True)
+    max_steps: int | None = key(None, "stop after so many steps, even within an epoch", minimum=1, runtime=True)
+    accumulate: int = key(1, "batches whose gradients make one step", minimum=1)
+    clip_norm: float | None = key(None, "largest norm of the gradient", above=0)
+    on_nan: str = key(
+        "stop",
+        "a loss that is not finite: stop the training; skip the step; or ignore it",
+        choices=("stop", "skip", "ignore"),
+        runtime=True,
+    )
+    loss: str = key(
+        "auto",
+        "auto: cross_entropy for classes, mse otherwise; half_sse is half the summed squared error",
+        choices=("auto", "cross_entropy", "mse", "half_sse"),
+    )
+    label_smoothing: float = key(0.0, "of the training loss, cross-entropy only", minimum=0, below=1)
+    objective: str = key("auto", "metric that picks the best: auto is val/accuracy, or val/loss in regression")
+    direction: str = key("auto", "auto: min for losses and errors, otherwise max", choices=("auto", "min", "max"))
+    plots: bool = key(True, "draw the pictures in plots/", runtime=True)
+    checkpoint: Checkpointing = field(default_factory=Checkpointing, metadata={"doc": "when checkpoints are written"})
+    evaluate: Evaluate = field(default_factory=Evaluate, metadata={"doc": "evaluation during training"})
+    early_stopping: EarlyStopping = field(
+        default_factory=EarlyStopping, metadata={"doc": "stopping before the last epoch"}
+    )
+    tensorboard: TensorBoard = field(default_factory=TensorBoard, metadata={"doc": "TensorBoard's file"})

@@ -1,0 +1,71 @@
+"""What a checkpoint says of the data that its model was trained on, held against the data that are here."""
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from trainer.checkpoint import Checkpoint
+from trainer.data.splits import Dataset, Split
+from trainer.system.errors import CheckpointError
+
+
+def described(loaded: Dataset) -> dict[str, Any]:
+    """Classes, normalisation, columns, the number of samples and a fingerprint, as plain values."""
+    return {
+        "classes": None if loaded.classes is None else list(loaded.classes),
+        "mean": None if loaded.mean is None else list(loaded.mean),
+        "std": None if loaded.std is None else list(loaded.std),
+        "columns": list(loaded.columns),
+        "samples": _samples(loaded),
+        "fingerprint": fingerprint(loaded.train),
+    }
+
+
+def fingerprint(split: Split) -> str:
+    """A digest of all targets and a few inputs: enough to tell other data from the same, without reading all."""
+    few = split[torch.linspace(0, len(split) - 1, min(16, len(split))).long()]
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (split.targets, few):
+        digest.update(part.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def trained_on(loaded: Dataset, found: Checkpoint) -> Dataset:
+    """`loaded` with the normalisation of the training; its classes and columns must be the same.
+
+    Raises:
+        CheckpointError: they are not.
+    """
+    if found.bare:
+        return loaded
+    said = found.description
+    for what, here in (("classes", loaded.classes), ("columns", loaded.columns)):
+        there = said.get(what)
+        if there and here is not None and list(here) != list(there):
+            raise CheckpointError(
+                f"{found.path} was trained on {what} {_few(there)}; data={loaded.name} has {_few(here)}",
+                "evaluate it on data of its own kind",
+            )
+    mean, std = said.get("mean"), said.get("std")
+    if mean is None or std is None or loaded.mean is None or len(mean) != len(loaded.mean):
+        return loaded
+    return replace(loaded, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
+
+
+def changed(loaded: Dataset, found: Checkpoint) -> str:
+    """A note where the data of a checkpoint are not as large as in training: random splits then fall otherwise."""
+    before, now = found.description.get("samples"), _samples(loaded)
+    if before is None or before == now:
+        return ""
+    return f"trained on {before:,} samples in all, now there are {now:,}: the splits may not be those of the training"
+
+
+def _samples(loaded: Dataset) -> int:
+    return sum(len(split) for split in (loaded.train, loaded.val, loaded.test) if split is not None)
+
+
+def _few(names: Any) -> str:
+    names = [str(n) for n in names]
+    return f"{', '.join(names[:4])}{f', ... ({len(names)})' if len(names) > 4 else ''}"

@@ -1,0 +1,296 @@
+"""Images in one folder per class, as people have them on disk."""
+
+import math
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.data.cache import Allocate, Array, check_room, source_of, stored
+from trainer.data.image import EXTENSIONS, OTHERS, check_image, read_image
+from trainer.data.sets.folder import Folder
+from trainer.data.splits import Dataset, Samples, Split, Track, divide
+from trainer.system.errors import DataError
+from trainer.system.machine import cores
+from trainer.system.memory import RESIDENT_SHARE, free_memory
+from trainer.system.paths import expanded
+from trainer.system.workers import end_with
+
+PARALLEL = 1000  # so many files are decoded by several processes
+Listing = tuple[list[os.DirEntry[str]], list[int]]  # files and the class index of each
+Pick = tuple[str, Tensor]  # the name of a listing, and which of its files
+Reader = partial[Array]  # of one image
+
+
+def load(config: Folder, track: Track[object]) -> Dataset:
+    """`path/train/CLASS/*`, `path/test/CLASS/*` and maybe `path/val/CLASS/*`; or `path/CLASS/*`, split at random.
+
+    Without `test/`, the test split is cut at random from the training images. Images are decoded once, into the
+    cache or, without one, into memory; where they do not fit into that, once to check them, and batch by batch.
+
+    Raises:
+        DataError: no such folder, no classes, an empty class, classes that differ, a file that is no image, or
+            one that would be left out.
+    """
+    path = expanded(config.path)
+    if not path.is_dir():
+        raise DataError(
+            f"data.path={config.path}: no such folder",
+            "it holds one folder per class, or train/ and test/ with those",
+        )
+    channels, size = config.channels or 3, config.size or 32
+    if channels == 2:
+        raise DataError("data.channels=2: images have 1 channel (grey) or 3 (colour)")
+    mean, std = (_per_channel(key, values, channels) for key, values in (("mean", config.mean), ("std", config.std)))
+    if (mean is None) != (std is None):
+        raise DataError("data.mean and data.std go together", "give both, or neither to have them measured")
+    classes, listings = _listings(path)
+    picks = _picks(config, listings)
+    if config.limit is not None:  # nothing is decoded that is not used
+        listings = {name: _pick(listings[listing], index) for name, (listing, index) in picks.items()}
+        picks = {name: (name, torch.arange(len(listings[name][0]))) for name in picks}
+    read = partial(read_image, size=size, resize=config.resize, channels=channels)
+    found, note = _images(config, path, listings, (size, size, channels), read, track)
+    splits = {
+        name: Split(found[listing], torch.tensor(listings[listing][1])[index], index)
+        for name, (listing, index) in picks.items()
+    }
+    return Dataset(
+        "folder",
+        splits["train"],
+        splits["test"],
+        splits.get("val"),
+        tuple(classes),
+        mean,
+        std,
+        standardise=True,
+        cache=note,
+    )
+
+
+class Files:
+    """Images of files, decoded when asked for, as (N, C, H, W) uint8."""
+
+    def __init__(self, paths: Sequence[str], read: Reader, shape: tuple[int, int, int]) -> None:
+        self.paths, self.read, self._shape = paths, read, shape
+        self.dtype = torch.uint8
+
+    @property
+    def shape(self) -> torch.Size:
+        height, width, channels = self._shape
+        return torch.Size((len(self.paths), channels, height, width))
+
+    def __getitem__(self, index: Any) -> Tensor:
+        numbers = range(len(self.paths))[index] if isinstance(index, slice) else index.tolist()
+        images = np.empty((len(numbers), *self._shape), np.uint8)
+        for place, image in enumerate(_each([self.paths[n] for n in numbers], self.read, math.prod(self._shape))):
+            images[place] = image
+        return torch.from_numpy(images).permute(0, 3, 1, 2)
+
+
+def _folders(top: Path) -> list[str]:
+    """The names of the classes' folders."""
+    entries = sorted((p for p in top.iterdir() if not p.name.startswith(".")), key=lambda p: p.name)
+    folders = [p for p in entries if p.is_dir()]
+    for path in entries:
+        if folders and path.name.lower().endswith(EXTENSIONS) and path not in folders:
+            raise DataError(f"{path} is in no class's folder", "move it into one, or remove it")
+    _same_nowhere(folders)
+    return [p.name for p in folders]
+
+
+def _classes(top: Path) -> list[str]:
+    names = _folders(top)
+    if len(names) < 2:
+        found = f"one folder, '{names[0]}'" if names else "no folder"
+        raise DataError(
+            f"{top} has {found} in it, and classification needs two classes",
+            "one folder per class, images in it",
+        )
+    return names
+
+
+def _same_nowhere(paths: Sequence[os.DirEntry[str] | Path]) -> None:
+    """Refuse names that are one on macOS and Windows: a copy of the folder would lose files."""
+    seen: dict[str, str] = {}
+    for path in paths:
+        other = seen.setdefault(path.name.lower(), path.name)
+        if other != path.name:
+            raise DataError(
+                f"{os.fspath(path)} and {other} beside it differ only in case: on macOS and Windows they are one",
+                "rename one of them, or remove it if it is a copy",
+            )
+
+
+def _same_classes(folder: Path, classes: Sequence[str]) -> None:
+    other = _folders(folder)
+    if other != list(classes):
+        differ = sorted(set(other).symmetric_difference(classes))
+        raise DataError(f"{folder} and train/ have different classes: {', '.join(differ[:5])} only in one of them")
+
+
+def _listings(path: Path) -> tuple[list[str], dict[str, Listing]]:
+    """The classes, and the files of `path/train`, `path/test` and `path/val`, or of `path` itself as `train`."""
+    top = path / "train" if (path / "train").is_dir() else path
+    classes = _classes(top)
+    listings = {"train": _list(top, classes)}
+    for name in ("test", "val"):
+        if top != path and (path / name).is_dir():
+            _same_classes(path / name, classes)
+            listings[name] = _list(path / name, classes)
+    return classes, listings
+
+
+def _list(top: Path, classes: Sequence[str]) -> Listing:
+    files: list[os.DirEntry[str]] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        entries = sorted(
+            (entry for entry in os.scandir(top / name) if not entry.name.startswith(".")), key=lambda entry: entry.name
+        )
+        found = [entry for entry in entries if entry.name.lower().endswith(EXTENSIONS)]
+        _same_nowhere(found)
+        if len(found) < len(entries):
+            _none_left_out(entries)
+        if not found:
+            raise DataError(
+                f"{top / name} has no images",
+                f"add some ({', '.join(sorted(EXTENSIONS)[:4])}, ...) or remove the folder",
+            )
+        files += found
+        labels += [label] * len(found)
+    return files, labels
+
+
+def _none_left_out(entries: Sequence[os.DirEntry[str]]) -> None:
+    """Refuse images that would be passed over, as notes and thumbnails' indices are."""
+    for entry in entries:
+        if entry.name.lower().endswith(OTHERS):
+            raise DataError(f"{entry.path} is of a format that is not read", "save it as JPEG or PNG, or remove it")
+        if entry.is_dir() and any(file.lower().endswith(EXTENSIONS) for *_, files in os.walk(entry) for file in files):
+            raise DataError(f"{entry.path} has images in it", "move them up into their class's folder, or remove it")
+
+
+def _picks(config: Folder, listings: dict[str, Listing]) -> dict[str, Pick]:
+    """The files of each split, in a fixed random order, so that a prefix has all classes."""
+    total, where = len(listings["train"][0]), f" in {config.path}"
+    picks = {name: (name, torch.arange(len(files))) for name, (files, _) in listings.items()}
+    if "test" not in picks:
+        train, test = divide(total, config.test_fraction, config.split_seed, "data.test_fraction", where)
+        picks |= {"train": ("train", train), "test": ("train", test)}
+    return {name: (listing, _shuffled(index, config)) for name, (listing, index) in picks.items()}
+
+
+def _shuffled(index: Tensor, config: Folder) -> Tensor:
+    order = torch.randperm(len(index), generator=torch.Generator().manual_seed(config.split_seed))
+    return index[order[: config.limit]]
+
+
+def _pick(listing: Listing, index: Tensor) -> Listing:
+    files, labels = listing
+    return [files[i] for i in index.tolist()], [labels[i] for i in index.tolist()]
+
+
+def _images(
+    config: Folder,
+    path: Path,
+    listings: dict[str, Listing],
+    shape: tuple[int, int, int],
+    read: Reader,
+    track: Track[object],
+) -> tuple[dict[str, Samples], str]:
+    """The images of each listing, wherever there is room for them, and what there is to say of their cache."""
+    paths = {name: [entry.path for entry in files] for name, (files, _) in listings.items()}
+    needed = sum(map(len, paths.values())) * math.prod(shape)
+    free = free_memory(torch.device("cpu"))
+    if not config.cache and (
+        config.placement == "stream" or (config.placement == "auto" and needed > RESIDENT_SHARE * free)
+    ):
+        check_room(math.prod(shape))  # for one at least
+        for name, files in paths.items():  # before a batch is asked for, perhaps hours later
+            for _ in track(_each(files, check_image, 0), len(files), f"checking {name} images"):
+                pass
+        return {name: Files(files, read, shape) for name, files in paths.items()}, ""
+
+    def make(allocate: Allocate) -> dict[str, Any]:
+        images: dict[str, Any] = {name: allocate(name, (len(files), *shape), "uint8") for name, files in paths.items()}
+        for name, files in paths.items():
+            decoded = track(_each(files, read, math.prod(shape)), len(files), f"reading {name} images")
+            for place, image in enumerate(decoded):
+                images[name][place] = image
+        return {}
+
+    settings: dict[str, Any] = {"path": str(path.resolve()), "shape": shape, "resize": config.resize}
+    if config.limit is not None:
+        settings |= {"limit": config.limit, "seed": config.split_seed, "test_fraction": config.test_fraction}
+    everything = [entry for entries, _ in listings.values() for entry in entries]
+    kept = stored(config.cache, path.resolve().name, settings, source_of(everything, path), make)
+    return {name: kept.images(name) for name in paths}, kept.note
+
+
+def _each(paths: Sequence[str], function: Callable[[str], Any], nbytes: int) -> Iterator[Any]:
+    """What `function` gives for each file, in their order; that takes `nbytes`.
+
+    Many files go to processes on all cores: threads would wait for each other, for much of decoding is Python.
+    """
+    if len(paths) < PARALLEL or cores() == 1 or multiprocessing.current_process().daemon:  # a worker has no children
+        yield from map(function, paths)
+        return
+    size = max(1, min(256, 2**22 // max(1, nbytes)))  # what goes from process to process at once
+    parts = [paths[i : i + size] for i in range(0, len(paths), size)]
+    context = multiprocessing.get_context()
+    with context.Pool(cores(), _start, (os.getpid(), context.Semaphore(cores()))) as pool:
+        started = {child.pid for child in multiprocessing.active_children()}
+        results = pool.imap(partial(_part, function), parts)
+        for _ in parts:
+            while True:
+                try:
+                    part = results.next(timeout=1)
+                    break
+                except multiprocessing.TimeoutError:
+                    if started <= {child.pid for child in multiprocessing.active_children()}:
+                        continue
+                    raise DataError(  # the pool would wait for its part for ever
+                        "a process that decodes images was killed",
+                        "perhaps for want of memory: free some, and try again",
+                    ) from None
+            if isinstance(part, DataError):
+                raise part
+            yield from part
+
+
+def _start(parent: int, first: Any) -> None:
+    """Ctrl-C reaches every process of the terminal; the parent then ends the others.
+
+    A process that takes the place of one that was killed is started by a thread of the pool's: Linux would take the
+    end of that thread for the end of the parent.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if first.acquire(block=False):
+        end_with(parent)
+
+
+def _part(function: Callable[[str], Any], paths: Sequence[str]) -> list[Any] | DataError:
+    """Of some files; in a process of its own, so the error of a broken one is handed back to be raised."""
+    try:
+        return [function(path) for path in paths]
+    except DataError as error:
+        return error
+
+
+def _per_channel(key: str, values: list[float] | None, channels: int) -> tuple[float, ...] | None:
+    if values is None:
+        return None
+    if len(values) == 1:
+        values = values * channels
+    if len(values) != channels or not all(map(math.isfinite, values)) or (key == "std" and min(values) <= 0):
+        raise DataError(f"data.{key}={values}: {channels} numbers are needed{', above 0' if key == 'std' else ''}")
+    return tuple(values)

@@ -1,0 +1,112 @@
+"""The data set that a config chooses, and the batches that a training takes of it."""
+
+from typing import Any
+
+import torch
+
+from trainer import data
+from trainer.config import custom
+from trainer.config.composition import Composed, Custom
+from trainer.config.data import Data
+from trainer.data.augment import Augmenter
+from trainer.data.batches import Batches
+from trainer.data.cache import Mapped
+from trainer.data.custom import adapt
+from trainer.data.folder import Files
+from trainer.data.splits import Dataset, Track, prepare, untracked
+from trainer.system.errors import ConfigError
+from trainer.system.machine import cores
+from trainer.system.memory import RESIDENT_SHARE, free_memory
+
+
+def load_dataset(config: Composed, track: Track[Any] = untracked, loaded: Dataset | None = None) -> Dataset:
+    """Load the data that `config` chooses, if they are not there yet, and fill in what models take from them.
+
+    Raises:
+        DataError, ConfigError: missing or unreadable data; the user's own class fails.
+    """
+    section = config.section("data")
+    if loaded is not None:
+        pass
+    elif isinstance(section, Custom):
+        raw = adapt(custom.call("data", section), config.choices.get("data", section.target))
+        loaded = prepare(raw, section.common)
+    else:
+        loaded = data.load(section, track)
+    config.fill_data(loaded.facts())
+    return loaded
+
+
+def training_batches(
+    config: Composed, loaded: Dataset, device: torch.device, dtype: torch.dtype, workers: int | None
+) -> Batches:
+    """The training split on the device (or streamed by `workers`), in random order and augmented as `config` says.
+
+    Raises:
+        ConfigError: augmentation of something that is no image.
+    """
+    common = _common(config)
+    augmenter = None
+    if any(vars(common.augment).values()):
+        if not loaded.is_image:
+            raise ConfigError(f"data.augment is for images, and data={loaded.name} is a table", "leave it out")
+        height, width = loaded.train.shape[1:]
+        if common.augment.shift >= min(height, width):
+            raise ConfigError(
+                f"data.augment.shift={common.augment.shift}: the images are {width}x{height}", "shift less"
+            )
+        augmenter = Augmenter(common.augment, height, width)
+    return Batches(
+        loaded.train,
+        common.batch_size,
+        device,
+        dtype,
+        loaded.mean,
+        loaded.std,
+        augmenter,
+        config.settings.seed,
+        workers,
+    )
+
+
+def stream_workers(config: Composed, loaded: Dataset, device: torch.device) -> int | None:
+    """How many processes read batches, where samples do not lie on the device; None where they do.
+
+    Raises:
+        ConfigError: they shall lie on it, and do not fit.
+    """
+    common = _common(config)
+    splits = [split for split in (loaded.train, loaded.val, loaded.test) if split is not None]
+    decoding = any(isinstance(split.samples, Files) for split in splits)
+    if not decoding and common.placement != "stream":
+        mapped = device.type == "cpu" and all(isinstance(split.samples, Mapped) for split in splits)
+        needed, free = sum(split.nbytes for split in splits), free_memory(device)
+        if mapped or needed <= RESIDENT_SHARE * free:
+            return None
+        if common.placement == "device":
+            if needed > free:
+                raise ConfigError(
+                    f"data.placement=device: the samples take {needed / 2**30:.1f} GiB, and {device} has "
+                    f"{free / 2**30:.1f} GiB free",
+                    "use data.placement=stream",
+                )
+            return None
+    if common.workers is not None:
+        return common.workers
+    if device.type == "cpu":  # which computes on the same cores
+        return max(1, cores() // 2) if decoding else 0
+    return max(1, min(8, cores() - 1)) if decoding else 2
+
+
+def eval_batch_size(config: Composed, loaded: Dataset) -> int:
+    """`data.eval_batch_size`, of our own data sets and the user's; by itself 1,000, or fewer of large samples."""
+    values = loaded.train.shape.numel()
+    return int(_common(config).eval_batch_size or max(1, min(1000, 2**24 // values)))
+
+
+def _common(config: Composed) -> Data:
+    """The keys that all data sets have, of ours and the user's."""
+    section = config.section("data")
+    common = section.common if isinstance(section, Custom) else section
+    assert isinstance(common, Data)
+    return common

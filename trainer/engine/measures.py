@@ -1,0 +1,49 @@
+"""What each measure of a model is like: which way it is better, its unit, its axis and its label.
+
+Whoever ranks, draws or prints a figure reads this table. It needs no torch.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["min", "max"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A kind of figure, whatever split it was measured on."""
+
+    label: str
+    direction: Direction = "min"
+    percent: bool = False  # it is a share, which people read in percent
+    log: bool = False  # it goes to zero as a model gets better: orders of magnitude matter, on a logarithmic axis
+
+
+MEASURES = {
+    "loss": Measure("loss", log=True),
+    "accuracy": Measure("accuracy", "max", percent=True),
+    "top5": Measure("top-5 accuracy", "max", percent=True),
+    "mse": Measure("MSE", log=True),
+    "mae": Measure("MAE", log=True),
+    "r2": Measure("R²", "max"),
+}
+SPLITS = {"train": "training", "val": "validation"}
+
+
+def measure(name: str) -> Measure:
+    """The measure that the last part of `name` says, like `val/accuracy`; one that is unknown is better when small."""
+    last = name.rpartition("/")[2]
+    return MEASURES.get(last, Measure(last))
+
+
+def direction(name: str) -> Direction:
+    """Which way `name` is better: losses and errors when they are small."""
+    return measure(name).direction
+
+
+def label(name: str) -> str:
+    """`name` in words, as an axis is labelled: `val/accuracy` is `validation accuracy (%)`."""
+    *split, _ = name.split("/")
+    found = measure(name)
+    words = " ".join([*(SPLITS.get(part, part) for part in split), found.label])
+    return f"{words} (%)" if found.percent else words

@@ -1,0 +1,61 @@
+"""A training that is started, in a new run directory."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trainer import checkpoint
+from trainer.checkpoint.adoption import adopt
+from trainer.config.composition import Composed
+from trainer.engine.loop import Hook
+from trainer.run import directory as runs
+from trainer.run.parts import Parts, assemble
+from trainer.run.training import Training, cut_short
+from trainer.show.report import Report
+from trainer.system.paths import expanded
+
+
+def run(config: Composed) -> dict[str, Any]:
+    """Train and test as `config` says, in a new run directory; the content of result.json.
+
+    Raises:
+        UserError: nothing was started.
+        TrainingFailedError, InterruptedRunError: the run directory says how it ended.
+    """
+    with opened(config, Report()) as training:
+        return training.run()
+
+
+@contextmanager
+def opened(
+    config: Composed,
+    screen: Report,
+    directory: Path | None = None,
+    beside: Parts | None = None,
+    watching: Sequence[Hook] = (),
+) -> Iterator[Training]:
+    """The training that `config` asks for, to be run within the block; in `directory`, or a new one.
+
+    `beside` are the parts of another with the same data, which it shares; `watching` are hooks of the caller's.
+    """
+    weights = checkpoint.read(config.settings.from_, "from") if config.settings.from_ is not None else None
+    parent = None
+    if weights is not None:
+        for warning in weights.warnings:
+            screen.warn(warning)
+        adopt(config, weights)
+        parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
+    parts = assemble(config, screen.track, screen.say, weights, beside)
+    if directory is None:
+        directory = runs.claim(expanded(config.settings.output) / parts.name)
+    try:
+        with runs.locked(directory):
+            runs.write_overrides(directory, config.typed)
+            yield Training(parts, directory, screen, parent=parent, watching=watching)
+    except BaseException as error:
+        if not (directory / "result.json").exists():  # it ended before there was anything to say
+            runs.write_result(directory, {"name": parts.name, "metrics": {}, **cut_short(error)})
+        raise
+    finally:
+        screen.close()
