@@ -17,7 +17,7 @@ CHANCE = 0.05  # a difference that chance alone gives less often than this is ta
 
 
 @dataclass(frozen=True)
-class Row:
+class Ranked:
     """Jobs of the same settings; `rank` counts among the rows of the same objective, from 1."""
 
     overrides: dict[str, str]  # without the seed
@@ -70,7 +70,7 @@ def has_value(job: Job) -> bool:
     return job.value is not None and math.isfinite(job.value) and job.status != PRUNED
 
 
-def ranked(jobs: Sequence[Job]) -> list[Row]:
+def ranked(jobs: Sequence[Job]) -> list[Ranked]:
     """One row for each of the settings: best first, by the mean over its seeds.
 
     Different objectives do not compare: the rows of one follow those of another. Rows without a value are last.
@@ -78,13 +78,13 @@ def ranked(jobs: Sequence[Job]) -> list[Row]:
     groups: dict[tuple[tuple[str, str], ...], list[Job]] = {}
     for job in jobs:
         groups.setdefault(tuple(sorted(settings(job).items())), []).append(job)
-    rows = [Row(settings(group[0]), tuple(group)) for group in groups.values()]
+    rows = [Ranked(settings(group[0]), tuple(group)) for group in groups.values()]
     objectives = list(dict.fromkeys(row.objective for row in rows if row.values))
     placed = []
     for objective in objectives:
         same = [row for row in rows if row.values and row.objective == objective]
         same.sort(key=lambda row: _signed(row.mean or 0.0, row.direction))
-        placed += [Row(row.overrides, row.jobs, rank) for rank, row in enumerate(same, start=1)]
+        placed += [Ranked(row.overrides, row.jobs, rank) for rank, row in enumerate(same, start=1)]
     return placed + [row for row in rows if not row.values]
 
 
@@ -110,7 +110,7 @@ def varied(jobs: Iterable[Job]) -> list[str]:
     return [key for key in keys if len({overrides.get(key) for overrides in found}) > 1] or keys
 
 
-def verdict(rows: Sequence[Row]) -> str:
+def verdict(rows: Sequence[Ranked]) -> str:
     """Whether the best row is better than the second, in a sentence; "" where there are no two to compare."""
     if len(rows) < 2 or rows[1].rank != 2:
         return ""
@@ -135,7 +135,7 @@ def verdict(rows: Sequence[Row]) -> str:
     return f"{names.format('cannot be told apart from')} ({_p(p)}, Welch's t-test, {counts})"
 
 
-def welch(first: Row, second: Row) -> float:
+def welch(first: Ranked, second: Ranked) -> float:
     """How often chance alone makes means differ so much; both rows have several seeds, one of them a spread."""
     from scipy import stats  # late, as above
 
@@ -160,7 +160,7 @@ def _signed(value: float, direction: str) -> float:
     return -value if direction == "max" else value
 
 
-def _name(row: Row, keys: Sequence[str]) -> str:
+def _name(row: Ranked, keys: Sequence[str]) -> str:
     return " ".join(f"{key}={row.overrides[key]}" for key in keys if key in row.overrides) or "the default"
 
 

@@ -10,7 +10,7 @@ from statistics import mean
 from trainer.show.report import Facts, metric
 from trainer.sweeps.job import PRUNED, Job
 from trainer.sweeps.results import ranking
-from trainer.sweeps.results.ranking import SEED, Row, has_value, ranked, varied
+from trainer.sweeps.results.ranking import SEED, Ranked, has_value, ranked, varied
 from trainer.system.atomic import replacing
 from trainer.system.paths import typed
 
@@ -62,7 +62,7 @@ def write_csv(path: Path, jobs: Sequence[Job]) -> None:
         whole.write(file.getvalue().encode(errors="backslashreplace"))  # a path may have bytes that are no text
 
 
-def rerun(row: Row) -> str:
+def rerun(row: Ranked) -> str:
     """The command that trains the row's best seed again."""
     return " ".join(["trainer train", *(typed(f"{key}={value}") for key, value in row.best.overrides.items())])
 
@@ -81,7 +81,7 @@ def facts(jobs: Sequence[Job], directory: Path) -> Facts:
     return found
 
 
-def _value(row: Row, plus_minus: str) -> str:
+def _value(row: Ranked, plus_minus: str) -> str:
     if row.mean is None:
         return "-"
     text = metric(row.objective, row.mean)
@@ -107,7 +107,7 @@ def _test(jobs: Sequence[Job]) -> str:
     return "-"
 
 
-def _status(row: Row) -> str:
+def _status(row: Ranked) -> str:
     """`completed`, or how each kind of ending came about."""
     if len(row.jobs) == 1:
         return _ending(row.jobs[0])
@@ -134,7 +134,7 @@ def _ending(job: Job) -> str:
     return f"{text}: {job.error}" if job.error else text
 
 
-def _group(row: Row) -> dict[str, float | None]:
+def _group(row: Ranked) -> dict[str, float | None]:
     low, high = row.interval or (None, None)
     figures = (row.rank, row.mean, row.std, low, high, len(row.values))
     return dict(zip(GROUP, figures, strict=True))
