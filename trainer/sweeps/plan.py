@@ -22,7 +22,7 @@ PLAN = "plan.json"
 
 @dataclass
 class Asked:
-    """A job as it was composed, or why it could not be."""
+    """A job as it was composed, or the mistake for which it could not be."""
 
     typed: list[str]
     config: Composed | None
@@ -41,16 +41,16 @@ class Planned:
     number: int
     directory: Path
     asked: Asked
-    label: str  # the overrides in which it differs from others
+    label: str  # the overrides in which the job differs from others
     finished: dict[str, Any] | None = None  # the content of its result.json, if nothing is left to do
-    hooks: "tuple[Hook, ...]" = ()  # that watch its training, beside those of every run
+    hooks: "tuple[Hook, ...]" = ()  # of its training, beside those of every run
 
     def ended(self, status: str, error: str = "") -> Job:
-        """Its line of sweep.jsonl, without results."""
+        """The job's line of sweep.jsonl without results."""
         return Job(self.number, self.overrides, status, 0.0, error=error)
 
     def completed(self, result: dict[str, Any]) -> Job:
-        """Its line of sweep.jsonl, for the content of its result.json."""
+        """The job's line of sweep.jsonl for the content of its result.json."""
         pruned = str(result.get("stopped")).startswith(PRUNED)
         job, objective = self.ended(PRUNED if pruned else result["status"]), result["objective"]
         job.objective, job.direction = objective["name"], objective["direction"]
@@ -58,19 +58,27 @@ class Planned:
         job.seconds = result["seconds"]
         return job
 
+    def ended_as(self, result: dict[str, Any]) -> Job:
+        """The same, also for a job that has failed."""
+        if result.get("status") == "completed":
+            return self.completed(result)
+        job = self.ended("failed", str(result.get("error") or ""))
+        job.seconds = float(result.get("seconds") or 0.0)
+        return job
+
     @property
     def overrides(self) -> dict[str, str]:
-        """What was typed for it, by key."""
+        """The words that were typed for the job, by key."""
         return dict(override.split("=", 1) for override in self.asked.typed)
 
     @property
     def started(self) -> bool:
-        """Whether there is something to go on from."""
+        """Whether the job has a checkpoint to be continued from."""
         return any((self.directory / "checkpoints" / name).exists() for name in ("last.pt", "previous.pt"))
 
     @property
     def state(self) -> str:
-        """What a dry run says of it."""
+        """What a dry run says of the job."""
         if self.asked.mistake is not None:
             return f"cannot run: {self.asked.mistake.message}"
         return "done" if self.finished is not None else "go on" if self.started else "run"

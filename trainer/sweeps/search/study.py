@@ -7,7 +7,8 @@ import numpy as np
 from filelock import FileLock
 
 from trainer.config.search import Optuna
-from trainer.sweeps.search import library
+from trainer.sweeps.search.ranges import load_optuna
+from trainer.system.atomic import cut_to_lines
 from trainer.system.errors import RunError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Opened:
             RunError: the journal is damaged.
             OSError: it cannot be read, or written.
         """
-        library.load()
+        load_optuna()
         import optuna
         from optuna.storages.journal import JournalFileBackend
 
@@ -111,7 +112,7 @@ def trial_id(storage: "BaseStorage", number: int) -> int:
 
 
 def mend(directory: Path) -> None:
-    """Take away a last line that was cut off when the power failed: what is appended to it could not be read.
+    """Take away a last line of the journal that was cut off when the power failed.
 
     Raises:
         OSError: the journal cannot be written.
@@ -120,8 +121,7 @@ def mend(directory: Path) -> None:
     if not path.exists():
         return
     with FileLock(f"{path}.lock"), path.open("rb+") as file:
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)
+        cut_to_lines(file)
 
 
 def sampler(settings: Optuna, number: int) -> "BaseSampler":
