@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.config.composition import Composed
 from trainer.run import directory as runs
+from trainer.show.report import Report
 from trainer.sweeps.job import PRUNED, Job
 from trainer.system.atomic import storing, write_text
 from trainer.system.errors import RunError, TrainerError
@@ -129,3 +131,37 @@ def known(directory: Path) -> dict[int, str]:
         return {}
     except (OSError, ValueError, AttributeError) as error:
         raise RunError(f"{directory / PLAN} cannot be read", "start a new sweep: trainer train -m ...") from error
+
+
+class Listed:
+    """The jobs of a sweep, which are all known from the start. (A `Search` has the same methods.)"""
+
+    def __init__(self, directory: Path, asked: list[Asked]) -> None:
+        self.directory = directory
+        self.planned = numbered(directory, asked)
+        self.plots = any(job.config is not None and job.config.settings.plots for job in asked)
+
+    def begin(self, screen: Report) -> list[Job]:
+        """Prepare the sweep's directory; return the jobs that are done already."""
+        claim(self.directory, self.planned)
+        return [planned.completed(planned.finished) for planned in self.planned if planned.finished is not None]
+
+    def todo(self) -> Iterator[Planned]:
+        """The jobs to run, each decided when it is taken."""
+        return (planned for planned in self.planned if planned.finished is None)
+
+    def done(self, job: Job) -> None:
+        """Hear that a job has ended, or was interrupted."""
+
+    def unfinished(self, jobs: Sequence[Job]) -> bool:
+        """Whether the sweep would run something if it was resumed after `jobs`."""
+        return any(job.status in ("not run", "interrupted", "failed") for job in jobs)
+
+    def failure(self, jobs: Sequence[Job]) -> str:
+        """Why the sweep has failed, or "" if it has not."""
+        failed = sum(job.status == "failed" for job in jobs)
+        return f"{failed} of the sweep's jobs failed" if failed else ""
+
+    def outlook(self) -> str:
+        """What a dry run says of jobs that are not known yet."""
+        return ""

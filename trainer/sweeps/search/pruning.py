@@ -1,4 +1,4 @@
-"""Ends a trial that is hopeless, by what it has reached and what others had reached by then."""
+"""Ends a trial that is hopeless, judged by what the other trials had reached at the same epoch."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from trainer.system.atomic import storing
 
 @dataclass
 class Pruning(Hook):
-    """Notes the objective of each evaluated epoch in the search's journal; sets `state.stop` where it is hopeless.
+    """Notes the objective of each evaluated epoch in the search's journal; sets `state.stop` if the trial is hopeless.
 
     It can be pickled: the process that runs the trial opens the journal.
     """
@@ -28,7 +28,7 @@ class Pruning(Hook):
     usual: int  # epochs of other trials
 
     def on_start(self, state: State) -> None:
-        """A trial that was killed just after a report is not trained further if that was hopeless."""
+        """Judge a resumed trial again: it may have been killed just after a hopeless epoch."""
         if state.step:
             self._stop_if_hopeless(state)
 
@@ -37,10 +37,9 @@ class Pruning(Hook):
         if name is None or row[name] != row[name]:  # not evaluated, or not a number
             return
         with storing(self.directory / JOURNAL):
-            storage = self._opened.storage
+            storage, epoch = self._opened.storage, int(row["epoch"])
             trial = trial_id(storage, self.number)
-            epoch = int(row["epoch"])
-            if epoch not in storage.get_trial(trial).intermediate_values:  # of before it was interrupted
+            if epoch not in storage.get_trial(trial).intermediate_values:  # it may be, if the trial was interrupted
                 storage.set_trial_intermediate_value(trial, epoch, row[name])
         self._stop_if_hopeless(state)
 

@@ -1,4 +1,4 @@
-"""Optuna's study of a search, in the sweep's directory: what was tried, what came of it, and what to try next."""
+"""Optuna's study of a search, in the sweep's directory: what was tried, with what result, and what to try next."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,7 +25,7 @@ DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"max": "maximize", "mi
 
 
 class _Lock:
-    """Optuna's own locks outlive a process that is killed; the system ends this one with it."""
+    """A lock that the system ends with its process; Optuna's own locks outlive a process that is killed."""
 
     def __init__(self, path: Path) -> None:
         self._lock = FileLock(f"{path}.lock")
@@ -39,10 +39,10 @@ class _Lock:
 
 
 class Opened:
-    """The study, and what it is stored in, which other processes write to as well."""
+    """The study and its journal, to which other processes write as well."""
 
     def __init__(self, directory: Path, settings: Optuna, epochs: int, direction: str) -> None:
-        """Open the study in `directory`, or make it; hyperband takes trials to have so many `epochs`.
+        """Open the study in `directory`, or make it. Hyperband assumes that each trial has so many `epochs`.
 
         Raises:
             RunError: the journal is damaged.
@@ -125,9 +125,9 @@ def mend(directory: Path) -> None:
 
 
 def sampler(settings: Optuna, number: int) -> "BaseSampler":
-    """What chooses the values of trial `number`.
+    """The sampler that chooses the values of trial `number`.
 
-    It is made anew for each, and so draws what it would have drawn if nobody had interrupted the search.
+    Each trial has its own, which draws the same numbers whether the search was interrupted or not.
     """
     from optuna import samplers
 
@@ -140,7 +140,7 @@ def sampler(settings: Optuna, number: int) -> "BaseSampler":
 
 
 def pruner(settings: Optuna, epochs: int) -> "BasePruner":
-    """What says of a trial with its values of some epochs that it is hopeless."""
+    """The pruner, which judges by a trial's values of some epochs whether it is hopeless."""
     from optuna import pruners
 
     if settings.pruner == "none":
