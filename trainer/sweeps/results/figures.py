@@ -81,13 +81,13 @@ def against(found: Grid, key: str, others: Sequence[str]) -> Figure:
 
     Each combination of the `others` has a colour. If they are more than `LINES`, the best for each value is shown.
     """
-    values, at = found.values(key), found.at(key)
+    values, place = found.values(key), found.places(key)
     numbers = numbers_in(values)
     xs = numbers or [float(x) for x in range(len(values))]
     lines = found.lines(others)
     best_of = len(lines) > LINES
     scattered = best_of and len(values) == len(found.rows)  # a random search: no value comes twice
-    bests = [row for row in (found.best(**{key: value}) for value in values) if row is not None]
+    bests = [row for row in (found.best({key: value}) for value in values) if row is not None]
     drawn = [bests] if best_of else list(lines.values())
 
     width = WIDTH if numbers else min(12.0, max(WIDTH, 0.3 * len(values)))
@@ -98,14 +98,14 @@ def against(found: Grid, key: str, others: Sequence[str]) -> Figure:
     if log:
         axes.set_xscale("log")
     if best_of:
-        points = [(xs[at[id(row)]], value * found.scale) for row in found.rows for value in row.values]
+        points = [(xs[place(row)], value * found.scale) for row in found.rows for value in row.values]
         axes.plot(*zip(*points, strict=True), "o", color=GREY, alpha=0.4, markersize=4, markeredgewidth=0)
     for number, line in enumerate(drawn):
         # Next to each other, for error bars would hide each other; not so far that a number seems another one.
         apart = min(0.012, 0.1 / len(values)) if numbers else min(0.2, 0.7 / len(drawn)) / max(1, len(values) - 1)
         share = (number - (len(drawn) - 1) / 2) * apart
-        places = [_moved(xs[at[id(row)]], xs, share, log) for row in line]
-        _line(axes, places, line, found.scale, COLOURS[number], numbers is not None and not scattered)
+        moved = [_moved(xs[place(row)], xs, share, log) for row in line]
+        _line(axes, moved, line, found.scale, COLOURS[number], numbers is not None and not scattered)
     axes.set_xlabel(key)
     axes.set_ylabel(label(found.objective))
     _y_axis(axes, found)
@@ -122,8 +122,8 @@ def against(found: Grid, key: str, others: Sequence[str]) -> Figure:
             for colour, name in zip(COLOURS, lines, strict=False)
         ]
         title = "\n".join(textwrap.fill(other, 28) for other in others)
-        place: Any = {"loc": "outside right upper", "alignment": "left"}
-        figure.legend(handles=handles, title=title, fontsize=9, title_fontsize=9, **place)
+        corner: Any = {"loc": "outside right upper", "alignment": "left"}
+        figure.legend(handles=handles, title=title, fontsize=9, title_fontsize=9, **corner)
     if numbers is None:
         axes.set_xlim(-0.5, len(xs) - 0.5)
     if numbers is None or len(xs) <= TICKS:
@@ -138,7 +138,7 @@ def against(found: Grid, key: str, others: Sequence[str]) -> Figure:
 def heat_map(found: Grid, keys: tuple[str, str], others: Sequence[str]) -> Figure:
     """The mean over the seeds for each pair of values of two keys, with the best of the others; the best is framed."""
     across, up = (found.values(key) for key in keys)
-    cells = [[found.best(**{keys[0]: x, keys[1]: y}) for x in across] for y in up]
+    cells = [[found.best({keys[0]: x, keys[1]: y}) for x in across] for y in up]
     means = np.array([[math.nan if c is None or c.mean is None else c.mean for c in line] for line in cells])
     means *= found.scale
     size = max(WIDTH, 3.0 + 0.75 * len(across)), max(3.4, 1.8 + 0.5 * len(up))
@@ -152,7 +152,7 @@ def heat_map(found: Grid, keys: tuple[str, str], others: Sequence[str]) -> Figur
         text = _cell(found, cells[y][x])
         axes.text(x, y, text, ha="center", va="center", fontsize=9, color="white" if dark else "black")
     best = next(row for row in found.rows if row.rank == 1)
-    corner = found.at(keys[0])[id(best)] - 0.5, found.at(keys[1])[id(best)] - 0.5
+    corner = found.places(keys[0])(best) - 0.5, found.places(keys[1])(best) - 0.5
     axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="#d62728", linewidth=2.5, clip_on=False, zorder=3))
     for axis, values, key in ((axes.xaxis, across, keys[0]), (axes.yaxis, up, keys[1])):
         axis.set_ticks(range(len(values)), [_short(value) for value in values])

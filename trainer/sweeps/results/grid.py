@@ -1,7 +1,7 @@
 """The settings of a sweep by the values of their keys, as pictures need them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from trainer.engine.measures import measure
 from trainer.sweeps.results.ranking import Ranked
@@ -25,20 +25,20 @@ class Grid:
         found = list(dict.fromkeys(row.overrides.get(key, UNSET) for row in self.rows))
         return sorted(found, key=float) if numbers_in(found) else found
 
-    def at(self, key: str) -> dict[int, int]:
-        """Where each row stands among the values of `key`, by the row's `id`."""
-        places = {value: place for place, value in enumerate(self.values(key))}
-        return {id(row): places[row.overrides.get(key, UNSET)] for row in self.rows}
+    def places(self, key: str) -> Callable[[Ranked], int]:
+        """Where a row stands among the values of `key`."""
+        found = {value: place for place, value in enumerate(self.values(key))}
+        return lambda row: found[row.overrides.get(key, UNSET)]
 
     def lines(self, others: Sequence[str]) -> dict[tuple[str, ...], list[Ranked]]:
         """The rows of each combination of the other keys, in the order of their values."""
-        places = [self.at(key) for key in others]
+        places = [self.places(key) for key in others]
         found: dict[tuple[str, ...], list[Ranked]] = {}
-        for row in sorted(self.rows, key=lambda row: [place[id(row)] for place in places]):
+        for row in sorted(self.rows, key=lambda row: [place(row) for place in places]):
             found.setdefault(tuple(row.overrides.get(key, UNSET) for key in others), []).append(row)
         return found
 
-    def best(self, **wanted: str) -> Ranked | None:
+    def best(self, wanted: dict[str, str]) -> Ranked | None:
         """The best row with these values, if there is one; of those without a result, the first."""
         found = [row for row in self.rows if all(row.overrides.get(k, UNSET) == v for k, v in wanted.items())]
         return min(found, key=lambda row: row.rank or len(self.rows) + 1, default=None)
