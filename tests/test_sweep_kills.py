@@ -12,6 +12,7 @@ from running import SILENT
 from test_sweep_resume import command, lines, swept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [pytest.param("serial", marks=soak), "parallel"])
 @pytest.mark.timeout(300)
 def test_killed_at_any_moment_and_resumed_every_job_is_done_once(trainer: Trainer, how: str) -> None:

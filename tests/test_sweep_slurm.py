@@ -26,6 +26,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 LOCAL = ("sweep=slurm", "sweep.cluster=local")
 
 
+@pytest.mark.slow
 def test_on_this_machine_jobs_end_as_one_after_the_other_and_one_that_dies_fails_alone(
     sick: Path, trainer: Trainer
 ) -> None:
@@ -40,6 +41,7 @@ def test_on_this_machine_jobs_end_as_one_after_the_other_and_one_that_dies_fails
     assert all(f"job {job}  model.does" in ran.out for job in (0, 1))
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_jobs_with_checkpoints(sick: Path) -> None:
     asked = ("-m", *JOBS, "model.does=wait", "seed=0,1", "epochs=100", "data.batch_size=10")
     ran = command("train", *asked, *LOCAL, "sweep.jobs=1")
@@ -56,6 +58,7 @@ def test_ctrl_c_stops_jobs_with_checkpoints(sick: Path) -> None:
     assert running.checkpoint(swept() / "0")["step"] > 0
 
 
+@pytest.mark.slow
 def test_in_a_queue_each_job_is_one_of_slurms(sick: Path, slurm: Path, trainer: Trainer) -> None:
     asked = ("-m", *JOBS, "epochs=1", "model.does=raise,die", "sweep=slurm", "name=a b")
     keys = ("sweep.partition=gpu", "sweep.account=me", "sweep.timeout_min=7", "sweep.cpus_per_task=1")
@@ -78,6 +81,7 @@ def test_in_a_queue_each_job_is_one_of_slurms(sick: Path, slurm: Path, trainer: 
     assert re.search("^srun .*--cpus-per-task=1 ", script, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_job_whose_time_is_up_goes_on_later(sick: Path, slurm: Path, trainer: Trainer) -> None:
     asked = ("-m", *JOBS, "model.does=wait", "epochs=20", "data.batch_size=10", "sweep=slurm")
     ran = command("train", *asked)
@@ -100,6 +104,7 @@ def test_a_job_whose_time_is_up_goes_on_later(sick: Path, slurm: Path, trainer: 
     assert re.search("resumed +after step", (swept() / "0" / "train.log").read_text())
 
 
+@pytest.mark.slow
 def test_stopping_the_sweep_cancels_its_jobs(sick: Path, slurm: Path) -> None:
     asked = ("-m", *JOBS, "model.does=wait", "epochs=20", "data.batch_size=10", "sweep=slurm")
     ran = command("train", *asked)

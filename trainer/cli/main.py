@@ -312,7 +312,7 @@ class _Jobs:
 
     def _source(self, directory: Path) -> Any:
         """Where the jobs of the sweep come from."""
-        from trainer.sweeps.source import Listed
+        from trainer.sweeps.plan import Listed
 
         return self.trials(directory) if self.trials is not None else Listed(directory, self.asked)
 

@@ -141,7 +141,7 @@ def write_result(directory: Path, result: dict[str, Any]) -> None:
 
 
 def read_result(directory: Path) -> dict[str, Any]:
-    """The content of `result.json`; nothing where the run was killed before it had one, or in the middle of it."""
+    """The content of `result.json`; empty if there is none, or if it was damaged when the power failed."""
     try:
         found = json.loads((directory / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
