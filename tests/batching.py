@@ -1,9 +1,6 @@
 """What the tests of batched sweeps share: the same jobs batched and one by one, and how far apart they end."""
 
 import copy
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -136,17 +133,6 @@ def differences(one: Any, other: Any, where: str = "", close: float = CLOSE) -> 
 def statuses(jobs: list[Path]) -> list[str]:
     """How each has ended."""
     return [result(job)["status"] for job in jobs]
-
-
-def ended(running: subprocess.Popen[str], code: int, timeout: float = 90) -> str:
-    """What the process said; it has ended with `code`."""
-    try:
-        out, _ = running.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(running.pid, signal.SIGKILL)
-        raise
-    assert running.returncode == code, out
-    return out
 
 
 PARTS = '''

@@ -15,16 +15,16 @@ from batching import (
     contents,
     differences,
     directory,
-    ended,
     once,
     runs_of,
     same,
     statuses,
     users_parts,
 )
-from conftest import Trainer, soak
+from conftest import Trainer
+from processes import Machine
 from running import checkpoint
-from test_sweep_resume import command, lines
+from test_sweep_resume import lines
 from torch import Tensor
 
 from trainer.run import starting
@@ -60,7 +60,8 @@ def undisturbed(jobs: list[Path], whole: Whole) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "then"), [("batched", "batched"), ("batched", "serial"), pytest.param("serial", "batched", marks=soak)]
+    ("first", "then"),
+    [("batched", "batched"), ("batched", "serial"), pytest.param("serial", "batched", marks=pytest.mark.slow)],
 )
 def test_an_interrupted_sweep_is_gone_on_with_in_any_way(trainer: Trainer, whole: Whole, first: str, then: str) -> None:
     with resuming.interrupting(once(15 if first == "batched" else 58)):
@@ -126,7 +127,7 @@ def test_a_signal_in_an_evaluation(trainer: Trainer, whole: Whole) -> None:
     undisturbed(jobs, whole)
 
 
-@pytest.mark.parametrize("method", ["_test", pytest.param("_draw", marks=soak)])
+@pytest.mark.parametrize("method", ["_test", pytest.param("_draw", marks=pytest.mark.slow)])
 def test_a_signal_after_the_training_stops_what_is_still_to_come(trainer: Trainer, method: str) -> None:
     """Of this program and of the next."""
     args = (*ADAM, "accumulate=1,2")
@@ -147,7 +148,7 @@ def test_a_signal_after_the_training_stops_what_is_still_to_come(trainer: Traine
     assert statuses(runs_of(directory("parts"))) == ["completed"] * 8
 
 
-@pytest.mark.parametrize("where", ["opened", pytest.param("reason_against", marks=soak)])
+@pytest.mark.parametrize("where", ["opened", pytest.param("reason_against", marks=pytest.mark.slow)])
 def test_a_signal_as_jobs_are_set_up(trainer: Trainer, where: str) -> None:
     calls: list[int] = []
 
@@ -176,19 +177,17 @@ def test_a_signal_as_jobs_are_set_up(trainer: Trainer, where: str) -> None:
     assert statuses(runs_of(directory("parts"))) == ["completed"] * 4
 
 
-@soak
+@pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_killed_and_signalled_processes_go_on(trainer: Trainer) -> None:
+def test_killed_and_signalled_processes_go_on(trainer: Trainer, machine: Machine) -> None:
     """SIGKILL, then SIGTERM to the process that goes on, then to the end: every job is done once."""
     args = ("-m", *ADAM, "epochs=60", "checkpoint.every_steps=10", "sweep=batched", "name=parts")
     words: tuple[str, ...] = ("train", *args)
     for signum, code, least in ((signal.SIGKILL, -9, 10), (signal.SIGTERM, 143, 200)):
-        running = command(*words)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not _past(least):
-            time.sleep(0.05)
-        running.send_signal(signum)
-        ended(running, code)
+        running = machine.start(*words)
+        running.until(lambda least=least: _past(least))
+        running.send(signum)
+        assert running.wait(90).code == code
         words = ("resume", str(directory("parts")))
     stopped = {line["job"] for line in lines(directory("parts")) if line["status"] == "interrupted"}
     assert stopped  # others may have been done: those that were killed at another step go on in a team of their own

@@ -298,6 +298,7 @@ def test_a_workload_without_its_data_is_left_out(tmp_path: Path, capsys: pytest.
     assert "mnist_lenet is left out" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_tiny_workload_runs_end_to_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("COLUMNS", "100")

@@ -9,7 +9,7 @@ import pytest
 import resuming
 import running
 import torch
-from conftest import Trainer, soak
+from conftest import Trainer
 
 from trainer.engine import evaluator
 
@@ -35,7 +35,7 @@ PLACES = {"resident": ("data.placement=device",), "streamed": ("data.placement=s
     ("model", "place"),
     [
         *(("lenet", "resident"), ("lenet", "streamed"), ("mlp", "resident"), ("linear", "resident")),
-        *(pytest.param(model, "streamed", marks=soak) for model in ("mlp", "linear")),
+        *(pytest.param(model, "streamed", marks=pytest.mark.slow) for model in ("mlp", "linear")),
     ],
 )
 def test_interrupted_after_every_single_step_it_ends_as_if_never_interrupted(
