@@ -12,7 +12,7 @@ from conftest import Ran, Trainer
 from running import SILENT, checkpoint, result, rows
 from torch import Tensor
 
-from trainer.engine.loop import State
+from trainer.engine.state import State
 from trainer.show.report import Report
 from trainer.sweeps import runner
 from trainer.sweeps.plan import Planned
@@ -281,6 +281,6 @@ def users_parts(patch: pytest.MonkeyPatch) -> None:
 
 
 def once(number: int) -> Callable[[State], bool]:
-    """Due when so many steps of all jobs together have been taken."""
+    """Due when so many steps have been taken, each by one job or by a team of jobs."""
     taken: list[int] = []
     return lambda state: bool(taken.append(1)) or len(taken) == number

@@ -10,7 +10,7 @@ import os, signal, time
 from torch import nn
 
 class Net(nn.Module):
-    """Ends its process, waits, or learns; as a file `cure` says, it does nothing but learn."""
+    """Ends its process, waits, hangs, raises, or learns; as a file `cure` says, it does nothing but learn."""
 
     def __init__(self, does):
         super().__init__()
@@ -22,6 +22,9 @@ class Net(nn.Module):
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.does == "wait":
                 time.sleep(0.05)
+            if self.does == "hang":
+                open("0/hangs", "w").close()
+                time.sleep(60)
             if self.does == "raise":
                 raise ValueError("not today")
         return self.linear(inputs.flatten(1))

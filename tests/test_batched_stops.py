@@ -25,10 +25,12 @@ from conftest import Trainer
 from processes import Machine
 from running import checkpoint
 from test_sweep_resume import lines
+from torch import Tensor
 
 from trainer.run import starting
 from trainer.run.training import Training
 from trainer.sweeps.batched import runner as module
+from trainer.sweeps.batched.step import StackedStep
 from trainer.sweeps.batched.team import Team
 
 ADAM = ("model=small", *QUICK, "epochs=3", "optim=adam", "seed=0,1,2,3", "model.dropout=0.3")
@@ -62,7 +64,7 @@ def undisturbed(jobs: list[Path], whole: Whole) -> None:
     [("batched", "batched"), ("batched", "serial"), pytest.param("serial", "batched", marks=pytest.mark.slow)],
 )
 def test_an_interrupted_sweep_is_gone_on_with_in_any_way(trainer: Trainer, whole: Whole, first: str, then: str) -> None:
-    with resuming.interrupting(once(4 * 14 + 2)):
+    with resuming.interrupting(once(15 if first == "batched" else 58)):
         assert trainer("train", "-m", *ADAM, f"sweep={first}", "name=parts").code == 130
     stopped = [line["status"] for line in lines(directory("parts"))]
     assert stopped == (["interrupted"] * 4 if first == "batched" else ["completed"] * 2 + ["interrupted"])
@@ -74,7 +76,7 @@ def test_an_interrupted_sweep_is_gone_on_with_in_any_way(trainer: Trainer, whole
 
 
 def test_jobs_that_stand_at_other_steps_go_on_in_teams(trainer: Trainer, whole: Whole) -> None:
-    with resuming.interrupting(once(4 * 14 + 2)):
+    with resuming.interrupting(once(15)):
         assert trainer("train", "-m", *ADAM, "sweep=batched", "name=parts").code == 130
     jobs = runs_of(directory("parts"))
     for job in jobs[:2]:
@@ -88,18 +90,18 @@ def test_jobs_that_stand_at_other_steps_go_on_in_teams(trainer: Trainer, whole: 
 
 
 def test_a_second_signal_ends_at_once_and_what_is_on_the_disk_is_gone_on_with(trainer: Trainer, whole: Whole) -> None:
-    step, calls = Team.step, []
+    step, calls = StackedStep.__call__, []
 
-    def twice(team: Team, numbers: Any) -> None:
+    def twice(self: StackedStep, batches: Any) -> Tensor:
         calls.append(1)
         if len(calls) == 14:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(1)
-        step(team, numbers)
+        return step(self, batches)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Team, "step", twice)
+        patch.setattr(StackedStep, "__call__", twice)
         assert trainer("train", "-m", *ADAM, "sweep=batched", "name=parts").code == 130
     jobs = runs_of(directory("parts"))
     assert statuses(jobs) == ["interrupted"] * 4

@@ -213,7 +213,7 @@ def _histograms(run: Path) -> set[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("out of memory\nmore of it"), NotImplementedError()])
-@pytest.mark.parametrize("method", ["step", "evaluate", "__init__"])
+@pytest.mark.parametrize("method", ["on_step", "evaluate", "__init__"])
 def test_an_error_of_the_program_itself_fails_its_jobs_and_no_others(
     trainer: Trainer, method: str, error: Exception
 ) -> None:
@@ -231,7 +231,7 @@ def test_an_error_of_the_program_itself_fails_its_jobs_and_no_others(
         ran = trainer("train", "-m", *LINEAR, "accumulate=2,1", "seed=0,1", "sweep=batched", "name=sick")
     assert ran.code == 1
     assert ran.err.count("Traceback") == 1
-    reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    reason = "RuntimeError: out of memory" if str(error) else "NotImplementedError"
     assert [(line["job"], line["status"]) for line in lines(directory("sick"))] == [
         (0, "failed"),
         (1, "failed"),

@@ -4,7 +4,6 @@ import os
 import socket
 import struct
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter, summary
 
 from trainer.config.train import TensorBoard as TensorBoardConfig
-from trainer.engine.loop import State
+from trainer.engine.state import State
 from trainer.run.directory import EVENTS
 from trainer.run.hooks.events import Events, buckets
 from trainer.run.hooks.tensorboard import TensorBoard
@@ -126,20 +125,6 @@ def test_the_hooks_picture_histograms_and_hyperparameters_are_those_of_torchs_wr
     for place in (0, -1):  # start and end have a time in them
         assert b"_hparams_/session_" in own[place][1]
         assert b"_hparams_/session_" in theirs[place][1]
-
-
-def test_the_graph_is_that_of_torchs_writer(tmp_path: Path, torchs: SummaryWriter) -> None:
-    model, example = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval(), torch.zeros(1, 3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's writer traces, which torch calls deprecated
-        torchs.add_graph(model, example)
-    torchs.close()
-    hook = TensorBoard(tmp_path, TensorBoardConfig(), model, epochs=3)
-    assert hook.graph(example) == ""
-    hook.close()
-    one, other = (read(folder).Graph() for folder in (tmp_path, tmp_path / "torch"))
-    assert {node.name: node.op for node in one.node} == {node.name: node.op for node in other.node}
-    assert len(one.node) > 5
 
 
 def test_every_record_has_its_checksums(tmp_path: Path) -> None:

@@ -470,9 +470,9 @@ def test_without_a_whole_last_the_one_before_is_gone_on_from(
     if how != "missing":
         assert "warning: " in ran.out
         assert "last.pt" in ran.out
-        assert "going on from previous.pt" in ran.out
+        assert "the run is resumed from previous.pt" in ran.out
         assert (parts / "checkpoints" / "damaged.pt").read_bytes() == damaged
-        assert "going on from previous.pt" in (parts / "train.log").read_text()
+        assert "the run is resumed from previous.pt" in (parts / "train.log").read_text()
     assert resuming.differences(whole, parts) == []
 
 

@@ -16,8 +16,8 @@ from torch.optim import SGD, Adam, Optimizer, RMSprop, lr_scheduler
 
 from trainer.config import registry
 from trainer.config.scheduler import Constant, Cosine, Exponential, OneCycle, Plateau, Step
-from trainer.engine.loop import State
 from trainer.engine.schedule import Schedule
+from trainer.engine.state import State
 
 EPOCHS, STEPS = 6, 5
 TOTAL = EPOCHS * STEPS

@@ -174,7 +174,7 @@ def test_more_trials_leave_those_of_before_as_they_are(trainer: Trainer, whole: 
         ("epochs=4", "trained with other settings"),
         ("objective=val/r2", "is to minimize something else"),
         ("optim.momentum=0.5", "that search is over optim.lr, optim.momentum"),
-        ("optim.momentum=0.5,0.9", "goes on with the choices"),
+        ("optim.momentum=0.5,0.9", "the choices of a search cannot change"),
     ],
 )
 def test_a_search_is_not_gone_on_with_as_another(trainer: Trainer, whole: Path, word: str, message: str) -> None:
@@ -195,6 +195,7 @@ def test_a_range_may_be_narrowed(trainer: Trainer, whole: Path) -> None:
 # --- processes ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_killed_with_several_at_once_and_resumed_every_trial_is_there_once(trainer: Trainer, machine: Machine) -> None:
     asked = ("-m", "search=optuna", "search.trials=7", "search.startup=3", *SPACE, *WORDS, "name=parts")
     ran = machine.start("train", *asked, "sweep=parallel", "sweep.jobs=2")

@@ -204,3 +204,5 @@ def test_jobs_draw_their_own_pictures_only_where_that_is_asked_for(trainer: Trai
     assert trainer("train", "-m", *line, "name=with", "sweep.plots=true").code == 0
     assert [path.name for path in swept("without").rglob("*.png")] == ["optim.lr.png"]
     assert len([*swept("with").glob("[01]/plots/*.png")]) == 4
+    for name, said in (("without", "plots: false"), ("with", "plots: true")):
+        assert all(said in (job / "config.yaml").read_text().splitlines() for job in swept(name).glob("[01]"))

@@ -16,6 +16,9 @@ from test_sweep_resume import lines, swept
 
 from trainer.config.sweep import Ray as RayConfig
 from trainer.show.report import Report
+from trainer.sweeps import worker
+from trainer.sweeps.concurrent import Submitted
+from trainer.sweeps.plan import Asked, Planned
 from trainer.sweeps.ray import Ray
 from trainer.system.errors import ConfigError
 
@@ -103,6 +106,22 @@ def test_what_this_machine_does_not_have_is_refused() -> None:
     with pytest.raises(ConfigError, match="a job needs 1 CPUs and 2 GPUs: this machine has 8 and 1"):
         sized({"CPU": 8.0, "GPU": 1.0}, {"gpus": 2.0})
     assert sized({"CPU": 8.0}, {"gpus": 2.0, "address": "auto"}).places == 1  # a cluster may grow
+
+
+def test_a_job_is_shown_as_running_when_its_process_has_begun(tmp_path: Path) -> None:
+    """Though its directory is full of files: those of the job before the sweep was resumed."""
+    runner = sized({"CPU": 8.0}, {})
+    runner.task = SimpleNamespace(remote=lambda planned, place: place)
+    directory, log = tmp_path / "0", tmp_path / "ray" / "0.log"
+    for path in (directory, log.parent):
+        path.mkdir()
+    (directory / "config.yaml").touch()
+    log.write_text("of an earlier time\n")
+    planned = Planned(0, directory, Asked([], None), "")
+    job = Submitted(planned, runner.submit(planned))
+    assert not runner.runs(job)
+    with worker.logged(job.handle.log):
+        assert runner.runs(job)
 
 
 def sized(there: dict[str, float], asked: dict[str, Any]) -> Ray:
