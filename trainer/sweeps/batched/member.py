@@ -44,7 +44,7 @@ class Member:
     @property
     def kind(self) -> str:
         """The same for those whose optimizers differ in the learning rate alone, from now on to the end."""
-        moved = repr(self.parts.config.section("scheduler")) if self.parts.schedule.moves_momentum else ""
+        moved = repr(self.parts.config.scheduler) if self.parts.schedule.moves_momentum else ""
         return alike(self.parts.optimizer) + moved
 
     @property
