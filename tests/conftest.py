@@ -40,17 +40,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Side by side, these files begin first: at the end one of them would keep everybody waiting.
 LONG = (
-    *(
-        "reliability",
-        "sweep_kills",
-        "sweep_ray",
-        "sweep_slurm",
-        "train_eval",
-        "batched_sweep",
-        "sweep_parallel",
-        "errors",
-    ),
-    *("untrusted", "resume_command", "batched", "odd_places", "streamed", "docs", "resume", "search_resume", "recipes"),
+    *("reliability", "sweep_kills", "sweep_ray", "sweep_slurm", "train_eval", "batched_sweep", "sweep_parallel"),
+    *("errors", "untrusted", "resume_command", "batched", "odd_places", "streamed", "docs", "resume"),
+    *("search_resume", "recipes"),
 )
 
 

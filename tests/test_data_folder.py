@@ -188,7 +188,6 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @forking
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("size", [10, 700])  # a part is all files, or two
 def test_processes_decode_what_one_does(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     tree(tmp_path, {"a": 7, "b": 8})
@@ -209,7 +208,6 @@ def test_processes_decode_what_one_does(tmp_path: Path, size: int, monkeypatch: 
 
 
 @forking
-@pytest.mark.timeout(60)
 def test_a_broken_image_that_a_process_meets_is_named(tmp_path: Path, two_processes: None) -> None:
     broken(tmp_path)
     with pytest.raises(DataError, match=r"b/broken\.jpg cannot be read as an image"):
@@ -217,7 +215,6 @@ def test_a_broken_image_that_a_process_meets_is_named(tmp_path: Path, two_proces
 
 
 @forking
-@pytest.mark.timeout(60)
 def test_a_process_that_is_killed_ends_the_decoding(
     tmp_path: Path, two_processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,6 @@ from trainer.data.folder import Files, read_image
 from trainer.data.splits import Split
 
 pytestmark = [
-    pytest.mark.timeout(60),
     # Python 3.12 warns of any fork beside threads; torch, of more workers than cores.
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
@@ -297,7 +296,7 @@ def streaming(machine: Machine, disturb: Callable[[Running], object]) -> tuple[i
     process = machine.start("train", *QUICK, "epochs=100000000", "data.placement=stream", "data.workers=2")
     process.until_said(" +1 +2 ")  # the first epoch is done
     disturb(process)
-    ended = process.wait(40)
+    ended = process.wait()
     assert process.leaves_nobody()
     return ended.code, ended.err
 

@@ -55,7 +55,7 @@ def test_a_signal_stops_every_job_with_a_checkpoint(
     ran = machine.start("train", *asked, "sweep=parallel", "sweep.jobs=2")
     ran.until(lambda: len(list(Path("runs/sweeps").glob("*/*/*/checkpoints/last.pt"))) == 2)
     ran.send(signum, group=True)
-    ended = ran.wait(60)
+    ended = ran.wait()
     out = ended.out + ended.err
     assert ended.code == code, out
     assert sorted((line["job"], line["status"]) for line in lines(swept())) == [(0, "interrupted"), (1, "interrupted")]
