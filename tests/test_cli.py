@@ -30,11 +30,6 @@ for words in ([], ["--help"], ["--version"], ["train", "--help"], ["eval", "--he
 
 
 @pytest.fixture(autouse=True)
-def composed_once() -> None:
-    """Not here: Hydra composes each time, as it does for a user."""
-
-
-@pytest.fixture(autouse=True)
 def hydras_logging_undone() -> Iterator[None]:
     """`--info` and `--hydra-help` make the process log at debug level; a process runs one command only, tests many."""
     root = logging.getLogger()
