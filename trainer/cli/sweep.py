@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
@@ -14,10 +14,14 @@ from trainer.config.check import check, check_sweep
 from trainer.run import directory as runs
 from trainer.sweeps import runner
 from trainer.sweeps.engine import Sweep
-from trainer.sweeps.plan import Asked
-from trainer.sweeps.source import Listed, Source
+from trainer.sweeps.plan import Asked, Listed
 from trainer.system.errors import ConfigError, TrainerError, TrainingFailedError, UnknownKeyError
 from trainer.system.paths import expanded
+
+if TYPE_CHECKING:  # it needs Optuna
+    from trainer.sweeps.search.trials import Search
+
+Make = Callable[[Path], "Listed | Search"]  # the jobs of the sweep in a directory
 
 
 def run(given: Arguments, words: Sequence[str], directory: Path | None) -> None:
@@ -44,7 +48,7 @@ def run(given: Arguments, words: Sequence[str], directory: Path | None) -> None:
         raise TrainingFailedError(failure, "the table above has their reasons")
 
 
-def _listed(jobs: Jobs) -> tuple[Callable[[Path], Source], Path]:
+def _listed(jobs: Jobs) -> tuple[Make, Path]:
     """What makes the source of jobs that are known from the start, and the folder of the sweep's directory."""
     asked: list[Asked] = []
     cfg, known = jobs.common, None
@@ -65,7 +69,7 @@ def _check_ways(words: Sequence[str], cfg: DictConfig, common: DictConfig) -> No
             )
 
 
-def _searched(jobs: Jobs) -> tuple[Callable[[Path], Source], Path]:
+def _searched(jobs: Jobs) -> tuple[Make, Path]:
     """The same for jobs that a search chooses; an example of them shows mistakes before it begins."""
     from trainer.sweeps.search import ranges
     from trainer.sweeps.search.goal import goal
