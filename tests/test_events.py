@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter, summary
 
 from trainer.config.train import TensorBoard as TensorBoardConfig
-from trainer.engine.loop import State
+from trainer.engine.state import State
 from trainer.run.directory import EVENTS
 from trainer.run.hooks.events import Events, buckets
 from trainer.run.hooks.tensorboard import TensorBoard

@@ -1,6 +1,5 @@
 """Hooks one by one: what they write, and when."""
 
-import errno
 import io
 import json
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pretending
 import pytest
 import torch
 from PIL import Image
@@ -22,8 +22,8 @@ from torch import nn
 from trainer import checkpoint, models
 from trainer.config.train import Checkpointing
 from trainer.config.train import TensorBoard as TensorBoardConfig
-from trainer.engine.loop import Row, State
 from trainer.engine.objective import Objective
+from trainer.engine.state import Row, State
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.hooks.tensorboard import TensorBoard
@@ -253,17 +253,16 @@ def test_without_a_metric_to_watch_there_is_no_best(training: Make) -> None:
 def test_best_is_there_before_last_speaks_of_it(training: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever the process is killed, the best that last.pt names is in best.pt."""
     written: list[tuple[str, Any]] = []
-    replace = os.replace
 
-    def spy(part: Path, path: Path) -> None:
-        if path.name != "previous.pt":
-            best = checkpoint.read(part).training["best"]
-            if path.name == "last.pt" and best is not None:
-                assert checkpoint.read(path.with_name("best.pt")).training["best"]["step"] >= best["step"]
-            written.append((path.name, best and best["step"]))
-        replace(part, path)
+    def spy(path: Path) -> None:
+        if path.name == "previous.pt":
+            return
+        best = checkpoint.read(path).training["best"]
+        if path.name == "last.pt" and best is not None:
+            assert checkpoint.read(path.with_name("best.pt")).training["best"]["step"] >= best["step"]
+        written.append((path.name, best and best["step"]))
 
-    monkeypatch.setattr(os, "replace", spy)
+    pretending.watching(monkeypatch, spy)
     made = training(every_epochs=1)
     made.start()
     for accuracy in (0.5, 0.4, 0.6):
@@ -287,7 +286,7 @@ def test_going_on_takes_up_the_best_of_before(training: Make, tmp_path: Path) ->
     first.epoch(0.7)
     first.end()
     second = training()
-    second.hook.go_on(first.hook.best, checkpoint.read(tmp_path / "best.pt"))
+    second.hook.take_up(first.hook.best, checkpoint.read(tmp_path / "best.pt"))
     second.state = State(epoch=1, step=3)
     second.start()
     second.epoch(0.6)
@@ -362,16 +361,11 @@ def test_numbers_of_numpy_are_kept_as_numbers(training: Make, tmp_path: Path) ->
 
 
 class Disk:
-    """Takes nothing while it is full."""
+    """What checkpoints are written to, as long as it is not full."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.full, self._fsync = False, os.fsync
-        monkeypatch.setattr(os, "fsync", self.fsync)
-
-    def fsync(self, handle: int) -> None:
-        if self.full:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        self._fsync(handle)
+        self.full = False
+        pretending.full_disk(monkeypatch, lambda path: self.full)
 
 
 @pytest.fixture

@@ -256,22 +256,22 @@ class _Jobs:
     def _checked(self, cfg: Any, typed: list[str]) -> Any:
         from hydra.core.hydra_config import HydraConfig
 
-        from trainer.config import composition
+        from trainer.config.check import check
 
         if self.verb == "resume":
             from trainer.config.reopening import reopened
 
             return reopened(cfg, typed)
         choices = {k: str(v) for k, v in HydraConfig.get().runtime.choices.items()}
-        return composition.check(self.verb, cfg, typed, choices)
+        return check(self.verb, cfg, typed, choices)
 
     def _job(self, cfg: Any) -> Any:
         """A job of a sweep. With a mistake of its own it fails when it is run, and the others run."""
-        from trainer.config import composition
+        from trainer.config.check import check_sweep
         from trainer.sweeps.plan import Asked
 
         if not self.asked:
-            composition.check_sweep(cfg)
+            check_sweep(cfg)
         self.output, self.name = str(cfg.get("output", "runs")), cfg.get("name")
         typed = self._typed()
         try:
@@ -312,7 +312,7 @@ class _Jobs:
 
     def _source(self, directory: Path) -> Any:
         """Where the jobs of the sweep come from."""
-        from trainer.sweeps.source import Listed
+        from trainer.sweeps.plan import Listed
 
         return self.trials(directory) if self.trials is not None else Listed(directory, self.asked)
 
@@ -327,7 +327,7 @@ class _Jobs:
         from trainer.sweeps.engine import Sweep
 
         composed = [job.config for job in self.asked if job.config is not None]
-        settings = composed[0].section("sweep") if composed else Serial()
+        settings = composed[0].sweep if composed else Serial()
         top = expanded(self.output) / "sweeps" / (self.name or "sweep")
         if settings.dry_run:
             Sweep(self.directory or top, self._source(self.directory or top), settings).list()

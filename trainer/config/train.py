@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainer.config.base import Config
 from trainer.config.keys import MISSING, key
 
 
@@ -43,7 +44,7 @@ class TensorBoard:
 
 
 @dataclass
-class Train:
+class Train(Config):
     """`trainer train`: fit, then test."""
 
     model: Any = key(MISSING, "the model: a section of the group `model`")

@@ -73,6 +73,12 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
+def cut_to_lines(file: IO[bytes]) -> None:
+    """Take away a last line that was cut off when the power failed; what is appended to it could not be read."""
+    file.seek(0)
+    file.truncate(file.read().rfind(b"\n") + 1)
+
+
 def sweep(directory: Path) -> None:
     """Remove the unfinished files that a killed process left in `directory`."""
     for part in directory.glob(f".*{PART}"):

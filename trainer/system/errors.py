@@ -90,6 +90,12 @@ def first_line(error: BaseException) -> str:
     return next(filter(None, lines), type(error).__name__)
 
 
+def named(error: BaseException) -> str:
+    """An error by its class and the first line of its message: `ValueError: too small`."""
+    line = first_line(error)
+    return line if line == type(error).__name__ else f"{type(error).__name__}: {line}"
+
+
 def did_you_mean(word: str, options: Iterable[str]) -> str:
     """ "did you mean 'lenet'?" where something is close to `word`, else the list of options."""
     names = sorted(set(options))

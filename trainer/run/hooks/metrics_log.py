@@ -5,7 +5,8 @@ import math
 import os
 from pathlib import Path
 
-from trainer.engine.loop import Hook, Row, State
+from trainer.engine.loop import Hook
+from trainer.engine.state import Row, State
 from trainer.run.directory import finite
 from trainer.system.atomic import storing
 

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Sequence
 
-from trainer.engine.loop import Hook, Plan, Row, State
+from trainer.engine.loop import Hook
+from trainer.engine.state import Plan, Row, State
 from trainer.show.report import EpochTable, Report
 
 

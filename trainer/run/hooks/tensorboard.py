@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import summary
 
 from trainer.config.train import TensorBoard as TensorBoardConfig
-from trainer.engine.loop import Hook, Row, State
+from trainer.engine.loop import Hook
+from trainer.engine.state import Row, State
 from trainer.run.hooks.events import Events, buckets
 from trainer.system.errors import first_line
 
