@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from trainer.checkpoint import Checkpoint
 from trainer.config.composition import Composed
 from trainer.data.batches import Batches
-from trainer.data.loading import eval_batch_size, load_dataset, stream_workers, training_batches
+from trainer.data.loading import eval_batch_size, example, load_dataset, stream_workers, training_batches
 from trainer.data.splits import Dataset, Track
 from trainer.engine import device, rng
 from trainer.engine.device import Compute
@@ -24,7 +24,7 @@ from trainer.engine.schedule import Schedule, make_schedule
 from trainer.engine.steps import kind, prepared
 from trainer.engine.steps.captured import capturable
 from trainer.engine.steps.eager import EagerStep, SkippingStep
-from trainer.models.build import build_model, check_forward
+from trainer.models.build import build_model
 from trainer.system.errors import ConfigError
 
 
@@ -72,8 +72,7 @@ class Parts:
     @property
     def example(self) -> Tensor:
         """One sample (1, ...) as the model sees it."""
-        inputs, _ = next(iter(self.train))
-        return inputs[:1]
+        return example(self.data, self.compute.device, self.compute.dtype)
 
     def evaluate(self) -> Row:
         """The metrics of the split that is evaluated during training."""
@@ -104,7 +103,8 @@ def assemble(
     data = load_dataset(config, track, beside.data if beside is not None else None)
     loss = choose_loss(settings.loss, data, settings.label_smoothing)
     rng.seed(settings.seed)
-    model = build_model(config, compute.device, compute.dtype, found)
+    first, outputs = example(data, compute.device, compute.dtype), int(data.facts()["outputs"])
+    model = build_model(config, compute.device, compute.dtype, first, outputs, found)
     workers = stream_workers(config, data, compute.device)  # before anything lies on the device
     if beside is not None:
         train = beside.train.reseeded(settings.seed)
@@ -165,5 +165,4 @@ def assemble(
             f"the last batch has one sample (batches of {train.batch_size}), and batch normalisation needs two",
             "change data.batch_size by one",
         )
-    check_forward(model, config, parts.example, int(data.facts()["outputs"]))
     return parts

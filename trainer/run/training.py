@@ -18,6 +18,7 @@ from trainer.data.described import described
 from trainer.engine.loop import Asking, Batches, Hook, State, StoppedError, driven, fitting
 from trainer.engine.metrics import Evaluation
 from trainer.engine.objective import Objective
+from trainer.engine.unused import NamesUnused
 from trainer.run import directory as runs
 from trainer.run import progress, summary
 from trainer.run.hooks.checkpoints import Checkpoints
@@ -190,7 +191,8 @@ class Training:
         error.message = f"{error.message}; the batch of step {error.step} is in {self.directory / 'diverged.pt'}"
 
     def _hooks(self) -> list[Hook]:
-        hooks: list[Hook | None] = [self.log, self.table, self.board, self.early_stopping, *self.watching]
+        unused = NamesUnused(self.parts.model.named_parameters, self.screen.warn)
+        hooks: list[Hook | None] = [unused, self.log, self.table, self.board, self.early_stopping, *self.watching]
         # Last, for a checkpoint holds the schedule's state after the epoch.
         return [hook for hook in (*hooks, self.parts.schedule, self.checkpoints) if hook is not None]
 
