@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import composing
 import numpy as np
+import processes
 import pytest
 import torch
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from PIL import Image
 
 from trainer.cli.main import main
@@ -27,9 +26,8 @@ class Ran:
 
 Trainer = Callable[..., Ran]
 
-# Kills and interruptions at more moments than the suite has time for.
+# More kills and interruptions than the suite has time for.
 SOAK = bool(os.environ.get("TRAINER_SOAK"))
-soak = pytest.mark.skipif(not SOAK, reason="TRAINER_SOAK=1 runs it")
 
 # For the processes that tests start: several at once, with all threads each, would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -61,12 +59,6 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("TRAINER_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
-@pytest.fixture(autouse=True)
-def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands in this process share what Hydra composes; files about composing have a fixture of this name instead."""
-    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", composing.remembered)
-
-
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, without the user's data root."""
@@ -86,6 +78,20 @@ def trainer(empty: Path, capfd: pytest.CaptureFixture[str]) -> Trainer:
         return Ran(code, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> Iterator[None]:
+    """Ended with the tests, if one of them has started it."""
+    yield
+    processes.SERVER.close()
+
+
+@pytest.fixture
+def machine(empty: Path) -> Iterator[processes.Machine]:
+    """Starts commands as processes of their own, in an empty working directory; none outlives the test."""
+    with processes.machine(empty, TRAINER_CACHE=os.environ["TRAINER_CACHE"]) as made:
+        yield made
 
 
 @pytest.fixture

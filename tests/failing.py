@@ -1,7 +1,5 @@
 """Jobs that go wrong on a cluster: a model of the user's own that ends its process, waits, raises, or learns."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ import os, signal, time
 from torch import nn
 
 class Net(nn.Module):
-    """Ends its process, waits, or learns; as a file `cure` says, it does nothing but learn."""
+    """Ends its process, waits, hangs, raises, or learns; as a file `cure` says, it does nothing but learn."""
 
     def __init__(self, does):
         super().__init__()
@@ -24,6 +22,9 @@ class Net(nn.Module):
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.does == "wait":
                 time.sleep(0.05)
+            if self.does == "hang":
+                open("0/hangs", "w").close()
+                time.sleep(60)
             if self.does == "raise":
                 raise ValueError("not today")
         return self.linear(inputs.flatten(1))
@@ -36,13 +37,6 @@ def sick(empty: Path) -> Path:
     Path("configs/model").mkdir(parents=True)
     Path("configs/model/sick.yaml").write_text("_target_: sick_on_a_cluster.Net\ndoes: learn\n")
     return empty
-
-
-def until(holds: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def trains(job: int) -> bool:

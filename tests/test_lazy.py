@@ -11,7 +11,8 @@ from conftest import Trainer
 from running import SILENT, evaluate, reported, same, train, weights
 from torch import Tensor, nn
 
-from trainer.engine.loop import Hook, State
+from trainer.engine.loop import Hook
+from trainer.engine.state import State
 from trainer.engine.unused import NamesUnused, without_gradient
 
 NETS = """

@@ -22,8 +22,8 @@ from test_configs import compose
 from trainer.config import registry
 from trainer.config.search import Optuna
 from trainer.data.loading import load_dataset
-from trainer.engine.loop import State
 from trainer.engine.objective import choose_objective
+from trainer.engine.state import State
 from trainer.sweeps.results.figures import figures
 from trainer.sweeps.search import ranges, study
 from trainer.sweeps.search.goal import Goal, goal
@@ -214,6 +214,35 @@ def test_the_same_is_tried_again_with_the_same_seed_only(tmp_path: Path, sampler
     assert len({str(params) for params in tried["a"]}) == 7
 
 
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "gp"])
+def test_what_is_chosen_is_what_optuna_chooses_with_the_whole_study_before_it(
+    tmp_path: Path, sampler: str, pruner: str
+) -> None:
+    """Several trials at once, of which one is pruned and one fails; and a study that is opened anew, as on a resume."""
+    settings = Optuna(startup=3, sampler=sampler, pruner=pruner)
+    wanted = space("x=interval(0,1)", "y=tag(log,interval(1e-4,1))", "z=a,b").ranges
+    opened = study.Opened(tmp_path, settings, 4, "min")
+    endings = [TrialState.PRUNED, TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    for number in range(10):
+        oracle = optuna.create_study(
+            study_name=study.NAME, sampler=study.sampler(settings, number), pruner=opened.study.pruner
+        )
+        oracle.add_trials(opened.study.trials)
+        trial = opened.ask(wanted, settings)
+        assert trial.params == oracle.ask(wanted).params
+        opened.storage.set_trial_intermediate_value(study.trial_id(opened.storage, number), 1, trial.params["x"])
+        if number >= 2:
+            before = opened.study.trials[number - 2]
+            state = endings[number % 4]
+            value = before.params["x"] ** 2 if state is TrialState.COMPLETE else None
+            opened.study.tell(before.number, value, state)
+        if number == 5:
+            opened = study.Opened(tmp_path, settings, 4, "min")
+    journal = (tmp_path / "study.journal").read_text().splitlines()
+    assert sum('"distributions"' in line for line in journal) == 10  # a line each, with all its values
+
+
 def test_what_is_chosen_is_better_than_chance(tmp_path: Path) -> None:
     def mean(sampler: str) -> float:
         return sum(searched(tmp_path / f"{sampler}{s}", 30, sampler=sampler, seed=s).best_value for s in range(4)) / 4
@@ -284,7 +313,7 @@ def started(directory: Path, values: dict[int, list[float]], direction: str = "m
     for number, reported in values.items():
         trial = opened.study.ask()
         for epoch, value in enumerate(reported, start=1):
-            opened.storage.set_trial_intermediate_value(opened.id(number), epoch, value)
+            opened.storage.set_trial_intermediate_value(study.trial_id(opened.storage, number), epoch, value)
         if number < len(values) - 1:
             opened.study.tell(trial, reported[-1])
     return settings

@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 import running
 from conftest import Trainer
-from failing import JOBS, sick, trains, until
+from failing import JOBS, sick, trains
+from processes import Machine
 from running import QUICK
-from test_sweep_resume import command, lines, swept
+from test_sweep_resume import lines, swept
 
 from trainer.config.sweep import Ray as RayConfig
 from trainer.show.report import Report
+from trainer.sweeps import worker
+from trainer.sweeps.concurrent import Submitted
+from trainer.sweeps.plan import Asked, Planned
 from trainer.sweeps.ray import Ray
 from trainer.system.errors import ConfigError
 
@@ -22,12 +26,16 @@ __all__ = ["sick"]
 ray = pytest.importorskip("ray", reason="needs the extra: pip install 'trainer[ray]'")
 
 
-def test_jobs_end_as_one_after_the_other_and_one_that_dies_fails_alone(sick: Path, trainer: Trainer) -> None:
+@pytest.mark.slow
+def test_jobs_end_as_one_after_the_other_and_one_that_dies_fails_alone(
+    machine: Machine, sick: Path, trainer: Trainer
+) -> None:
     asked = ("-m", *JOBS, "epochs=2")
     assert trainer("train", *asked, "model.does=learn", "name=serial").code == 0
-    ran = command("train", *asked, "model.does=die,learn,raise", "sweep=ray", "sweep.jobs=1", "name=there")
-    out, _ = ran.communicate(timeout=100)
-    assert ran.returncode == 1, out
+    ran = machine.start("train", *asked, "model.does=die,learn,raise", "sweep=ray", "sweep.jobs=1", "name=there")
+    ended = ran.wait(100)
+    out = ended.out + ended.err
+    assert ended.code == 1, out
     found = {line["job"]: line for line in lines(swept("there"))}
     assert {job: found[job]["status"] for job in found} == {0: "failed", 1: "completed", 2: "failed"}
     assert "its process died (WorkerCrashedError" in found[0]["error"]
@@ -37,16 +45,17 @@ def test_jobs_end_as_one_after_the_other_and_one_that_dies_fails_alone(sick: Pat
     assert all(f"job {job}  model.does" in out for job in (0, 1, 2))
 
 
-def test_a_signal_stops_jobs_with_checkpoints_and_resume_goes_on(sick: Path, trainer: Trainer) -> None:
+@pytest.mark.slow
+def test_a_signal_stops_jobs_with_checkpoints_and_resume_goes_on(
+    machine: Machine, sick: Path, trainer: Trainer
+) -> None:
     asked = ("-m", *JOBS, "model.does=wait", "seed=0,1,2", "epochs=20", "data.batch_size=10")
-    ran = command("train", *asked, "sweep=ray", "sweep.jobs=2", "sweep.cpus=0.5")
-    try:
-        until(lambda: trains(0) and trains(1))
-        ran.send_signal(signal.SIGTERM)
-        out, _ = ran.communicate(timeout=60)
-    finally:
-        ran.kill()
-    assert ran.returncode == 143, out
+    ran = machine.start("train", *asked, "sweep=ray", "sweep.jobs=2", "sweep.cpus=0.5")
+    ran.until(lambda: trains(0) and trains(1))
+    ran.send(signal.SIGTERM)
+    ended = ran.wait(60)
+    out = ended.out + ended.err
+    assert ended.code == 143, out
     assert sorted((line["job"], line["status"]) for line in lines(swept())) == [(0, "interrupted"), (1, "interrupted")]
     assert "not run" in out
     assert all("last.pt is written" in line["error"] for line in lines(swept()))
@@ -97,6 +106,22 @@ def test_what_this_machine_does_not_have_is_refused() -> None:
     with pytest.raises(ConfigError, match="a job needs 1 CPUs and 2 GPUs: this machine has 8 and 1"):
         sized({"CPU": 8.0, "GPU": 1.0}, {"gpus": 2.0})
     assert sized({"CPU": 8.0}, {"gpus": 2.0, "address": "auto"}).places == 1  # a cluster may grow
+
+
+def test_a_job_is_shown_as_running_when_its_process_has_begun(tmp_path: Path) -> None:
+    """Though its directory is full of files: those of the job before the sweep was resumed."""
+    runner = sized({"CPU": 8.0}, {})
+    runner.task = SimpleNamespace(remote=lambda planned, place: place)
+    directory, log = tmp_path / "0", tmp_path / "ray" / "0.log"
+    for path in (directory, log.parent):
+        path.mkdir()
+    (directory / "config.yaml").touch()
+    log.write_text("of an earlier time\n")
+    planned = Planned(0, directory, Asked([], None), "")
+    job = Submitted(planned, runner.submit(planned))
+    assert not runner.runs(job)
+    with worker.logged(job.handle.log):
+        assert runner.runs(job)
 
 
 def sized(there: dict[str, float], asked: dict[str, Any]) -> Ray:

@@ -7,9 +7,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+import pretending
 import pytest
 import torch
 from folders import tree
@@ -79,22 +81,48 @@ def test_a_child_is_killed_with_its_parent(pipe: tuple[int, int]) -> None:
     assert killed(pipe, _one_child, 1) == -signal.SIGKILL
 
 
+def _sleep_as_an_orphan(say: Say, parent: int) -> None:
+    say()
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    end_with(parent)
+    time.sleep(LONG)
+
+
 def test_a_child_whose_parent_was_killed_before_it_could_say_so_ends(pipe: tuple[int, int]) -> None:
-    reading, writing = pipe
-    child = forked.Process(target=_sleep, args=(lambda: os.write(writing, b"x") and None, os.getpid() + 1))
-    child.start()
-    os.close(writing)
-    child.join(30)
-    assert child.exitcode == 1
-    assert os.read(reading, 1) == b""
+    def work(say: Say) -> None:
+        child = forked.Process(target=_sleep_as_an_orphan, args=(say, os.getpid()))
+        child.start()
+        child.join()
+
+    assert killed(pipe, work, 1) == -signal.SIGKILL
+
+
+def _sleep_below_a_server(writing: Connection, parent: int) -> None:
+    end_with(parent)
+    os.write(writing.fileno(), b"x")
+    time.sleep(LONG)
+
+
+def _children_of_a_server(say: Say, writing: int) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([])
+    for _ in range(2):
+        context.Process(target=_sleep_below_a_server, args=(Connection(os.dup(writing)), os.getpid())).start()
+    time.sleep(LONG)
+
+
+def test_children_that_a_server_has_forked_are_killed_with_the_process_that_asked_for_them(
+    pipe: tuple[int, int],
+) -> None:
+    assert killed(pipe, lambda say: _children_of_a_server(say, pipe[1]), 2) == -signal.SIGKILL
 
 
 def test_processes_that_decode_are_killed_with_their_parent(
     pipe: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree(tmp_path, {"a": 5, "b": 5})
-    monkeypatch.setattr(folder, "PARALLEL", 1)
-    monkeypatch.setattr(folder, "cores", lambda: 2)
+    pretending.parallel_decoding(monkeypatch)
 
     def work(say: Say) -> None:
         global _say

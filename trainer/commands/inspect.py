@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.config.base import Config
 from trainer.config.keys import key
 from trainer.system.errors import ConfigError, RunError, first_line
 from trainer.system.paths import expanded
@@ -11,7 +12,7 @@ from trainer.system.paths import expanded
 if TYPE_CHECKING:
     from torch import nn
 
-    from trainer.config.composition import Composed
+    from trainer.config.base import Config
     from trainer.data.splits import Dataset, Split
     from trainer.show.report import Report
 
@@ -30,7 +31,7 @@ class InspectOptions:
 
 
 @dataclass
-class Inspect:
+class Inspect(Config):
     """`trainer inspect`: layers, shapes, parameters, FLOPs, and facts about the data."""
 
     ckpt: str | None = key(None, "a run directory or a checkpoint file")
@@ -39,7 +40,7 @@ class Inspect:
     inspect: InspectOptions = field(default_factory=InspectOptions, metadata={"doc": "pictures"})
 
 
-def run(config: "Composed") -> dict[str, Any]:
+def run(config: Inspect) -> dict[str, Any]:
     """Show a model and its data; with `inspect.out=FILE` also draw the filters or a grid of images.
 
     Raises:
@@ -57,15 +58,17 @@ def run(config: "Composed") -> dict[str, Any]:
     compute = device.choose("cpu", "float32")
     known = config.facts()
     loaded: Dataset | None = None
-    if config.settings.ckpt is not None:
-        evaluator, found = load(config, compute, screen)
+    if config.ckpt is not None:
+        evaluator, found = load(config, config.ckpt, compute, screen)
         loaded = evaluator.data
         screen.say(f"checkpoint {found.path}", style="bold")
-    elif not ("channels" in known and "num_classes" in known):  # else layers can be shown without the files
+    elif "channels" in known and "num_classes" in known:  # layers can be shown without the files
+        config.fill_data(known)
+    else:
         loaded = load_dataset(config, screen.track)
     known = config.facts()
     shape = (known["channels"], known["size"], known["size"]) if "channels" in known else (known["features"],)
-    if config.settings.ckpt is not None:
+    if config.ckpt is not None:
         built = evaluator.model
     else:
         built = build_model(config, compute.device, compute.dtype, torch.zeros(1, *shape), known["outputs"])
@@ -74,12 +77,12 @@ def run(config: "Composed") -> dict[str, Any]:
         loaded = load_dataset(config, screen.track)
     screen.say()
     _data(loaded, screen)
-    if config.settings.inspect.out is not None:
-        _picture(config, built, loaded, expanded(config.settings.inspect.out), screen)
+    if config.inspect.out is not None:
+        _picture(config, built, loaded, expanded(config.inspect.out), screen)
     return {"parameters": total, "flops": flops}
 
 
-def _layers(config: "Composed", built: "nn.Module", shape: tuple[int, ...], screen: "Report") -> tuple[int, int]:
+def _layers(config: Inspect, built: "nn.Module", shape: tuple[int, ...], screen: "Report") -> tuple[int, int]:
     import torch
 
     from trainer.show import layers
@@ -131,13 +134,13 @@ def _data(loaded: "Dataset", screen: "Report") -> None:
         )
 
 
-def _picture(config: "Composed", built: "nn.Module", loaded: "Dataset", out: Path, screen: "Report") -> None:
+def _picture(config: Inspect, built: "nn.Module", loaded: "Dataset", out: Path, screen: "Report") -> None:
     from trainer.show import pictures, plots
 
     if not loaded.is_image:
         raise ConfigError(f"inspect.out={out}: filters and grids are of images, and data={loaded.name} is a table")
     kernel = pictures.first_filters(built)
-    if config.settings.ckpt is not None and kernel is not None:
+    if config.ckpt is not None and kernel is not None:
         figure, what = plots.filters(kernel), f"first-layer filters, {', '.join(plots.SCALINGS)}"
     else:
         figure, what = pictures.training_grid(loaded), "training images"

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from trainer import data
 from trainer.config import custom
-from trainer.config.composition import Composed, Custom
+from trainer.config.base import Config, Custom
 from trainer.config.data import Data
+from trainer.config.train import Train
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.cache import Mapped
@@ -20,13 +21,13 @@ from trainer.system.machine import cores
 from trainer.system.memory import RESIDENT_SHARE, free_memory
 
 
-def load_dataset(config: Composed, track: Track[Any] = untracked, loaded: Dataset | None = None) -> Dataset:
+def load_dataset(config: Config, track: Track[Any] = untracked, loaded: Dataset | None = None) -> Dataset:
     """Load the data that `config` chooses, if they are not there yet, and fill in what models take from them.
 
     Raises:
         DataError, ConfigError: missing or unreadable data; the user's own class fails.
     """
-    section = config.section("data")
+    section = config.data
     if loaded is not None:
         pass
     elif isinstance(section, Custom):
@@ -46,14 +47,14 @@ def example(loaded: Dataset, device: torch.device, dtype: torch.dtype) -> Tensor
 
 
 def training_batches(
-    config: Composed, loaded: Dataset, device: torch.device, dtype: torch.dtype, workers: int | None
+    config: Train, loaded: Dataset, device: torch.device, dtype: torch.dtype, workers: int | None
 ) -> Batches:
     """The training split on the device (or streamed by `workers`), in random order and augmented as `config` says.
 
     Raises:
         ConfigError: augmentation of something that is no image.
     """
-    common = _common(config)
+    common: Data = config.samples
     augmenter = None
     if any(vars(common.augment).values()):
         if not loaded.is_image:
@@ -72,18 +73,18 @@ def training_batches(
         loaded.mean,
         loaded.std,
         augmenter,
-        config.settings.seed,
+        config.seed,
         workers,
     )
 
 
-def stream_workers(config: Composed, loaded: Dataset, device: torch.device) -> int | None:
+def stream_workers(config: Config, loaded: Dataset, device: torch.device) -> int | None:
     """How many processes read batches, where samples do not lie on the device; None where they do.
 
     Raises:
         ConfigError: they shall lie on it, and do not fit.
     """
-    common = _common(config)
+    common: Data = config.samples
     splits = [split for split in (loaded.train, loaded.val, loaded.test) if split is not None]
     decoding = any(isinstance(split.samples, Files) for split in splits)
     if not decoding and common.placement != "stream":
@@ -106,15 +107,7 @@ def stream_workers(config: Composed, loaded: Dataset, device: torch.device) -> i
     return max(1, min(8, cores() - 1)) if decoding else 2
 
 
-def eval_batch_size(config: Composed, loaded: Dataset) -> int:
+def eval_batch_size(config: Config, loaded: Dataset) -> int:
     """`data.eval_batch_size`, of our own data sets and the user's; by itself 1,000, or fewer of large samples."""
     values = loaded.train.shape.numel()
-    return int(_common(config).eval_batch_size or max(1, min(1000, 2**24 // values)))
-
-
-def _common(config: Composed) -> Data:
-    """The keys that all data sets have, of ours and the user's."""
-    section = config.section("data")
-    common = section.common if isinstance(section, Custom) else section
-    assert isinstance(common, Data)
-    return common
+    return int(config.samples.eval_batch_size or max(1, min(1000, 2**24 // values)))

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 
 from torch import Tensor
 
-from trainer.engine.loop import Hook, State
+from trainer.engine.loop import Hook
+from trainer.engine.state import State
 
 SHOWN = 3
 

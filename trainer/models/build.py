@@ -9,7 +9,7 @@ from torch.nn.parameter import is_lazy
 from trainer import checkpoint, models
 from trainer.checkpoint import Checkpoint
 from trainer.config import custom
-from trainer.config.composition import Composed, Custom
+from trainer.config.base import Config, Custom
 from trainer.models.mode import evaluating
 from trainer.system.errors import CheckpointError, ConfigError, first_line
 
@@ -17,7 +17,7 @@ SAFE_CHANNELS = 16  # of a 1x1 convolution with a stride, from which on channels
 
 
 def build_model(
-    config: Composed,
+    config: Config,
     device: torch.device,
     dtype: torch.dtype,
     inputs: Tensor,
@@ -33,7 +33,7 @@ def build_model(
         ConfigError: The model fails on the sample, does not give `outputs` values for it, or cannot be built.
         CheckpointError: The weights do not fit the model.
     """
-    section = config.section("model")
+    section = config.model
     if found is not None:
         _check_weights(section, found)
     if isinstance(section, Custom):
@@ -52,7 +52,7 @@ def build_model(
     return built
 
 
-def _try(built: nn.Module, config: Composed, inputs: Tensor, outputs: int) -> None:
+def _try(built: nn.Module, config: Config, inputs: Tensor, outputs: int) -> None:
     """Send `inputs` through, so that a mismatch of model and data shows before training.
 
     Not in inference mode, in which lazy layers would make parameters that never get a gradient.

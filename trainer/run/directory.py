@@ -140,6 +140,15 @@ def write_result(directory: Path, result: dict[str, Any]) -> None:
     write_text(directory / "result.json", json.dumps(finite(result), indent=2) + "\n")
 
 
+def read_result(directory: Path) -> dict[str, Any]:
+    """The content of `result.json`; empty if there is none, or if it was damaged when the power failed."""
+    try:
+        found = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def finite(value: Any) -> Any:
     """`value` with every float that JSON cannot hold replaced by None."""
     if isinstance(value, float):

@@ -1,1 +1,1 @@
-"""The jobs of a multirun: planned together, run one by one or side by side, gone on with, ranked."""
+"""The jobs of a multirun: planned together, run one by one or side by side, resumed, and ranked."""

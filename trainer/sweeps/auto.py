@@ -1,4 +1,4 @@
-"""Each job in the way that pays: small models as one program, the others side by side."""
+"""Each job in the way that is fastest: small models as one program, the others side by side."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -11,11 +11,11 @@ from trainer.sweeps.grouping import grouped
 from trainer.sweeps.plan import Planned
 from trainer.system.machine import gpus
 
-SMALL = 128  # hidden units, up to which a CPU is busier with Python than with the matrices of one model
+SMALL = 128  # hidden units up to which a CPU spends more time in Python than on the matrices of one model
 
 
 class Auto:
-    """On a GPU whatever can be is batched; on a CPU linear models and small perceptrons, not convolutions."""
+    """Batches what it can on a GPU, and linear models and small perceptrons on a CPU; convolutions are not faster."""
 
     def __init__(self, settings: Any, screen: Report, done: runner.Done) -> None:
         self.screen, self.done = screen, done
@@ -37,12 +37,12 @@ class Auto:
 
 
 def pays(job: Planned) -> bool:
-    """Whether a job and others like it are quicker as one program than side by side."""
+    """Whether a job and others like it are faster as one program than side by side."""
     config = job.asked.config
     assert config is not None
-    settings, placement = config.settings, config.written("data").get("placement")
+    settings, placement = config, config.written("data").get("placement")
     if settings.on_nan == "skip" or settings.compile == "inductor" or placement == "stream":
-        return False  # they would run by themselves, one after the other
+        return False  # such jobs cannot be batched, and would run one after the other
     device = settings.device
     if device.startswith("cuda") or (device == "auto" and gpus()):
         return True

@@ -1,58 +1,76 @@
 """Runs the jobs of a sweep and shows what came of them."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer.show.report import Report, duration
 from trainer.sweeps import runner
 from trainer.sweeps.job import LOG, Job, append, read
+from trainer.sweeps.plan import Listed
 from trainer.sweeps.results import table as results
-from trainer.sweeps.source import Source
+from trainer.system.errors import StorageError
 from trainer.system.paths import typed
 
-Jobs = list[Job]
+if TYPE_CHECKING:  # it needs Optuna
+    from trainer.sweeps.search.trials import Search
 
 
 class Sweep:
-    """The jobs of one sweep in its directory, a run directory each."""
+    """The jobs of one sweep, each with a run directory in the sweep's."""
 
-    def __init__(self, directory: Path, source: Source, settings: Any) -> None:
+    def __init__(self, directory: Path, source: "Listed | Search", settings: Any) -> None:
         self.directory, self.source, self.settings = directory, source, settings
         self.screen = Report()
-        self.jobs: Jobs = []
+        self.jobs: list[Job] = []  # that have ended
         self.started = time.monotonic()
 
-    def run(self) -> Jobs:
-        """Run what is not done yet, then show the ranking, also where a job failed or somebody stopped the sweep.
+    def run(self) -> list[Job]:
+        """Run the jobs that are not done yet, then show the ranking, also if a job failed or the sweep was stopped.
 
         Raises:
-            InterruptedRunError, KeyboardInterrupt: somebody did.
+            InterruptedRunError, KeyboardInterrupt: somebody stopped the sweep.
+            StorageError: a file of the sweep cannot be written.
         """
         self._keep(self.source.begin(self.screen))
         try:
             runner.make(self.settings, self.screen, self._done).run(self.source.todo())
-        finally:
-            self._show()
+        except BaseException:
+            with self._warning():
+                self._show()
+            raise
+        self._show()
         return self.jobs
 
     def _done(self, job: Job) -> None:
-        self.source.done(job)
         self.jobs.append(job)
-        append(self.directory / LOG, job)
+        with self._warning() if job.status == "interrupted" else nullcontext():
+            self.source.done(job)
+            append(self.directory / LOG, job)
 
-    def _keep(self, kept: Jobs) -> None:
+    @contextmanager
+    def _warning(self) -> Iterator[None]:
+        """Within the block a file that cannot be written is a warning: something else has stopped the sweep."""
+        try:
+            yield
+        except StorageError as error:
+            self.screen.warn(error.message)
+
+    def _keep(self, kept: list[Job]) -> None:
+        """Take over the jobs that are done; those that sweep.jsonl lacks ended just when the sweep was killed."""
         path = self.directory / LOG
         noted = {job.job: job.status for job in read(path)} if path.exists() else {}
         for job in kept:
             self.jobs.append(job)
-            if noted.get(job.job) != job.status:  # the sweep was killed just then
+            if noted.get(job.job) != job.status:
                 append(path, job)
         if kept:
             self.screen.say(f"{len(kept)} of {len(self.source.planned)} jobs are done and kept")
 
     def _show(self) -> None:
-        """The ranking of all jobs of this sweep, those among them that did not come to run."""
+        """Show the ranking of all jobs, including those that did not run."""
         ran = {job.job for job in self.jobs}
         planned = self.source.planned
         jobs = [*self.jobs, *(job.ended("not run") for job in planned if job.number not in ran)]
@@ -62,7 +80,7 @@ class Sweep:
         facts = results.facts(jobs, self.directory)
         if self.source.plots:
             try:
-                from trainer.sweeps.results import figures  # late: with matplotlib
+                from trainer.sweeps.results import figures  # late: it imports matplotlib
 
                 figures.save(jobs, self.directory / "plots")
             except OSError as error:
@@ -72,7 +90,7 @@ class Sweep:
         self.screen.panel("sweep", facts)
 
     def list(self) -> None:
-        """What `run` would do."""
+        """Show what `run` would do."""
         rows = [(str(p.number), p.label, p.state) for p in self.source.planned]
         self.screen.table(("job", "overrides", "would"), rows, f"{len(rows)} jobs in {self.directory}")
         if self.source.outlook():

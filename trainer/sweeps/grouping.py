@@ -1,10 +1,10 @@
-"""Which jobs of a sweep are alike in all but what may differ between models of one program."""
+"""Which jobs of a sweep differ only in what may differ between the models of one program."""
 
 from collections.abc import Sequence
 
 from trainer.sweeps.plan import Planned
 
-# Each model has these for itself.
+# The keys that each model has for itself.
 FREE = (
     *("optim.*", "scheduler.*", "scheduler.name", "seed", "clip_norm", "early_stopping", "objective", "direction"),
     "model.dropout",
@@ -12,14 +12,14 @@ FREE = (
 
 
 def grouped(jobs: Sequence[Planned]) -> list[list[Planned]]:
-    """The jobs, those that are alike together; one that could not be composed is alone."""
+    """The jobs in groups of those that are alike; a job that could not be composed is alone."""
     groups: dict[object, list[Planned]] = {}
     for job in jobs:
         config = job.asked.config
         if config is None:
             groups[job.number] = [job]
             continue
-        data = config.written("data")  # empty with from=RUN, which knows them
-        keys = (config.settings.device, data.get("placement"), data.get("eval_batch_size"))
+        data = config.written("data")  # empty with from=RUN, whose checkpoint describes them
+        keys = (config.device, data.get("placement"), data.get("eval_batch_size"))
         groups.setdefault((config.digest(FREE), *keys), []).append(job)
     return list(groups.values())

@@ -1,4 +1,4 @@
-"""One job of a sweep, and sweep.jsonl, which has a line for each that has ended."""
+"""How a job of a sweep ended, and sweep.jsonl, which has a line for each job that has."""
 
 import json
 import os
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from trainer.run.directory import finite
-from trainer.system.atomic import storing
+from trainer.system.atomic import cut_to_lines, storing
 from trainer.system.errors import RunError
 
 LOG = "sweep.jsonl"
-PRUNED = "pruned"  # the status of a trial that a search gave up; its run says why, in a word that begins so
+PRUNED = "pruned"  # the status of a trial that a search gave up; the reason in its result.json begins with the word
 
 
 @dataclass
@@ -31,9 +31,9 @@ class Job:
 
 
 def read(path: Path) -> list[Job]:
-    """The jobs of a sweep.jsonl by their numbers; of several lines of one job the last counts.
+    """The jobs of a sweep.jsonl by their numbers. Of several lines of one job the last counts.
 
-    A last line that was cut off when the power failed is ignored: its job has to be run again.
+    A last line that was cut off when the power failed is ignored, and its job has to be run again.
 
     Raises:
         RunError: the file cannot be read, or another line is no job.
@@ -55,33 +55,21 @@ def read(path: Path) -> list[Job]:
 
 
 def append(path: Path, job: Job) -> None:
-    """Add a job that has ended, and bring it to the disk; what was cut off before it goes away.
+    """Add a job that has ended, in place of a line that was cut off, and bring it to the disk.
 
     Raises:
         StorageError: the file cannot be written.
     """
     line = json.dumps(finite(asdict(job))).encode() + b"\n"
     with storing(path), path.open("ab+") as file:
-        file.truncate(_whole(file.seek(0, os.SEEK_END), path))
+        cut_to_lines(file)
         file.write(line)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _whole(length: int, path: Path) -> int:
-    """How much of the file ends in a line break."""
-    if not length:
-        return 0
-    with path.open("rb") as file:
-        file.seek(length - 1)
-        if file.read(1) == b"\n":
-            return length
-        file.seek(0)
-        return file.read().rfind(b"\n") + 1
-
-
 def _job(found: Any) -> Job:
-    """A line's job; what a later version wrote beside what is known here is left out."""
+    """The job of a line. What a later version has written besides is left out."""
     if not isinstance(found, dict):
         raise TypeError("no job")
     job = Job(**{f.name: found[f.name] for f in fields(Job) if f.name in found})

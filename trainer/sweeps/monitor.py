@@ -1,4 +1,4 @@
-"""One line for each job that runs."""
+"""Shows the jobs that run side by side."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,7 @@ from trainer.sweeps.plan import Planned
 
 
 class Monitor:
-    """On a terminal a table that is drawn anew; elsewhere a line as a job begins."""
+    """On a terminal a table that is kept up to date; elsewhere a line when a job begins."""
 
     def __init__(self, screen: Report) -> None:
         self.screen = screen
@@ -19,7 +19,7 @@ class Monitor:
         self._said: set[int] = set()
 
     def show(self, running: list[tuple[Planned, float]]) -> None:
-        """Show jobs with the time since which they run."""
+        """Show jobs, each with the time at which it began."""
         if not self.screen.live:
             for job, _ in running:
                 if job.number not in self._said:

@@ -3,141 +3,135 @@
 import multiprocessing
 import os
 import signal
-import time
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from trainer.show.report import Report
+from trainer.sweeps.concurrent import Concurrent, Submitted
 from trainer.sweeps.job import Job
-from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
-from trainer.sweeps.worker import work
+from trainer.sweeps.worker import Place, serve
 from trainer.system.machine import cores, gpus
 
-STOP_SECONDS = 30.0  # a job that is told to stop finishes its step and writes a checkpoint
+# Workers are forked from a server that has imported torch, which takes 0.1 s each instead of 3 s. The server computes
+# nothing: it has no threads of torch's and no CUDA, which would not survive a fork. Each worker sets up its own CUDA,
+# which reads CUDA_VISIBLE_DEVICES only then. Apple's libraries do not allow forks once they are loaded.
+context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 
 
-@dataclass
-class _Slot:
-    """A place for a worker: what it may use, and what it does."""
+class Worker:
+    """A process that runs one job after the other. It is started when it gets a job, and anew after it has died."""
 
-    environment: dict[str, str]
-    process: BaseProcess | None = None
-    orders: Connection | None = None
-    job: Planned | None = None
-    since: float = 0.0
+    def __init__(self, environment: dict[str, str], threads: int | None) -> None:
+        self.environment, self.threads = environment, threads
+        self.process: BaseProcess | None = None
+        self.orders: Connection | None = None
+
+    def give(self, planned: Planned) -> None:
+        """Send the worker a job."""
+        try:
+            orders = self.orders or self._start()
+            orders.send(planned)
+        except OSError:  # it was killed while it had nothing to do
+            self._start().send(planned)
+
+    def _start(self) -> Connection:
+        place = replace(Place.here(self.threads), environment={**os.environ, **self.environment})
+        self.orders, theirs = context.Pipe()
+        self.process = context.Process(target=serve, args=(theirs, os.getpid(), place))  # type: ignore[attr-defined]
+        # If the server is started now, it imports the modules that this process has, from no other place.
+        path = {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path), "PYTHONSAFEPATH": "1"}
+        with _environment(self.environment | path):
+            self.process.start()
+        theirs.close()
+        return self.orders
+
+    def result(self) -> Job | str:
+        """The line of sweep.jsonl that the worker has sent, or how its process ended."""
+        assert self.orders is not None
+        assert self.process is not None
+        try:
+            job: Job = self.orders.recv()
+        except (EOFError, ConnectionResetError):
+            self.process.join(5)
+            code = self.process.exitcode or 0
+            return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return job
+
+    def dismiss(self) -> None:
+        """End the process."""
+        if self.orders is not None and self.process is not None:
+            self.orders.close()
+            self.process.join(5)
+            self.process.kill()
 
 
-class Parallel:
-    """Runs jobs side by side. One that dies takes no other down."""
+class Parallel(Concurrent[Worker]):
+    """Each job runs in one of `settings.jobs` processes."""
 
     def __init__(self, settings: Any, screen: Report, done: Done) -> None:
-        self.monitor, self.done = Monitor(screen), done
-        self.slots = _slots(settings.jobs)
-        self.stopping = False
+        super().__init__(settings, screen, done)
+        devices = gpus()
+        self.places = settings.jobs or len(devices) or cores()
+        if devices:
+            shares = [{"CUDA_VISIBLE_DEVICES": devices[i % len(devices)]} for i in range(self.places)]
+            self.workers = [Worker(share, None) for share in shares]
+        else:
+            threads = max(1, cores() // self.places)
+            share = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+            self.workers = [Worker(share, threads) for _ in range(self.places)]
+        self.free = list(self.workers)
 
     def run(self, jobs: Iterator[Planned]) -> None:
+        if context.get_start_method() == "forkserver":
+            context.set_forkserver_preload(["trainer.sweeps.attempt"])
         try:
-            while self._fill(jobs):
-                self._collect(timeout=0.5)
-                self.monitor.show([(slot.job, slot.since) for slot in self.slots if slot.job])
-        except BaseException:
-            self._stop()
-            raise
+            super().run(jobs)
         finally:
-            self.monitor.close()
-            self._dismiss()
+            for worker in self.workers:
+                worker.dismiss()
 
-    def _fill(self, jobs: Iterator[Planned]) -> bool:
-        """Give every free slot a job, while there are any; whether something runs."""
-        for slot in self.slots:
-            if slot.job is None and (job := next(jobs, None)) is not None:
-                self._give(slot, job)
-        return any(slot.job for slot in self.slots)
+    def submit(self, planned: Planned) -> Worker:
+        worker = self.free.pop(0)
+        worker.give(planned)
+        return worker
 
-    def _give(self, slot: _Slot, job: Planned) -> None:
-        if slot.process is None:
-            slot.process, slot.orders = _started(slot.environment)
-        slot.job, slot.since = job, time.monotonic()
-        assert slot.orders is not None
-        slot.orders.send(job)
+    def ended(self, job: Submitted[Worker]) -> Job | None:
+        worker = job.handle
+        assert worker.orders is not None
+        if not worker.orders.poll():
+            return None
+        result = worker.result()
+        self.free.append(worker)
+        if isinstance(result, str):
+            return job.ended("interrupted" if self.stopping else "failed", f"its process {result}")
+        return result
 
-    def _collect(self, timeout: float) -> None:
-        """What busy workers have sent, and those that have died."""
-        busy = [slot for slot in self.slots if slot.job is not None]
-        ready = wait([slot.orders for slot in busy if slot.orders is not None], timeout)
-        for slot in busy:
-            if slot.orders in ready:
-                self._receive(slot)
+    def cancel(self, job: Submitted[Worker]) -> None:
+        if job.handle.process is not None:
+            job.handle.process.terminate()
 
-    def _receive(self, slot: _Slot) -> None:
-        assert slot.job is not None
-        assert slot.orders is not None
-        assert slot.process is not None
-        try:
-            job: Job = slot.orders.recv()
-        except (EOFError, ConnectionResetError):  # it is dead, and its end of the pipe closed
-            slot.process.join(5)
-            code = slot.process.exitcode or 0
-            reason = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            job = slot.job.ended("interrupted" if self.stopping else "failed", f"its process {reason}")
-            slot.process = slot.orders = None
-        job.seconds = job.seconds or time.monotonic() - slot.since
-        slot.job = None
-        self.done(job)
+    def kill(self, job: Submitted[Worker]) -> None:
+        if job.handle.process is not None:
+            job.handle.process.kill()
 
-    def _stop(self) -> None:
-        """Tell every job to stop, and wait for its checkpoint."""
-        self.stopping = True
-        for slot in self.slots:
-            if slot.job is not None and slot.process is not None:
-                slot.process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
-        while any(slot.job for slot in self.slots) and time.monotonic() < deadline:
-            self._collect(timeout=0.2)
-
-    def _dismiss(self) -> None:
-        for slot in self.slots:
-            if slot.orders is not None:
-                slot.orders.close()
-            if slot.process is not None:
-                slot.process.join(5)
-                slot.process.kill()
-
-
-def _slots(at_once: int | None) -> list[_Slot]:
-    devices = gpus()
-    count = at_once or len(devices) or cores()
-    if devices:
-        return [_Slot({"CUDA_VISIBLE_DEVICES": devices[i % len(devices)]}) for i in range(count)]
-    threads = str(max(1, cores() // count))
-    return [_Slot({"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}) for _ in range(count)]
-
-
-def _started(environment: dict[str, str]) -> tuple[BaseProcess, Connection]:
-    """A worker, started anew and not forked: threads and CUDA do not survive a fork."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=work, args=(theirs, os.getpid()))
-    with _environment(environment):
-        process.start()
-    theirs.close()
-    return process, ours
+    def wait(self) -> None:
+        wait([job.handle.orders for job in self.jobs if job.handle.orders is not None], self.poll_seconds)
 
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
+    before = dict(os.environ)
     os.environ.update(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in values:
+            os.environ.pop(name)
+            os.environ.update({name: before[name]} if name in before else {})

@@ -1,11 +1,17 @@
 """Which jobs a sweep has, where each lies, and which of them are done."""
 
+import itertools
 import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.config.composition import Composed
+from trainer.config.train import Train
+from trainer.run import directory as runs
+from trainer.show.report import Report
 from trainer.sweeps.job import PRUNED, Job
 from trainer.system.atomic import storing, write_text
 from trainer.system.errors import RunError, TrainerError
@@ -18,15 +24,15 @@ PLAN = "plan.json"
 
 @dataclass
 class Asked:
-    """A job as it was composed, or why it could not be."""
+    """A job as it was composed, or the mistake for which it could not be."""
 
     typed: list[str]
-    config: Composed | None
+    config: Train | None
     mistake: TrainerError | None = None
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """By which the job is known again: of its config, or of what was typed where that is none."""
+        """What the job is recognised by when the sweep is resumed: its config's digest, or the words if it has none."""
         return self.config.digest() if self.config is not None else "\n".join(self.typed)
 
 
@@ -37,16 +43,16 @@ class Planned:
     number: int
     directory: Path
     asked: Asked
-    label: str  # the overrides in which it differs from others
+    label: str  # the overrides in which the job differs from others
     finished: dict[str, Any] | None = None  # the content of its result.json, if nothing is left to do
-    hooks: "tuple[Hook, ...]" = ()  # that watch its training, beside those of every run
+    hooks: "tuple[Hook, ...]" = ()  # of its training, beside those of every run
 
     def ended(self, status: str, error: str = "") -> Job:
-        """Its line of sweep.jsonl, without results."""
+        """The job's line of sweep.jsonl without results."""
         return Job(self.number, self.overrides, status, 0.0, error=error)
 
     def completed(self, result: dict[str, Any]) -> Job:
-        """Its line of sweep.jsonl, for the content of its result.json."""
+        """The job's line of sweep.jsonl for the content of its result.json."""
         pruned = str(result.get("stopped")).startswith(PRUNED)
         job, objective = self.ended(PRUNED if pruned else result["status"]), result["objective"]
         job.objective, job.direction = objective["name"], objective["direction"]
@@ -54,47 +60,57 @@ class Planned:
         job.seconds = result["seconds"]
         return job
 
+    def ended_as(self, result: dict[str, Any]) -> Job:
+        """The same, also for a job that has failed."""
+        if result.get("status") == "completed":
+            return self.completed(result)
+        job = self.ended("failed", str(result.get("error") or ""))
+        job.seconds = float(result.get("seconds") or 0.0)
+        return job
+
     @property
     def overrides(self) -> dict[str, str]:
-        """What was typed for it, by key."""
+        """The words that were typed for the job, by key."""
         return dict(override.split("=", 1) for override in self.asked.typed)
 
     @property
     def started(self) -> bool:
-        """Whether there is something to go on from."""
+        """Whether the job has a checkpoint to be continued from."""
         return any((self.directory / "checkpoints" / name).exists() for name in ("last.pt", "previous.pt"))
 
     @property
     def state(self) -> str:
-        """What a dry run says of it."""
+        """What a dry run says of the job."""
         if self.asked.mistake is not None:
             return f"cannot run: {self.asked.mistake.message}"
         return "done" if self.finished is not None else "go on" if self.started else "run"
 
 
-def plan(directory: Path, asked: list[Asked]) -> list[Planned]:
-    """Number the jobs. One that was there before, with the same config, keeps its number and directory."""
-    before = known(directory)
-    following = max(before, default=-1) + 1
+def numbered(directory: Path, asked: list[Asked]) -> list[Planned]:
+    """Number the jobs of a sweep. A job with the config of one that was there before keeps its number and directory."""
+    before: dict[str, list[int]] = {}
+    for number, digest in known(directory).items():
+        before.setdefault(digest, []).append(number)
+    unused = itertools.count(1 + max(itertools.chain(*before.values()), default=-1))
+    frequency = Counter(word for job in asked for word in set(job.typed))
     planned = []
     for job in asked:
-        number = next((n for n, digest in before.items() if digest == job.digest), None)
-        if number is not None:
-            del before[number]
-        else:
-            number, following = following, following + 1
+        numbers = before.get(job.digest)
+        number = numbers.pop(0) if numbers else next(unused)
+        differing = [word for word in job.typed if frequency[word] < len(asked)]
         place = directory / str(number)
-        planned.append(Planned(number, place, job, _label(job, asked), _finished(place)))
+        result = runs.read_result(place)
+        finished = result if result.get("status") == "completed" else None
+        planned.append(Planned(number, place, job, " ".join(differing or job.typed), finished))
     return planned
 
 
-def _label(job: Asked, asked: list[Asked]) -> str:
-    varied = [override for override in job.typed if any(override not in other.typed for other in asked)]
-    return " ".join(varied or job.typed)
-
-
 def claim(directory: Path, planned: list[Planned]) -> None:
-    """Make the jobs' directories, and remember which job each is of."""
+    """Make the directories of the jobs, and write down which job each belongs to.
+
+    Raises:
+        StorageError: the sweep's directory cannot be written to.
+    """
     digests = known(directory) | {job.number: job.asked.digest for job in planned}
     write_text(directory / PLAN, json.dumps(digests, indent=0, sort_keys=True) + "\n")
     for job in planned:
@@ -103,19 +119,49 @@ def claim(directory: Path, planned: list[Planned]) -> None:
 
 
 def known(directory: Path) -> dict[int, str]:
-    """The digests of the jobs that there are."""
+    """The digests of the sweep's jobs by their numbers; empty for a new sweep.
+
+    Raises:
+        RunError: the file that has them cannot be read.
+    """
     try:
         found = json.loads((directory / PLAN).read_text(encoding="utf-8"))
         return {int(number): str(digest) for number, digest in sorted(found.items())}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError) as error:
-        raise RunError(f"{directory / PLAN} cannot be read", "start the sweep anew: trainer train -m ...") from error
+        raise RunError(f"{directory / PLAN} cannot be read", "start a new sweep: trainer train -m ...") from error
 
 
-def _finished(directory: Path) -> dict[str, Any] | None:
-    try:
-        result = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return result if isinstance(result, dict) and result.get("status") == "completed" else None
+class Listed:
+    """The jobs of a sweep, which are all known from the start. (A `Search` has the same methods.)"""
+
+    def __init__(self, directory: Path, asked: list[Asked]) -> None:
+        self.directory = directory
+        self.planned = numbered(directory, asked)
+        self.plots = any(job.config is not None and job.config.plots for job in asked)
+
+    def begin(self, screen: Report) -> list[Job]:
+        """Prepare the sweep's directory; return the jobs that are done already."""
+        claim(self.directory, self.planned)
+        return [planned.completed(planned.finished) for planned in self.planned if planned.finished is not None]
+
+    def todo(self) -> Iterator[Planned]:
+        """The jobs to run, each decided when it is taken."""
+        return (planned for planned in self.planned if planned.finished is None)
+
+    def done(self, job: Job) -> None:
+        """Hear that a job has ended, or was interrupted."""
+
+    def unfinished(self, jobs: Sequence[Job]) -> bool:
+        """Whether the sweep would run something if it was resumed after `jobs`."""
+        return any(job.status in ("not run", "interrupted", "failed") for job in jobs)
+
+    def failure(self, jobs: Sequence[Job]) -> str:
+        """Why the sweep has failed, or "" if it has not."""
+        failed = sum(job.status == "failed" for job in jobs)
+        return f"{failed} of the sweep's jobs failed" if failed else ""
+
+    def outlook(self) -> str:
+        """What a dry run says of jobs that are not known yet."""
+        return ""

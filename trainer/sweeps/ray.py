@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from trainer.show.report import Report
-from trainer.sweeps.cluster import Cluster, Submitted, engine
+from trainer.sweeps.concurrent import Concurrent, Submitted, library
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
-from trainer.sweeps.remote import Place, work
 from trainer.sweeps.runner import Done
-from trainer.system.errors import ConfigError
+from trainer.sweeps.worker import Place, work
+from trainer.system.errors import ConfigError, first_line
 from trainer.system.machine import cores
 
 FOLDER = "ray"  # in the sweep's directory
@@ -20,25 +20,25 @@ HANDLED = (signal.SIGINT, signal.SIGTERM)
 
 
 def check(settings: Any) -> None:
-    """Look for what is needed, before anything is written.
+    """Check before anything is written that Ray is there.
 
     Raises:
         ConfigError: Ray is not installed.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
-    engine("ray", "ray")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it reports to its makers
+    library("ray", "ray")
 
 
-class Ray(Cluster[Any]):
-    """Each job is a task, with its CPUs and GPUs as Ray counts them."""
+class Ray(Concurrent[Any]):
+    """Each job is a task of Ray's, which counts the CPUs and GPUs that it needs."""
 
-    poll_seconds = 0.2  # slept: where a signal comes within `ray.wait`, Ray raises a KeyboardInterrupt of its own
-    stop_seconds = 30.0
+    poll_seconds = 0.2  # slept, for a signal within `ray.wait` becomes a KeyboardInterrupt of Ray's
 
     def __init__(self, settings: Any, screen: Report, done: Done) -> None:
         super().__init__(settings, screen, done)
-        self.ray = engine("ray", "ray")
+        self.ray = library("ray", "ray")
         self.task: Any = None
+        self.logged: dict[int, int] = {}  # lengths of the jobs' logs when they were handed over
 
     def run(self, jobs: Any) -> None:
         self._connect()
@@ -60,18 +60,17 @@ class Ray(Cluster[Any]):
                 **size,
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ConfigError(f"sweep.address={address}: {reason}", "see: ray status") from error
+            raise ConfigError(f"sweep.address={address}: {first_line(error)}", "see: ray status") from error
         finally:
-            for signum, handler in before.items():  # Ray has its own for SIGTERM, which exits
+            for signum, handler in before.items():  # Ray sets one for SIGTERM that exits
                 signal.signal(signum, handler)
         self.take_places()
 
     def take_places(self) -> None:
-        """As many as there is room for.
+        """Run as many jobs at once as there is room for.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: there is no room for one.
         """
         there = self.ray.cluster_resources()
         cpus, gpus = self.settings.cpus, self.settings.gpus
@@ -86,14 +85,17 @@ class Ray(Cluster[Any]):
                 "ask for less: sweep.cpus=1 sweep.gpus=0",
             )
         self.places = self.settings.jobs or max(1, room)
-        # What is interrupted is gone on with by `trainer resume`, and what died may die again.
+        # `trainer resume` continues what was interrupted, and a job that died may die again.
         self.task = self.ray.remote(work).options(num_cpus=cpus, num_gpus=gpus, max_retries=0)
 
     def submit(self, planned: Planned) -> Any:
-        return self.task.remote(planned, Place.here(log=_log(planned)))
+        log = _log(planned)
+        self.logged[planned.number] = log.stat().st_size if log.exists() else 0
+        return self.task.remote(planned, Place.here(log=log))
 
     def runs(self, job: Submitted[Any]) -> bool:
-        return (job.planned.directory / "config.yaml").exists()
+        log = _log(job.planned)  # its process writes a line before anything else
+        return log.exists() and log.stat().st_size > self.logged[job.planned.number]
 
     def ended(self, job: Submitted[Any]) -> Job | None:
         ready, _ = self.ray.wait([job.handle], timeout=0)
@@ -103,7 +105,7 @@ class Ray(Cluster[Any]):
             found: Job = self.ray.get(job.handle)
         except self.ray.exceptions.TaskCancelledError:
             return job.ended("interrupted", "it was cancelled")
-        except self.ray.exceptions.RayTaskError as error:  # not the job, but what is around it
+        except self.ray.exceptions.RayTaskError as error:  # outside the job, which catches its own errors
             reason = str(error).strip().splitlines()[-1]
             return job.ended("failed", f"{reason}: {_log(job.planned)}")
         except self.ray.exceptions.RayError as error:

@@ -1,4 +1,4 @@
-"""What runs the jobs of a sweep: `sweep=` names it."""
+"""What runs the jobs of a sweep; `sweep=` names it."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -13,31 +13,31 @@ CLUSTERS = ("slurm", "ray")
 
 
 class Runner(Protocol):
-    """Made as `Runner(settings, screen, done)`, where `settings` are the section `sweep` of the config."""
+    """A way to run jobs, made as `Runner(settings, screen, done)`; `settings` is the section `sweep` of the config."""
 
     def run(self, jobs: Iterator[Planned]) -> None:
         """Run every job to its end, and call `done` with each as it ends, also with those that failed.
 
-        The next job is taken when there is a place for it, not before: a search decides then what it is. It may have
-        none before others have ended, so `jobs` is asked again then, though it had said that it is at its end.
+        The next job is taken when there is a place for it and not before, since a search decides then what it is. A
+        search may have none until others have ended, so `jobs` is asked again though it was at its end before.
 
         Raises:
-            InterruptedRunError, KeyboardInterrupt: somebody stopped the sweep; what ran has ended, with checkpoints.
+            InterruptedRunError, KeyboardInterrupt: the sweep was stopped; jobs that ran have written checkpoints.
         """
 
 
 def check(settings: Any) -> None:
-    """Look for what the runner needs, before anything is written.
+    """Check before anything is written that this machine has what the runner needs.
 
     Raises:
-        UserError: something is missing here.
+        UserError: something is missing.
     """
     if settings.name in CLUSTERS:
         importlib.import_module(f"trainer.sweeps.{settings.name}").check(settings)
 
 
 def make(settings: Any, screen: Report, done: Done) -> Runner:
-    """The runner that `sweep=` names; its module has that name, and is imported only now."""
+    """The runner that `sweep=` names. Its module has that name, and is imported only now."""
     module = importlib.import_module(f"trainer.sweeps.{settings.name}")
     runner: Runner = getattr(module, settings.name.capitalize())(settings, screen, done)
     return runner

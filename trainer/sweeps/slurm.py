@@ -1,4 +1,4 @@
-"""Jobs in the queue of a Slurm cluster, by submitit: sbatch hands them over, sacct tells how they are."""
+"""Jobs in the queue of a Slurm cluster, through submitit: sbatch hands them over, sacct says how they are."""
 
 import os
 import shutil
@@ -12,27 +12,27 @@ from typing import Any
 
 from trainer.run import directory as runs
 from trainer.show.report import Report
-from trainer.sweeps.cluster import Cluster, RefusedError, Submitted, engine
+from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted, library
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
-from trainer.sweeps.remote import Place, work
 from trainer.sweeps.runner import Done
+from trainer.sweeps.worker import Place, work
 from trainer.system.errors import ConfigError, RunError
 from trainer.system.machine import cores
 
 FOLDER = "slurm"  # in the sweep's directory
 IN_QUEUE = 16
-LATE_SECONDS = 15.0  # so much later than Slurm's word a file may come over a network
+LATE_SECONDS = 15.0  # a file may arrive over a network so much later than Slurm says that its job has ended
 COMMANDS = ("sbatch", "srun", "sacct", "scancel")
 
 
 def check(settings: Any) -> None:
-    """Look for what is needed, before anything is written.
+    """Check before anything is written that submitit and Slurm are there.
 
     Raises:
-        ConfigError: submitit is not installed, or this machine is none of a Slurm cluster.
+        ConfigError: submitit is not installed, or this machine does not belong to a Slurm cluster.
     """
-    engine("submitit", "slurm")
+    library("submitit", "slurm")
     missing = [command for command in COMMANDS if shutil.which(command) is None]
     if settings.cluster == "slurm" and missing:
         raise ConfigError(
@@ -42,11 +42,11 @@ def check(settings: Any) -> None:
     _options(settings.options)
 
 
-class Slurm(Cluster[Any]):
-    """Each job is one of Slurm's. `sweep.cluster=local` starts them on this machine, as submitit does without Slurm."""
+class Slurm(Concurrent[Any]):
+    """Each job is one of Slurm's, or with `sweep.cluster=local` a process that submitit starts on this machine."""
 
     poll_seconds = 0.5
-    stop_seconds = 60.0  # Slurm kills what has not ended 30 s (KillWait) after it was told to
+    stop_seconds = 60.0  # Slurm kills a job that has not ended 30 s (KillWait) after it was told to
 
     def __init__(self, settings: Any, screen: Report, done: Done) -> None:
         super().__init__(settings, screen, done)
@@ -74,11 +74,11 @@ class Slurm(Cluster[Any]):
     def _executor(self, sweep: Path) -> Any:
         if not self.local:
             _refuse_twice(sweep / FOLDER)
-        # A new folder each time: results are pickles, and what lay there before may be a stranger's.
+        # The folder is new each time: results are pickles, and one that lies there already may be a stranger's.
         folder = runs.claim(sweep / FOLDER)
         if "%" in str(folder.absolute()):
             raise ConfigError(f"{folder}: Slurm takes a % in a path for more than that", "choose another name=")
-        executor = engine("submitit", "slurm").AutoExecutor(folder=folder, cluster=self.settings.cluster)
+        executor = library("submitit", "slurm").AutoExecutor(folder=folder, cluster=self.settings.cluster)
         given = self.settings
         common = {name: getattr(given, name) for name in ("timeout_min", "cpus_per_task", "gpus_per_node", "mem_gb")}
         executor.update_parameters(**common)
@@ -110,14 +110,15 @@ class Slurm(Cluster[Any]):
             reason = f"{whose} ended without a result ({state}): {handle.paths.stderr}"
             return job.ended("interrupted" if self.stopping else "failed", reason)
         found = handle.exception()
-        if found is not None:  # not a job's failure, but that of its process: no trainer on that node, say
+        if found is not None:  # outside the job: the node may have no trainer, say
             return job.ended("failed", f"{_reason(str(found))}: {handle.paths.stderr}")
         result: Job = handle.result()
         return result
 
     def cancel(self, job: Submitted[Any]) -> None:
-        if self.local:  # submitit's own way to cancel leaves a second for the checkpoint
-            _signal(int(job.handle.job_id))
+        if self.local:  # submitit would leave the job one second for its checkpoint
+            with suppress(ProcessLookupError):
+                os.kill(int(job.handle.job_id), signal.SIGTERM)
         else:
             job.handle.cancel(check=False)
 
@@ -130,7 +131,7 @@ class Slurm(Cluster[Any]):
 
 
 def _options(options: list[str]) -> dict[str, Any]:
-    """`--key=value` and `--flag` of sbatch by their keys."""
+    """The options `--key=value` and `--flag` of sbatch by their keys."""
     for option in options:
         if not option.startswith("--") or len(option) < 3:
             raise ConfigError(f"sweep.options: '{option}' is no option of sbatch", "one is --KEY=VALUE, or --KEY")
@@ -139,13 +140,15 @@ def _options(options: list[str]) -> dict[str, Any]:
 
 
 def _refuse_twice(folder: Path) -> None:
-    """Where a sweep was killed, its jobs are still Slurm's: two processes would train in one directory.
+    """Refuse to run jobs that Slurm still has since the sweep was killed: two processes would train in one directory.
 
     Raises:
-        RunError: some of them wait or run.
+        RunError: some of those jobs wait or run.
     """
     before = {path.name.removesuffix("_submitted.pkl") for path in folder.glob("*/*_submitted.pkl")}
-    before -= {path.name.removesuffix("_0_result.pkl") for path in folder.glob("*/*_0_result.pkl")}  # only tidied up
+    before -= {
+        path.name.removesuffix("_0_result.pkl") for path in folder.glob("*/*_0_result.pkl")
+    }  # Slurm only tidies up
     if not before or shutil.which("squeue") is None:
         return
     asked = subprocess.run(["squeue", "--noheader", "--me", "--format=%i"], capture_output=True, text=True, check=False)
@@ -158,29 +161,24 @@ def _refuse_twice(folder: Path) -> None:
 
 
 def _said(message: str) -> str:
-    """sbatch's own line of what submitit says of it."""
+    """The line by sbatch in what submitit says."""
     lines = [line.strip() for line in message.splitlines() if line.strip("- ")]
     return next((line for line in lines if line.startswith("sbatch:")), lines[-1])
 
 
 def _reason(trace: str) -> str:
-    """The last line of a traceback that submitit has framed."""
+    """The last line of a traceback between submitit's frames."""
     lines = [line.strip() for line in trace.splitlines()]
     frames = [i for i, line in enumerate(lines) if line.startswith("----")]
     body = lines[frames[0] + 1 : frames[-1]] if len(frames) > 1 else lines
     return next((line for line in reversed(body) if line), "it failed")
 
 
-def _signal(process: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(process, signal.SIGTERM)
-
-
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Within the block Ctrl-C and a closed terminal wait, and for processes that start here they wait for ever.
+    """Within the block Ctrl-C and SIGHUP are blocked, and for good in processes that are started in it.
 
-    They are told to stop by us, once: the second time they would end without a checkpoint.
+    Those are stopped by `Slurm.cancel` alone. A second signal would end them without a checkpoint.
     """
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:

@@ -1,45 +1,122 @@
-"""A process that runs jobs of a sweep, one after the other, as it is told."""
+"""The process that runs jobs of a sweep: a worker of this machine, or one that Slurm or Ray has started."""
 
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 
+from trainer.run.directory import timestamp
+from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
 from trainer.system.errors import InterruptedRunError, TerminatedError
 from trainer.system.workers import end_with
 
 
-def work(orders: Connection, parent: int) -> None:
+@dataclass
+class Place:
+    """What a job needs to find in its process what the process that started the sweep has."""
+
+    directory: str  # the current directory, which the run directories are named from
+    path: list[str]  # where the user's own classes are imported from
+    environment: dict[str, str]
+    threads: int | None = None
+    log: str | None = None  # a file for standard output and error
+
+    @staticmethod
+    def here(threads: int | None = None, log: Path | None = None) -> "Place":
+        """The place of this process; of its environment, what trainer itself reads."""
+        kept = {name: value for name, value in os.environ.items() if name.startswith("TRAINER_")}
+        return Place(os.getcwd(), [p for p in sys.path if p], kept, threads, str(log.absolute()) if log else None)
+
+
+def work(planned: Planned, place: Place) -> Job:
+    """Run the job to its end. A job that is told to stop writes its checkpoint and is returned as interrupted."""
+    os.chdir(place.directory)
+    sys.path += [entry for entry in place.path if entry not in sys.path]
+    os.environ.update(place.environment)
+    if place.threads is not None:
+        os.environ.setdefault("OMP_NUM_THREADS", str(place.threads))
+    with logged(place.log):
+        try:
+            with _stoppable():
+                from trainer.sweeps.attempt import attempt  # late: torch reads the number of threads when imported
+
+                return attempt(planned)
+        except (InterruptedRunError, KeyboardInterrupt) as error:
+            return planned.ended("interrupted", str(error))
+
+
+def serve(orders: Connection, parent: int, place: Place) -> None:
     """Run each job that comes through `orders`, and send back its line of sweep.jsonl.
 
-    What a job says is in its train.log: the terminal is the parent's. Ctrl-C is, too; SIGTERM stops the job.
+    Standard output goes nowhere, as each job has its train.log; tracebacks still reach the terminal. Ctrl-C does not
+    reach the worker: `parent` stops it with SIGTERM.
     """
     end_with(parent)
     os.setpgid(0, 0)
-    _be_silent()
-    from trainer.sweeps.attempt import attempt  # late: the parent shows that the sweep has begun
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    os.environ.clear()  # a server's that has forked this process may be an older one
+    os.environ.update(place.environment)
+    if place.threads is not None:
+        import torch
 
-    signal.signal(signal.SIGTERM, _terminated)
+        torch.set_num_threads(place.threads)  # a worker that was forked has imported torch before
     while True:
         try:
             planned: Planned = orders.recv()
         except EOFError:
-            os._exit(0)  # with torch, Python takes most of a second to leave, and nothing is left to do
-        try:
-            job = attempt(planned)
-        except (InterruptedRunError, KeyboardInterrupt) as error:
-            orders.send(planned.ended("interrupted", str(error)))
-            return
-        orders.send(job)
+            os._exit(0)  # Python takes most of a second to leave torch, and there is nothing left to do
+        orders.send(work(planned, place))
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Within the block SIGTERM stops the job, and so does SIGUSR2, which Slurm sends before the time is up.
+
+    The handlers of Slurm's and Ray's clients would end the job without a checkpoint.
+    """
+    handlers = {signal.SIGTERM: _terminated, signal.SIGUSR2: _warned}
+    before = {signum: signal.signal(signum, handler) for signum, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _terminated(signum: int, frame: object) -> None:
     raise TerminatedError(signum)
 
 
-def _be_silent() -> None:
-    """Standard output goes nowhere; a traceback of ours still reaches the terminal through standard error."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def _warned(signum: int, frame: object) -> None:
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a second one would end the job without its checkpoint
+    signal.raise_signal(signal.SIGTERM)  # handled by the training if it has begun, else by `_terminated`
+
+
+@contextmanager
+def logged(path: str | None) -> Iterator[None]:
+    """Within the block, standard output and error go to the end of a file, after a line of when and where."""
+    if path is None:
+        yield
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    kept = [os.dup(fd) for fd in (1, 2)]
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.write(file, f"{timestamp()} on {os.uname().nodename}\n".encode())
+    for fd in (1, 2):
+        os.dup2(file, fd)
+    os.close(file)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        for fd, before in zip((1, 2), kept, strict=True):
+            os.dup2(before, fd)
+            os.close(before)

@@ -1,24 +1,26 @@
 """Which settings of a sweep are best, and whether that is more than chance.
 
-Jobs that differ in `seed` alone are one row: their mean, their spread and what these say of the true mean.
+Jobs that differ in `seed` alone have the same settings: they have a mean, a spread, and an interval of the true mean.
 """
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 from trainer.show import report
 from trainer.sweeps.job import PRUNED, Job
 
 SEED = "seed"
-CHANCE = 0.05  # a difference that chance alone gives less often than this is taken for one
+CHANCE = 0.05  # the p-value below which a difference counts
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Row:
-    """Jobs of the same settings; `rank` counts among the rows of the same objective, from 1."""
+class Ranked:
+    """Jobs of the same settings. `rank` counts from 1 among the settings of the same objective."""
 
     overrides: dict[str, str]  # without the seed
     jobs: tuple[Job, ...]
@@ -26,17 +28,23 @@ class Row:
 
     @cached_property
     def values(self) -> tuple[float, ...]:
-        """The objective of each seed that has one; of jobs with the same seed, the last counts."""
+        """The objective of each seed that has one. Of jobs with the same seed, the last counts."""
         seeds = {job.overrides.get(SEED): job.value for job in self.jobs if has_value(job)}
         return tuple(value for value in seeds.values() if value is not None)
 
+    @cached_property
+    def best(self) -> Job:
+        """The job of the best seed, or the first job if none has a value."""
+        return min(filter(has_value, self.jobs), key=_badness, default=self.jobs[0])
+
     @property
     def objective(self) -> str:
-        return next((job.objective for job in self.jobs if has_value(job)), "")
+        """The name of the objective, or "" without a value."""
+        return _objective(self.best)
 
     @property
     def direction(self) -> str:
-        return next((job.direction for job in self.jobs if has_value(job)), "max")
+        return self.best.direction
 
     @cached_property
     def mean(self) -> float | None:
@@ -45,57 +53,50 @@ class Row:
 
     @cached_property
     def std(self) -> float | None:
-        """The seeds' standard deviation (of a sample, n - 1); None for fewer than two."""
+        """The standard deviation over the seeds (of a sample, n - 1), or None for fewer than two."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """The 95% interval of the mean (Student's t); None for fewer than two seeds."""
+        """The 95% interval of the mean (Student's t), or None for fewer than two seeds."""
         if self.mean is None or self.std is None:
             return None
-        from scipy import stats  # late: it takes most of a second
+        from scipy import stats  # late: the import takes most of a second
 
         half = float(stats.t.ppf(0.975, len(self.values) - 1)) * self.std / math.sqrt(len(self.values))
         return self.mean - half, self.mean + half
 
-    @property
-    def best(self) -> Job:
-        """The job of the best seed; the first where none has a value."""
-        found = [job for job in self.jobs if has_value(job)]
-        return min(found, key=_badness) if found else self.jobs[0]
-
 
 def has_value(job: Job) -> bool:
-    """Whether the job has a value of its objective to rank by; that of a pruned one is not of its end."""
+    """Whether the job can be ranked by its objective. A pruned job cannot: its value is not that of its end."""
     return job.value is not None and math.isfinite(job.value) and job.status != PRUNED
 
 
-def ranked(jobs: Sequence[Job]) -> list[Row]:
-    """One row for each of the settings: best first, by the mean over its seeds.
+def ranked(jobs: Sequence[Job]) -> list[Ranked]:
+    """The settings of the jobs, best first by the mean over their seeds.
 
-    Different objectives do not compare: the rows of one follow those of another. Rows without a value are last.
+    Different objectives do not compare: the settings of one follow those of another. Settings without a value are last.
     """
     groups: dict[tuple[tuple[str, str], ...], list[Job]] = {}
     for job in jobs:
         groups.setdefault(tuple(sorted(settings(job).items())), []).append(job)
-    rows = [Row(settings(group[0]), tuple(group)) for group in groups.values()]
-    objectives = list(dict.fromkeys(row.objective for row in rows if row.values))
-    placed = []
-    for objective in objectives:
-        same = [row for row in rows if row.values and row.objective == objective]
-        same.sort(key=lambda row: _signed(row.mean or 0.0, row.direction))
-        placed += [Row(row.overrides, row.jobs, rank) for rank, row in enumerate(same, start=1)]
-    return placed + [row for row in rows if not row.values]
+    found = [Ranked(settings(group[0]), tuple(group)) for group in groups.values()]
+    placed = _placed(found, lambda one: one.objective, lambda one: _signed(one.mean or 0.0, one.direction))
+    return [replace(one, rank=rank) for rank, one in placed]
 
 
 def places(jobs: Sequence[Job]) -> list[tuple[int | None, Job]]:
-    """Each job by itself with its rank, best first; objectives and jobs without a value as in `ranked`."""
-    objectives = list(dict.fromkeys(job.objective for job in jobs if has_value(job)))
-    placed: list[tuple[int | None, Job]] = []
-    for objective in objectives:
-        same = sorted((job for job in jobs if has_value(job) and job.objective == objective), key=_badness)
-        placed += enumerate(same, start=1)
-    return placed + [(None, job) for job in jobs if not has_value(job)]
+    """Each job by itself with its rank, in the order of `ranked`."""
+    return _placed(jobs, _objective, _badness)
+
+
+def _placed(
+    found: Sequence[T], objective: Callable[[T], str], badness: Callable[[T], float]
+) -> list[tuple[int | None, T]]:
+    placed: list[tuple[int | None, T]] = []
+    for name in dict.fromkeys(filter(None, map(objective, found))):
+        placed += enumerate(sorted((one for one in found if objective(one) == name), key=badness), start=1)
+    return placed + [(None, one) for one in found if not objective(one)]
 
 
 def settings(job: Job) -> dict[str, str]:
@@ -104,14 +105,14 @@ def settings(job: Job) -> dict[str, str]:
 
 
 def varied(jobs: Iterable[Job]) -> list[str]:
-    """The overrides that differ between jobs; all of them if none does."""
+    """The keys of the overrides that differ between jobs, or of all of them if none does."""
     found = [job.overrides for job in jobs]
     keys = list(dict.fromkeys(key for overrides in found for key in overrides))
     return [key for key in keys if len({overrides.get(key) for overrides in found}) > 1] or keys
 
 
-def verdict(rows: Sequence[Row]) -> str:
-    """Whether the best row is better than the second, in a sentence; "" where there are no two to compare."""
+def verdict(rows: Sequence[Ranked]) -> str:
+    """A sentence on whether the best settings are better than the second, or "" if there are no two to compare."""
     if len(rows) < 2 or rows[1].rank != 2:
         return ""
     first, second = rows[:2]
@@ -135,21 +136,28 @@ def verdict(rows: Sequence[Row]) -> str:
     return f"{names.format('cannot be told apart from')} ({_p(p)}, Welch's t-test, {counts})"
 
 
-def welch(first: Row, second: Row) -> float:
-    """How often chance alone makes means differ so much; both rows have several seeds, one of them a spread."""
+def welch(first: Ranked, second: Ranked) -> float:
+    """The p-value of Welch's t-test: how often chance alone makes two means differ so much.
+
+    Both have several seeds, and those of one at least differ.
+    """
     from scipy import stats  # late, as above
 
     assert first.mean is not None
     assert second.mean is not None
     assert first.std is not None
     assert second.std is not None
-    # Not of the values: where they are nearly equal it warns of rounding. Scaled, their squares are in range.
+    # Scipy is given figures, for of values that are nearly equal it warns; and scaled ones, whose squares are in range.
     scale, counts = max(first.std, second.std), (len(first.values), len(second.values))
     apart = (first.mean - second.mean) / scale
     found = stats.ttest_ind_from_stats(
         apart, first.std / scale, counts[0], 0.0, second.std / scale, counts[1], equal_var=False
     )
     return float(found.pvalue)
+
+
+def _objective(job: Job) -> str:
+    return job.objective if has_value(job) else ""
 
 
 def _badness(job: Job) -> float:
@@ -160,12 +168,12 @@ def _signed(value: float, direction: str) -> float:
     return -value if direction == "max" else value
 
 
-def _name(row: Row, keys: Sequence[str]) -> str:
+def _name(row: Ranked, keys: Sequence[str]) -> str:
     return " ".join(f"{key}={row.overrides[key]}" for key in keys if key in row.overrides) or "the default"
 
 
 def _difference(objective: str, value: float) -> str:
-    """An accuracy's difference in points: per cent would be read as a share of it."""
+    """A difference of accuracies is said in points, since per cent would be read as a share of the accuracy."""
     text = report.metric(objective, value)
     return f"{text[:-1]} points" if text.endswith("%") else text
 

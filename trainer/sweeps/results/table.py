@@ -1,4 +1,4 @@
-"""A sweep's results: the ranked table for the screen, results.csv, and which command runs the best again."""
+"""A sweep's results: the ranked table for the screen, results.csv, and the command that trains the best again."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from statistics import mean
 from trainer.show.report import Facts, metric
 from trainer.sweeps.job import PRUNED, Job
 from trainer.sweeps.results import ranking
-from trainer.sweeps.results.ranking import SEED, Row, has_value, ranked, varied
+from trainer.sweeps.results.ranking import SEED, Ranked, has_value, ranked, varied
 from trainer.system.atomic import replacing
 from trainer.system.paths import typed
 
@@ -19,7 +19,7 @@ GROUP = ("group_rank", "group_mean", "group_std", "group_low", "group_high", "gr
 
 
 def table(jobs: Sequence[Job], ascii_only: bool = False) -> tuple[list[str], list[list[str]]]:
-    """Header and rows, best first, for `Report.table`; jobs that differ in their seeds alone share a row."""
+    """Header and rows for `Report.table`, best first. Jobs that differ in their seeds alone share a row."""
     rows = ranked(jobs)
     varying = varied(jobs)
     keys = [key for key in varying if key != SEED]
@@ -43,7 +43,7 @@ def table(jobs: Sequence[Job], ascii_only: bool = False) -> tuple[list[str], lis
 
 
 def write_csv(path: Path, jobs: Sequence[Job]) -> None:
-    """One line per job, best first, with what its seeds say together.
+    """Write one line per job, best first, with the figures of its settings over all seeds.
 
     Raises:
         StorageError: the file cannot be written.
@@ -62,13 +62,13 @@ def write_csv(path: Path, jobs: Sequence[Job]) -> None:
         whole.write(file.getvalue().encode(errors="backslashreplace"))  # a path may have bytes that are no text
 
 
-def rerun(row: Row) -> str:
-    """The command that trains the row's best seed again."""
+def rerun(row: Ranked) -> str:
+    """The command that trains the best seed of these settings again."""
     return " ".join(["trainer train", *(typed(f"{key}={value}") for key, value in row.best.overrides.items())])
 
 
 def facts(jobs: Sequence[Job], directory: Path) -> Facts:
-    """The closing lines: where the sweep is, whether the best is better than by chance, what comes next."""
+    """The closing lines: where the sweep is, whether the best is better by more than chance, and what to do next."""
     rows = ranked(jobs)
     best = [row for row in rows if row.rank == 1]  # of each objective
     found = [("sweep", str(directory)), ("table", str(directory / "results.csv"))]
@@ -81,7 +81,7 @@ def facts(jobs: Sequence[Job], directory: Path) -> Facts:
     return found
 
 
-def _value(row: Row, plus_minus: str) -> str:
+def _value(row: Ranked, plus_minus: str) -> str:
     if row.mean is None:
         return "-"
     text = metric(row.objective, row.mean)
@@ -91,7 +91,7 @@ def _value(row: Row, plus_minus: str) -> str:
 
 
 def _epochs(jobs: Sequence[Job]) -> str:
-    """`7`, or `5-9` where seeds differ."""
+    """`7`, or `5-9` if the seeds differ."""
     epochs = [job.best_epoch for job in jobs if job.best_epoch is not None]
     if not epochs:
         return "-"
@@ -99,7 +99,7 @@ def _epochs(jobs: Sequence[Job]) -> str:
 
 
 def _test(jobs: Sequence[Job]) -> str:
-    """The mean of the seeds' tests."""
+    """The mean over the seeds of what the test split gave."""
     for name in TEST:
         values = [job.metrics[name] for job in jobs if name in job.metrics]
         if values:
@@ -107,8 +107,8 @@ def _test(jobs: Sequence[Job]) -> str:
     return "-"
 
 
-def _status(row: Row) -> str:
-    """`completed`, or how each kind of ending came about."""
+def _status(row: Ranked) -> str:
+    """`completed`, or how the seeds ended that did not complete."""
     if len(row.jobs) == 1:
         return _ending(row.jobs[0])
     completed = [job for job in row.jobs if job.status == "completed" and has_value(job)]
@@ -134,14 +134,14 @@ def _ending(job: Job) -> str:
     return f"{text}: {job.error}" if job.error else text
 
 
-def _group(row: Row) -> dict[str, float | None]:
+def _group(row: Ranked) -> dict[str, float | None]:
     low, high = row.interval or (None, None)
     figures = (row.rank, row.mean, row.std, low, high, len(row.values))
     return dict(zip(GROUP, figures, strict=True))
 
 
 def _numbers(values: Sequence[int | str]) -> str:
-    """`0,2-5`: whole numbers that follow each other are one range."""
+    """`0,2-5`: consecutive whole numbers are one range."""
     texts = [str(value) for value in values]
     if not all(text.isdecimal() for text in texts):
         return ",".join(dict.fromkeys(texts))

@@ -1,46 +1,45 @@
-"""What a search is to make large or small, which has to be known before anything is trained."""
+"""What a search maximises or minimises, which has to be known before anything is trained."""
 
 from collections.abc import Container
 from dataclasses import dataclass
 
-from trainer.config.composition import Composed, Custom
+from trainer.config.base import Custom
+from trainer.config.train import Train
 from trainer.data.sets.csv import CSV
-from trainer.engine import objective as objectives
+from trainer.engine.measures import Direction, chosen_direction
 from trainer.system.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class Goal:
-    """`names` of the objective, of which a run has one: with the validation split, or without."""
+    """The objective. A run has the first of its `names` with a validation split, and else the second."""
 
     names: tuple[str, ...]
-    direction: objectives.Direction
+    direction: Direction
 
     def within(self, found: Container[str]) -> str | None:
-        """The name that is in `found`."""
+        """The first name that is in `found`."""
         return next((name for name in self.names if name in found), None)
 
     def __str__(self) -> str:
         return f"the {'highest' if self.direction == 'max' else 'lowest'} {self.names[0]}"
 
 
-def goal(config: Composed) -> Goal:
+def goal(config: Train) -> Goal:
     """What `objective` and `direction` mean for the data that `config` names.
 
     Raises:
-        ConfigError: nobody knows before the data are read.
+        ConfigError: only the data can tell, which have not been read.
     """
-    settings = config.settings
-    names: tuple[str, ...] = (settings.objective,)
-    if settings.objective == "auto":
+    names: tuple[str, ...] = (config.objective,)
+    if config.objective == "auto":
         kind = "accuracy" if _classifies(config) else "loss"
-        names = (f"val/{kind}", f"test/{kind}") if settings.evaluate.split == "val" else (f"test/{kind}",)
-    given = settings.direction
-    return Goal(names, objectives.direction(names[0]) if given == "auto" else given)
+        names = (f"val/{kind}", f"test/{kind}") if config.evaluate.split == "val" else (f"test/{kind}",)
+    return Goal(names, chosen_direction(config.direction, names[0]))
 
 
-def _classifies(config: Composed) -> bool:
-    section = config.section("data")
+def _classifies(config: Train) -> bool:
+    section = config.data
     found = None if isinstance(section, Custom) else section.classifies
     if isinstance(section, CSV) and section.task != "auto":
         found = section.task == "classification"

@@ -1,21 +1,22 @@
-"""Ends a trial that is hopeless, by what it has reached and what others had reached by then."""
+"""Ends a trial that is hopeless, judged by what the other trials had reached at the same epoch."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from trainer.config.search import Optuna
-from trainer.engine.loop import Hook, Row, State
+from trainer.engine.loop import Hook
+from trainer.engine.state import Row, State
 from trainer.show.report import metric
 from trainer.sweeps.job import PRUNED
 from trainer.sweeps.search.goal import Goal
-from trainer.sweeps.search.study import JOURNAL, Opened
+from trainer.sweeps.search.study import JOURNAL, Opened, trial_id
 from trainer.system.atomic import storing
 
 
 @dataclass
 class Pruning(Hook):
-    """Notes the objective of each evaluated epoch in the search's journal; sets `state.stop` where it is hopeless.
+    """Notes the objective of each evaluated epoch in the search's journal; sets `state.stop` if the trial is hopeless.
 
     It can be pickled: the process that runs the trial opens the journal.
     """
@@ -28,7 +29,7 @@ class Pruning(Hook):
     usual: int  # epochs of other trials
 
     def on_start(self, state: State) -> None:
-        """A trial that was killed just after a report is not trained further if that was hopeless."""
+        """Judge a resumed trial again: it may have been killed just after a hopeless epoch."""
         if state.step:
             self._stop_if_hopeless(state)
 
@@ -37,9 +38,9 @@ class Pruning(Hook):
         if name is None or row[name] != row[name]:  # not evaluated, or not a number
             return
         with storing(self.directory / JOURNAL):
-            storage, trial = self._opened.storage, self._opened.id(self.number)
-            epoch = int(row["epoch"])
-            if epoch not in storage.get_trial(trial).intermediate_values:  # of before it was interrupted
+            storage, epoch = self._opened.storage, int(row["epoch"])
+            trial = trial_id(storage, self.number)
+            if epoch not in storage.get_trial(trial).intermediate_values:  # it may be, if the trial was interrupted
                 storage.set_trial_intermediate_value(trial, epoch, row[name])
         self._stop_if_hopeless(state)
 
@@ -48,7 +49,7 @@ class Pruning(Hook):
             return  # it ends by itself
         with storing(self.directory / JOURNAL):
             study = self._opened.study
-            trial = self._opened.storage.get_trial(self._opened.id(self.number))
+            trial = self._opened.storage.get_trial(trial_id(self._opened.storage, self.number))
             hopeless = study.pruner.prune(study, trial)
         if hopeless:
             reached = metric(self.goal.names[0], trial.intermediate_values[max(trial.intermediate_values)])

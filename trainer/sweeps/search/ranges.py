@@ -1,4 +1,4 @@
-"""What a search may try: ranges and choices in Hydra's grammar as Optuna's distributions, and values as overrides."""
+"""What a search may try: ranges and choices in Hydra's grammar become Optuna's distributions, values overrides."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Sweep
 
-from trainer.sweeps.search import library
 from trainer.system.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -19,9 +18,24 @@ DIGITS = 6  # of a number that a trial is run with: as many as people like to re
 BESIDE = ("search", "sweep")  # groups that say how trials are found and run, and nothing of one of them
 
 
+def load_optuna() -> None:
+    """Import Optuna, which takes half a second and need not be installed; from then on it says nothing by itself.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise ConfigError(
+            "search=optuna needs Optuna, which is not installed", "pip install 'trainer[search]'"
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
 @dataclass(frozen=True)
 class Space:
-    """What all trials have in common, and what is searched, by keys as people write them."""
+    """The overrides that all trials have in common, and what is searched, by keys as people write them."""
 
     fixed: list[str]
     ranges: dict[str, "BaseDistribution"]
@@ -33,11 +47,11 @@ class Space:
         return common + [f"{self.typed[key]}={value}" for key, value in self.chosen(trial).items()]
 
     def chosen(self, trial: "FrozenTrial") -> dict[str, str]:
-        """The values of a trial as they are typed; as its own range has it, which may have been another."""
+        """The values of a trial as they are typed. Its own ranges count, which a resumed search may have changed."""
         return {key: _text(trial.distributions[key], trial.params[key]) for key in self.ranges}
 
     def example(self) -> list[str]:
-        """The overrides of a trial from the middle, with those that say how to search."""
+        """The overrides of a trial in the middle of all ranges, and those that say how to search."""
         return self.fixed + [f"{self.typed[key]}={_text(r, _middle(r))}" for key, r in self.ranges.items()]
 
 
@@ -47,7 +61,7 @@ def space(parsed: list[Override]) -> Space:
     Raises:
         ConfigError: nothing is to be searched, a range that has no values, or Optuna is not installed.
     """
-    library.load()
+    load_optuna()
     latest = {override.get_key_element(): override for override in parsed}  # a key typed twice: its last word
     fixed, ranges, typed = [], {}, {}
     for written, override in latest.items():
@@ -119,7 +133,7 @@ def _numbers(word: str, low: Any, high: Any, step: Any = None, log: bool = False
 
 
 def _middle(found: "BaseDistribution") -> Any:
-    """A value of which it would be odd if it were not allowed: no end, for an end may be excluded."""
+    """A value that should be allowed. An end of the range might not be: a limit may exclude it."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(found, CategoricalDistribution):

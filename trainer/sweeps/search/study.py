@@ -1,13 +1,14 @@
-"""Optuna's study of a search, in the sweep's directory: what was tried, what came of it, and what to try next."""
+"""Optuna's study of a search, in the sweep's directory: what was tried, with what result, and what to try next."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from filelock import FileLock
 
 from trainer.config.search import Optuna
-from trainer.sweeps.search import library
+from trainer.sweeps.search.ranges import load_optuna
+from trainer.system.atomic import cut_to_lines
 from trainer.system.errors import RunError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"max": "maximize", "mi
 
 
 class _Lock:
-    """Optuna's own locks outlive a process that is killed; the system ends this one with it."""
+    """A lock that the system ends with its process; Optuna's own locks outlive a process that is killed."""
 
     def __init__(self, path: Path) -> None:
         self._lock = FileLock(f"{path}.lock")
@@ -38,16 +39,16 @@ class _Lock:
 
 
 class Opened:
-    """The study, and what it is stored in, which other processes write to as well."""
+    """The study and its journal, to which other processes write as well."""
 
     def __init__(self, directory: Path, settings: Optuna, epochs: int, direction: str) -> None:
-        """Open the study in `directory`, or make it; hyperband takes trials to have so many `epochs`.
+        """Open the study in `directory`, or make it. Hyperband assumes that each trial has so many `epochs`.
 
         Raises:
             RunError: the journal is damaged.
             OSError: it cannot be read, or written.
         """
-        library.load()
+        load_optuna()
         import optuna
         from optuna.storages.journal import JournalFileBackend
 
@@ -65,37 +66,53 @@ class Opened:
             )
         except (ValueError, LookupError, TypeError, AssertionError) as error:
             raise RunError(f"{path} is damaged", "begin the search anew: trainer train -m ...") from error
-        self._id = self.storage.get_study_id_from_name(NAME)
-
-    def id(self, number: int) -> int:
-        """That of a trial in the storage."""
-        return self.storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        self._memory = optuna.storages.InMemoryStorage()
+        # Values are chosen in a copy of the study, since Optuna writes them one by one to the study they are chosen in.
+        self._copy = optuna.create_study(
+            study_name=NAME, storage=self._memory, direction=self.study.direction, pruner=self.study.pruner
+        )
 
     def ask(self, ranges: dict[str, "BaseDistribution"], settings: Optuna) -> "FrozenTrial":
-        """A new trial with all its values, which the journal gets in one piece, or not at all.
+        """A new trial with all its values, which the journal gets in one line: whole, or not at all.
+
+        The values follow from the trials so far, `settings.seed` and the trial's number.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the journal cannot be written.
         """
-        import optuna
+        from optuna.trial import TrialState, create_trial
 
-        before = self.study.get_trials(deepcopy=False)
-        draft = optuna.create_study(
-            study_name=NAME,
-            direction=self.study.direction,
-            sampler=sampler(settings, len(before)),
-            pruner=self.study.pruner,
+        number = self._bring_copy_up_to_date()
+        self._copy.sampler = sampler(settings, number)
+        chosen = self._copy.ask(ranges)
+        assert chosen.number == number
+        self.study.add_trial(
+            create_trial(state=TrialState.RUNNING, params=chosen.params, distributions=chosen.distributions)
         )
-        draft.add_trials(before)
-        found = draft.ask(ranges)
-        state = optuna.trial.TrialState.RUNNING
-        chosen: dict[str, Any] = {"params": found.params, "distributions": found.distributions}
-        self.study.add_trial(optuna.trial.create_trial(state=state, **chosen))
-        return self.study.get_trials(deepcopy=False)[len(before)]
+        return self.study.get_trials(deepcopy=False)[number]
+
+    def _bring_copy_up_to_date(self) -> int:
+        """Tell the copy what the journal has heard of its trials, and of others; the number of trials."""
+        trials, copies = (study.get_trials(deepcopy=False) for study in (self.study, self._copy))
+        for trial, copy in zip(trials, copies, strict=False):
+            if copy.state.is_finished():
+                continue
+            number = trial_id(self._memory, trial.number)
+            for epoch, value in trial.intermediate_values.items():
+                self._memory.set_trial_intermediate_value(number, epoch, value)
+            if trial.state.is_finished():
+                self._memory.set_trial_state_values(number, trial.state, trial.values)
+        self._copy.add_trials(trials[len(copies) :])
+        return len(trials)
+
+
+def trial_id(storage: "BaseStorage", number: int) -> int:
+    """The key of a trial of the search in `storage`."""
+    return storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(NAME), number)
 
 
 def mend(directory: Path) -> None:
-    """Take away a last line that was cut off when the power failed: what is appended to it could not be read.
+    """Take away a last line of the journal that was cut off when the power failed.
 
     Raises:
         OSError: the journal cannot be written.
@@ -104,14 +121,13 @@ def mend(directory: Path) -> None:
     if not path.exists():
         return
     with FileLock(f"{path}.lock"), path.open("rb+") as file:
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)
+        cut_to_lines(file)
 
 
 def sampler(settings: Optuna, number: int) -> "BaseSampler":
-    """What chooses the values of trial `number`.
+    """The sampler that chooses the values of trial `number`.
 
-    It is made anew for each, and so draws what it would have drawn if nobody had interrupted the search.
+    Each trial has its own, which draws the same numbers whether the search was interrupted or not.
     """
     from optuna import samplers
 
@@ -124,7 +140,7 @@ def sampler(settings: Optuna, number: int) -> "BaseSampler":
 
 
 def pruner(settings: Optuna, epochs: int) -> "BasePruner":
-    """What says of a trial with its values of some epochs that it is hopeless."""
+    """The pruner, which judges by a trial's values of some epochs whether it is hopeless."""
     from optuna import pruners
 
     if settings.pruner == "none":

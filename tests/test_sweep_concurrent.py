@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from trainer.show.report import Report
-from trainer.sweeps.cluster import Cluster, RefusedError, Submitted
+from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Asked, Planned
 from trainer.system.errors import ConfigError, InterruptedRunError
 
 
-class Engine(Cluster[int]):
+class Engine(Concurrent[int]):
     """Ends the oldest job each time it is asked, or none; takes `limit` jobs at once."""
 
     poll_seconds = 0.0

@@ -1,4 +1,4 @@
-"""What Slurm and Ray share: an engine of its own runs the jobs, and is asked now and then how they are."""
+"""Several jobs at once: what processes of this machine, Slurm and Ray have in common."""
 
 import importlib
 import time
@@ -16,39 +16,18 @@ from trainer.sweeps.runner import Done
 from trainer.system.errors import ConfigError, InterruptedRunError
 from trainer.system.paths import typed
 
-SIGTERM = 15  # by which a cluster stops jobs
+SIGTERM = 15  # the signal by which a cluster stops jobs
 
-Handle = TypeVar("Handle")  # by which an engine knows a job
-
-
-def engine(name: str, extra: str) -> ModuleType:
-    """The engine's module.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] != name:
-            raise
-        raise ConfigError(f"sweep={extra} needs {name}", f"pip install 'trainer[{extra}]'") from error
+Handle = TypeVar("Handle")  # what a runner knows a job by
 
 
 class RefusedError(ConfigError):
-    """What the engine says of a job that it does not take."""
-
-
-def _failed(planned: Planned) -> Job:
-    """One that cannot be composed only says so: nothing to queue for."""
-    from trainer.sweeps.attempt import attempt  # late, for torch: all else here does without
-
-    return attempt(planned)
+    """The cluster does not take a job."""
 
 
 @dataclass
 class Submitted(Generic[Handle]):
-    """A job that an engine was given."""
+    """A job that has been handed over and has not ended."""
 
     planned: Planned
     handle: Handle
@@ -56,17 +35,17 @@ class Submitted(Generic[Handle]):
     since: float | None = None  # when it was first seen to run
 
     def ended(self, status: str, error: str) -> Job:
-        """Its line of sweep.jsonl where it has left none itself."""
+        """The job's line of sweep.jsonl if it left none itself."""
         job = self.planned.ended(status, error)
         job.seconds = time.monotonic() - (self.since or self.submitted)
         return job
 
 
-class Cluster(ABC, Generic[Handle]):
-    """Keeps `places` jobs with the engine, and takes no more before one has ended. One that dies fails alone."""
+class Concurrent(ABC, Generic[Handle]):
+    """A runner that keeps `places` jobs under way and takes the next as one ends. A job that dies fails alone."""
 
-    poll_seconds: ClassVar[float]
-    stop_seconds: ClassVar[float]  # a job that is told to stop finishes its step and writes a checkpoint
+    poll_seconds: ClassVar[float] = 0.5
+    stop_seconds: ClassVar[float] = 30.0  # how long jobs that are told to stop have for their checkpoints
 
     def __init__(self, settings: Any, screen: Report, done: Done) -> None:
         self.settings, self.screen, self.done = settings, screen, done
@@ -74,48 +53,48 @@ class Cluster(ABC, Generic[Handle]):
         self.jobs: list[Submitted[Handle]] = []
         self.places = 1
         self.stopping = False
-        self.refused: Planned | None = None  # the next to hand over
-        self.cut_short: list[Planned] = []  # by the cluster, not by us
+        self.refused: Planned | None = None  # the next job to hand over
+        self.cut_short: list[Planned] = []  # jobs that the cluster stopped by itself
 
     @abstractmethod
     def submit(self, planned: Planned) -> Handle:
         """Hand the job over.
 
         Raises:
-            RefusedError: the engine does not take it.
+            RefusedError: the cluster does not take it.
         """
-
-    @abstractmethod
-    def runs(self, job: Submitted[Handle]) -> bool:
-        """Whether it is out of the queue."""
 
     @abstractmethod
     def ended(self, job: Submitted[Handle]) -> Job | None:
-        """How it ended; None: it has not."""
+        """How the job ended, or None while it has not."""
 
     @abstractmethod
     def cancel(self, job: Submitted[Handle]) -> None:
-        """Take it out of the queue, or tell it to stop with a checkpoint."""
+        """Take the job out of the queue, or tell it to stop with a checkpoint."""
 
     @abstractmethod
     def kill(self, job: Submitted[Handle]) -> None:
-        """End what did not stop when it was told to."""
+        """End a job that did not stop when it was told to."""
+
+    def runs(self, job: Submitted[Handle]) -> bool:
+        """Whether the job has left the queue."""
+        return True
 
     def wait(self) -> None:
-        """Until it is time to ask again, or something has ended."""
+        """Return when it is time to look at the jobs again, or earlier if one has ended."""
         time.sleep(self.poll_seconds)
 
     def run(self, jobs: Iterator[Planned]) -> None:
-        """As `Runner` has it.
+        """Run the jobs, as `Runner.run` says.
 
         Raises:
-            InterruptedRunError: also where the cluster stopped jobs by itself; the others have ended.
+            InterruptedRunError: also if the cluster stopped jobs by itself; the other jobs have ended then.
         """
         try:
             while self._fill(jobs):
-                self.wait()
                 self._look()
-                self.monitor.show([(job.planned, job.since) for job in self.jobs if job.since is not None])
+                self.wait()
+                self._look()  # again, for a job that has begun and ended meanwhile is shown as well
                 self._collect()
         except BaseException:
             self._stop()
@@ -131,7 +110,7 @@ class Cluster(ABC, Generic[Handle]):
             )
 
     def _fill(self, jobs: Iterator[Planned]) -> bool:
-        """Hand over as many as there are places for; whether there is one to wait for."""
+        """Hand over as many jobs as there are places; return whether there is a job to wait for."""
         while len(self.jobs) < self.places and (planned := self.refused or next(jobs, None)) is not None:
             if planned.asked.mistake is not None:
                 self.done(_failed(planned))
@@ -142,7 +121,7 @@ class Cluster(ABC, Generic[Handle]):
                 if not self.jobs:
                     raise
                 self.screen.warn(f"{error.message}; trying again when another job has ended")
-                self.refused, self.places = planned, len(self.jobs)  # a limit of the cluster's, it seems
+                self.refused, self.places = planned, len(self.jobs)  # the cluster seems to have a limit
             else:
                 self.refused = None
                 self.jobs.append(Submitted(planned, handle))
@@ -152,6 +131,7 @@ class Cluster(ABC, Generic[Handle]):
         for job in self.jobs:
             if job.since is None and self.runs(job):
                 job.since = time.monotonic()
+        self.monitor.show([(job.planned, job.since) for job in self.jobs if job.since is not None])
 
     def _collect(self) -> None:
         for job in list(self.jobs):
@@ -164,21 +144,45 @@ class Cluster(ABC, Generic[Handle]):
         if ended.status == "interrupted" and not self.stopping:
             self.cut_short.append(job.planned)
         if job.since is None and self.stopping and not self.runs(job):
-            return  # it was still in the queue: it is one that did not come to run
+            return  # it was cancelled in the queue and counts as not run
         self.done(ended)
 
     def _stop(self) -> None:
-        """Tell every job to stop, and wait for its checkpoint."""
+        """Tell every job to stop, and wait for the checkpoints."""
         self.stopping = True
         for job in self.jobs:
             self.cancel(job)
         if self.jobs:
             self.screen.say(f"stopping {len(self.jobs)} jobs: waiting for their checkpoints")
         deadline = time.monotonic() + self.stop_seconds
-        while self.jobs and time.monotonic() < deadline:
-            self.wait()
-            self._look()
-            self._collect()
+        try:
+            while self.jobs and time.monotonic() < deadline:
+                self.wait()
+                self._look()
+                self._collect()
+        finally:
+            for job in self.jobs:
+                self.kill(job)
         for job in list(self.jobs):
-            self.kill(job)
             self._end(job, job.ended("interrupted", f"it did not stop within {self.stop_seconds:.0f} s"))
+
+
+def library(name: str, extra: str) -> ModuleType:
+    """The module `name`, which the sweep `extra` needs.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != name:
+            raise
+        raise ConfigError(f"sweep={extra} needs {name}", f"pip install 'trainer[{extra}]'") from error
+
+
+def _failed(planned: Planned) -> Job:
+    """How a job ends that cannot be composed: it only says so, and no place is needed for it."""
+    from trainer.sweeps.attempt import attempt  # late: this process does without torch otherwise
+
+    return attempt(planned)

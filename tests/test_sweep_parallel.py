@@ -1,0 +1,155 @@
+"""`sweep=parallel`: jobs side by side in processes of this machine, which die, are killed or are told to stop."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import resuming
+import running
+from conftest import Trainer, soak
+from failing import JOBS, sick, trains, until
+from running import QUICK
+from test_configs import compose
+from test_sweep_resume import command, lines, swept
+
+from trainer.config import sweep
+from trainer.show.report import Report
+from trainer.sweeps.job import Job
+from trainer.sweeps.parallel import Parallel
+from trainer.sweeps.plan import Asked, Planned
+from trainer.system.machine import cores
+
+__all__ = ["sick"]
+
+
+def test_jobs_side_by_side_end_as_one_after_the_other(trainer: Trainer) -> None:
+    asked = ("-m", "optim.lr=0.01,0.1", "seed=0,1", *QUICK, "epochs=2")
+    for how in ("serial", "parallel"):
+        ran = trainer("train", *asked, f"sweep={how}", f"name={how}")
+        assert ran.code == 0, ran.err
+    for job in range(4):
+        assert resuming.differences(swept("serial") / str(job), swept("parallel") / str(job)) == []
+    assert sorted(line["job"] for line in lines(swept("parallel"))) == [0, 1, 2, 3]
+
+
+def test_a_job_whose_process_dies_takes_no_other_down(trainer: Trainer, sick: Path) -> None:
+    ran = trainer("train", "-m", "model.does=learn,die,learn", "epochs=1", *JOBS, "sweep=parallel", "sweep.jobs=1")
+    assert ran.code == 1
+    found = [(line["job"], line["status"]) for line in lines(swept())]
+    assert found == [(0, "completed"), (1, "failed"), (2, "completed")]
+    assert "was killed by SIGKILL" in ran.out
+    assert f"go on trainer resume {swept()}" in " ".join(ran.out.split())
+
+
+@pytest.mark.parametrize(("signum", "code"), [pytest.param(signal.SIGINT, 130, marks=soak), (signal.SIGTERM, 143)])
+def test_a_signal_stops_every_job_with_a_checkpoint(trainer: Trainer, sick: Path, signum: int, code: int) -> None:
+    asked = ("-m", "model.does=wait", "seed=0,1,2", "epochs=100", "data.batch_size=10", *JOBS)
+    ran = command("train", *asked, "sweep=parallel", "sweep.jobs=2")
+    until(lambda: len(list(Path("runs/sweeps").glob("*/*/*/checkpoints/last.pt"))) == 2)
+    os.killpg(ran.pid, signum)
+    out, _ = ran.communicate(timeout=60)
+    assert ran.returncode == code, out
+    assert sorted((line["job"], line["status"]) for line in lines(swept())) == [(0, "interrupted"), (1, "interrupted")]
+    assert all(running.checkpoint(swept() / job)["step"] > 0 for job in "01")
+    assert "not run" in out
+    assert "trainer resume" in out
+    listed = trainer("resume", str(swept()), "sweep.dry_run=true").out
+    assert [line.split()[-1] for line in listed.splitlines()[2:]] == ["on", "on", "run"]
+
+
+# --- the runner by itself -------------------------------------------------------------------------------
+
+
+def planned(number: int, *words: str) -> Planned:
+    directory = Path(str(number))
+    directory.mkdir()
+    config = compose("train", "device=cpu", *words)
+    return Planned(number, directory, Asked([f"seed={number}"], config), f"seed={number}")
+
+
+def runner(jobs: int) -> tuple[Parallel, list[Job]]:
+    ended: list[Job] = []
+    return Parallel(sweep.Parallel(jobs=jobs), Report(quiet=True), ended.append), ended
+
+
+def test_a_worker_that_is_killed_while_it_has_nothing_to_do_is_started_anew(empty: Path) -> None:
+    parallel, ended = runner(1)
+
+    def jobs() -> Iterator[Planned]:
+        yield planned(0, *QUICK)
+        process = parallel.workers[0].process
+        assert process is not None
+        process.kill()
+        process.join()
+        yield planned(1, *QUICK)
+
+    parallel.run(jobs())
+    assert [(job.job, job.status) for job in ended] == [(0, "completed"), (1, "completed")]
+
+
+def test_a_job_that_does_not_stop_in_time_is_killed_and_was_interrupted(
+    sick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parallel, ended = runner(2)
+    monkeypatch.setattr(parallel, "stop_seconds", 0.2)
+
+    def jobs() -> Iterator[Planned]:
+        yield planned(0, *running.SILENT, "model=sick", "model.does=hang")
+        until(Path("0/hangs").exists)
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        parallel.run(jobs())
+    assert time.monotonic() - started < 60  # it would hang for longer
+    (job,) = ended
+    assert (job.status, job.error) == ("interrupted", "it did not stop within 0 s")
+    assert job.seconds > 0
+
+
+def test_each_worker_has_its_share_of_the_threads_and_says_nothing(
+    empty: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("configs/model").mkdir(parents=True)
+    Path("configs/model/talks.yaml").write_text("_target_: talks.Net\n")
+    Path("talks.py").write_text(
+        "import os, torch\n"
+        "class Net(torch.nn.Linear):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(784, 10)\n"
+        "        print('hello')\n"
+        "        open('said', 'a').write(f'{torch.get_num_threads()} {os.environ[\"OMP_NUM_THREADS\"]}\\n')\n"
+        "    def forward(self, inputs):\n"
+        "        return super().forward(inputs.flatten(1))\n"
+    )
+    parallel, ended = runner(1)
+    parallel.run(iter([planned(0, *running.SILENT, "model=talks", "data.limit=100", "epochs=1")]))
+    assert [job.status for job in ended] == ["completed"], ended
+    assert set(Path("said").read_text().splitlines()) == {f"{cores()} {cores()}"}
+    assert "hello" not in capfd.readouterr().out
+
+
+def test_each_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.sweeps.parallel.gpus", lambda: ["0", "GPU-1"])
+    made: Any = Parallel(sweep.Parallel(), Report(quiet=True), lambda job: None)
+    assert [worker.environment for worker in made.workers] == [
+        {"CUDA_VISIBLE_DEVICES": "0"},
+        {"CUDA_VISIBLE_DEVICES": "GPU-1"},
+    ]
+    more: Any = Parallel(sweep.Parallel(jobs=3), Report(quiet=True), lambda job: None)
+    assert [worker.environment["CUDA_VISIBLE_DEVICES"] for worker in more.workers] == ["0", "GPU-1", "0"]
+
+
+@pytest.mark.slow
+def test_workers_are_killed_with_the_sweep(sick: Path) -> None:
+    asked = ("-m", "model.does=wait", "seed=0,1", "epochs=100", *JOBS, "sweep=parallel", "sweep.jobs=2")
+    ran = command("train", *asked)
+    try:
+        until(lambda: trains(0) and trains(1))
+    finally:
+        ran.kill()
+    ran.communicate(timeout=20)  # they, and their server, hold its output open
