@@ -52,20 +52,14 @@ class Planned:
         return Job(self.number, self.overrides, status, 0.0, error=error)
 
     def completed(self, result: dict[str, Any]) -> Job:
-        """The job's line of sweep.jsonl for the content of its result.json."""
-        pruned = str(result.get("stopped")).startswith(PRUNED)
-        job, objective = self.ended(PRUNED if pruned else result["status"]), result["objective"]
-        job.objective, job.direction = objective["name"], objective["direction"]
-        job.value, job.best_epoch, job.metrics = objective["value"], result["best_epoch"], result["metrics"]
-        job.seconds = result["seconds"]
-        return job
-
-    def ended_as(self, result: dict[str, Any]) -> Job:
-        """The same, also for a job that has failed."""
-        if result.get("status") == "completed":
-            return self.completed(result)
-        job = self.ended("failed", str(result.get("error") or ""))
+        """The job's line of sweep.jsonl for the content of its result.json, also if it has failed."""
+        job = self.ended(result["status"], str(result.get("error") or ""))
         job.seconds = float(result.get("seconds") or 0.0)
+        if job.status == "completed":
+            job.status = PRUNED if str(result.get("stopped")).startswith(PRUNED) else "completed"
+            objective = result["objective"]
+            job.objective, job.direction, job.value = objective["name"], objective["direction"], objective["value"]
+            job.best_epoch, job.metrics = result["best_epoch"], result["metrics"]
         return job
 
     @property

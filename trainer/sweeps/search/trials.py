@@ -74,7 +74,7 @@ class Search(Iterator[Planned]):
         for planned in self.planned:
             if planned.finished is None:
                 continue
-            job = noted.get(planned.number) or planned.ended_as(planned.finished)
+            job = noted.get(planned.number) or planned.completed(planned.finished)
             if not trials[planned.number].state.is_finished():
                 self.done(job)
             kept.append(job)
