@@ -1,9 +1,6 @@
 """What the tests of batched sweeps share: the same jobs batched and one by one, and how far apart they end."""
 
 import copy
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,7 +12,7 @@ from conftest import Ran, Trainer
 from running import SILENT, checkpoint, result, rows
 from torch import Tensor
 
-from trainer.engine.loop import State
+from trainer.engine.state import State
 from trainer.show.report import Report
 from trainer.sweeps import runner
 from trainer.sweeps.plan import Planned
@@ -136,17 +133,6 @@ def differences(one: Any, other: Any, where: str = "", close: float = CLOSE) -> 
 def statuses(jobs: list[Path]) -> list[str]:
     """How each has ended."""
     return [result(job)["status"] for job in jobs]
-
-
-def ended(running: subprocess.Popen[str], code: int, timeout: float = 90) -> str:
-    """What the process said; it has ended with `code`."""
-    try:
-        out, _ = running.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(running.pid, signal.SIGKILL)
-        raise
-    assert running.returncode == code, out
-    return out
 
 
 PARTS = '''
@@ -295,6 +281,6 @@ def users_parts(patch: pytest.MonkeyPatch) -> None:
 
 
 def once(number: int) -> Callable[[State], bool]:
-    """Due when so many steps of all jobs together have been taken."""
+    """Due when so many steps have been taken, each by one job or by a team of jobs."""
     taken: list[int] = []
     return lambda state: bool(taken.append(1)) or len(taken) == number

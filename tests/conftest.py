@@ -8,6 +8,7 @@ from pathlib import Path
 
 import composing
 import numpy as np
+import processes
 import pytest
 import torch
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -27,9 +28,8 @@ class Ran:
 
 Trainer = Callable[..., Ran]
 
-# Kills and interruptions at more moments than the suite has time for.
+# More kills and interruptions than the suite has time for.
 SOAK = bool(os.environ.get("TRAINER_SOAK"))
-soak = pytest.mark.skipif(not SOAK, reason="TRAINER_SOAK=1 runs it")
 
 # For the processes that tests start: several at once, with all threads each, would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -86,6 +86,20 @@ def trainer(empty: Path, capfd: pytest.CaptureFixture[str]) -> Trainer:
         return Ran(code, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> Iterator[None]:
+    """Ended with the tests, if one of them has started it."""
+    yield
+    processes.SERVER.close()
+
+
+@pytest.fixture
+def machine(empty: Path) -> Iterator[processes.Machine]:
+    """Starts commands as processes of their own, in an empty working directory; none outlives the test."""
+    with processes.machine(empty, TRAINER_CACHE=os.environ["TRAINER_CACHE"]) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Jobs that go wrong on a cluster: a model of the user's own that ends its process, waits, raises, or learns."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,13 +37,6 @@ def sick(empty: Path) -> Path:
     Path("configs/model").mkdir(parents=True)
     Path("configs/model/sick.yaml").write_text("_target_: sick_on_a_cluster.Net\ndoes: learn\n")
     return empty
-
-
-def until(holds: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def trains(job: int) -> bool:

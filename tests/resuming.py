@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from torch import Tensor
 
 from trainer.engine import loop
-from trainer.engine.loop import State
+from trainer.engine.state import State
 
 # What a clock says, and how often there was a reason to look at it.
 TIMES = ("seconds", "samples_per_second")
@@ -25,18 +25,19 @@ TIMES = ("seconds", "samples_per_second")
 def interrupting(due: Callable[[State], bool], signum: int = signal.SIGINT) -> Iterator[None]:
     """Within the block, this process gets a signal as soon as a step has been taken after which `due` says so."""
     with pytest.MonkeyPatch.context() as patch:
-        fitting = loop.fitting
+        fit = loop.fit
 
         class Interrupt(loop.Hook):
             def on_step(self, state: State) -> None:
                 if due(state):
                     os.kill(os.getpid(), signum)
 
-        def interrupted(*args: Any) -> loop.Asking[State]:
-            *before, hooks, state, device = args
-            return fitting(*before, [Interrupt(), *hooks], state, device)
+        def interrupted(*args: Any) -> State:
+            *before, hooks, state = args
+            return fit(*before, [Interrupt(), *hooks], state)
 
-        patch.setattr("trainer.run.training.fitting", interrupted)
+        for runs in ("trainer.run.training", "trainer.sweeps.batched.team"):
+            patch.setattr(f"{runs}.fit", interrupted)
         yield
 
 

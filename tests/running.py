@@ -10,7 +10,7 @@ from conftest import Trainer
 from torch import Tensor
 
 from trainer.commands import eval as eval_command
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 
 SILENT = ("plots=false", "tensorboard.enabled=false")
 QUICK = (*SILENT, "model=linear", "data.limit=100", "epochs=1")  # digits: 90 to train, 10 to validate, 100 to test
@@ -35,7 +35,7 @@ def evaluate(trainer: Trainer, *args: str) -> dict[str, float]:
     found: list[dict[str, float]] = []
     command = eval_command.run
 
-    def spy(config: Composed) -> dict[str, Any]:
+    def spy(config: Config) -> dict[str, Any]:
         result = command(config)
         found.append(result["metrics"])
         return result

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from trainer.system import atomic
 from trainer.system.atomic import PART, replacing, storing, sweep, write_text
 from trainer.system.errors import StorageError
 
@@ -275,6 +274,6 @@ def test_the_part_lies_beside_the_file_so_that_renaming_is_atomic(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[Path, Path]] = []
-    monkeypatch.setattr(atomic.os, "replace", lambda source, target: seen.append((Path(source), Path(target))))
+    monkeypatch.setattr(os, "replace", lambda source, target: seen.append((Path(source), Path(target))))
     write_text(tmp_path / "x.txt", "new")
     assert seen == [(tmp_path / f".x.txt{PART}", tmp_path / "x.txt")]

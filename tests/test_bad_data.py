@@ -12,13 +12,12 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pretending
 import pytest
 from conftest import Ran, Trainer
 from folders import picture, tree
 from formats import chunk, idx, png, write_cifar10, write_mnist
 from PIL import Image
-
-from trainer.data import folder
 
 Damage = Callable[[], object]
 RAW = Path("data/MNIST/raw")
@@ -360,8 +359,7 @@ def test_a_folder_that_is_streamed_is_looked_at_before_the_first_step(
 def test_processes_that_look_at_streamed_files_name_a_broken_one(
     photos: None, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder, "PARALLEL", 1)
-    monkeypatch.setattr(folder, "cores", lambda: 2)
+    pretending.parallel_decoding(monkeypatch)
     _shortened("x.jpg")
     options = "data.mean=[0.5] data.std=[0.5] data.placement=stream data.cache=null"
     check(trainer, f"data=folder data.path=photos {options}", "cat/x.jpg", "truncated")

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from trainer.config.data import Augment
 from trainer.config.scheduler import OneCycle
 from trainer.data.augment import Augmenter
-from trainer.data.batches import Batches
+from trainer.data.batches import Batch, Batches
 from trainer.data.splits import Split
 from trainer.engine import losses, metrics
-from trainer.engine.loop import Batch
+from trainer.engine.device import Compute
 from trainer.engine.schedule import Schedule
 from trainer.engine.steps.captured import CapturedStep, capturable
 from trainer.engine.steps.eager import EagerStep
@@ -147,7 +147,7 @@ class Together:
         parameters = [*self.stack.trained.values()]
         self.stacked = StackedOptimizer(parameters, [own[job] for job in order], kinds, follow=False)
         limits = [norms[job] for job in order]
-        self.step = StackedStep(self.stack, loss, self.stacked, True, limits, nullcontext)
+        self.step = StackedStep(self.stack, loss, self.stacked, True, limits, Compute(CPU, "float32"))
 
     def __call__(self, batches: Sequence[Batch]) -> Tensor:
         self.stacked.refill()
@@ -412,7 +412,7 @@ def test_batches_of_jobs_are_those_of_each(case: str, seeds: tuple[int, ...]) ->
     stacked = StackedBatches(each)
     assert stacked.sizes == first.sizes
     for epoch, start in ((0, 0), (2, 1)):
-        found = [stacked.ready(raw) for raw in stacked.epoch(epoch, start)]
+        found = list(stacked.epoch(epoch, start))
         expected = [list(batches.epoch(epoch, start)) for batches in each]
         assert len(found) == len(first) - start
         for number, (inputs, targets) in enumerate(found):

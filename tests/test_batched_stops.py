@@ -15,20 +15,22 @@ from batching import (
     contents,
     differences,
     directory,
-    ended,
     once,
     runs_of,
     same,
     statuses,
     users_parts,
 )
-from conftest import Trainer, soak
+from conftest import Trainer
+from processes import Machine
 from running import checkpoint
-from test_sweep_resume import command, lines
+from test_sweep_resume import lines
+from torch import Tensor
 
 from trainer.run import starting
 from trainer.run.training import Training
 from trainer.sweeps.batched import runner as module
+from trainer.sweeps.batched.step import StackedStep
 from trainer.sweeps.batched.team import Team
 
 ADAM = ("model=small", *QUICK, "epochs=3", "optim=adam", "seed=0,1,2,3", "model.dropout=0.3")
@@ -58,10 +60,11 @@ def undisturbed(jobs: list[Path], whole: Whole) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "then"), [("batched", "batched"), ("batched", "serial"), pytest.param("serial", "batched", marks=soak)]
+    ("first", "then"),
+    [("batched", "batched"), ("batched", "serial"), pytest.param("serial", "batched", marks=pytest.mark.slow)],
 )
 def test_an_interrupted_sweep_is_gone_on_with_in_any_way(trainer: Trainer, whole: Whole, first: str, then: str) -> None:
-    with resuming.interrupting(once(4 * 14 + 2)):
+    with resuming.interrupting(once(15 if first == "batched" else 58)):
         assert trainer("train", "-m", *ADAM, f"sweep={first}", "name=parts").code == 130
     stopped = [line["status"] for line in lines(directory("parts"))]
     assert stopped == (["interrupted"] * 4 if first == "batched" else ["completed"] * 2 + ["interrupted"])
@@ -73,7 +76,7 @@ def test_an_interrupted_sweep_is_gone_on_with_in_any_way(trainer: Trainer, whole
 
 
 def test_jobs_that_stand_at_other_steps_go_on_in_teams(trainer: Trainer, whole: Whole) -> None:
-    with resuming.interrupting(once(4 * 14 + 2)):
+    with resuming.interrupting(once(15)):
         assert trainer("train", "-m", *ADAM, "sweep=batched", "name=parts").code == 130
     jobs = runs_of(directory("parts"))
     for job in jobs[:2]:
@@ -87,18 +90,18 @@ def test_jobs_that_stand_at_other_steps_go_on_in_teams(trainer: Trainer, whole: 
 
 
 def test_a_second_signal_ends_at_once_and_what_is_on_the_disk_is_gone_on_with(trainer: Trainer, whole: Whole) -> None:
-    step, calls = Team.step, []
+    step, calls = StackedStep.__call__, []
 
-    def twice(team: Team, numbers: Any) -> None:
+    def twice(self: StackedStep, batches: Any) -> Tensor:
         calls.append(1)
         if len(calls) == 14:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(1)
-        step(team, numbers)
+        return step(self, batches)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Team, "step", twice)
+        patch.setattr(StackedStep, "__call__", twice)
         assert trainer("train", "-m", *ADAM, "sweep=batched", "name=parts").code == 130
     jobs = runs_of(directory("parts"))
     assert statuses(jobs) == ["interrupted"] * 4
@@ -124,7 +127,7 @@ def test_a_signal_in_an_evaluation(trainer: Trainer, whole: Whole) -> None:
     undisturbed(jobs, whole)
 
 
-@pytest.mark.parametrize("method", ["_test", pytest.param("_draw", marks=soak)])
+@pytest.mark.parametrize("method", ["_test", pytest.param("_draw", marks=pytest.mark.slow)])
 def test_a_signal_after_the_training_stops_what_is_still_to_come(trainer: Trainer, method: str) -> None:
     """Of this program and of the next."""
     args = (*ADAM, "accumulate=1,2")
@@ -145,7 +148,7 @@ def test_a_signal_after_the_training_stops_what_is_still_to_come(trainer: Traine
     assert statuses(runs_of(directory("parts"))) == ["completed"] * 8
 
 
-@pytest.mark.parametrize("where", ["opened", pytest.param("reason_against", marks=soak)])
+@pytest.mark.parametrize("where", ["opened", pytest.param("reason_against", marks=pytest.mark.slow)])
 def test_a_signal_as_jobs_are_set_up(trainer: Trainer, where: str) -> None:
     calls: list[int] = []
 
@@ -174,19 +177,17 @@ def test_a_signal_as_jobs_are_set_up(trainer: Trainer, where: str) -> None:
     assert statuses(runs_of(directory("parts"))) == ["completed"] * 4
 
 
-@soak
+@pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_killed_and_signalled_processes_go_on(trainer: Trainer) -> None:
+def test_killed_and_signalled_processes_go_on(trainer: Trainer, machine: Machine) -> None:
     """SIGKILL, then SIGTERM to the process that goes on, then to the end: every job is done once."""
     args = ("-m", *ADAM, "epochs=60", "checkpoint.every_steps=10", "sweep=batched", "name=parts")
     words: tuple[str, ...] = ("train", *args)
     for signum, code, least in ((signal.SIGKILL, -9, 10), (signal.SIGTERM, 143, 200)):
-        running = command(*words)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not _past(least):
-            time.sleep(0.05)
-        running.send_signal(signum)
-        ended(running, code)
+        running = machine.start(*words)
+        running.until(lambda least=least: _past(least))
+        running.send(signum)
+        assert running.wait(90).code == code
         words = ("resume", str(directory("parts")))
     stopped = {line["job"] for line in lines(directory("parts")) if line["status"] == "interrupted"}
     assert stopped  # others may have been done: those that were killed at another step go on in a team of their own

@@ -298,6 +298,7 @@ def test_a_workload_without_its_data_is_left_out(tmp_path: Path, capsys: pytest.
     assert "mnist_lenet is left out" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_tiny_workload_runs_end_to_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("COLUMNS", "100")
@@ -314,7 +315,7 @@ def test_a_tiny_workload_runs_end_to_end(monkeypatch: pytest.MonkeyPatch, capsys
 def test_epochs_and_the_first_batch_are_stamped(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     watch, first = Watch(), list[float]()
     before = time.monotonic()
-    with inside.fitting(inside.stamped(watch, first)):
+    with inside.fit(inside.stamped(watch, first)):
         inside.command("train", *QUICK, "epochs=3")
     assert len(watch.laps) == 4  # three starts and the end
     assert before < watch.laps[0] < first[0] < watch.laps[1] < watch.laps[3]
@@ -325,7 +326,7 @@ def test_epochs_and_the_first_batch_are_stamped(trainer: Trainer, monkeypatch: p
 
 def test_epochs_with_and_without_hooks_take_turns(trainer: Trainer) -> None:
     on, off = list[float](), list[float]()
-    with inside.terminal(Path("screen")), inside.fitting(inside.alternating(on, off)):
+    with inside.terminal(Path("screen")), inside.fit(inside.alternating(on, off)):
         inside.command("train", *QUICK, "epochs=5", "checkpoint.every_epochs=1")
     assert (len(on), len(off)) == (2, 2)
     (log,) = Path().rglob("metrics.jsonl")
@@ -340,7 +341,7 @@ def test_training_is_as_before_once_it_has_been_watched(trainer: Trainer) -> Non
     from trainer.engine import loop
     from trainer.run import training
 
-    before = training.fitting
-    with inside.fitting(inside.timed([])):
-        assert training.fitting is not before
-    assert training.fitting is loop.fitting is before
+    before = training.fit
+    with inside.fit(inside.timed([])):
+        assert training.fit is not before
+    assert training.fit is loop.fit is before

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pretending
 import pytest
 import torch
 from conftest import Trainer
+from filelock import FileLock
 from folders import picture, tree
 from running import QUICK
 from torch import Tensor
 
 from trainer import data
-from trainer.data import cache as cache_module
 from trainer.data import folder as folder_module
 from trainer.data.cache import Allocate, Stored, source_of, stored
 from trainer.data.sets.folder import Folder
@@ -184,7 +185,7 @@ def test_an_entry_may_be_read_by_whom_the_users_mask_allows(tmp_path: Path) -> N
 def test_a_whole_entry_is_used_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make = Maker()
     entry(tmp_path, make)
-    for module, name in ((cache_module, "FileLock"), (os, "mkdir"), (os, "replace"), (shutil, "rmtree")):
+    for module, name in ((FileLock, "acquire"), (os, "mkdir"), (os, "replace"), (shutil, "rmtree")):
         monkeypatch.setattr(module, name, refuse(OSError(errno.EROFS, "Read-only file system")))
     assert whole(entry(tmp_path, make))
     assert make.made == 1
@@ -280,7 +281,7 @@ def test_the_cache_may_be_called_anything(empty: Path, name: str) -> None:
 
 
 def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "free_memory", lambda device: 100)
+    pretending.free_memory(monkeypatch, 100)
     with pytest.raises(DataError, match=r"the samples take 0\.0 MiB, and 0\.0 MiB of memory are free"):
         stored(None, "name", {}, "source", Maker())
 

@@ -20,9 +20,10 @@ from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.splits import Split
 from trainer.engine import losses
-from trainer.engine.loop import Hook, Plan, State, fit
+from trainer.engine.loop import Hook, fit
 from trainer.engine.schedule import Schedule
-from trainer.engine.steps import kind, prepared
+from trainer.engine.state import Plan, State
+from trainer.engine.steps import kind
 from trainer.engine.steps.captured import CapturedStep, Drawn, capturable
 from trainer.engine.steps.eager import EagerStep
 from trainer.system.errors import DeviceError
@@ -102,9 +103,9 @@ def trained(
 
     plan, hooks = Plan(3, accumulate=accumulate), [Rows(), schedule]
     if capture:
-        fit(CapturedStep(eager, train.ready, whole, pytest.fail, graphs), Drawn(train), LOSS, plan, hooks=hooks)
+        fit(CapturedStep(eager, train.ready, whole, pytest.fail, graphs), Drawn(train), plan, hooks=hooks)
     else:
-        fit(eager, train, LOSS, plan, hooks=hooks)
+        fit(eager, train, plan, hooks=hooks)
     return [p.detach() for p in model.parameters()], rows, graphs
 
 
@@ -171,7 +172,7 @@ def test_a_model_that_cannot_be_captured_runs_eagerly_and_says_so_once() -> None
     model, train = lenet(), batches()
     eager = EagerStep(model, LOSS, OPTIMIZERS["sgd"](model.parameters()), 1.0, nullcontext)
     step = CapturedStep(eager, train.ready, True, said.append, Pretend(model, "operation not permitted\nmore"))
-    fit(step, Drawn(train), LOSS, Plan(3))
+    fit(step, Drawn(train), Plan(3))
     assert type(eager.optimizer.param_groups[0]["lr"]) is float
     expected, _, _ = trained("sgd", Constant(), False)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), expected, strict=True))
@@ -193,7 +194,7 @@ def test_the_reason_is_what_failed_and_not_what_failed_after_it() -> None:
     said: list[str] = []
     model, train = lenet(), batches()
     eager = EagerStep(model, LOSS, OPTIMIZERS["sgd"](model.parameters()), None, nullcontext)
-    fit(CapturedStep(eager, train.ready, True, said.append, Failing(model)), Drawn(train), LOSS, Plan(1))
+    fit(CapturedStep(eager, train.ready, True, said.append, Failing(model)), Drawn(train), Plan(1))
     assert [line.split(": ")[-1] for line in said] == ["called a synchronizing CUDA operation"]
 
 
@@ -210,7 +211,7 @@ def test_a_model_that_draws_numbers_on_the_cpu_is_not_captured(draw: Callable[[]
     model, train = Drawing(784, 10), batches()
     eager = EagerStep(model, LOSS, OPTIMIZERS["sgd"](model.parameters()), None, nullcontext)
     graphs = Pretend(model)
-    fit(CapturedStep(eager, train.ready, True, said.append, graphs), Drawn(train), LOSS, Plan(2))
+    fit(CapturedStep(eager, train.ready, True, said.append, graphs), Drawn(train), Plan(2))
     assert graphs.recorded == 0
     assert len(said) == 1
     assert "draws random numbers on the CPU" in said[0]
@@ -221,7 +222,7 @@ def test_a_training_that_begins_with_a_ragged_batch_captures_the_others() -> Non
     eager = EagerStep(model, LOSS, OPTIMIZERS["sgd"](model.parameters()), None, nullcontext)
     graphs = Pretend(model)
     step = CapturedStep(eager, train.ready, True, pytest.fail, graphs)
-    fit(step, Drawn(train), LOSS, Plan(3), state=State(batch=8, step=8, losses=torch.ones(8)))
+    fit(step, Drawn(train), Plan(3), state=State(batch=8, step=8, losses=torch.ones(8)))
     assert graphs.replayed == 2 * 8 - 3
 
 
@@ -281,9 +282,9 @@ def on_a_gpu(
         if "capturable" in group:
             group["capturable"] = True
     eager = EagerStep(model, LOSS, optimizer, 1.0, nullcontext)
-    step, source = prepared("cudagraph" if captured else "off", eager, model, train, True, say)
+    step, source = (CapturedStep(eager, train.ready, True, say), Drawn(train)) if captured else (eager, train)
     schedule = Schedule(Cosine(warmup_steps=5), optimizer, 36, "train/loss", "min")
-    fit(step, source, LOSS, Plan(4), hooks=[schedule], device=device)
+    fit(step, source, Plan(4), hooks=[schedule])
     return [p.detach().cpu() for p in model.parameters()]
 
 

@@ -57,6 +57,7 @@ def test_a_model_that_cannot_be_compiled_runs_as_written_and_says_so_once(monkey
     assert said == ["compile: inductor cannot compile this model, steps run eagerly: no C++ compiler"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's compiler warns of its own code
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 def test_a_compiled_training_is_the_eager_one(trainer: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

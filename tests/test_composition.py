@@ -14,7 +14,9 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from trainer.config import composition, registry
-from trainer.config.composition import CONFIGS, Composed, Custom
+from trainer.config.base import Config, Custom
+from trainer.config.check import check
+from trainer.config.composition import CONFIGS
 from trainer.config.data import Augment, Data
 from trainer.config.model import MLP, LeNet
 from trainer.config.optim import SGD
@@ -23,7 +25,7 @@ from trainer.data.sets.diabetes import Diabetes
 from trainer.data.sets.digits import Digits
 from trainer.system.errors import ConfigError, UnknownKeyError
 
-Compose = Callable[..., Composed]
+Compose = Callable[..., Config]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,10 +39,10 @@ def hydra() -> Iterator[None]:
 def composed() -> Compose:
     """`composed(VERB, OVERRIDES...)` as the command line does it."""
 
-    def make(verb: str, *overrides: str) -> Composed:
+    def make(verb: str, *overrides: str) -> Config:
         cfg = compose(verb, overrides=list(overrides))
         choices = {o.split("=")[0]: o.split("=")[1] for o in overrides if "." not in o.split("=")[0]}
-        return composition.check(verb, cfg, [o.lstrip("+") for o in overrides], choices)
+        return check(verb, cfg, [o.lstrip("+") for o in overrides], choices)
 
     return make
 
@@ -78,10 +80,10 @@ def test_what_other_tests_remember_is_what_hydra_composes(overrides: list[str]) 
 
 def test_sections_are_instances_of_their_dataclasses(composed: Compose) -> None:
     found = composed("train", "optim=sgd", "++optim.lr=0.5", "++data.augment.crop=2")
-    assert isinstance(found.settings, Train)
-    assert found.section("optim") == SGD(lr=0.5)
-    assert found.section("data") == digits(augment=Augment(crop=2))
-    assert found.settings.evaluate == Evaluate()
+    assert isinstance(found, Train)
+    assert found.optim == SGD(lr=0.5)
+    assert found.data == digits(augment=Augment(crop=2))
+    assert found.evaluate == Evaluate()
 
 
 @pytest.mark.parametrize("group", registry.GROUPS)
@@ -137,7 +139,7 @@ def test_a_wrong_type_says_what_it_must_be(composed: Compose, override: str, wan
 @pytest.mark.parametrize("override", ["data=3", "evaluate=3", "data.augment=true"])
 def test_a_value_in_place_of_a_section_is_refused(composed: Compose, override: str) -> None:
     with pytest.raises(ConfigError, match=r"a section, not a value|no such config"):
-        composition.check("train", OmegaConf.merge(compose("train"), OmegaConf.from_dotlist([override])), [], {})
+        check("train", OmegaConf.merge(compose("train"), OmegaConf.from_dotlist([override])), [], {})
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_a_value_in_place_of_a_section_is_refused(composed: Compose, override: s
 )
 def test_a_value_out_of_range_says_the_range(composed: Compose, override: str, wanted: str) -> None:
     with pytest.raises(ConfigError, match="out of range") as caught:
-        composed("train", f"++{override}").section(override.split(".")[0])
+        composed("train", f"++{override}")
     assert caught.value.hint.startswith(f"it must be {wanted}")
 
 
@@ -192,17 +194,17 @@ def test_a_name_that_is_not_in_the_registry_is_answered_with_the_nearest(compose
 def test_what_only_the_data_tell_is_filled_in_before_the_model_reads_it(composed: Compose) -> None:
     found = composed("train", "data=csv", "++data.path=x.csv", "++data.target=y", "model=mlp")
     with pytest.raises(ConfigError, match=r"needs data\.features, which data=csv does not have"):
-        found.section("model")
+        found.fill_data({})
+    assert found.model is None
     found.fill_data({"features": 7, "outputs": 3, "num_classes": 3})
-    assert found.section("model") == MLP(in_features=7, out_features=3)
+    assert found.model == MLP(in_features=7, out_features=3)
     assert found.facts() == {"features": 7, "outputs": 3, "num_classes": 3}
 
 
 def test_a_model_for_images_says_that_a_table_has_none(composed: Compose) -> None:
     found = composed("train", "data=diabetes", "model=lenet")
-    found.fill_data({"features": 10, "outputs": 1})
     with pytest.raises(ConfigError, match="model=lenet needs images, which data=diabetes does not have"):
-        found.section("model")
+        found.fill_data({"features": 10, "outputs": 1})
 
 
 def test_a_fact_that_the_data_contradict_is_refused(composed: Compose) -> None:
@@ -214,7 +216,7 @@ def test_a_fact_that_the_data_contradict_is_refused(composed: Compose) -> None:
 def test_the_environment_stays_out_of_the_file(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAINER_DATA", "/secret")
     found = composed("train", "data=mnist")
-    assert found.section("data").root == "/secret"
+    assert found.data.root == "/secret"
     assert "/secret" not in found.to_yaml()
     assert "${oc.env:TRAINER_DATA,data}" in found.to_yaml()
 
@@ -222,21 +224,21 @@ def test_the_environment_stays_out_of_the_file(composed: Compose, monkeypatch: p
 # --- sections of the user's own ---------------------------------------------------------------------------
 
 
-def own(composed: Compose, group: str, **keys: Any) -> Composed:
+def own(composed: Compose, group: str, **keys: Any) -> Config:
     cfg = compose("train")
     OmegaConf.set_struct(cfg, False)
     cfg[group] = keys
-    return composition.check("train", cfg, [], {group: "mine"})
+    return check("train", cfg, [], {group: "mine"})
 
 
 def test_a_model_of_the_users_gets_its_own_keys_resolved(composed: Compose) -> None:
     found = own(composed, "model", _target_="mine.Net", width=8, classes="${data.num_classes}")
     found.fill_data({"num_classes": 10})
-    assert found.section("model") == Custom("mine.Net", {"width": 8, "classes": 10})
+    assert found.model == Custom("mine.Net", {"width": 8, "classes": 10})
 
 
 def test_data_of_the_users_share_the_common_keys_and_their_checks(composed: Compose) -> None:
-    found = own(composed, "data", _target_="mine.Data", radius=2, batch_size=7).section("data")
+    found = own(composed, "data", _target_="mine.Data", radius=2, batch_size=7).data
     assert found == Custom("mine.Data", {"radius": 2}, Data(name="mine.Data", batch_size=7))
     with pytest.raises(ConfigError, match=r"data\.batch_size=0: out of range"):
         own(composed, "data", _target_="mine.Data", batch_size=0)
@@ -259,20 +261,21 @@ def test_a_description_completes_what_was_not_chosen(composed: Compose) -> None:
     assert not found.given("model")
     found.adopt("model", LENET)
     found.adopt("data", {"name": "digits", "val_fraction": 0.25, "augment": {"flip": True, "crop": 0, "cutout": 0}})
-    assert found.section("model") == LeNet(in_channels=1, image_size=28, num_classes=10, dropout=0.25)
-    assert found.section("data") == digits(val_fraction=0.25, augment=Augment(flip=True))
+    found.fill_data(found.facts())
+    assert found.model == LeNet(in_channels=1, image_size=28, num_classes=10, dropout=0.25)
+    assert found.data == digits(val_fraction=0.25, augment=Augment(flip=True))
 
 
 def test_what_was_typed_goes_before_the_description_and_that_before_defaults(composed: Compose) -> None:
     found = composed("eval", "++ckpt=x", "data=digits", "++data.limit=5")
     found.adopt("data", {"name": "digits", "limit": 50, "val_fraction": 0.25})
-    assert found.section("data") == digits(limit=5, val_fraction=0.25)
+    assert found.data == digits(limit=5, val_fraction=0.25)
 
 
 def test_another_choice_leaves_the_description_aside(composed: Compose) -> None:
     found = composed("eval", "++ckpt=x", "data=diabetes")
     found.adopt("data", {"name": "digits", "limit": 50})
-    assert found.section("data") == Diabetes(batch_size=32)
+    assert found.data == Diabetes(batch_size=32)
 
 
 @pytest.mark.parametrize(
@@ -321,13 +324,14 @@ def test_a_description_is_checked_like_what_is_typed(
 
 def test_a_description_says_what_it_is_and_not_how_it_was_got(composed: Compose) -> None:
     found = composed("train", "data=cifar10", "++data.limit=9", "model=resnet18", "++model.weights=mine.pt")
+    found.fill_data(found.facts())
     assert found.describe("model") == {"name": "resnet18", "in_channels": 3, "num_classes": 10}
     described = found.describe("data")
     assert (described["name"], described["limit"]) == ("cifar10", 9)
     assert "download" not in described
     again = composed("eval", "++ckpt=x")
     again.adopt("data", described)
-    assert again.section("data") == found.section("data")
+    assert again.data == found.data
 
 
 @pytest.mark.parametrize(
@@ -347,7 +351,7 @@ def test_a_file_does_not_say_how_to_get_things(composed: Compose, group: str, de
 def test_a_root_of_a_file_is_never_downloaded_into(composed: Compose) -> None:
     found = composed("eval", "++ckpt=x")
     found.adopt("data", {"name": "mnist", "root": "elsewhere"})
-    assert (found.section("data").root, found.section("data").download) == ("elsewhere", False)
+    assert (found.data.root, found.data.download) == ("elsewhere", False)
 
 
 def test_a_file_gives_a_class_of_the_users_no_key_it_does_not_have(composed: Compose) -> None:
@@ -355,7 +359,8 @@ def test_a_file_gives_a_class_of_the_users_no_key_it_does_not_have(composed: Com
     with pytest.raises(ConfigError, match=r"the checkpoint sets model\.cache_dir, which a file may not"):
         found.adopt("model", {"class": "mine.Net", "hidden": 3, "cache_dir": "/etc"})
     found.adopt("model", {"class": "mine.Net", "hidden": 3})
-    assert found.section("model").kwargs == {"hidden": 3}
+    found.fill_data({})
+    assert found.model.kwargs == {"hidden": 3}
 
 
 @pytest.mark.parametrize("group", ["data", "model"])
@@ -367,6 +372,7 @@ def test_a_description_has_no_value_of_the_environment(
         found = composed("train", "data=mnist")
     else:
         found = own(composed, "model", _target_="mine.Net", token="${oc.env:TRAINER_DATA}")
+        found.fill_data({})
     assert "hunter2" not in str(found.describe(group))
 
 

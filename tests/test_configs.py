@@ -12,7 +12,9 @@ from omegaconf import OmegaConf, open_dict
 from torch import nn
 
 from trainer.config import registry
-from trainer.config.composition import CONFIGS, Composed, check, group_choices, register
+from trainer.config.base import Config
+from trainer.config.check import check
+from trainer.config.composition import CONFIGS, group_choices, register
 from trainer.config.keys import MISSING
 from trainer.data.splits import Dataset, Split
 from trainer.engine.device import Compute
@@ -27,7 +29,7 @@ CPU = Compute(torch.device("cpu"), "float32")
 COLOUR = {"resnet18"}  # models of three channels only
 
 
-def compose(verb: str, *overrides: str) -> Composed:
+def compose(verb: str, *overrides: str) -> Config:
     """What `trainer VERB OVERRIDES...` composes, checked; values that the user must give are made up."""
     register()
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
@@ -67,9 +69,7 @@ def test_every_choice_composes_with_the_declared_defaults(group: str, choice: st
     composed = compose("train", f"{group}={choice}")
     assert composed.title(group) == choice
     section = registry.section(group, choice)
-    plain = OmegaConf.to_container(composed._cfg[group], resolve=False)
-    assert isinstance(plain, dict)
-    assert set(plain) == {field.name for field in dataclasses.fields(section)}
+    assert set(composed.written(group)) == {field.name for field in dataclasses.fields(section)}
 
 
 @pytest.mark.parametrize("group", registry.GROUPS)
@@ -79,10 +79,10 @@ def test_every_registered_section_has_a_yaml(group: str) -> None:
 
 @pytest.mark.parametrize("verb", registry.verbs())
 def test_a_verbs_config_has_the_declared_defaults(verb: str) -> None:
-    settings = compose(verb).settings
+    config = compose(verb)
     for field in dataclasses.fields(registry.of_verb(verb)):
         if field.name not in registry.GROUPS and field.default != MISSING:
-            assert getattr(settings, field.name) == default(field), field.name
+            assert getattr(config, field.name) == default(field), field.name
 
 
 def default(field: "dataclasses.Field[Any]") -> Any:
@@ -94,8 +94,7 @@ def default(field: "dataclasses.Field[Any]") -> Any:
 @pytest.mark.parametrize("choice", group_choices("model"))
 def test_every_model_builds_for_its_data_and_runs(choice: str) -> None:
     channels = 3 if choice in COLOUR else 1
-    composed = compose("train", f"model={choice}", "data=folder")
-    composed._cfg.data.channels, composed._cfg.data.size = channels, 28
+    composed = compose("train", f"model={choice}", "data=folder", f"data.channels={channels}", "data.size=28")
     loaded = sample(channels, 28)
     composed.fill_data(loaded.facts())
     model = build_model(composed, CPU.device, CPU.dtype)
@@ -128,11 +127,11 @@ def test_every_scheduler_builds(choice: str) -> None:
 @pytest.mark.parametrize("choice", group_choices("experiment"))
 def test_every_experiment_composes(choice: str) -> None:
     composed = compose("train", f"experiment={choice}")
-    assert composed.settings.name == choice
+    assert composed.name == choice
     assert composed.choices["experiment"] == choice
     for group in ("data", "optim", "scheduler"):
-        assert composed.section(group).name == composed.choices[group]
-    schedule, optim = composed.section("scheduler"), composed.section("optim")
+        assert getattr(composed, group).name == composed.choices[group]
+    schedule, optim = composed.scheduler, composed.optim
     made = make_optimizer(composed, nn.Linear(2, 2))
     assert made.defaults["lr"] == optim.lr
     assert schedule.warmup_steps >= 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pretending
 import pytest
 import torch
 from folders import picture, tree
@@ -184,8 +185,7 @@ forking = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:Depre
 @pytest.fixture
 def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decode, however few the files."""
-    monkeypatch.setattr(folder, "PARALLEL", 1)
-    monkeypatch.setattr(folder, "cores", lambda: 2)
+    pretending.parallel_decoding(monkeypatch)
 
 
 @forking
@@ -194,8 +194,7 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_processes_decode_what_one_does(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     tree(tmp_path, {"a": 7, "b": 8})
     alone = load(tmp_path, size=size)
-    monkeypatch.setattr(folder, "PARALLEL", 1)
-    monkeypatch.setattr(folder, "cores", lambda: 2)
+    pretending.parallel_decoding(monkeypatch)
     progress: list[tuple[int, int]] = []
 
     def track(items: Any, total: int, doing: str) -> Any:

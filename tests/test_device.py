@@ -144,23 +144,26 @@ for word in sys.argv[1:]:
 """
 
 
-def settled(*asked: str) -> list[list[str]]:
-    command = [sys.executable, "-c", DETERMINISTIC, *asked]
+@pytest.fixture(scope="module")
+def settled() -> list[list[str]]:
+    """What is set in runs that are not deterministic, and are, and again are not."""
+    command = [sys.executable, "-c", DETERMINISTIC, "no", "yes", "no"]
     before = {name: value for name, value in os.environ.items() if name != "CUBLAS_WORKSPACE_CONFIG"}
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100, env=before)
     assert ran.returncode == 0, ran.stderr
     return [line.split() for line in ran.stdout.splitlines()]
 
 
-def test_deterministic_sets_what_torchs_notes_ask_for_and_a_run_after_it_does_without() -> None:
-    first, second = settled("yes", "no")
-    assert first[:5] == ["True", "False", "False", "False", ":4096:8"]
-    assert second[0] == "False"
+def test_deterministic_sets_what_torchs_notes_ask_for_and_a_run_after_it_does_without(
+    settled: list[list[str]],
+) -> None:
+    assert settled[1][:5] == ["True", "False", "False", "False", ":4096:8"]
+    assert settled[2][0] == "False"
 
 
-def test_without_it_nothing_is_set_and_torchs_compiler_is_not_imported() -> None:
+def test_without_it_nothing_is_set_and_torchs_compiler_is_not_imported(settled: list[list[str]]) -> None:
     """That takes over a second of every start."""
-    assert settled("no") == [["False", "False", "True", "True", "None", "False"]]
+    assert settled[0] == ["False", "False", "True", "True", "None", "False"]
 
 
 def test_an_operation_that_cannot_be_deterministic_is_an_error_then_and_the_users_workspace_stays(

@@ -69,6 +69,7 @@ def test_a_documented_command_is_accepted(
     accepted = []
     for verb in registry.verbs():
         monkeypatch.setattr(f"trainer.commands.{verb}.run", accepted.append)
+    monkeypatch.setattr("trainer.sweeps.engine.Sweep.run", lambda sweep: accepted.append(sweep) or [])
     words = shlex.split(command)[1:]
     if "--config-dir" in words:
         (own_parts / "my_configs" / "model").mkdir(parents=True)
@@ -78,15 +79,12 @@ def test_a_documented_command_is_accepted(
     ]
     if "search=optuna" in words:  # which has no first job, and trains none here
         first_job = words
-        monkeypatch.setattr("trainer.sweeps.engine.Sweep.run", lambda sweep: accepted.append(sweep) or [])
     elif words[:2] == ["resume", "SWEEP"] and any(word.startswith("search.") for word in words):
         Path("SWEEP").mkdir()
         runs.write_overrides(Path("SWEEP"), ["-m", "search=optuna", "optim.lr=interval(0.01,0.1)"])
-        monkeypatch.setattr("trainer.sweeps.engine.Sweep.run", lambda sweep: accepted.append(sweep) or [])
     elif words[:2] == ["resume", "SWEEP"]:
         Path("SWEEP").mkdir()
         runs.write_overrides(Path("SWEEP"), ["-m", "data=mnist", "optim.lr=0.01"])
-        monkeypatch.setattr("trainer.sweeps.engine.Sweep.run", lambda sweep: accepted.append(sweep) or [])
     elif words[0] == "resume":
         (own_parts / words[1]).mkdir(parents=True)
         composed = trainer("train", "model=lenet", "data=mnist", "--cfg", "job").out

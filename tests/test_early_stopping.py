@@ -4,8 +4,8 @@ from typing import Literal
 
 import pytest
 
-from trainer.engine.loop import State
 from trainer.engine.objective import Objective
+from trainer.engine.state import State
 from trainer.run.hooks.early_stopping import EarlyStopping
 
 NAN, INF = float("nan"), float("inf")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pretending
 import pytest
 import torch
 from conftest import Ran, Trainer
@@ -389,10 +390,11 @@ def test_a_last_batch_of_one_sample_is_refused_with_batch_normalisation(trainer:
 
 
 def test_a_run_that_fails_while_it_starts_says_so(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: object) -> None:
-        raise KeyboardInterrupt
+    def fail(path: Path) -> None:
+        if path.name == "config.yaml":
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr("trainer.run.summary.opening", fail)
+    pretending.watching(monkeypatch, fail)
     assert trainer("train", "model=linear").code == 130
     (result,) = Path("runs").rglob("result.json")
     assert '"status": "interrupted"' in result.read_text()

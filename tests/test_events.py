@@ -1,8 +1,9 @@
 """TensorBoard's file: what its own reader reads in it, beside what torch's own writer writes."""
 
 import os
+import socket
 import struct
-import warnings
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,8 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter, summary
 
 from trainer.config.train import TensorBoard as TensorBoardConfig
-from trainer.engine.loop import State
+from trainer.engine.state import State
 from trainer.run.directory import EVENTS
-from trainer.run.hooks import events
 from trainer.run.hooks.events import Events, buckets
 from trainer.run.hooks.tensorboard import TensorBoard
 from trainer.system.errors import StorageError
@@ -127,20 +127,6 @@ def test_the_hooks_picture_histograms_and_hyperparameters_are_those_of_torchs_wr
         assert b"_hparams_/session_" in theirs[place][1]
 
 
-def test_the_graph_is_that_of_torchs_writer(tmp_path: Path, torchs: SummaryWriter) -> None:
-    model, example = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval(), torch.zeros(1, 3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's writer traces, which torch calls deprecated
-        torchs.add_graph(model, example)
-    torchs.close()
-    hook = TensorBoard(tmp_path, TensorBoardConfig(), model, epochs=3)
-    assert hook.graph(example) == ""
-    hook.close()
-    one, other = (read(folder).Graph() for folder in (tmp_path, tmp_path / "torch"))
-    assert {node.name: node.op for node in one.node} == {node.name: node.op for node in other.node}
-    assert len(one.node) > 5
-
-
 def test_every_record_has_its_checksums(tmp_path: Path) -> None:
     """TensorBoard's own reader drops what comes after a wrong one."""
     own = Events(tmp_path)
@@ -181,7 +167,7 @@ def test_cut_back_to_a_length_that_was_said_the_file_has_what_it_had(tmp_path: P
 
 
 def test_files_of_one_second_sort_in_the_order_they_were_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events.time, "time", lambda: 1_700_000_000.9)
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.9)
     made = []
     for step in range(12):
         own = Events(tmp_path)
@@ -198,9 +184,9 @@ def test_a_file_sorts_after_those_of_before_although_the_clock_was_set_back(
 ) -> None:
     first = Events(tmp_path)
     first.close()
-    monkeypatch.setattr(events.time, "time", lambda: now)
-    monkeypatch.setattr(events.socket, "gethostname", lambda: "a")  # another machine, another process
-    monkeypatch.setattr(events.os, "getpid", lambda: 1)
+    monkeypatch.setattr(time, "time", lambda: now)
+    monkeypatch.setattr(socket, "gethostname", lambda: "a")  # another machine, another process
+    monkeypatch.setattr(os, "getpid", lambda: 1)
     second = Events(tmp_path)
     second.close()
     assert first.path.name < second.path.name

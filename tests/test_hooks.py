@@ -3,12 +3,16 @@
 import io
 import json
 import os
+import random
+import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pretending
 import pytest
 import torch
 from PIL import Image
@@ -18,9 +22,8 @@ from torch import nn
 from trainer import checkpoint, models
 from trainer.config.train import Checkpointing
 from trainer.config.train import TensorBoard as TensorBoardConfig
-from trainer.engine.loop import Row, State
 from trainer.engine.objective import Objective
-from trainer.run.hooks import checkpoints
+from trainer.engine.state import Row, State
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.hooks.tensorboard import TensorBoard
@@ -48,7 +51,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(checkpoints, "time", clock)
+    monkeypatch.setattr(time, "monotonic", clock.monotonic)
     return clock
 
 
@@ -250,16 +253,16 @@ def test_without_a_metric_to_watch_there_is_no_best(training: Make) -> None:
 def test_best_is_there_before_last_speaks_of_it(training: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever the process is killed, the best that last.pt names is in best.pt."""
     written: list[tuple[str, Any]] = []
-    write = checkpoint.write
 
-    def spy(path: Path, *args: Any, **content: Any) -> None:
-        if path.name == "last.pt" and content["best"] is not None:
-            kept = checkpoint.read(path.with_name("best.pt")).training["best"]
-            assert kept["step"] >= content["best"]["step"]
-        write(path, *args, **content)
-        written.append((path.name, content["best"] and content["best"]["step"]))
+    def spy(path: Path) -> None:
+        if path.name == "previous.pt":
+            return
+        best = checkpoint.read(path).training["best"]
+        if path.name == "last.pt" and best is not None:
+            assert checkpoint.read(path.with_name("best.pt")).training["best"]["step"] >= best["step"]
+        written.append((path.name, best and best["step"]))
 
-    monkeypatch.setattr(checkpoint, "write", spy)
+    pretending.watching(monkeypatch, spy)
     made = training(every_epochs=1)
     made.start()
     for accuracy in (0.5, 0.4, 0.6):
@@ -283,7 +286,7 @@ def test_going_on_takes_up_the_best_of_before(training: Make, tmp_path: Path) ->
     first.epoch(0.7)
     first.end()
     second = training()
-    second.hook.go_on(first.hook.best, checkpoint.read(tmp_path / "best.pt"))
+    second.hook.take_up(first.hook.best, checkpoint.read(tmp_path / "best.pt"))
     second.state = State(epoch=1, step=3)
     second.start()
     second.epoch(0.6)
@@ -358,16 +361,11 @@ def test_numbers_of_numpy_are_kept_as_numbers(training: Make, tmp_path: Path) ->
 
 
 class Disk:
-    """`checkpoint.write`, which fails while the disk is full."""
+    """What checkpoints are written to, as long as it is not full."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.full, self._write = False, checkpoint.write
-        monkeypatch.setattr(checkpoint, "write", self)
-
-    def __call__(self, path: Path, *args: Any, **content: Any) -> None:
-        if self.full:
-            raise StorageError(f"cannot write {path}: disk full")
-        self._write(path, *args, **content)
+        self.full = False
+        pretending.full_disk(monkeypatch, lambda path: self.full)
 
 
 @pytest.fixture
@@ -571,34 +569,144 @@ def test_an_epoch_that_ends_the_training_early_has_its_point(tmp_path: Path) -> 
     assert scalars(tmp_path, "train/loss") == [(7, 1.0)]
 
 
-def test_the_graph_has_the_layers(tmp_path: Path) -> None:
+def test_the_graph_has_the_layers_with_their_shapes(tmp_path: Path) -> None:
     model = lenet()
     hook = board(tmp_path, model)
     assert hook.graph(torch.zeros(1, 1, 16, 16)) == ""
     hook.close()
     found = events(tmp_path)
     assert found.Tags()["graph"]
-    nodes = {node.name for node in found.Graph().node}
-    assert all(any(f"[{name}]" in node for node in nodes) for name in ("conv1", "conv2", "fc1", "fc2"))
+    nodes = {node.name: node for node in found.Graph().node}
+    computed = {node.op: name.split("/")[0] for name, node in nodes.items() if node.op in ("conv2d", "linear")}
+    assert computed == {"conv2d": "conv2", "linear": "fc2"}  # the last of each
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)}
+    assert len(layers) == 4
+    for name, layer in layers.items():
+        (node,) = (n for n in nodes.values() if n.name.startswith(f"{name}/") and n.op in ("conv2d", "linear"))
+        assert {f"{name}/weight", f"{name}/bias"} <= {*node.input} <= nodes.keys()
+        assert shape(node)[:2] == [1, layer.weight.shape[0]]
+        assert shape(nodes[f"{name}/weight"]) == [*layer.weight.shape]
     assert model.training
 
 
+def shape(node: Any) -> list[int]:
+    """That of its one output."""
+    (found,) = node.attr["_output_shapes"].list.shape
+    return [dim.size for dim in found.dim]
+
+
+class Branching(nn.Module):
+    """Two branches that meet, tensors in pieces, a parameter of its own, layers within layers that are used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(2))
+        self.twice = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        left, right = x.chunk(2, 1)
+        return self.twice(left) + self.scale * self.twice(right)
+
+
+def test_every_input_of_a_node_is_a_node_before_it(tmp_path: Path) -> None:
+    model = Branching()
+    before = {name: values.clone() for name, values in model.state_dict().items()}
+    hook = board(tmp_path, model)
+    assert hook.graph(torch.zeros(1, 4)) == ""
+    hook.close()
+    nodes = events(tmp_path).Graph().node
+    names = [node.name for node in nodes]
+    assert len({*names}) == len(names)
+    for place, node in enumerate(nodes):
+        assert {*node.input} <= {*names[:place]}, node.name
+    ops = {node.name: node.op for node in nodes}
+    assert ops["scale"] == ops["twice/0/weight"] == "parameter"
+    assert ops["twice/1/running_mean"] == "buffer"
+    assert ops["x"] == "input"
+    assert sum(op == "linear" for op in ops.values()) == 2
+    assert all(torch.equal(values, before[name]) for name, values in model.state_dict().items())
+
+
+class Drawing(nn.Module):
+    """Draws numbers while it computes."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.rand(()) + random.random() + np.random.rand()
+
+
+def test_a_graph_draws_no_random_numbers(tmp_path: Path) -> None:
+    hook = board(tmp_path, Drawing())
+    torch.manual_seed(0)
+    random.seed(0)
+    np.random.seed(0)
+    expected = torch.rand(3), random.random(), np.random.rand()
+    torch.manual_seed(0)
+    random.seed(0)
+    np.random.seed(0)
+    hook.graph(torch.zeros(1, 4))
+    hook.close()
+    assert torch.equal(torch.rand(3), expected[0])
+    assert (random.random(), np.random.rand()) == expected[1:]
+
+
 class Stubborn(nn.Module):
-    """Cannot be traced."""
+    """Cannot be run at all."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("no tracing here\nat all")
 
 
-def test_a_model_without_a_graph_says_why_and_trains_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = Stubborn()
+class Silent(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+
+class Deciding(nn.Module):
+    """Looks at values, which a graph does not have."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1 if x.sum() > 0 else x - 1
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (Stubborn(), "^no tracing here"),
+        (Silent(), "^NotImplementedError$"),
+        (Deciding(), "data-dependent"),
+    ],
+)
+def test_a_model_without_a_graph_says_why_in_a_line_and_trains_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], model: nn.Module, reason: str
+) -> None:
     hook = board(tmp_path, model)
-    assert "no tracing here" in hook.graph(torch.zeros(1, 1))
+    found = hook.graph(torch.zeros(1, 1))
+    assert re.search(reason, found)
+    assert "\n" not in found
     assert model.training
     run(hook, epochs=1, steps=1)
     hook.close()
     assert scalars(tmp_path, "train/loss") == [(1, 1.0)]
-    assert capsys.readouterr() == ("", "")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_checkpoint_is_told_how_long_tensorboards_file_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths, fsync = {}, os.fsync
+
+    def spy(handle: int) -> None:
+        fsync(handle)
+        lengths[os.fstat(handle).st_ino] = os.fstat(handle).st_size
+
+    monkeypatch.setattr(os, "fsync", spy)
+    hook = board(tmp_path)
+    run(hook, epochs=2, steps=3)
+    name, length = hook.flush()
+    file = (tmp_path / name).stat()
+    assert lengths == {file.st_ino: length}
+    assert len(scalars(tmp_path, "train/loss")) == 2
+    hook.close()
 
 
 def test_histograms_of_weights_and_gradients_are_written_if_asked_for(tmp_path: Path) -> None:

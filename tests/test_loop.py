@@ -1,7 +1,9 @@
 """The loop against hand-written ones: same batches, same seeds, same weights."""
 
+import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -11,13 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer import data, models
-from trainer.data.batches import Batches
+from trainer.data.batches import Batch, Batches
 from trainer.data.sets.digits import Digits
 from trainer.data.splits import Dataset
 from trainer.engine import losses
-from trainer.engine.loop import Batch, Hook, Plan, Row, State, StoppedError, evaluate, fit
+from trainer.engine.evaluator import evaluate
+from trainer.engine.loop import Hook, fit
 from trainer.engine.losses import Loss
 from trainer.engine.metrics import Classification, Regression
+from trainer.engine.state import Plan, Row, State, StoppedError
 from trainer.engine.steps.eager import EagerStep
 from trainer.system.errors import DivergedError, TrainingFailedError
 
@@ -40,10 +44,22 @@ class Toy:
             yield torch.ones(size, 1), torch.ones(size, 1)
 
 
-def scripted(values: Sequence[float]) -> Callable[[Sequence[Batch]], Tensor]:
+class Scripted:
     """A step whose losses are `values`, over and over."""
-    taken = iter(range(10**6))
-    return lambda batches: torch.tensor(float(values[next(taken) % len(values)]))
+
+    device, jobs = CPU, ()
+
+    def __init__(
+        self, values: Sequence[float], loss: str = "mse", on_nan: str = "stop", rates: Sequence[float] = (0.0,)
+    ) -> None:
+        self.values, self.loss, self.on_nan = values, losses.make(loss), on_nan
+        self.taken, self.rates = iter(range(10**6)), itertools.cycle(rates)
+
+    def __call__(self, batches: Sequence[Batch]) -> Tensor:
+        return torch.tensor(float(self.values[next(self.taken) % len(self.values)]))
+
+    def learning_rate(self) -> float:
+        return next(self.rates)
 
 
 class Recorder(Hook):
@@ -131,7 +147,7 @@ def test_weights_equal_those_of_a_plain_loop_to_the_bit(digits: Dataset, name: s
             optimizer.step()
 
     model = build(name)
-    fit(eager(model), batches(digits, 32), losses.make("cross_entropy"), Plan(3))
+    fit(eager(model), batches(digits, 32), Plan(3))
 
     assert not torch.equal(weights(model), weights(build(name)))
     assert torch.equal(weights(model), weights(plain))
@@ -141,7 +157,7 @@ def test_evaluating_between_steps_does_not_change_the_weights(digits: Dataset) -
     def trained(plan: Plan) -> Tensor:
         model = build("lenet")  # its dropout would notice a mode or a random number out of place
         train, loss = batches(digits, 32), losses.make("cross_entropy")
-        fit(eager(model), train, loss, plan, lambda: evaluate(model, train, loss, Classification(10, CPU)).metrics)
+        fit(eager(model), train, plan, lambda: evaluate(model, train, loss, Classification(10, CPU)).metrics)
         return weights(model)
 
     assert torch.equal(trained(Plan(2, evaluate_steps=1)), trained(Plan(2, evaluate_epochs=2)))
@@ -150,13 +166,13 @@ def test_evaluating_between_steps_does_not_change_the_weights(digits: Dataset) -
 @pytest.mark.parametrize("step", [1, 2, 3, 5])
 def test_a_run_stopped_after_any_step_goes_on_to_the_same_weights(digits: Dataset, step: int) -> None:
     """Three steps an epoch: stops lie within an epoch and on its border."""
-    loss, whole, halved = losses.make("cross_entropy"), build("mlp"), build("mlp")
-    fit(eager(whole), batches(digits, 32), loss, Plan(3))
+    whole, halved = build("mlp"), build("mlp")
+    fit(eager(whole), batches(digits, 32), Plan(3))
 
     stepper = eager(halved)
-    state = fit(stepper, batches(digits, 32), loss, Plan(3), hooks=[StopAt(step=step)])
+    state = fit(stepper, batches(digits, 32), Plan(3), hooks=[StopAt(step=step)])
     assert (state.epoch, state.batch) == divmod(step, 3)
-    fit(stepper, batches(digits, 32), loss, Plan(3), state=replace(state, stop=""))
+    fit(stepper, batches(digits, 32), Plan(3), state=replace(state, stop=""))
 
     assert torch.equal(weights(halved), weights(whole))
 
@@ -171,7 +187,7 @@ def test_accumulated_batches_equal_one_large_batch(digits: Dataset, name: str) -
         if name == "half_sse":
             train.source.targets = F.one_hot(train.source.targets, 10).double()
         stepper = eager(model, loss, lr=0.002)
-        fit(stepper, train, loss, Plan(2, accumulate=accumulate), hooks=[recorder])
+        fit(stepper, train, Plan(2, accumulate=accumulate), hooks=[recorder])
         return weights(model), [row["train/loss"] for row in recorder.rows]
 
     (many, many_losses), (one, one_losses) = trained(8, 4), trained(32, 1)
@@ -186,8 +202,7 @@ def test_a_gpu_trains_to_the_weights_of_a_cpu(digits: Dataset) -> None:
 
     def trained(device: torch.device) -> Tensor:
         model = build("mlp", dtype=torch.float64).to(device)
-        loss = losses.make("cross_entropy")
-        fit(eager(model), batches(digits, 32, torch.float64, device), loss, Plan(2), device=device)
+        fit(eager(model), batches(digits, 32, torch.float64, device), Plan(2))
         return weights(model).cpu()
 
     torch.testing.assert_close(trained(torch.device("cuda")), trained(CPU), rtol=0, atol=1e-10)
@@ -198,20 +213,19 @@ def test_a_gpu_trains_to_the_weights_of_a_cpu(digits: Dataset) -> None:
 
 def test_a_ragged_last_batch_weighs_by_its_samples() -> None:
     recorder = Recorder()
-    fit(scripted([1, 2, 6]), Toy(4, 4, 1), losses.make("mse"), Plan(1), hooks=[recorder])
+    fit(Scripted([1, 2, 6]), Toy(4, 4, 1), Plan(1), hooks=[recorder])
     assert recorder.rows[0]["train/loss"] == pytest.approx((4 * 1 + 4 * 2 + 1 * 6) / 9)
 
 
 def test_a_summed_loss_adds_up_over_batches() -> None:
     recorder = Recorder()
-    fit(scripted([1, 2, 6]), Toy(4, 4, 1), losses.make("half_sse"), Plan(2), hooks=[recorder])
+    fit(Scripted([1, 2, 6], "half_sse"), Toy(4, 4, 1), Plan(2), hooks=[recorder])
     assert [row["train/loss"] for row in recorder.rows] == [9, 9]
 
 
 def test_each_epoch_gives_one_row() -> None:
     recorder = Recorder()
-    rates = iter([0.1, 0.01])
-    fit(scripted([1]), Toy(4, 2), losses.make("mse"), Plan(2), lambda: {"val/x": 7}, lambda: next(rates), [recorder])
+    fit(Scripted([1], rates=[0.1, 0.01]), Toy(4, 2), Plan(2), lambda: {"val/x": 7}, [recorder])
     wanted = [{"epoch": 1, "step": 2, "lr": 0.1}, {"epoch": 2, "step": 4, "lr": 0.01}]
     for row, beginning in zip(recorder.rows, wanted, strict=True):
         assert row["seconds"] > 0
@@ -224,7 +238,7 @@ def test_each_epoch_gives_one_row() -> None:
 def test_epochs_between_evaluations_have_no_metrics_but_the_last_has(every: int, evaluated: list[int]) -> None:
     recorder = Recorder()
     plan = Plan(5, evaluate_epochs=every)
-    fit(scripted([1]), Toy(4), losses.make("mse"), plan, lambda: {"val/x": 0}, hooks=[recorder])
+    fit(Scripted([1]), Toy(4), plan, lambda: {"val/x": 0}, hooks=[recorder])
     assert [row["epoch"] for row in recorder.rows] == [1, 2, 3, 4, 5]
     assert [row["epoch"] for row in recorder.rows if "val/x" in row] == evaluated
 
@@ -232,7 +246,7 @@ def test_epochs_between_evaluations_have_no_metrics_but_the_last_has(every: int,
 def test_evaluations_within_an_epoch_report_the_loss_since_the_one_before() -> None:
     recorder = Recorder()
     plan = Plan(2, evaluate_steps=3)
-    fit(scripted(range(1, 9)), Toy(1, 1, 1, 1), losses.make("mse"), plan, lambda: {"val/x": 0}, hooks=[recorder])
+    fit(Scripted(range(1, 9)), Toy(1, 1, 1, 1), plan, lambda: {"val/x": 0}, hooks=[recorder])
     found = [(row["epoch"], row["step"], row["train/loss"]) for row in recorder.within]
     assert found == [(1, 3, (1 + 2 + 3) / 3), (2, 6, (5 + 6) / 2)]
     assert [row["train/loss"] for row in recorder.rows] == [(1 + 2 + 3 + 4) / 4, (5 + 6 + 7 + 8) / 4]
@@ -247,7 +261,7 @@ def test_evaluations_within_an_epoch_report_the_loss_since_the_one_before() -> N
 def test_max_steps_stops_exactly(limit: int, epoch: int, batch: int) -> None:
     recorder = Recorder()
     plan = Plan(2, max_steps=limit)
-    state = fit(scripted([1]), Toy(2, 2, 2, 1), losses.make("mse"), plan, lambda: {"val/x": 0}, hooks=[recorder])
+    state = fit(Scripted([1]), Toy(2, 2, 2, 1), plan, lambda: {"val/x": 0}, hooks=[recorder])
     assert (state.step, state.epoch, state.batch) == (min(limit, 8), epoch, batch)
     assert recorder.rows[-1]["step"] == state.step
     assert "val/x" in recorder.rows[-1]
@@ -256,7 +270,7 @@ def test_max_steps_stops_exactly(limit: int, epoch: int, batch: int) -> None:
 def test_a_run_that_has_taken_its_steps_takes_no_more() -> None:
     state = State(batch=2, step=2, losses=torch.tensor([3.0, 5.0]))
     recorder = Recorder()
-    fit(scripted([1]), Toy(1, 1, 1), losses.make("mse"), Plan(2, max_steps=2), hooks=[recorder], state=state)
+    fit(Scripted([1]), Toy(1, 1, 1), Plan(2, max_steps=2), hooks=[recorder], state=state)
     assert (state.step, state.batch, state.epoch) == (2, 2, 0)
     (row,) = recorder.rows
     assert (row["epoch"], row["step"], row["train/loss"]) == (1, 2, 4.0)
@@ -268,14 +282,14 @@ def test_a_run_that_has_taken_its_steps_takes_no_more() -> None:
 def test_a_loss_that_is_not_finite_fails_naming_epoch_and_step(value: float, step: int, epoch: int) -> None:
     values = [1.0] * (step - 1) + [value] + [1.0] * 50
     with pytest.raises(TrainingFailedError, match=rf"^the loss is {value} at epoch {epoch}, step {step}$"):
-        fit(scripted(values), Toy(2, 2, 2, 2, 1), losses.make("mse"), Plan(9))
+        fit(Scripted(values), Toy(2, 2, 2, 2, 1), Plan(9))
 
 
 def test_an_evaluation_never_sees_weights_of_a_loss_that_is_not_finite() -> None:
     recorder = Recorder()
     plan = Plan(9, evaluate_steps=2)
     with pytest.raises(TrainingFailedError, match="step 3"):
-        fit(scripted([1, 1, float("nan"), 1]), Toy(*[1] * 9), losses.make("mse"), plan, dict, hooks=[recorder])
+        fit(Scripted([1, 1, float("nan"), 1]), Toy(*[1] * 9), plan, dict, hooks=[recorder])
     assert [row["step"] for row in recorder.within] == [2]
 
 
@@ -283,7 +297,7 @@ def test_hooks_are_called_in_order_with_where_training_stands() -> None:
     log: list[tuple[object, ...]] = []
     plan = Plan(2, evaluate_steps=2)
     hooks = [Recorder("a ", log), Recorder("b ", log)]
-    fit(scripted([1]), Toy(4, 4, 4), losses.make("mse"), plan, dict, hooks=hooks)
+    fit(Scripted([1]), Toy(4, 4, 4), plan, dict, hooks=hooks)
     events = [
         ("start", 0, 0, 0),
         ("step", 0, 1, 1),
@@ -304,7 +318,7 @@ def test_hooks_are_called_in_order_with_where_training_stands() -> None:
 def test_a_hook_can_stop_within_an_epoch() -> None:
     recorder = Recorder()
     hooks = [recorder, StopAt(step=5)]
-    state = fit(scripted([1]), Toy(4, 4, 4), losses.make("mse"), Plan(9), hooks=hooks)
+    state = fit(Scripted([1]), Toy(4, 4, 4), Plan(9), hooks=hooks)
     assert (state.epoch, state.batch, state.step, state.stop) == (1, 2, 5, "enough")
     assert [row["epoch"] for row in recorder.rows] == [1]
     assert recorder.log[-1] == ("end", 1, 2, 5)
@@ -315,7 +329,7 @@ def test_a_hook_that_stops_at_the_end_of_an_epoch_lets_it_be_evaluated(stop: Hoo
     recorder = Recorder()
     plan = Plan(9, evaluate_epochs=5)
     evaluated = lambda: {"val/x": 0}  # noqa: E731
-    state = fit(scripted([1]), Toy(4, 4, 4), losses.make("mse"), plan, evaluated, hooks=[stop, recorder])
+    state = fit(Scripted([1]), Toy(4, 4, 4), plan, evaluated, hooks=[stop, recorder])
     assert (state.epoch, state.batch, state.step) == (2, 0, 6)
     assert [row["epoch"] for row in recorder.rows] == [1, 2]
 
@@ -364,9 +378,8 @@ NAN = float("nan")
 
 def test_skipped_steps_are_counted_and_left_out_of_the_mean() -> None:
     recorder = Recorder()
-    plan = Plan(3, on_nan="skip")
-    fit(scripted([2.0, NAN, 4.0, 1.0, 1.0, 1.0, NAN, NAN, 3.0]), Toy(1, 5, 3), losses.make("mse"), plan, None,
-        hooks=[recorder])  # fmt: skip
+    values = [2.0, NAN, 4.0, 1.0, 1.0, 1.0, NAN, NAN, 3.0]
+    fit(Scripted(values, on_nan="skip"), Toy(1, 5, 3), Plan(3), hooks=[recorder])
     assert [row["train/loss"] for row in recorder.rows] == [(2 + 3 * 4) / 4, 1.0, 3.0]
     assert [row.get("skipped") for row in recorder.rows] == [1, None, 2]
     assert [row["step"] for row in recorder.rows] == [3, 6, 9]  # a step that is skipped counts
@@ -374,19 +387,19 @@ def test_skipped_steps_are_counted_and_left_out_of_the_mean() -> None:
 
 def test_a_summed_loss_leaves_skipped_steps_out() -> None:
     recorder = Recorder()
-    fit(scripted([2.0, NAN, 4.0]), Toy(1, 1, 1), losses.make("half_sse"), Plan(1, on_nan="skip"), hooks=[recorder])
+    fit(Scripted([2.0, NAN, 4.0], "half_sse", "skip"), Toy(1, 1, 1), Plan(1), hooks=[recorder])
     assert (recorder.rows[0]["train/loss"], recorder.rows[0]["skipped"]) == (6.0, 1)
 
 
 def test_an_epoch_of_which_every_step_is_skipped_ends_the_training() -> None:
     with pytest.raises(TrainingFailedError, match=r"the losses of all steps of epoch 2, up to step 4, are not finite"):
-        fit(scripted([1, 1, NAN, NAN]), Toy(1, 1), losses.make("mse"), Plan(3, on_nan="skip"))
+        fit(Scripted([1, 1, NAN, NAN], on_nan="skip"), Toy(1, 1), Plan(3))
 
 
 def test_losses_that_are_not_finite_can_be_ignored() -> None:
     recorder = Recorder()
-    plan = Plan(2, on_nan="ignore", evaluate_steps=1)
-    state = fit(scripted([NAN, 1.0]), Toy(1, 1), losses.make("mse"), plan, dict, hooks=[recorder])
+    plan = Plan(2, evaluate_steps=1)
+    state = fit(Scripted([NAN, 1.0], on_nan="ignore"), Toy(1, 1), plan, dict, hooks=[recorder])
     assert state.epoch == 2
     assert all(row["train/loss"] != row["train/loss"] for row in recorder.rows)
     assert all("skipped" not in row for row in recorder.rows)
@@ -394,7 +407,7 @@ def test_losses_that_are_not_finite_can_be_ignored() -> None:
 
 def test_where_they_stop_the_training_the_error_says_which_batch_it_was() -> None:
     with pytest.raises(DivergedError) as caught:
-        fit(scripted([1, 1, 1, NAN, 1, NAN]), Toy(1, 1), losses.make("mse"), Plan(3))
+        fit(Scripted([1, 1, 1, NAN, 1, NAN]), Toy(1, 1), Plan(3))
     assert (caught.value.step, caught.value.batch) == (4, 1)
 
 
@@ -403,7 +416,9 @@ def test_what_is_asked_for_them_changes_nothing_while_all_are_finite(digits: Dat
     found = []
     for each in ("stop", on_nan):
         model, recorder = build("linear"), Recorder()
-        fit(eager(model), batches(digits, 32), losses.make("cross_entropy"), Plan(2, on_nan=each), hooks=[recorder])
+        stepper = eager(model)
+        stepper.on_nan = each
+        fit(stepper, batches(digits, 32), Plan(2), hooks=[recorder])
         found.append(([row["train/loss"] for row in recorder.rows], weights(model).tolist()))
     assert found[0] == found[1]
 
@@ -417,10 +432,10 @@ def test_long_epochs_are_looked_at_now_and_then(monkeypatch: pytest.MonkeyPatch)
         now += 0.3
         return now
 
-    monkeypatch.setattr("trainer.engine.loop.time.perf_counter", passing)
+    monkeypatch.setattr(time, "perf_counter", passing)
     recorder = Recorder()
     with pytest.raises(DivergedError, match=r"step 2$"):
-        fit(scripted([1.0, NAN]), Toy(*[1] * 100), losses.make("mse"), Plan(1), hooks=[recorder])
+        fit(Scripted([1.0, NAN]), Toy(*[1] * 100), Plan(1), hooks=[recorder])
     assert max(step for _, _, _, step in recorder.log) < 8
 
 
@@ -457,14 +472,13 @@ PLANS = {
 @pytest.mark.parametrize("name", PLANS)
 def test_an_evaluation_that_was_given_up_is_done_again_and_nothing_else(name: str, times: int) -> None:
     def run(at: int) -> tuple[list[object], State]:
-        values = torch.arange(1.0, 99.0)
         state, recorder = State(), Recorder()
         evaluation, ended = GivenUp(state, at, times), 0
         while True:
             state.interrupted = ""
             before = state.step, state.epoch
-            step = lambda group: values[state.step]  # noqa: B023, E731
-            fit(step, Toy(2, 1, 1, 3, 1), losses.make("mse"), PLANS[name], evaluation, hooks=[recorder], state=state)
+            step = Scripted(range(1 + state.step, 99))
+            fit(step, Toy(2, 1, 1, 3, 1), PLANS[name], evaluation, hooks=[recorder], state=state)
             ended += 1
             if not state.interrupted:
                 break
@@ -487,7 +501,7 @@ def test_an_evaluation_that_was_given_up_is_done_again_and_nothing_else(name: st
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_no_hook_hears_of_an_evaluation_that_was_given_up(at: int) -> None:
     state, recorder = State(), Recorder()
-    fit(scripted([1]), Toy(1, 1), losses.make("mse"), Plan(3), GivenUp(state, at), hooks=[recorder], state=state)
+    fit(Scripted([1]), Toy(1, 1), Plan(3), GivenUp(state, at), hooks=[recorder], state=state)
     assert len(recorder.rows) == at
     assert recorder.log[-1] == ("end", at, 2, 2 * at + 2)
     assert (state.batch, state.reported) == (2, 0)
@@ -507,8 +521,8 @@ def test_an_evaluation_is_given_up_between_two_batches(digits: Dataset) -> None:
 
 def test_a_stretch_between_two_evaluations_may_be_skipped_whole() -> None:
     recorder = Recorder()
-    plan = Plan(1, on_nan="skip", evaluate_steps=1)
-    fit(scripted([1.0, NAN, 4.0]), Toy(1, 1, 1), losses.make("mse"), plan, evaluate=dict, hooks=[recorder])
+    plan = Plan(1, evaluate_steps=1)
+    fit(Scripted([1.0, NAN, 4.0], on_nan="skip"), Toy(1, 1, 1), plan, evaluate=dict, hooks=[recorder])
     assert [row.get("skipped") for row in recorder.within] == [None, 1]
     assert math.isnan(recorder.within[1]["train/loss"])
     assert recorder.rows[0]["train/loss"] == 2.5

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import pretending
 import pytest
 import torch
 import yaml
 from conftest import SOAK, Ran, Trainer
+from filelock import FileLock
+from processes import Machine
 from running import SILENT, checkpoint, evaluate, reported, result, rows, runs, train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from trainer.cli import main as cli
-from trainer.data import cache
-from trainer.run import directory as runs_module
 from trainer.system.errors import ConfigError
 from trainer.system.paths import expanded, typed
 
@@ -67,19 +68,13 @@ sys.exit(cli.main(sys.argv[1:]))
 
 
 @pytest.mark.timeout(900)
-def test_pairs_of_processes_in_one_second_get_directories_of_their_own(empty: Path) -> None:
+def test_pairs_of_processes_in_one_second_get_directories_of_their_own(machine: Machine) -> None:
     """TRAINER_SOAK=1 starts twenty pairs."""
     pairs = 20 if SOAK else 1
     for pair in range(pairs):
         seeds = [f"seed={2 * pair}", f"seed={2 * pair + 1}"]
-        command = [sys.executable, "-c", _WITHIN_ONE_SECOND, "train", *LINE]
-        started = [subprocess.Popen([*command, seed], stdout=subprocess.DEVNULL) for seed in seeds]
-        try:
-            assert [process.wait(timeout=100) for process in started] == [0, 0]
-        finally:
-            for process in started:
-                process.kill()
-                process.wait()
+        started = [machine.start("train", *LINE, seed, code=_WITHIN_ONE_SECOND) for seed in seeds]
+        assert [process.wait().code for process in started] == [0, 0]
     made = sorted(Path("runs/linear_line").iterdir())
     assert len(made) == 2 * pairs
     assert {run.name.split("_")[1].partition("-00-00")[0] for run in made} == {"12"}
@@ -91,8 +86,7 @@ def test_pairs_of_processes_in_one_second_get_directories_of_their_own(empty: Pa
 
 
 def test_a_clock_that_goes_back_costs_no_run_and_no_figure(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    stamps = iter(["2026-01-31_12-00-00", "2026-01-31_11-00-00", "2026-01-31_12-00-00"])
-    monkeypatch.setattr(runs_module, "timestamp", lambda: next(stamps))
+    pretending.timestamps(monkeypatch, ["2026-01-31_12-00-00", "2026-01-31_11-00-00", "2026-01-31_12-00-00"])
     now = [time.time()]
 
     def backwards() -> float:
@@ -293,12 +287,13 @@ def test_a_cache_that_is_read_only_now_is_read(trainer: Trainer, monkeypatch: py
 
     digits = ("model=linear", "data=digits", "data.limit=100", "epochs=2", *SILENT, "data.cache=here")
     train(trainer, *digits)
-    monkeypatch.setattr(cache, "FileLock", refuse)
+    monkeypatch.setattr(FileLock, "acquire", refuse)
     ran = trainer("train", *digits)
     assert ran.code == 0
     assert "MiB in here/digits-" in ran.out
 
 
+@pytest.mark.slow
 @bash
 def test_everything_but_the_output_may_be_read_only(empty: Path) -> None:
     (empty / "out").mkdir()
@@ -386,24 +381,28 @@ def test_a_full_disk_below_the_screen_is_said_once_and_ends_no_training(
 
 
 @full
-@bash
-def test_a_process_ends_well_whatever_became_of_its_streams(empty: Path) -> None:
-    ran = shell(
-        """
-        $TRAIN epochs=40 | head -1; echo ${PIPESTATUS[0]}
-        $TRAIN >/dev/full 2>/dev/full; echo $?
-        $TRAIN epoch=2 >/dev/full 2>/dev/full; echo $?
-        """,
-        PYTHONUNBUFFERED="",
-    )
-    assert ran.stdout.splitlines()[1:] == ["0", "0", "2"]
-    assert ran.stderr == ""
+def test_a_process_ends_well_whatever_became_of_its_streams(machine: Machine) -> None:
+    buffered = {"PYTHONUNBUFFERED": ""}
+    reader, writer = os.pipe()
+    leaving = machine.start("train", *LINE, "epochs=40", stdout=writer, **buffered)
+    os.close(writer)
+    assert os.read(reader, 1)
+    os.close(reader)
+    ended = leaving.wait()
+    assert (ended.code, ended.err) == (0, "")
+    with open("/dev/full", "wb") as nowhere:
+        into = {"stdout": nowhere.fileno(), "stderr": nowhere.fileno()}
+        assert machine.run("train", *LINE, **into, **buffered).code == 0
+        assert machine.run("train", *LINE, "epoch=2", **into, **buffered).code == 2
     assert sorted(len(rows(run)) for run in runs()) == [2, 40]
     assert {result(run)["status"] for run in runs()} == {"completed"}
 
 
 _NOISY = """
 import os, sys
+for stream in (0, 1, 2):  # as a shell's `<&- >&- 2>&-`
+    os.close(stream)
+sys.stdin = sys.stdout = sys.stderr = sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = None
 from trainer.cli import main as cli
 from trainer.run.hooks.metrics_log import MetricsLog
 log = MetricsLog.on_epoch
@@ -416,11 +415,8 @@ sys.exit(cli.main(sys.argv[1:]))
 """
 
 
-@bash
-def test_closed_streams_become_no_file_of_a_run(empty: Path) -> None:
-    Path("noisy.py").write_text(_NOISY)
-    ran = shell(f"{sys.executable} noisy.py train {' '.join(LINE)} <&- >&- 2>&-")
-    assert ran.returncode == 0
+def test_closed_streams_become_no_file_of_a_run(machine: Machine) -> None:
+    assert machine.run("train", *LINE, code=_NOISY).code == 0
     for path in completed().rglob("*"):
         assert path.is_dir() or b"NOISE" not in path.read_bytes()
     assert "linear_line: done" in (completed() / "train.log").read_text()

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pretending
 import pytest
 import torch
 from conftest import Trainer
@@ -14,7 +15,7 @@ from running import QUICK
 
 from trainer import data
 from trainer.config.data import Data
-from trainer.data import cache, folder, loading, splits
+from trainer.data import cache, folder, splits
 from trainer.data.cache import Allocate, stored
 from trainer.data.folder import Files
 from trainer.data.loading import stream_workers
@@ -49,8 +50,8 @@ def workers(kind: type, compute: Compute, free: float, **keys: Any) -> int | Non
     loaded = Dataset("large", split.take(slice(500)), split.take(slice(500, None)))
     config: Any = SimpleNamespace(section=lambda name: Data(**keys))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "free_memory", lambda device: int(free * GiB))
-        patch.setattr(loading, "cores", lambda: 6)
+        pretending.free_memory(patch, int(free * GiB))
+        pretending.cores(patch, 6)
         return stream_workers(config, loaded, compute.device)
 
 
@@ -93,11 +94,11 @@ def test_what_shall_lie_on_the_device_and_does_not_fit_is_refused() -> None:
 def test_a_device_that_is_too_small_is_streamed_to_or_refused(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "free_memory", lambda device: 1000)
-    ran = trainer("train", *QUICK, "data.cache=null")
+    pretending.free_memory(monkeypatch, 1000)
+    ran = trainer("train", *QUICK, "data=diabetes")
     assert ran.code == 0, ran.err
-    assert "10 classes, streamed" in ran.out
-    ran = trainer("train", *QUICK, "data.cache=null", "data.placement=device")
+    assert ", streamed" in ran.out
+    ran = trainer("train", *QUICK, "data=diabetes", "data.placement=device")
     assert ran.code == 2
     assert ran.err.startswith("error: data.placement=device: the samples take")
     assert "data.placement=stream" in ran.err.splitlines()[1]
@@ -126,7 +127,7 @@ def test_images_that_do_not_fit_into_memory_are_decoded_when_they_are_asked_for(
 ) -> None:
     monkeypatch.setattr(folder, "read_image", no_decoding)
     found = [opened(images, placement="stream", cache=None)]
-    monkeypatch.setattr(folder, "free_memory", lambda device: 32 * 20 * 20 * 3)  # once, but not twice
+    pretending.free_memory(monkeypatch, 32 * 20 * 20 * 3)  # once, but not twice
     found.append(opened(images, size=20, cache=None))
     for each in found:
         assert isinstance(each.train.samples, Files)
@@ -137,7 +138,7 @@ def test_images_are_decoded_at_once_where_there_is_room_or_a_cache(
     images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert isinstance(opened(images, cache=None).train.samples, torch.Tensor)
-    monkeypatch.setattr(folder, "free_memory", lambda device: 0)
+    pretending.free_memory(monkeypatch, 32 * 32 * 32 * 3)
     assert isinstance(opened(images, cache=None, placement="device").train.samples, torch.Tensor)
     for placement in ("auto", "stream", "device"):
         found = opened(images, cache=str(images / "../cache"), placement=placement)
@@ -151,17 +152,6 @@ def test_one_image_must_fit_into_memory(images: Path, placement: str) -> None:
 
 
 # --- memory -------------------------------------------------------------------------------------------
-
-
-def pretend(monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
-    """Only these files below /proc and /sys."""
-
-    def read_text(path: Path, *args: Any, **keys: Any) -> str:
-        if str(path) not in files:
-            raise FileNotFoundError(path)
-        return files[str(path)]
-
-    monkeypatch.setattr(Path, "read_text", read_text)
 
 
 MEMINFO = {"/proc/meminfo": "MemTotal: 16000 kB\nMemFree: 100 kB\nMemAvailable:   8000 kB\n"}
@@ -188,14 +178,14 @@ def group(limit: str, used: int = 2_000_000) -> dict[str, str]:
 def test_free_memory_is_what_system_and_container_allow(
     monkeypatch: pytest.MonkeyPatch, files: dict[str, str], expected: int
 ) -> None:
-    pretend(monkeypatch, files)
+    pretending.system_files(monkeypatch, files)
     assert free_memory(torch.device("cpu")) == expected
 
 
 def test_free_memory_is_some_of_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     total = device.os.sysconf("SC_PAGE_SIZE") * device.os.sysconf("SC_PHYS_PAGES")
     assert 0 < free_memory(torch.device("cpu")) < total
-    pretend(monkeypatch, {})
+    pretending.system_files(monkeypatch, {})
     assert free_memory(torch.device("cpu")) == total // 2
 
 

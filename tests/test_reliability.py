@@ -2,19 +2,20 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from soak import endurance, faults, full, kills, once, order, processes, stops
+from soak import endurance, faults, full, kills, once, order, stops
 from soak.figures import Figures
 
 from trainer import checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the suite reads /proc")
 Experiment = Callable[[int, Path, Callable[[str], None]], Figures]
+# The others take long, and each of these two is a sample of all that they do: kills, and calls that fail.
 SAMPLES = {
     "kills": (kills.run, 4),
     "faults": (faults.run, 3),
@@ -24,13 +25,6 @@ SAMPLES = {
     "once": (once.run, 2),
     "endurance": (endurance.run, 1_000),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    """Of all these tests; gone after them."""
-    yield
-    processes.SERVER.close()
 
 
 @pytest.fixture
@@ -44,6 +38,7 @@ def found(request: pytest.FixtureRequest, tmp_path: Path) -> Figures:
     return figures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", ["kills"], indirect=True)
 def test_killed_at_any_moment_a_run_has_a_checkpoint_and_ends_as_if_undisturbed(found: Figures) -> None:
     assert found.misses == []
@@ -57,12 +52,14 @@ def test_whichever_call_fails_a_line_names_the_file_and_nothing_is_lost(found: F
     assert found.counts["runs compared"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", ["full"], indirect=True)
 def test_a_full_disk_costs_no_checkpoint_and_space_is_all_that_it_takes_to_go_on(found: Figures) -> None:
     assert found.misses == []
     assert found.counts["runs compared"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", ["order"], indirect=True)
 def test_nothing_gets_its_name_before_it_is_on_the_disk(found: Figures) -> None:
     assert found.misses == []
@@ -103,6 +100,7 @@ def test_a_save_makes_its_calls_in_the_order_that_a_power_cut_allows(
     assert kept == [torch.tensor([1.0]), torch.tensor([2.0])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", ["stops"], indirect=True)
 def test_signals_at_every_stage_lose_nothing_and_leave_no_process(found: Figures) -> None:
     assert found.misses == []
@@ -114,6 +112,7 @@ def test_the_curves_of_a_run_that_was_killed_have_each_step_once(found: Figures)
     assert found.misses == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", ["endurance"], indirect=True)
 def test_memory_files_and_threads_do_not_grow_with_the_length_of_a_training(found: Figures) -> None:
     assert found.misses == []

@@ -2,33 +2,30 @@
 
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import Trainer
-from rich.console import Console
 from running import SILENT, result, rows, runs
 
 from trainer.cli.main import main
-from trainer.run.hooks.screen import Screen
 from trainer.show.report import Report, duration, metric
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 @pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What a person at a terminal of 100 columns sees, control codes included."""
-    seen = io.StringIO()
-    console = Console(force_terminal=True, width=100, file=seen, highlight=False)
-    monkeypatch.setattr("trainer.show.report.Console", lambda **options: console)
-    monkeypatch.setattr(Screen, "BAR_SECONDS", 0.0)
-    return seen
+def terminal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """What a person at a terminal of 100 columns has seen since it was last asked, control codes included."""
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}.items():
+        monkeypatch.setenv(name, value)
+    return lambda: capfd.readouterr().out
 
 
-def test_a_terminal_gets_a_bar_a_line_per_epoch_and_a_panel(terminal: io.StringIO, empty: Path) -> None:
+def test_a_terminal_gets_a_bar_a_line_per_epoch_and_a_panel(terminal: Callable[[], str], empty: Path) -> None:
     assert main(["train", "model=linear", "data.limit=200", "epochs=2", *SILENT]) == 0
-    text = CODES.sub("", terminal.getvalue())
+    text = CODES.sub("", terminal())
     assert re.search(r"epoch 1/2 .* \d/3 .* samples/s  loss \d+\.\d+  .* left", text)
     assert [line.split()[:2] for line in text.splitlines() if re.match(r" +\d+ +\d+ +\d\.\d{4}", line)] == [
         ["1", "3"],
@@ -38,7 +35,7 @@ def test_a_terminal_gets_a_bar_a_line_per_epoch_and_a_panel(terminal: io.StringI
     assert "trainer eval ckpt=runs/linear_digits/" in text
 
 
-def test_train_log_has_what_a_terminal_shows_without_its_codes(terminal: io.StringIO, empty: Path) -> None:
+def test_train_log_has_what_a_terminal_shows_without_its_codes(terminal: Callable[[], str], empty: Path) -> None:
     main(["train", "model=linear", "data.limit=200", "epochs=1", *SILENT])
     (log,) = empty.glob("runs/*/*/train.log")
     text = log.read_text(encoding="utf-8")
@@ -47,10 +44,10 @@ def test_train_log_has_what_a_terminal_shows_without_its_codes(terminal: io.Stri
         assert line in text
 
 
-def test_reading_many_images_shows_a_bar_on_a_terminal(terminal: io.StringIO, images: Path) -> None:
+def test_reading_many_images_shows_a_bar_on_a_terminal(terminal: Callable[[], str], images: Path) -> None:
     quick = ("model=linear", "data=folder", f"data.path={images}", "epochs=1", "data.val_fraction=0", *SILENT)
     assert main(["train", *quick]) == 0
-    assert "reading train images" in CODES.sub("", terminal.getvalue())
+    assert "reading train images" in CODES.sub("", terminal())
 
 
 def test_many_items_are_announced_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,11 +55,11 @@ def test_many_items_are_announced_where_there_is_no_terminal(capsys: pytest.Capt
     assert capsys.readouterr().out == "reading: 5,000\n"
 
 
-def test_markup_in_what_is_said_stays_text(terminal: io.StringIO) -> None:
+def test_markup_in_what_is_said_stays_text(terminal: Callable[[], str]) -> None:
     report = Report()
     report.say("[bold]data[/bold] [0.5]")
     report.panel("[red]title", [("path", "runs/[x]")])
-    text = CODES.sub("", terminal.getvalue())
+    text = CODES.sub("", terminal())
     assert "[bold]data[/bold] [0.5]" in text
     assert "[red]title" in text
     assert "runs/[x]" in text
@@ -70,7 +67,7 @@ def test_markup_in_what_is_said_stays_text(terminal: io.StringIO) -> None:
 
 @pytest.mark.parametrize("width", [100, 30])
 def test_what_would_steer_a_terminal_is_shown_as_text(
-    terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, width: int
+    terminal: Callable[[], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, width: int
 ) -> None:
     nasty = "\x1b[2J\r\n\x07\u202e\udcff"
     monkeypatch.setenv("COLUMNS", str(width))
@@ -82,7 +79,7 @@ def test_what_would_steer_a_terminal_is_shown_as_text(
     report.panel(nasty, [("path", nasty)])
     report.table((nasty, "b"), [(nasty, "1")], nasty)
     report.close()
-    for text in (CODES.sub("", terminal.getvalue()), (tmp_path / "log").read_text(encoding="utf-8")):
+    for text in (CODES.sub("", terminal()), (tmp_path / "log").read_text(encoding="utf-8")):
         assert all(line.isprintable() for line in text.split("\n"))
         assert text.count(r"\udcff") == 9
         assert "\r" not in text

@@ -9,9 +9,9 @@ import pytest
 import resuming
 import running
 import torch
-from conftest import Trainer, soak
+from conftest import Trainer
 
-from trainer.engine import loop
+from trainer.engine import evaluator
 
 SMALL = ("plots=false", "tensorboard.graph=false", "tensorboard.every_steps=1", "epochs=3", "data.limit=96")
 MODELS = {
@@ -35,7 +35,7 @@ PLACES = {"resident": ("data.placement=device",), "streamed": ("data.placement=s
     ("model", "place"),
     [
         *(("lenet", "resident"), ("lenet", "streamed"), ("mlp", "resident"), ("linear", "resident")),
-        *(pytest.param(model, "streamed", marks=soak) for model in ("mlp", "linear")),
+        *(pytest.param(model, "streamed", marks=pytest.mark.slow) for model in ("mlp", "linear")),
     ],
 )
 def test_interrupted_after_every_single_step_it_ends_as_if_never_interrupted(
@@ -69,7 +69,7 @@ def test_on_a_gpu_it_does_so_with_deterministic_kernels(trainer: Trainer, compil
 def test_interrupted_within_an_evaluation_it_repeats_that(trainer: Trainer) -> None:
     asked = (*SMALL, *MODELS["lenet"])
     whole = running.train(trainer, *asked, "output=whole")
-    evaluate, calls = loop.evaluate, []
+    evaluate, calls = evaluator.evaluate, []
 
     def interrupted(*args: Any, **kwargs: Any) -> Any:
         calls.append(1)

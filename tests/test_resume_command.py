@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pretending
 import pytest
 import resuming
 import torch
@@ -27,8 +28,6 @@ from trainer.config.reopening import reopened
 from trainer.config.scheduler import Constant
 from trainer.config.train import Train
 from trainer.data.sets.digits import Digits
-from trainer.engine import loop
-from trainer.engine.loop import State
 from trainer.run import directory as runs
 from trainer.system.errors import ConfigError
 
@@ -225,7 +224,7 @@ def test_a_run_without_a_checkpoint_says_how_to_start_it_again(trainer: Trainer,
 def test_a_run_that_another_process_trains_is_refused(
     trainer: Trainer, parts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "LOCK_SECONDS", 0.0)
+    pretending.lock_seconds(monkeypatch, 0.0)
     with runs.locked(parts):
         refused(trainer, "resume", str(parts), words=("run is being trained by another process",))
     assert trainer("resume", str(parts)).code == 0
@@ -471,9 +470,9 @@ def test_without_a_whole_last_the_one_before_is_gone_on_from(
     if how != "missing":
         assert "warning: " in ran.out
         assert "last.pt" in ran.out
-        assert "going on from previous.pt" in ran.out
+        assert "the run is resumed from previous.pt" in ran.out
         assert (parts / "checkpoints" / "damaged.pt").read_bytes() == damaged
-        assert "going on from previous.pt" in (parts / "train.log").read_text()
+        assert "the run is resumed from previous.pt" in (parts / "train.log").read_text()
     assert resuming.differences(whole, parts) == []
 
 
@@ -520,15 +519,9 @@ def test_what_may_change_is_used_and_written_down(trainer: Trainer, parts: Path,
     ]
     written = []
     with pytest.MonkeyPatch.context() as patch:
-        write = runs.write_text
-
-        def spy(path: Path, text: str) -> None:
-            written.append(path.name)
-            write(path, text)
-
-        patch.setattr(runs, "write_text", spy)
+        pretending.watching(patch, lambda path: path.suffix in (".yaml", ".json") and written.append(path.name))
         assert trainer("resume", str(parts), *typed).code == 0
-    assert written == ["overrides.yaml", "result.json", "result.json"]
+    assert written == ["config.yaml", "overrides.yaml", "result.json", "result.json"]
     config = yaml.safe_load((parts / "config.yaml").read_text())
     assert config["tensorboard"] == {"enabled": True, "every_steps": 1, "graph": False, "histograms": False}
     assert config["checkpoint"] == {"every_steps": 1, "every_epochs": None, "every_minutes": None}
@@ -542,21 +535,13 @@ def test_what_may_change_is_used_and_written_down(trainer: Trainer, parts: Path,
     assert "is finished" in trainer("resume", str(parts)).out
 
 
-def test_result_json_says_interrupted_while_it_runs(
-    trainer: Trainer, whole: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_result_json_says_interrupted_while_it_runs(trainer: Trainer, whole: Path) -> None:
     """Killed in the middle, a run that is made longer is not a completed one."""
     seen = []
-    fitting = loop.fitting
-
-    def spy(*args: Any) -> loop.Asking[State]:
-        seen.append(result(whole)["status"])
-        return fitting(*args)
-
-    monkeypatch.setattr("trainer.run.training.fitting", spy)
     assert result(whole)["status"] == "completed"
-    assert trainer("resume", str(whole), "epochs=4").code == 0
-    assert seen == ["interrupted"]
+    with resuming.interrupting(lambda state: bool(seen.append(result(whole)["status"]))):
+        assert trainer("resume", str(whole), "epochs=4").code == 0
+    assert set(seen) == {"interrupted"}
     assert (result(whole)["status"], result(whole)["epochs"]) == ("completed", 4)
 
 

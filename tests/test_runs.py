@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pretending
 import pytest
 
 from trainer.run import directory as runs
@@ -20,7 +22,7 @@ from trainer.system.errors import RunError, StorageError
 @pytest.fixture(autouse=True)
 def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything happens within one second."""
-    monkeypatch.setattr(runs, "timestamp", lambda: "2026-01-31_12-00-00")
+    pretending.timestamps(monkeypatch)
 
 
 def test_claims_in_one_second_get_directories_of_their_own(tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ with runs.locked(Path("run")):
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run directory; nobody waits long for its lock."""
-    monkeypatch.setattr(runs, "LOCK_SECONDS", 0.0)
+    pretending.lock_seconds(monkeypatch, 0.0)
     (tmp_path / "run").mkdir()
     return tmp_path / "run"
 
@@ -172,9 +174,9 @@ def test_workers_that_outlive_a_killed_training_do_not_hold_its_lock(run: Path, 
 
 
 def test_a_lock_that_is_about_to_end_is_waited_for(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "LOCK_SECONDS", 60.0)
+    pretending.lock_seconds(monkeypatch, 60.0)
     with holding(run) as (process, _):
-        monkeypatch.setattr(runs.time, "sleep", lambda seconds: process.kill())
+        monkeypatch.setattr(time, "sleep", lambda seconds: process.kill())
         with runs.locked(run):
             assert process.wait(timeout=20) == -signal.SIGKILL
 

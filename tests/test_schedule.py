@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pretending
 import pytest
 import torch
 from conftest import Trainer
@@ -15,8 +16,8 @@ from torch.optim import SGD, Adam, Optimizer, RMSprop, lr_scheduler
 
 from trainer.config import registry
 from trainer.config.scheduler import Constant, Cosine, Exponential, OneCycle, Plateau, Step
-from trainer.engine.loop import State
 from trainer.engine.schedule import Schedule
+from trainer.engine.state import State
 
 EPOCHS, STEPS = 6, 5
 TOTAL = EPOCHS * STEPS
@@ -264,12 +265,13 @@ def test_a_checkpoint_within_a_run_has_the_schedule_of_its_epoch(
 ) -> None:
     kept: dict[int, tuple[float, float]] = {}
 
-    def keep(path: Path, model: object, description: object, keep: Path | None = None, **content: Any) -> None:
+    def keep(path: Path) -> None:
         if path.name == "last.pt":
+            content = torch.load(path, weights_only=True)
             (scheduler,) = content["scheduler"]["per_epoch"]
             kept[content["epoch"]] = content["optimizer"]["param_groups"][0]["lr"], scheduler["last_epoch"]
 
-    monkeypatch.setattr("trainer.checkpoint.write", keep)
+    pretending.watching(monkeypatch, keep)
     quick = (*QUICK, "epochs=3", "checkpoint.every_epochs=1", "optim.lr=0.1")
     assert trainer("train", "scheduler=exponential", "scheduler.gamma=0.5", *quick).code == 0
     assert kept == {epoch: (pytest.approx(0.1 / 2**epoch), epoch) for epoch in range(4)}

@@ -22,8 +22,8 @@ from test_configs import compose
 from trainer.config import registry
 from trainer.config.search import Optuna
 from trainer.data.loading import load_dataset
-from trainer.engine.loop import State
 from trainer.engine.objective import choose_objective
+from trainer.engine.state import State
 from trainer.sweeps.results.figures import figures
 from trainer.sweeps.search import ranges, study
 from trainer.sweeps.search.goal import Goal, goal

@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ import pytest
 import resuming
 import running
 import torch
-from conftest import Trainer, soak
+from conftest import Trainer
 from optuna.trial import TrialState
+from processes import Machine
 from running import SILENT
-from test_sweep_resume import command
 
 from trainer.cli.main import main
 
@@ -111,7 +110,7 @@ OFTEN = ("before the first trial has a directory", "before the study hears of a 
 
 @pytest.mark.parametrize(
     ("function", "count"),
-    [pytest.param(*facts, id=name, marks=() if name in OFTEN else soak) for name, facts in MOMENTS.items()],
+    [pytest.param(*facts, id=name, marks=() if name in OFTEN else pytest.mark.slow) for name, facts in MOMENTS.items()],
 )
 def test_killed_between_two_steps_of_a_search(
     trainer: Trainer, whole: Path, monkeypatch: pytest.MonkeyPatch, function: str, count: int
@@ -197,19 +196,12 @@ def test_a_range_may_be_narrowed(trainer: Trainer, whole: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_with_several_at_once_and_resumed_every_trial_is_there_once(trainer: Trainer) -> None:
+def test_killed_with_several_at_once_and_resumed_every_trial_is_there_once(trainer: Trainer, machine: Machine) -> None:
     asked = ("-m", "search=optuna", "search.trials=7", "search.startup=3", *SPACE, *WORDS, "name=parts")
-    ran = command("train", *asked, "sweep=parallel", "sweep.jobs=2")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        (noted,) = list(Path("runs").rglob("sweep.jsonl")) or [None]
-        if noted is not None and len(noted.read_text().splitlines()) >= 3:
-            break
-        time.sleep(0.05)
-    time.sleep(0.2)
-    ran.send_signal(signal.SIGKILL)
-    ran.communicate(timeout=60)
-    assert ran.returncode == -signal.SIGKILL
+    ran = machine.start("train", *asked, "sweep=parallel", "sweep.jobs=2")
+    ran.until(lambda: sum(len(path.read_text().splitlines()) for path in Path("runs").rglob("sweep.jsonl")) >= 3)
+    ran.kill()
+    assert ran.wait(60).code == -signal.SIGKILL
     parts = swept("parts")
     done = [t for t in trials(parts) if t.state.is_finished()]
     assert 3 <= len(done) < 7
@@ -224,7 +216,7 @@ def test_killed_with_several_at_once_and_resumed_every_trial_is_there_once(train
     assert sorted(line["job"] for line in lines(parts)) == list(range(7))
 
 
-@pytest.mark.parametrize("how", ["batched", pytest.param("auto", marks=soak)])
+@pytest.mark.parametrize("how", ["batched", pytest.param("auto", marks=pytest.mark.slow)])
 def test_trials_that_are_taken_together_are_not_all_chosen_at_once(trainer: Trainer, how: str) -> None:
     asked = (*ASKED, "search.trials=7", "search.at_once=3", "data.batch_size=null", "name=parts", f"sweep={how}")
     ran = trainer("train", *asked)

@@ -2,15 +2,14 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
-import pytest
 from conftest import Trainer
+from processes import Machine
 from running import SILENT
 
 SLOW = ("torchvision", "torch._dynamo", "torch.distributed.tensor", "sklearn", "matplotlib", "sympy")
 
-# Ends at the first step, and prints which of the modules named have been imported by then.
+# Each command ends at its first step, and prints which of the modules named have been imported by then.
 _UNTIL_THE_FIRST_STEP = """
 import os, sys
 from trainer.engine.steps.eager import EagerStep
@@ -19,33 +18,38 @@ def stop(self, batches):
     os._exit(0)
 EagerStep.__call__ = stop
 from trainer.cli.main import main
-main(sys.argv[2:])
+for command in sys.argv[2:]:
+    if os.fork() == 0:
+        main(command.split())
+        os._exit(1)
+    assert os.wait()[1] == 0
 """
 
 
-def imported(*args: str) -> set[str]:
-    command = [sys.executable, "-c", _UNTIL_THE_FIRST_STEP, ",".join(SLOW), *args]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
-    (line,) = (line for line in ran.stdout.splitlines() if line.startswith("imported:"))
-    return set(line.split()[1:])
+def imported(*commands: str) -> list[set[str]]:
+    words = [sys.executable, "-c", _UNTIL_THE_FIRST_STEP, ",".join(SLOW), *commands]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=100, check=True)
+    return [set(line.split()[1:]) for line in ran.stdout.splitlines() if line.startswith("imported:")]
 
 
-@pytest.mark.parametrize("args", [("optim=adam",), ("optim=sgd", "scheduler=onecycle", "data.augment.crop=2")])
-def test_a_repeated_training_reaches_its_first_step_without_slow_imports(
-    trainer: Trainer, args: tuple[str, ...]
-) -> None:
+def test_a_repeated_training_reaches_its_first_step_without_slow_imports(trainer: Trainer) -> None:
     """The data are in the cache, pictures come last, and nothing is compiled."""
-    assert trainer("train", *args, "max_steps=20", *SILENT).code == 0  # fills the cache
-    assert imported("train", *args) == set()
+    asked = ("train optim=adam", "train optim=sgd scheduler=onecycle data.augment.crop=2")
+    for command in asked:
+        assert trainer(*command.split(), "max_steps=20", *SILENT).code == 0  # fills the cache
+    assert imported(*asked) == [set(), set()]
 
 
-def test_a_whole_training_never_imports_torchs_compiler(empty: Path) -> None:
-    code = (
-        "import sys; from trainer.cli.main import main; main(sys.argv[1:]); assert 'torch._dynamo' not in sys.modules"
-    )
-    command = [sys.executable, "-c", code, "train", "epochs=1", "data.limit=200"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
-    assert ran.returncode == 0, ran.stderr
+def test_a_whole_training_never_imports_torchs_compiler(machine: Machine) -> None:
+    code = """
+import sys
+assert "torch._dynamo" not in sys.modules
+from trainer.cli.main import main
+main(sys.argv[1:])
+assert "torch._dynamo" not in sys.modules
+"""
+    ended = machine.run("train", "epochs=1", "data.limit=200", code=code)
+    assert ended.code == 0, ended.err
 
 
 def test_processes_side_by_side_need_not_wait_for_torch_in_the_one_that_starts_them() -> None:

@@ -141,8 +141,8 @@ def test_the_loss_has_the_type_and_place_of_any_other() -> None:
 
 
 def test_a_graph_cannot_look_at_each_step() -> None:
-    assert kind("auto", "cuda", WORTH_CAPTURING, skips=False) == "cudagraph"
-    assert kind("auto", "cuda", WORTH_CAPTURING, skips=True) == "off"
-    assert kind("inductor", "cuda", WORTH_CAPTURING, skips=True) == "inductor"
+    assert kind("auto", "cuda", WORTH_CAPTURING, on_nan="stop") == "cudagraph"
+    assert kind("auto", "cuda", WORTH_CAPTURING, on_nan="skip") == "off"
+    assert kind("inductor", "cuda", WORTH_CAPTURING, on_nan="skip") == "inductor"
     with pytest.raises(ConfigError, match="on_nan=skip looks at each step"):
-        kind("cudagraph", "cuda", WORTH_CAPTURING, skips=True)
+        kind("cudagraph", "cuda", WORTH_CAPTURING, on_nan="skip")

@@ -3,11 +3,8 @@
 import gc
 import os
 import pickle
-import re
 import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
@@ -19,6 +16,7 @@ import pytest
 import torch
 from conftest import Trainer
 from folders import tree
+from processes import Machine, Running
 from running import QUICK, SILENT, checkpoint, result, rows, same, train, weights
 from torch import Tensor
 
@@ -287,33 +285,21 @@ def test_an_image_that_breaks_during_the_run_is_named(
     assert len(ran.err.splitlines()) == 2  # what is wrong, and what to do
 
 
-def streaming(disturb: Callable[[subprocess.Popen[str]], object]) -> tuple[int, str]:
+def streaming(machine: Machine, disturb: Callable[[Running], object]) -> tuple[int, str]:
     """A long training with two workers, disturbed after its first epoch: exit code and errors."""
-    options = (*QUICK, "epochs=100000000", "data.placement=stream", "data.workers=2")
-    command = [sys.executable, "-m", "trainer", "train", *options]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    watchdog = threading.Timer(40, process.kill)
-    watchdog.start()
-    try:
-        assert process.stdout
-        next(line for line in process.stdout if re.match(r" +1 +2 ", line))  # the first epoch is done
-        disturb(process)
-        # A worker that lived on would hold these pipes open.
-        _, err = process.communicate(timeout=40)
-    finally:
-        watchdog.cancel()
-        process.kill()
-        process.wait(timeout=20)
-    return process.returncode, err
+    process = machine.start("train", *QUICK, "epochs=100000000", "data.placement=stream", "data.workers=2")
+    process.until_said(" +1 +2 ")  # the first epoch is done
+    disturb(process)
+    ended = process.wait(40)
+    assert process.leaves_nobody()
+    return ended.code, ended.err
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no process groups")
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_to_all_processes_ends_a_streamed_run_as_any_other(empty: Path, signum: int, code: int) -> None:
+def test_a_signal_to_all_processes_ends_a_streamed_run_as_any_other(machine: Machine, signum: int, code: int) -> None:
     """Ctrl-C in a terminal, `timeout` in a script."""
-    found, err = streaming(lambda process: os.killpg(process.pid, signum))
+    found, err = streaming(machine, lambda process: process.send(signum, group=True))
     assert found == code, err
     assert "last.pt is written" in err
     assert len(err.splitlines()) == 2, err
@@ -323,20 +309,21 @@ def test_a_signal_to_all_processes_ends_a_streamed_run_as_any_other(empty: Path,
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not end a process with its parent")
-def test_a_run_that_is_killed_takes_its_workers_with_it(empty: Path) -> None:
+def test_a_run_that_is_killed_takes_its_workers_with_it(machine: Machine) -> None:
     """Else they would hold its pipes open, and its memory."""
-    code, _ = streaming(lambda process: process.kill())
+    code, _ = streaming(machine, lambda process: process.kill())
     assert code == -signal.SIGKILL
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the system does not list a process's children")
-def test_a_run_whose_worker_is_killed_says_so(empty: Path) -> None:
-    def kill_a_worker(process: subprocess.Popen[str]) -> None:
+def test_a_run_whose_worker_is_killed_says_so(machine: Machine) -> None:
+    def kill_a_worker(process: Running) -> None:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        workers = [pid for pid in map(int, children) if b"trainer" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        own = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        workers = [pid for pid in map(int, children) if Path(f"/proc/{pid}/cmdline").read_bytes() == own]
         os.kill(workers[0], signal.SIGKILL)
 
-    code, err = streaming(kill_a_worker)
+    code, err = streaming(machine, kill_a_worker)
     assert code == 1, err
     assert err.startswith("error: a process that reads batches was killed\n")
     assert len(err.splitlines()) == 2, err

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from conftest import Ran, Trainer
 from running import QUICK, SILENT, evaluate, reported, result
 
@@ -127,18 +128,16 @@ def test_a_failing_job_stops_no_other(trainer: Trainer, typed: str, reason: str)
 
 
 def test_a_bug_in_one_job_is_shown_and_stops_no_other(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainer.run import parts
-
-    make = parts.make_optimizer
+    make = torch.optim.Adam.__init__
     calls: list[int] = []
 
-    def bug_at_first(*args: Any, **keys: Any) -> Any:
+    def bug_at_first(*args: Any, **keys: Any) -> None:
         calls.append(1)
         if len(calls) == 1:
             raise ZeroDivisionError("ours")
-        return make(*args, **keys)
+        make(*args, **keys)
 
-    monkeypatch.setattr(parts, "make_optimizer", bug_at_first)
+    monkeypatch.setattr(torch.optim.Adam, "__init__", bug_at_first)
     ran = trainer("train", "-m", "seed=0,1", *QUICK)
     assert ran.code == 1
     assert "Traceback" in ran.err

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import running
 from conftest import Trainer
-from failing import JOBS, sick, trains, until
+from failing import JOBS, sick, trains
+from processes import Machine
 from running import QUICK
-from test_sweep_resume import command, lines, swept
+from test_sweep_resume import lines, swept
 
 from trainer.config.sweep import Ray as RayConfig
 from trainer.show.report import Report
@@ -26,12 +27,15 @@ ray = pytest.importorskip("ray", reason="needs the extra: pip install 'trainer[r
 
 
 @pytest.mark.slow
-def test_jobs_end_as_one_after_the_other_and_one_that_dies_fails_alone(sick: Path, trainer: Trainer) -> None:
+def test_jobs_end_as_one_after_the_other_and_one_that_dies_fails_alone(
+    machine: Machine, sick: Path, trainer: Trainer
+) -> None:
     asked = ("-m", *JOBS, "epochs=2")
     assert trainer("train", *asked, "model.does=learn", "name=serial").code == 0
-    ran = command("train", *asked, "model.does=die,learn,raise", "sweep=ray", "sweep.jobs=1", "name=there")
-    out, _ = ran.communicate(timeout=100)
-    assert ran.returncode == 1, out
+    ran = machine.start("train", *asked, "model.does=die,learn,raise", "sweep=ray", "sweep.jobs=1", "name=there")
+    ended = ran.wait(100)
+    out = ended.out + ended.err
+    assert ended.code == 1, out
     found = {line["job"]: line for line in lines(swept("there"))}
     assert {job: found[job]["status"] for job in found} == {0: "failed", 1: "completed", 2: "failed"}
     assert "its process died (WorkerCrashedError" in found[0]["error"]
@@ -42,16 +46,16 @@ def test_jobs_end_as_one_after_the_other_and_one_that_dies_fails_alone(sick: Pat
 
 
 @pytest.mark.slow
-def test_a_signal_stops_jobs_with_checkpoints_and_resume_goes_on(sick: Path, trainer: Trainer) -> None:
+def test_a_signal_stops_jobs_with_checkpoints_and_resume_goes_on(
+    machine: Machine, sick: Path, trainer: Trainer
+) -> None:
     asked = ("-m", *JOBS, "model.does=wait", "seed=0,1,2", "epochs=20", "data.batch_size=10")
-    ran = command("train", *asked, "sweep=ray", "sweep.jobs=2", "sweep.cpus=0.5")
-    try:
-        until(lambda: trains(0) and trains(1))
-        ran.send_signal(signal.SIGTERM)
-        out, _ = ran.communicate(timeout=60)
-    finally:
-        ran.kill()
-    assert ran.returncode == 143, out
+    ran = machine.start("train", *asked, "sweep=ray", "sweep.jobs=2", "sweep.cpus=0.5")
+    ran.until(lambda: trains(0) and trains(1))
+    ran.send(signal.SIGTERM)
+    ended = ran.wait(60)
+    out = ended.out + ended.err
+    assert ended.code == 143, out
     assert sorted((line["job"], line["status"]) for line in lines(swept())) == [(0, "interrupted"), (1, "interrupted")]
     assert "not run" in out
     assert all("last.pt is written" in line["error"] for line in lines(swept()))

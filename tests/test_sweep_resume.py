@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pretending
 import pytest
 import resuming
 import running
@@ -128,7 +129,7 @@ def test_a_directory_that_says_nothing_of_its_sweep_is_refused(trainer: Trainer)
 def test_a_sweep_that_runs_is_not_run_twice(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     from trainer.run import directory as runs
 
-    monkeypatch.setattr(runs, "LOCK_SECONDS", 0.0)
+    pretending.lock_seconds(monkeypatch, 0.0)
     assert trainer("train", "-m", "seed=0,1", *QUICK).code == 0
     with runs.locked(swept()):
         ran = trainer("resume", str(swept()))

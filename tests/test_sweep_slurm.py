@@ -10,9 +10,10 @@ import pytest
 import running
 import slurm_here
 from conftest import Trainer
-from failing import JOBS, sick, trains, until
+from failing import JOBS, sick, trains
+from processes import Machine
 from running import QUICK
-from test_sweep_resume import command, lines, swept
+from test_sweep_resume import lines, swept
 
 __all__ = ["sick"]
 pytest.importorskip("submitit", reason="needs the extra: pip install 'trainer[slurm]'")
@@ -42,16 +43,14 @@ def test_on_this_machine_jobs_end_as_one_after_the_other_and_one_that_dies_fails
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_jobs_with_checkpoints(sick: Path) -> None:
+def test_ctrl_c_stops_jobs_with_checkpoints(machine: Machine, sick: Path) -> None:
     asked = ("-m", *JOBS, "model.does=wait", "seed=0,1", "epochs=100", "data.batch_size=10")
-    ran = command("train", *asked, *LOCAL, "sweep.jobs=1")
-    try:
-        until(lambda: trains(0))
-        os.killpg(ran.pid, signal.SIGINT)  # all processes of the terminal's group get it
-        out, _ = ran.communicate(timeout=60)
-    finally:
-        ran.kill()
-    assert ran.returncode == 130, out
+    ran = machine.start("train", *asked, *LOCAL, "sweep.jobs=1")
+    ran.until(lambda: trains(0))
+    ran.send(signal.SIGINT, group=True)  # all processes of the terminal's group get it
+    ended = ran.wait(60)
+    out = ended.out + ended.err
+    assert ended.code == 130, out
     assert [(line["job"], line["status"]) for line in lines(swept())] == [(0, "interrupted")]
     assert "last.pt is written" in lines(swept())[0]["error"]
     assert "not run" in out
@@ -82,18 +81,16 @@ def test_in_a_queue_each_job_is_one_of_slurms(sick: Path, slurm: Path, trainer: 
 
 
 @pytest.mark.slow
-def test_a_job_whose_time_is_up_goes_on_later(sick: Path, slurm: Path, trainer: Trainer) -> None:
+def test_a_job_whose_time_is_up_goes_on_later(machine: Machine, sick: Path, slurm: Path, trainer: Trainer) -> None:
     asked = ("-m", *JOBS, "model.does=wait", "epochs=20", "data.batch_size=10", "sweep=slurm")
-    ran = command("train", *asked)
-    try:
-        until(lambda: trains(0))
-        task = int((slurm / "100.task").read_text())
-        for _ in range(2):  # once before the limit, and once more by mistake
-            os.kill(task, signal.SIGUSR2)
-        out, _ = ran.communicate(timeout=60)
-    finally:
-        ran.kill()
-    assert ran.returncode == 143, out
+    ran = machine.start("train", *asked)
+    ran.until(lambda: trains(0))
+    task = int((slurm / "100.task").read_text())
+    for _ in range(2):  # once before the limit, and once more by mistake
+        os.kill(task, signal.SIGUSR2)
+    ended = ran.wait(60)
+    out = ended.out + ended.err
+    assert ended.code == 143, out
     assert [(line["job"], line["status"]) for line in lines(swept())] == [(0, "interrupted")]
     assert f"error: the cluster stopped job 0\n  go on: trainer resume {swept()}\n" in out
     assert 0 < running.checkpoint(swept() / "0")["step"] < 180
@@ -105,16 +102,14 @@ def test_a_job_whose_time_is_up_goes_on_later(sick: Path, slurm: Path, trainer: 
 
 
 @pytest.mark.slow
-def test_stopping_the_sweep_cancels_its_jobs(sick: Path, slurm: Path) -> None:
+def test_stopping_the_sweep_cancels_its_jobs(machine: Machine, sick: Path, slurm: Path) -> None:
     asked = ("-m", *JOBS, "model.does=wait", "epochs=20", "data.batch_size=10", "sweep=slurm")
-    ran = command("train", *asked)
-    try:
-        until(lambda: trains(0))
-        ran.send_signal(signal.SIGTERM)  # which cancels it
-        out, _ = ran.communicate(timeout=60)
-    finally:
-        ran.kill()
-    assert ran.returncode == 143, out
+    ran = machine.start("train", *asked)
+    ran.until(lambda: trains(0))
+    ran.send(signal.SIGTERM)  # which cancels it
+    ended = ran.wait(60)
+    out = ended.out + ended.err
+    assert ended.code == 143, out
     assert "last.pt is written" in lines(swept())[0]["error"]
     assert (slurm / "100.state").read_text() == "CANCELLED by 0\n"
 

@@ -5,27 +5,25 @@ import json
 import pickle
 import re
 import signal
-import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pretending
 import pytest
 import torch
 import torch.nn.functional as F
 import yaml
 from conftest import Trainer
 from PIL import Image
+from processes import Machine
 from running import QUICK, SILENT, checkpoint, evaluate, reported, result, rows, same, train, weights
 
 from trainer import data
 from trainer.config.composition import group_choices
 from trainer.data.sets.digits import Digits
-from trainer.engine.evaluator import Evaluator
-from trainer.engine.metrics import Evaluation
 
 DIABETES = (*SILENT, "model=linear", "data=diabetes", "data.limit=64", "optim=sgd")
 IMAGES = {"digits": 1, "mnist": 1, "fashion_mnist": 1, "cifar10": 3, "folder": 3}  # channels
@@ -91,7 +89,7 @@ def test_pictures_of_a_regression_show_its_fit(trainer: Trainer) -> None:
 
 
 def test_runs_of_one_second_get_a_directory_each(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.run.directory.timestamp", lambda: "2026-01-31_12-00-00")
+    pretending.timestamps(monkeypatch)
     names = [train(trainer, *QUICK).name for _ in range(3)]
     assert names == ["2026-01-31_12-00-00", "2026-01-31_12-00-00-1", "2026-01-31_12-00-00-2"]
 
@@ -284,24 +282,14 @@ def test_a_diverging_run_fails_and_says_where(trainer: Trainer) -> None:
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_run_with_a_checkpoint(empty: Path, trainer: Trainer, signum: int, code: int) -> None:
-    args = (*SILENT, "model=linear", "data=line", "epochs=100000000")
-    command = [sys.executable, "-m", "trainer", "train", *args]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    watchdog = threading.Timer(60, process.kill)
-    watchdog.start()
-    try:
-        assert process.stdout
-        next(line for line in process.stdout if re.match(r" +1 +1 ", line))  # the first epoch is done
-        process.send_signal(signum)
-        out, err = process.communicate(timeout=60)
-    finally:
-        watchdog.cancel()
-        process.kill()
-        process.wait(timeout=60)
-    assert process.returncode == code, out + err
-    assert "Traceback" not in err
-    assert "last.pt" in err
+def test_a_signal_ends_a_run_with_a_checkpoint(machine: Machine, trainer: Trainer, signum: int, code: int) -> None:
+    process = machine.start("train", *SILENT, "model=linear", "data=line", "epochs=100000000")
+    process.until_said(" +1 +1 ")  # the first epoch is done
+    process.send(signum)
+    ended = process.wait(60)
+    assert ended.code == code, ended
+    assert "Traceback" not in ended.err
+    assert "last.pt" in ended.err
     (run,) = Path("runs/linear_line").iterdir()
     said = result(run)
     assert said["status"] == "interrupted"
@@ -502,22 +490,38 @@ def test_inspect_without_a_checkpoint_draws_training_images(trainer: Trainer) ->
         assert min(image.size) > 100
 
 
+COUNTING = """
+from torch import nn
+
+EVALUATED = []  # the samples of each batch
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(784, 10)
+
+    def forward(self, inputs):
+        if not self.training:
+            EVALUATED.append(len(inputs))
+        return self.linear(inputs.flatten(1))
+"""
+
+
 def test_a_run_whose_epochs_are_tested_does_not_test_the_last_weights_twice(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    call = Evaluator.__call__
-
-    def counting(self: Evaluator, split: str) -> Evaluation:
-        asked.append(split)
-        return call(self, split)
-
-    monkeypatch.setattr(Evaluator, "__call__", counting)
-    run = train(trainer, *QUICK, "evaluate.split=test", "epochs=2")
-    assert asked == ["test", "test"]
+    Path("counting_batches.py").write_text(COUNTING)
+    Path("configs/model").mkdir(parents=True)
+    Path("configs/model/counting.yaml").write_text("_target_: counting_batches.Net\n")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    quick = (*QUICK, "model=counting", "epochs=2", "data.eval_batch_size=100")
+    run = train(trainer, *quick, "evaluate.split=test")
+    evaluated = sys.modules["counting_batches"].EVALUATED
+    assert [count for count in evaluated if count > 2] == [100, 100]  # of one or two, the model's shapes are found
     assert reported(run) == {name: value for name, value in rows(run)[-1].items() if name.startswith("test/")}
-    train(trainer, *QUICK, "epochs=2")
-    assert asked[2:] == ["val", "val", "test"]
+    evaluated.clear()
+    train(trainer, *quick)
+    assert [count for count in evaluated if count > 2] == [10, 10, 100]
 
 
 def test_the_best_weights_are_tested_where_the_training_loss_picked_them(trainer: Trainer) -> None:

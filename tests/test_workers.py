@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+import pretending
 import pytest
 import torch
 from folders import tree
@@ -121,8 +122,7 @@ def test_processes_that_decode_are_killed_with_their_parent(
     pipe: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree(tmp_path, {"a": 5, "b": 5})
-    monkeypatch.setattr(folder, "PARALLEL", 1)
-    monkeypatch.setattr(folder, "cores", lambda: 2)
+    pretending.parallel_decoding(monkeypatch)
 
     def work(say: Say) -> None:
         global _say

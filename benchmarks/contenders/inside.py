@@ -1,8 +1,8 @@
-"""Every hook into trainer's internals: what they rely on is `trainer.engine.loop.fitting` with its arguments' names.
+"""Every hook into trainer's internals: what they rely on is `trainer.engine.loop.fit` with its arguments' names.
 
-`fitting(train, loss, plan, ..., hooks=, state=)` is a generator that asks for steps, in which
-`train.epoch(epoch, start)` is called once per epoch. The command line runs as ever: `fitting` is replaced as
-`trainer.engine.loop` is imported, so that nothing is imported earlier than a user's command imports it.
+`fit(step, batches, plan, evaluate, hooks, state)` calls `batches.epoch(epoch, start)` once per epoch. The command line
+runs as ever: `fit` is replaced as `trainer.engine.loop` is imported, so that nothing is imported earlier than a user's
+command imports it.
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
@@ -22,17 +22,17 @@ from typing import Any
 
 from benchmarks.contenders.job import Watch
 
-Fitting = Callable[..., Generator[Any, Any, Any]]
+Fit = Callable[..., Any]
 
 
 @contextmanager
-def fitting(wrap: Callable[[Fitting], Fitting]) -> Iterator[None]:
-    """Within the block, training calls `wrap(fitting)` in place of `fitting`."""
-    undo: list[tuple[Any, Fitting]] = []
+def fit(wrap: Callable[[Fit], Fit]) -> Iterator[None]:
+    """Within the block, training calls `wrap(fit)` in place of `fit`."""
+    undo: list[tuple[Any, Fit]] = []
 
     def change(module: Any) -> None:
-        undo.append((module, module.fitting))
-        module.fitting = wrap(module.fitting)
+        undo.append((module, module.fit))
+        module.fit = wrap(module.fit)
 
     # What runs a training has its own name for it, once it is imported.
     for name in ("trainer.run.training", "trainer.engine.loop"):
@@ -47,10 +47,10 @@ def fitting(wrap: Callable[[Fitting], Fitting]) -> Iterator[None]:
         if watcher in sys.meta_path:
             sys.meta_path.remove(watcher)
         for module, before in undo:
-            module.fitting = before
+            module.fit = before
         training = sys.modules.get("trainer.run.training")
         if training is not None and undo:
-            training.fitting = undo[-1][1]  # type: ignore[attr-defined]
+            training.fit = undo[-1][1]  # type: ignore[attr-defined]
 
 
 class _OnImport:
@@ -76,12 +76,12 @@ class _OnImport:
         return spec
 
 
-def stamped(watch: Watch, first: list[float]) -> Callable[[Fitting], Fitting]:
-    """`fitting` that notes each epoch's start and its own end, and in `first` when the first batch goes into a step."""
+def stamped(watch: Watch, first: list[float]) -> Callable[[Fit], Fit]:
+    """`fit` that notes each epoch's start and its own end, and in `first` when the first batch goes into a step."""
 
-    def wrap(fitting: Fitting) -> Fitting:
-        def stamping(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            kind = type(_bound(fitting, args, kwargs)["train"])
+    def wrap(fit: Fit) -> Fit:
+        def stamping(*args: Any, **kwargs: Any) -> Any:
+            kind = type(_bound(fit, args, kwargs)["batches"])
             epoch = kind.epoch
 
             def lapping(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -95,7 +95,7 @@ def stamped(watch: Watch, first: list[float]) -> Callable[[Fitting], Fitting]:
 
             kind.epoch = lapping
             try:
-                return (yield from fitting(*args, **kwargs))
+                return fit(*args, **kwargs)
             finally:
                 watch.lap()
                 kind.epoch = epoch
@@ -105,13 +105,13 @@ def stamped(watch: Watch, first: list[float]) -> Callable[[Fitting], Fitting]:
     return wrap
 
 
-def timed(seconds: list[float]) -> Callable[[Fitting], Fitting]:
-    """`fitting` that notes how long it took."""
+def timed(seconds: list[float]) -> Callable[[Fit], Fit]:
+    """`fit` that notes how long it took."""
 
-    def wrap(fitting: Fitting) -> Fitting:
-        def timing(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+    def wrap(fit: Fit) -> Fit:
+        def timing(*args: Any, **kwargs: Any) -> Any:
             started = time.perf_counter()
-            result = yield from fitting(*args, **kwargs)
+            result = fit(*args, **kwargs)
             seconds.append(time.perf_counter() - started)
             return result
 
@@ -120,32 +120,32 @@ def timed(seconds: list[float]) -> Callable[[Fitting], Fitting]:
     return wrap
 
 
-def alternating(with_hooks: list[float], without: list[float]) -> Callable[[Fitting], Fitting]:
-    """`fitting` epoch by epoch, with all hooks in one and with none in the next; the first one is warm-up.
+def alternating(with_hooks: list[float], without: list[float]) -> Callable[[Fit], Fit]:
+    """`fit` epoch by epoch, with all hooks in one and with none in the next; the first one is warm-up.
 
     Which of the two comes first changes from pair to pair: with, without, without, with, ... A checkpoint that a
     thread writes counts to the epoch that began it, and does not disturb the next.
     """
 
-    def wrap(fitting: Fitting) -> Fitting:
-        def one(given: dict[str, Any], epoch: int, hooks: Sequence[Any]) -> Generator[Any, Any, float]:
+    def wrap(fit: Fit) -> Fit:
+        def one(given: dict[str, Any], epoch: int, hooks: Sequence[Any]) -> float:
             plan = replace(given["plan"], epochs=epoch + 1)
             started = time.perf_counter()
-            yield from fitting(**{**given, "plan": plan, "hooks": hooks})
+            fit(**{**given, "plan": plan, "hooks": hooks})
             for hook in hooks:
                 getattr(hook, "wait", bool)()
             return time.perf_counter() - started
 
-        def taking_turns(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            given = _bound(fitting, args, kwargs)
+        def taking_turns(*args: Any, **kwargs: Any) -> Any:
+            given = _bound(fit, args, kwargs)
             hooks = given["hooks"]
             ends = [hook.on_end for hook in hooks]
             for hook in hooks:
                 hook.on_end = _nothing  # which is for the end of a training; this one goes on
-            yield from one(given, 0, hooks)
+            one(given, 0, hooks)
             for epoch in range(1, given["plan"].epochs):
                 on = epoch % 4 in (1, 0)
-                seconds = yield from one(given, epoch, hooks if on else ())
+                seconds = one(given, epoch, hooks if on else ())
                 (with_hooks if on else without).append(seconds)
             for end in ends:
                 end(given["state"])
@@ -160,8 +160,8 @@ def _nothing(state: Any) -> None:
     pass
 
 
-def _bound(fitting: Fitting, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    bound = inspect.signature(fitting).bind(*args, **kwargs)
+def _bound(fit: Fit, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    bound = inspect.signature(fit).bind(*args, **kwargs)
     bound.apply_defaults()
     return bound.arguments
 

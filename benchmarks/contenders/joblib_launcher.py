@@ -12,10 +12,11 @@ composition.register()
 @hydra.main(version_base="1.3", config_path=str(composition.CONFIGS), config_name="train")
 def main(cfg: DictConfig) -> None:
     from trainer.commands import train
+    from trainer.config.check import check
 
     facts = HydraConfig.get()
     choices = {group: str(choice) for group, choice in facts.runtime.choices.items()}
-    config = composition.check("train", cfg, list(facts.overrides.task), choices)
+    config = check("train", cfg, list(facts.overrides.task), choices)
     config.settings.output = facts.runtime.output_dir
     config.settings.plots = config.section("sweep").plots  # as our own sweeps have it
     train.run(config)

@@ -30,7 +30,7 @@ def conveniences(pairs: int, limit: int | None) -> Timed:
     on: list[float] = []
     off: list[float] = []
     words = [f"epochs={1 + 2 * pairs}", "checkpoint.every_epochs=1", *([f"data.limit={limit}"] if limit else [])]
-    with inside.terminal(Path("screen.log")), inside.fitting(inside.alternating(on, off)):
+    with inside.terminal(Path("screen.log")), inside.fit(inside.alternating(on, off)):
         inside.command("train", "experiment=mnist_lenet", "device=cpu", *words)
     return {"with": on, "without": off}
 
@@ -41,7 +41,7 @@ def _fits(recipe: str, pairs: int, epochs: int) -> Timed:
     bare: list[float] = []
 
     def fit() -> None:
-        with inside.terminal(Path("screen.log")), inside.fitting(inside.timed(ours)):
+        with inside.terminal(Path("screen.log")), inside.fit(inside.timed(ours)):
             inside.command("train", f"experiment={recipe}", "device=cpu", f"epochs={epochs}", "plots=false")
 
     def loop() -> None:

@@ -11,7 +11,7 @@ from benchmarks.contenders.job import Watch
 def main() -> None:
     watch = Watch()
     first: list[float] = []
-    with inside.fitting(inside.stamped(watch, first)):
+    with inside.fit(inside.stamped(watch, first)):
         inside.command(*sys.argv[1:])
     watch.write(first=first[0], accuracy=_accuracy())
 

@@ -8,8 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from processes import SERVER
+
 from .figures import Figures
-from .processes import SERVER
 
 NAMES = ("kills", "faults", "full", "order", "stops", "once", "endurance")
 

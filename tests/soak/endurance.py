@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import running
+from processes import machine
 
 from .figures import Figures, the_run
-from .processes import machine
 
 COUNT = 100_000
 EPOCHS, SAVES = 200, 500  # of the full number of steps

@@ -6,10 +6,11 @@ import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from processes import Ended, Machine, machine
+from traps import SYSTEM, Trap
+
 from .figures import Figures, readable, the_run
-from .processes import Ended, Machine, machine
 from .trainings import command, undisturbed
-from .traps import SYSTEM, Trap
 
 COUNT = 100_000  # all of them
 SHORT = ("epochs=2", "data.limit=40")

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from processes import LIMIT, Machine, machine
+from traps import Trap, fill
+
 from .figures import Figures, readable, the_run
-from .processes import LIMIT, Machine, machine
 from .trainings import command, undisturbed
-from .traps import Trap, fill
 
 COUNT = 60
 SHORT = ("epochs=3", "data.limit=40")

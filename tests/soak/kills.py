@@ -4,10 +4,11 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+from processes import Machine, Running, machine, until
+from traps import Trap
+
 from .figures import Figures, readable, the_run
-from .processes import Machine, Running, machine, until
 from .trainings import TRAININGS, command, undisturbed
-from .traps import Trap
 
 COUNT = 200
 PER_RUN = 10

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import resuming
 import running
+from processes import machine
+from traps import Trap
 
 from .figures import Figures, the_run
-from .processes import machine
 from .trainings import command, undisturbed
-from .traps import Trap
 
 COUNT = 10
 STEP = "trainer.engine.steps.eager:EagerStep.__call__"

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from processes import machine
+
 from .figures import Figures, the_run
-from .processes import machine
 from .trainings import TRAININGS, command
 
 COUNT = 3

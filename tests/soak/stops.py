@@ -14,11 +14,11 @@ from pathlib import Path
 
 import resuming
 import running
+from processes import Ended, Machine, machine, until
+from traps import Trap
 
 from .figures import Figures, readable, the_run
-from .processes import Ended, Machine, machine, until
 from .trainings import command, undisturbed
-from .traps import Trap
 
 COUNT = 40
 LIMIT = 10.0  # seconds from the signal to the end

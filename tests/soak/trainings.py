@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from processes import Machine
+
 from .figures import the_run
-from .processes import Machine
 
 COMMON = (
     *("plots=false", "tensorboard.graph=false", "tensorboard.every_steps=1", "checkpoint.every_steps=1"),

@@ -5,11 +5,11 @@ from typing import Any
 from trainer.checkpoint.description import scalars
 from trainer.checkpoint.format import Checkpoint
 from trainer.config import registry
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.system.errors import CheckpointError
 
 
-def describe(config: Composed, loss: str, data: dict[str, Any]) -> dict[str, Any]:
+def describe(config: Config, loss: str, data: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint says of its model and data: registry names and scalars, nothing to be run.
 
     `data` are the facts of `trainer.data.described`.
@@ -23,7 +23,7 @@ def describe(config: Composed, loss: str, data: dict[str, Any]) -> dict[str, Any
     }
 
 
-def adopt(config: Composed, found: Checkpoint) -> None:
+def adopt(config: Config, found: Checkpoint) -> None:
     """Complete `config` from a checkpoint's description, where the command line did not choose.
 
     A class of the user's is never taken from the file: they name it on the command line.

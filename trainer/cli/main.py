@@ -256,22 +256,22 @@ class _Jobs:
     def _checked(self, cfg: Any, typed: list[str]) -> Any:
         from hydra.core.hydra_config import HydraConfig
 
-        from trainer.config import composition
+        from trainer.config.check import check
 
         if self.verb == "resume":
             from trainer.config.reopening import reopened
 
             return reopened(cfg, typed)
         choices = {k: str(v) for k, v in HydraConfig.get().runtime.choices.items()}
-        return composition.check(self.verb, cfg, typed, choices)
+        return check(self.verb, cfg, typed, choices)
 
     def _job(self, cfg: Any) -> Any:
         """A job of a sweep. With a mistake of its own it fails when it is run, and the others run."""
-        from trainer.config import composition
+        from trainer.config.check import check_sweep
         from trainer.sweeps.plan import Asked
 
         if not self.asked:
-            composition.check_sweep(cfg)
+            check_sweep(cfg)
         self.output, self.name = str(cfg.get("output", "runs")), cfg.get("name")
         typed = self._typed()
         try:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trainer.config.base import Config
 from trainer.config.keys import MISSING, key
 
 if TYPE_CHECKING:
     from trainer.checkpoint import Checkpoint
-    from trainer.config.composition import Composed
+    from trainer.config.base import Config
     from trainer.engine.device import Compute
     from trainer.engine.evaluator import Evaluator
     from trainer.show.report import Report
@@ -20,7 +21,7 @@ trainer eval ckpt=cifar_net.pth model=lenet5 data=cifar10      a bare state_dict
 
 
 @dataclass
-class Eval:
+class Eval(Config):
     """`trainer eval`: metrics of a checkpoint on one split."""
 
     ckpt: str = key(MISSING, "a run directory or a checkpoint file")
@@ -31,7 +32,7 @@ class Eval:
     precision: str = key("float32", "precision of the evaluation", choices=("float32", "float64", "tf32", "bfloat16"))
 
 
-def run(config: "Composed") -> dict[str, Any]:
+def run(config: "Config") -> dict[str, Any]:
     """Show loss and metrics, and for classes the accuracy of each.
 
     Raises:
@@ -70,7 +71,7 @@ def run(config: "Composed") -> dict[str, Any]:
     return {"metrics": evaluation.named(split)}
 
 
-def load(config: "Composed", compute: "Compute", screen: "Report") -> "tuple[Evaluator, Checkpoint]":
+def load(config: "Config", compute: "Compute", screen: "Report") -> "tuple[Evaluator, Checkpoint]":
     """The model of `ckpt=` with its weights, and the data to evaluate it on."""
     from trainer import checkpoint
     from trainer.checkpoint.adoption import adopt

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.config.base import Config
 from trainer.config.keys import key
 from trainer.system.errors import ConfigError, RunError, first_line
 from trainer.system.paths import expanded
@@ -11,7 +12,7 @@ from trainer.system.paths import expanded
 if TYPE_CHECKING:
     from torch import nn
 
-    from trainer.config.composition import Composed
+    from trainer.config.base import Config
     from trainer.data.splits import Dataset, Split
     from trainer.show.report import Report
 
@@ -30,7 +31,7 @@ class InspectOptions:
 
 
 @dataclass
-class Inspect:
+class Inspect(Config):
     """`trainer inspect`: layers, shapes, parameters, FLOPs, and facts about the data."""
 
     ckpt: str | None = key(None, "a run directory or a checkpoint file")
@@ -39,7 +40,7 @@ class Inspect:
     inspect: InspectOptions = field(default_factory=InspectOptions, metadata={"doc": "pictures"})
 
 
-def run(config: "Composed") -> dict[str, Any]:
+def run(config: "Config") -> dict[str, Any]:
     """Show a model and its data; with `inspect.out=FILE` also draw the filters or a grid of images.
 
     Raises:
@@ -79,7 +80,7 @@ def run(config: "Composed") -> dict[str, Any]:
     return {"parameters": total, "flops": flops}
 
 
-def _layers(config: "Composed", built: "nn.Module", shape: tuple[int, ...], screen: "Report") -> tuple[int, int]:
+def _layers(config: "Config", built: "nn.Module", shape: tuple[int, ...], screen: "Report") -> tuple[int, int]:
     import torch
 
     from trainer.show import layers
@@ -131,7 +132,7 @@ def _data(loaded: "Dataset", screen: "Report") -> None:
         )
 
 
-def _picture(config: "Composed", built: "nn.Module", loaded: "Dataset", out: Path, screen: "Report") -> None:
+def _picture(config: "Config", built: "nn.Module", loaded: "Dataset", out: Path, screen: "Report") -> None:
     from trainer.show import pictures, plots
 
     if not loaded.is_image:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trainer.config.base import Config
 from trainer.config.keys import MISSING, key
 
 if TYPE_CHECKING:
-    from trainer.config.composition import Composed
+    from trainer.config.base import Config
 
 SUMMARY = "continue an interrupted training or sweep exactly, or a finished one for longer"
 EXAMPLES = """
@@ -17,14 +18,14 @@ trainer resume SWEEP sweep=parallel
 
 
 @dataclass
-class Resume:
+class Resume(Config):
     """`trainer resume`: continue a training exactly. Beside `run`, the keys of `train` that may change."""
 
     run: str = key(MISSING, "a run directory")
 
 
-def run(config: "Composed") -> dict[str, Any]:
-    """Go on with the run directory `config.run`, or say that it is finished; the content of result.json.
+def run(config: "Config") -> dict[str, Any]:
+    """Go on with the run directory `config.directory`, or say that it is finished; the content of result.json.
 
     Raises:
         UserError: there is nothing to go on from, or the data are not those that the training began with.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trainer.config.composition import Custom
-from trainer.system.errors import ConfigError, TrainerError
+from trainer.config.base import Custom
+from trainer.system.errors import ConfigError, TrainerError, first_line
 
 
 def call(group: str, section: Custom, *args: Any) -> Any:
@@ -23,9 +23,8 @@ def call(group: str, section: Custom, *args: Any) -> Any:
     except TrainerError:
         raise
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [""])[0]
         raise ConfigError(
-            f"{group}._target_={section.target} does not build: {type(error).__name__}: {reason}",
+            f"{group}._target_={section.target} does not build: {type(error).__name__}: {first_line(error)}",
             "HYDRA_FULL_ERROR=1 shows where",
         ) from error
 
@@ -38,7 +37,6 @@ def _imported(group: str, target: str) -> Callable[..., Any]:
     try:
         found = getattr(importlib.import_module(name), attribute)
     except Exception as error:  # importing runs the user's code: anything can happen
-        reason = (str(error).strip().splitlines() or [""])[0]
         missing = isinstance(error, ModuleNotFoundError) and not (Path(here) / f"{name.split('.')[0]}.py").exists()
         hint = (
             f"run trainer where {name.split('.')[0]}.py is, or install it"
@@ -46,7 +44,7 @@ def _imported(group: str, target: str) -> Callable[..., Any]:
             else "HYDRA_FULL_ERROR=1 shows where"
         )
         raise ConfigError(
-            f"{group}._target_={target} cannot be imported: {type(error).__name__}: {reason}", hint
+            f"{group}._target_={target} cannot be imported: {type(error).__name__}: {first_line(error)}", hint
         ) from error
     if not callable(found):
         raise ConfigError(f"{group}._target_={target} is not a class or function")

@@ -41,3 +41,8 @@ def key(
 def public(name: str) -> str:
     """A key as people type it: Python has words of its own, so `from` is `from_` here."""
     return name.removesuffix("_")
+
+
+def shown(value: Any) -> str:
+    """A value as people type it."""
+    return "null" if value is None else str(value)

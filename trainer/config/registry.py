@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from trainer.config.keys import MISSING, public
+
 OF_A_TRAINING = ("model", "data", "optim", "scheduler")
 OF_A_SWEEP = ("sweep", "search")  # how a sweep is run, and which trainings it has
 GROUPS = (*OF_A_TRAINING, *OF_A_SWEEP)
@@ -59,6 +61,16 @@ def of_verb(verb: str) -> Any:
     return getattr(command(verb), verb.capitalize())
 
 
+def defaults(cls: Any) -> dict[str, Any]:
+    """The defaults of a dataclass as plain values by the keys that people type, without the sections of groups."""
+    found = {}
+    for f in dataclasses.fields(cls):
+        value = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+        if f.name not in GROUPS:
+            found[public(f.name)] = defaults(value) if dataclasses.is_dataclass(value) else value
+    return found
+
+
 @functools.cache
 def _modules(package: str) -> tuple[str, ...]:
     folder = _PACKAGE.joinpath(*package.split(".")[1:])
@@ -71,6 +83,6 @@ def _sections(module: str) -> dict[str, Any]:
     found = {}
     for value in vars(importlib.import_module(module)).values():
         fields = {f.name: f for f in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else {}
-        if "name" in fields and fields["name"].default != "???":
+        if "name" in fields and fields["name"].default != MISSING:
             found[str(fields["name"].default)] = value
     return found

@@ -9,19 +9,19 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config import registry
-from trainer.config.composition import Composed, check, plain, shown
-from trainer.config.keys import public
+from trainer.config.check import check
+from trainer.config.keys import public, shown
 from trainer.config.scheduler import Scheduler
 from trainer.config.train import Train
+from trainer.config.written import plain
 from trainer.system.errors import ConfigError, RunError, first_line
 from trainer.system.paths import expanded
 from trainer.system.paths import typed as typed_path
 
-_NEEDED = ("model", "data", "optim", "scheduler")
 LONGEST = 2**20  # bytes of a config.yaml; one has about two thousand
 
 
-def reopened(cfg: DictConfig, typed: list[str]) -> Composed:
+def reopened(cfg: DictConfig, typed: list[str]) -> Train:
     """The config that the run directory `cfg.run` was made with, and the keys typed to go on with.
 
     Raises:
@@ -36,10 +36,8 @@ def reopened(cfg: DictConfig, typed: list[str]) -> Composed:
         raise _unreadable(run, error) from error
 
 
-def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Composed:
+def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Train:
     kept = _kept(run)
-    for group, choice in (("sweep", "serial"), ("search", "none")):  # as it was before there was a choice
-        kept.setdefault(group, {"name": choice})
     changes = OmegaConf.create({k: v for k, v in plain(cfg).items() if k != "run"})
     for override in typed:
         key, _, _ = override.partition("=")
@@ -48,17 +46,16 @@ def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Composed:
     _check_targets(kept, {o.partition("=")[0] for o in typed}, run)
     before = OmegaConf.select(kept, "epochs"), OmegaConf.select(kept, "max_steps")
     OmegaConf.set_struct(kept, False)
-    composed = check("train", typing.cast(DictConfig, OmegaConf.merge(kept, changes)), typed, {})
-    settings = composed.settings
-    planned = composed.section("scheduler")
-    if isinstance(planned, Scheduler) and planned.whole and before != (settings.epochs, settings.max_steps):
+    config: Train = check("train", typing.cast(DictConfig, OmegaConf.merge(kept, changes)), typed, {})
+    planned = config.scheduler
+    if isinstance(planned, Scheduler) and planned.whole and before != (config.epochs, config.max_steps):
         raise ConfigError(
             f"scheduler={planned.name} was laid out for the length that {run} was started with: "
             "with another, all its learning rates would have been others",
             f"start a new run from its weights: trainer train from={typed_path(run)} epochs=...",
         )
-    composed.run = run
-    return composed
+    config.directory = run
+    return config
 
 
 def _kept(run: Path) -> DictConfig:
@@ -75,7 +72,9 @@ def _kept(run: Path) -> DictConfig:
     try:
         _check_text(run / "config.yaml")
         kept = OmegaConf.load(run / "config.yaml")
-        if not isinstance(kept, DictConfig) or not all(_is_section(plain(kept).get(group)) for group in _NEEDED):
+        if not isinstance(kept, DictConfig) or not all(
+            _is_section(plain(kept).get(group)) for group in registry.GROUPS
+        ):
             raise RunError(f"{run / 'config.yaml'} is not the config of a training")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(

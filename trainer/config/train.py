@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainer.config.base import Config
 from trainer.config.keys import MISSING, key
 
 
@@ -38,12 +39,12 @@ class TensorBoard:
 
     enabled: bool = key(True, "write events.out.tfevents.*", runtime=True)
     every_steps: int = key(50, "one point of the curve train/step_loss per so many steps", minimum=1, runtime=True)
-    graph: bool = key(True, "the model's graph", runtime=True)
+    graph: bool = key(False, "the model's graph, drawn by torch.export: that takes seconds", runtime=True)
     histograms: bool = key(False, "histograms of weights and gradients, each epoch", runtime=True)
 
 
 @dataclass
-class Train:
+class Train(Config):
     """`trainer train`: fit, then test."""
 
     model: Any = key(MISSING, "the model: a section of the group `model`")

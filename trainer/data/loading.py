@@ -6,7 +6,7 @@ import torch
 
 from trainer import data
 from trainer.config import custom
-from trainer.config.composition import Composed, Custom
+from trainer.config.base import Config, Custom
 from trainer.config.data import Data
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
@@ -19,7 +19,7 @@ from trainer.system.machine import cores
 from trainer.system.memory import RESIDENT_SHARE, free_memory
 
 
-def load_dataset(config: Composed, track: Track[Any] = untracked, loaded: Dataset | None = None) -> Dataset:
+def load_dataset(config: Config, track: Track[Any] = untracked, loaded: Dataset | None = None) -> Dataset:
     """Load the data that `config` chooses, if they are not there yet, and fill in what models take from them.
 
     Raises:
@@ -38,7 +38,7 @@ def load_dataset(config: Composed, track: Track[Any] = untracked, loaded: Datase
 
 
 def training_batches(
-    config: Composed, loaded: Dataset, device: torch.device, dtype: torch.dtype, workers: int | None
+    config: Config, loaded: Dataset, device: torch.device, dtype: torch.dtype, workers: int | None
 ) -> Batches:
     """The training split on the device (or streamed by `workers`), in random order and augmented as `config` says.
 
@@ -69,7 +69,7 @@ def training_batches(
     )
 
 
-def stream_workers(config: Composed, loaded: Dataset, device: torch.device) -> int | None:
+def stream_workers(config: Config, loaded: Dataset, device: torch.device) -> int | None:
     """How many processes read batches, where samples do not lie on the device; None where they do.
 
     Raises:
@@ -98,13 +98,13 @@ def stream_workers(config: Composed, loaded: Dataset, device: torch.device) -> i
     return max(1, min(8, cores() - 1)) if decoding else 2
 
 
-def eval_batch_size(config: Composed, loaded: Dataset) -> int:
+def eval_batch_size(config: Config, loaded: Dataset) -> int:
     """`data.eval_batch_size`, of our own data sets and the user's; by itself 1,000, or fewer of large samples."""
     values = loaded.train.shape.numel()
     return int(_common(config).eval_batch_size or max(1, min(1000, 2**24 // values)))
 
 
-def _common(config: Composed) -> Data:
+def _common(config: Config) -> Data:
     """The keys that all data sets have, of ours and the user's."""
     section = config.section("data")
     common = section.common if isinstance(section, Custom) else section

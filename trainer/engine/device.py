@@ -1,4 +1,4 @@
-"""Devices and precision: what was asked for, what is there."""
+"""Devices and precision: what a run asks for, and what this machine has."""
 
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -18,11 +18,11 @@ class Compute:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of weights and inputs."""
+        """The type of weights and inputs."""
         return torch.float64 if self.precision == "float64" else torch.float32
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Mixed precision for `bfloat16`, otherwise nothing."""
+        """Mixed precision for `bfloat16`, otherwise a context that does nothing."""
         if self.precision == "bfloat16":
             return torch.autocast(self.device.type, torch.bfloat16)
         return nullcontext()
@@ -45,10 +45,10 @@ def available() -> list[str]:
 
 
 def choose(device: str, precision: str, deterministic: bool = False) -> Compute:
-    """Turn `device=` and `precision=` into a `Compute`, and tell torch how exact it has to be.
+    """Turn `device=` and `precision=` into a `Compute`, and set torch's own switches for it.
 
     Raises:
-        DeviceError: not available here, or no device at all.
+        DeviceError: there is no such device here, or it cannot compute in this precision.
     """
     here = available()
     if device == "auto":
@@ -73,12 +73,12 @@ def choose(device: str, precision: str, deterministic: bool = False) -> Compute:
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as torch's notes on reproducibility ask for
         torch.backends.cudnn.benchmark = False
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, for nothing
-    if deterministic != torch.are_deterministic_algorithms_enabled():  # asking imports torch's compiler: a second
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and not needed
+    if deterministic != torch.are_deterministic_algorithms_enabled():  # setting it imports torch's compiler
         torch.use_deterministic_algorithms(deterministic)
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     found = torch.device(device)
     if found.index is not None and kind == "cuda":
-        torch.cuda.set_device(found)  # what asks for "the" GPU, such as pinned memory, is to mean this one
+        torch.cuda.set_device(found)  # pinned memory, for one, belongs to the current GPU
     return Compute(found, precision)

@@ -1,18 +1,18 @@
 """A model and the splits it is evaluated on, ready on the device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from trainer.data.batches import Batches
+from trainer.data.batches import Batch, Batches
 from trainer.data.splits import Dataset
 from trainer.engine import metrics
 from trainer.engine.device import Compute
-from trainer.engine.loop import evaluate
 from trainer.engine.losses import Loss
-from trainer.engine.metrics import Evaluation
+from trainer.engine.metrics import Evaluation, Metric, wide
+from trainer.engine.state import StoppedError
 from trainer.models.mode import evaluating
 
 
@@ -33,14 +33,14 @@ class Evaluator:
     def batches(self, split: str) -> Batches:
         """The split in order, without augmentation."""
         if split not in self._batches:
-            chosen = self.data
+            data, compute = self.data, self.compute
             self._batches[split] = Batches(
-                chosen.split(split),
+                data.split(split),
                 self.batch_size,
-                self.compute.device,
-                self.compute.dtype,
-                chosen.mean,
-                chosen.std,
+                compute.device,
+                compute.dtype,
+                data.mean,
+                data.std,
                 workers=self.workers,
             )
         return self._batches[split]
@@ -55,18 +55,23 @@ class Evaluator:
             batches.close()
 
     def __call__(self, split: str) -> Evaluation:
+        """Evaluate the model on a split.
+
+        Raises:
+            StoppedError: `stopped` said so before the last batch.
+        """
         with self.compute.autocast():
             self.latest = evaluate(self.model, self.batches(split), self.loss, self.metric(), self.stopped)
         return self.latest
 
-    def row(self, split: str) -> dict[str, float]:
-        """The metrics under their full names, like `val/loss`."""
-        return self(split).named(split)
-
     def outputs(self, split: str, count: int) -> Tensor:
         """The model's outputs for the first `count` samples, on the CPU."""
-        inputs = torch.cat([x for x, _ in self._first(split, count)])[:count]
-        return self.forward(inputs)
+        batches: list[Tensor] = []
+        for inputs, _ in self.batches(split):
+            batches.append(inputs)
+            if sum(map(len, batches)) >= count:
+                break
+        return self.forward(torch.cat(batches)[:count])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The model's outputs in evaluation mode, on the CPU, as float32 or float64."""
@@ -74,16 +79,32 @@ class Evaluator:
             found: Tensor = self.model(inputs)
         return found.to(self.compute.dtype).cpu()
 
-    def _first(self, split: str, count: int) -> list[tuple[Tensor, Tensor]]:
-        batches: list[tuple[Tensor, Tensor]] = []
-        for batch in self.batches(split):
-            batches.append(batch)
-            if sum(len(y) for _, y in batches) >= count:
-                break
-        return batches
-
-    def metric(self, jobs: int = 1) -> metrics.Metric:
+    def metric(self, jobs: int = 1) -> Metric:
         """What sums up the metrics of the data, of so many models."""
         if self.data.classes is not None:
             return metrics.Classification(len(self.data.classes), self.compute.device, jobs)
         return metrics.Regression(self.data.train.targets.shape[1], self.compute.device, jobs)
+
+
+def evaluate(
+    model: nn.Module, batches: Iterable[Batch], loss: Loss, metric: Metric, stopped: Callable[[], object] = bool
+) -> Evaluation:
+    """One pass over `batches` in inference mode: the metric's figures and the loss over all samples.
+
+    Raises:
+        StoppedError: `stopped` said so before the last batch.
+    """
+    total: Tensor | float = 0.0
+    count = 0
+    with evaluating(model), torch.inference_mode():
+        for inputs, targets in batches:
+            if stopped():
+                raise StoppedError
+            outputs = model(inputs)
+            metric.update(outputs, targets)
+            weight = len(targets) if loss.mean else 1
+            total = total + loss.function(outputs, targets).to(wide(targets.device)) * weight
+            count += len(targets)
+    found = metric.compute()
+    found.metrics = {"loss": float(total) / (count if loss.mean else 1), **found.metrics}
+    return found

@@ -1,4 +1,4 @@
-"""Metrics that are added up on the device, batch by batch, and read once at the end."""
+"""Metrics that are summed up on the device, batch by batch, and read once at the end."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,19 +9,19 @@ from torch import Tensor
 
 @dataclass
 class Evaluation:
-    """What one pass over a split found."""
+    """The result of one pass over a split."""
 
     metrics: dict[str, float]
     confusion: Tensor | None = None  # (classes, classes) int64: true class by predicted class
     per_class: list[float] = field(default_factory=list)  # recall of each class; nan for an absent one
 
     def named(self, split: str) -> dict[str, float]:
-        """The metrics under their full names, like `val/loss`."""
+        """The metrics by their full names, like `val/loss`."""
         return {f"{split}/{name}": value for name, value in self.metrics.items()}
 
 
 def wide(device: torch.device) -> torch.dtype:
-    """The widest float to add sums up in; Apple's devices have no float64."""
+    """The type to sum up in: float64, which only Apple's devices do not have."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
@@ -34,10 +34,10 @@ class Metric(Protocol):
     def update(self, outputs: Tensor, targets: Tensor) -> None: ...
 
     def compute(self) -> Evaluation:
-        """What was found of the first model, or the only one."""
+        """The result for the first model, or for the only one."""
 
     def each(self) -> list[Evaluation]:
-        """What was found of each."""
+        """The result for each model."""
 
 
 class Classification:
@@ -55,7 +55,7 @@ class Classification:
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         outputs = outputs.reshape(self.jobs, -1, self.num_classes)
         cells = (self.first_cells + targets * self.num_classes + outputs.argmax(2)).flatten()
-        # index_add_, because bincount would wait for the device to tell the largest cell.
+        # bincount would wait for the device to find the largest cell; index_add_ does not.
         self.confusion.index_add_(0, cells, torch.ones_like(cells))
         if self.num_classes > 5:
             self.top5 += (outputs.topk(5).indices == targets[:, None]).sum((1, 2))
@@ -80,8 +80,8 @@ class Classification:
 class Regression:
     """MSE, MAE and R² (the mean over target columns); `outputs` and `targets` are (N, columns).
 
-    Sums are kept in float64, of targets less the first batch's mean: R² of values far from zero
-    would otherwise be lost to cancellation.
+    Sums are kept in float64, and those of targets are of their distances from the first batch's mean: otherwise
+    cancellation would spoil the R² of values far from zero.
     """
 
     def __init__(self, columns: int, device: torch.device, jobs: int = 1) -> None:

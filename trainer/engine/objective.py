@@ -1,11 +1,11 @@
-"""The figure that says which weights are best, and which way it is better."""
+"""The metric that says which weights are best."""
 
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.data.splits import Dataset
 from trainer.engine import losses
-from trainer.engine.loop import Row
 from trainer.engine.losses import Loss
 from trainer.engine.measures import Direction, direction
+from trainer.engine.state import Row
 from trainer.system.errors import ConfigError, did_you_mean
 
 __all__ = ["Direction", "Objective", "choose_loss", "choose_objective", "direction"]
@@ -50,7 +50,7 @@ def choose_loss(name: str, loaded: Dataset, label_smoothing: float = 0.0) -> Los
     return losses.make(name, label_smoothing)
 
 
-def choose_objective(config: Composed, loaded: Dataset, evaluated: str | None) -> Objective:
+def choose_objective(config: Config, loaded: Dataset, evaluated: str | None) -> Objective:
     """The metric that says which model is best. `evaluated` is the split evaluated during training.
 
     Raises:
@@ -71,7 +71,24 @@ def choose_objective(config: Composed, loaded: Dataset, evaluated: str | None) -
         if name.startswith("val/") and evaluated != "val":
             hint = "there is no validation set: set data.val_fraction, or objective=train/loss"
         raise ConfigError(f"objective={name}: this run has no such metric", hint)
-    way: Direction = settings.direction
-    if settings.direction == "auto":
-        way = direction(name)
+    if settings.early_stopping.patience is not None:
+        if evaluated == "test":
+            raise ConfigError("early_stopping would choose by the test split", "leave evaluate.split=test out")
+        if not _in_rows(name, evaluated):
+            raise ConfigError(
+                f"early_stopping needs {name} during training, and there is no validation set",
+                "set data.val_fraction, or objective=train/loss",
+            )
+    way: Direction = direction(name) if settings.direction == "auto" else settings.direction
     return Objective(name, way)
+
+
+def followed(objective: Objective, evaluated: str | None) -> Objective:
+    """The objective that a schedule may follow: not on the test split, and only one that is known during training."""
+    usable = _in_rows(objective.name, evaluated) and evaluated != "test"
+    return objective if usable else Objective("train/loss", "min")
+
+
+def _in_rows(name: str, evaluated: str | None) -> bool:
+    """Whether the rows of a training have the metric `name`."""
+    return name == "train/loss" or name.split("/")[0] == evaluated

@@ -1,69 +1,134 @@
 """torch's optimizers as `trainer.config.optim` declares them, or the user's own, over the parameters to train."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer, optimizer
 
 from trainer.config import custom, registry
-from trainer.config.composition import Composed, Custom
+from trainer.config.base import Config, Custom
 from trainer.config.optim import Optim
 from trainer.system.errors import ConfigError
 
-
-def make_optimizer(config: Composed, built: nn.Module, captured: bool = False) -> torch.optim.Optimizer:
-    """torch's optimizer over the parameters that are trained, fused where torch has it so.
-
-    `captured` says that its steps will be in a CUDA graph, where torch wants to know.
-    """
-    section = config.section("optim")
-    trained = [p for p in built.parameters() if p.requires_grad]
-    if not trained:
-        raise ConfigError("the model has no parameters to train")
-    if isinstance(section, Custom):
-        made = custom.call("optim", section, trained)
-        if not isinstance(made, torch.optim.Optimizer):
-            raise ConfigError(f"optim._target_={section.target} gives no torch.optim.Optimizer")
-        return made
-    _leave_the_compiler_out()
-    return _ours(section, trained, captured)
+# What says how an optimizer computes, not where it stands: that of this machine, not of the checkpoint's.
+_KINDS = ("fused", "foreach", "capturable", "differentiable")
 
 
-def _ours(section: Optim, parameters: Sequence[nn.Parameter], captured: bool = False) -> torch.optim.Optimizer:
-    """Make torch's optimizer over `parameters`, fused where torch has it so.
+def make_optimizer(config: Config, model: nn.Module, captured: bool = False) -> Optimizer:
+    """Make the optimizer that `config` chooses over the parameters that are trained, fused where torch has it so.
 
     `captured` says that its steps will be in a CUDA graph, where torch has to be told.
 
     Raises:
-        ConfigError: torch refuses a combination of hyperparameters.
+        ConfigError: nothing is trained, torch refuses the hyperparameters, or the user's own class does not fit.
     """
-    keys: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(section).items()}
-    del keys["name"]
-    if section.fused and all(p.device.type in ("cpu", "cuda") for p in parameters):
+    section = config.section("optim")
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if not trained:
+        raise ConfigError("the model has no parameters to train")
+    _leave_the_compiler_out()
+    if isinstance(section, Custom):
+        return _of_the_user(section, trained)
+    keys: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(section).items() if k != "name"}
+    if section.fused and all(p.device.type in ("cpu", "cuda") for p in trained):
         keys["fused"] = True
     if captured and section.capturable:
         keys["capturable"] = True
-    made: type[torch.optim.Optimizer] = getattr(torch.optim, type(section).__name__)
+    made: type[Optimizer] = getattr(torch.optim, type(section).__name__)
     try:
-        return made(parameters, **keys)
+        return made(trained, **keys)
     except ValueError as error:
         raise ConfigError(f"optim={section.name}: {error}") from error
 
 
-def declared(optimizer: torch.optim.Optimizer) -> type[Optim] | None:
+def _of_the_user(section: Custom, trained: list[nn.Parameter]) -> Optimizer:
+    made = custom.call("optim", section, trained)
+    if not isinstance(made, Optimizer):
+        raise ConfigError(f"optim._target_={section.target} gives no torch.optim.Optimizer")
+    parameters = inspect.signature(made.step).parameters.values()
+    if any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters):
+        raise ConfigError(
+            f"optim._target_={section.target}: its step needs a closure that computes the loss again, "
+            "and the training loop has none",
+            "use an optimizer whose step() takes no arguments, like torch.optim.Adam",
+        )
+    return made
+
+
+def declared(made: Optimizer) -> type[Optim] | None:
     """The declaration of an optimizer's class, which says what it can do; None where it is the user's own."""
     sections = registry.sections("optim").values()
-    return next((kind for kind in sections if type(optimizer) is getattr(torch.optim, kind.__name__)), None)
+    return next((kind for kind in sections if type(made) is getattr(torch.optim, kind.__name__)), None)
+
+
+def is_changed(made: Optimizer) -> bool:
+    """Whether somebody has given an optimizer hooks or a `step` of its own, which have to be called."""
+    own = vars(made).get("step")  # schedules put a mark around torch's
+    return any(_hooks(made)) or (own is not None and not hasattr(own, "_wrapped_by_lr_sched"))
+
+
+def lean(made: Optimizer) -> Callable[[], object]:
+    """`step` of one of torch's optimizers without what torch wraps around it: profiler and compiler marks, hooks.
+
+    The arithmetic is the same. The wrappers cost a small model a tenth of its step, and their first call imports
+    torch's compiler, which takes over a second. Where torch should rename what is used here, tests fail that compare
+    such a step with `step`. An optimizer of the user's own, or one that somebody has changed, is called as it is.
+    """
+    if not type(made).__module__.startswith("torch.optim.") or is_changed(made):
+        return lambda: made.step()  # looked up at each call: a schedule may have put its mark around it
+    bare, hooks = inspect.unwrap(type(made).step), _hooks(made)
+    made._opt_called = True  # type: ignore[attr-defined]  # schedules look for it, and warn if it is not there
+
+    def step() -> None:
+        if any(hooks):  # registered since
+            made.step()
+            return
+        with torch.no_grad():
+            bare(made)
+
+    return step
+
+
+def _hooks(made: Optimizer) -> tuple[dict[int, Any], ...]:
+    """The dictionaries that hooks are registered in, of one optimizer and of all."""
+    everywhere = optimizer._global_optimizer_pre_hooks, optimizer._global_optimizer_post_hooks
+    return made._optimizer_step_pre_hooks, made._optimizer_step_post_hooks, *everywhere
+
+
+class OptimizerState:
+    """An optimizer as a part of a training that has state."""
+
+    def __init__(self, made: Optimizer) -> None:
+        self.made = made
+
+    def state_dict(self) -> dict[str, Any]:
+        """torch's own."""
+        return self.made.state_dict()
+
+    def load_state_dict(self, kept: dict[str, Any]) -> None:
+        """Load what a checkpoint holds, but compute as this machine does.
+
+        Raises:
+            ValueError: it is of an optimizer of another kind, or of a model of another shape.
+        """
+        groups = []
+        for group, own in zip(kept["param_groups"], self.made.param_groups, strict=True):
+            if group.keys() - own.keys():
+                raise ValueError("its optimizer is of another kind")
+            groups.append({**own, **group, **{name: own[name] for name in _KINDS if name in own}})
+        self.made.load_state_dict({"state": kept["state"], "param_groups": groups})
 
 
 def _leave_the_compiler_out() -> None:
     """Let optimizers be made and saved without importing torch's compiler, which takes over a second.
 
     torch marks some of their methods as not to be compiled when they are first called, and asks the compiler for
-    the mark. With the plain method in the mark's place nobody asks; a torch that has another way is as slow as ever.
+    the mark. With the plain method in the mark's place nobody asks. A test fails where a training imports the compiler.
     """
-    for method in vars(torch.optim.Optimizer).values():
+    for method in vars(Optimizer).values():
         plain = getattr(method, "__wrapped__", None)
         if plain is not None:
             vars(plain).setdefault("__dynamo_disable", plain)

@@ -1,4 +1,4 @@
-"""The random generators that a training draws from: torch's (dropout); Python's and NumPy's in a user's own code."""
+"""The random generators that a training draws from: torch's, and in a user's own code Python's and NumPy's."""
 
 import random
 from typing import Any
@@ -18,7 +18,7 @@ class Generators:
     """All generators of the process, as a part of a training that has state."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Where they stand, as tensors and plain values."""
+        """Their states, as tensors and plain values."""
         version, words, gauss = random.getstate()
         name, keys, *rest = np.random.get_state(legacy=True)
         initialised = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
@@ -31,7 +31,7 @@ class Generators:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Set them to where they stood; the states of devices that are not here are left out."""
+        """Set their states; those of devices that are not here are ignored."""
         torch.set_rng_state(state["cpu"])
         initialised = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         if initialised and len(state["cuda"]) == torch.cuda.device_count():

@@ -5,10 +5,11 @@ from typing import Any, Literal
 from torch.optim import Optimizer, lr_scheduler
 
 from trainer.config import registry
-from trainer.config.composition import Composed, Custom
+from trainer.config.base import Config, Custom
 from trainer.config.scheduler import Scheduler
-from trainer.engine.loop import Hook, Row, State
+from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
+from trainer.engine.state import Row, State
 from trainer.system.errors import ConfigError
 
 
@@ -67,7 +68,7 @@ class Schedule(Hook):
                 scheduler.load_state_dict(values)
 
 
-def make_schedule(config: Composed, made: Optimizer, total_steps: int, watched: Objective) -> Schedule:
+def make_schedule(config: Config, made: Optimizer, total_steps: int, watched: Objective) -> Schedule:
     """The learning-rate schedule.
 
     Raises:

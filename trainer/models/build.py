@@ -8,14 +8,12 @@ from torch import Tensor, nn
 from trainer import checkpoint, models
 from trainer.checkpoint import Checkpoint
 from trainer.config import custom
-from trainer.config.composition import Composed, Custom
+from trainer.config.base import Config, Custom
 from trainer.models.mode import evaluating
 from trainer.system.errors import CheckpointError, ConfigError
 
 
-def build_model(
-    config: Composed, device: torch.device, dtype: torch.dtype, found: Checkpoint | None = None
-) -> nn.Module:
+def build_model(config: Config, device: torch.device, dtype: torch.dtype, found: Checkpoint | None = None) -> nn.Module:
     """The model that `config` chooses, on `device` in `dtype`; with the weights of `found`.
 
     Raises:
@@ -63,7 +61,7 @@ def _check_weights(section: Any, found: Checkpoint) -> None:
         checkpoint.fitting(shapes, found.model, found.path)
 
 
-def check_forward(built: nn.Module, config: Composed, inputs: Tensor, outputs: int) -> None:
+def check_forward(built: nn.Module, config: Config, inputs: Tensor, outputs: int) -> None:
     """Send `inputs` (1, ...) through: the mismatch of a model and its data shows before training.
 
     Raises:

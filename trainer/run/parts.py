@@ -8,22 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from trainer.checkpoint import Checkpoint
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.data.batches import Batches
 from trainer.data.loading import eval_batch_size, load_dataset, stream_workers, training_batches
 from trainer.data.splits import Dataset, Track
-from trainer.engine import device, rng
+from trainer.engine import device, rng, state
 from trainer.engine.device import Compute
 from trainer.engine.evaluator import Evaluator
-from trainer.engine.loop import Batches as AnyBatches
-from trainer.engine.loop import Plan, Row, State, Step
 from trainer.engine.losses import Loss
-from trainer.engine.objective import Objective, choose_loss, choose_objective
+from trainer.engine.objective import Objective, choose_loss, choose_objective, followed
 from trainer.engine.optimizers import make_optimizer
 from trainer.engine.schedule import Schedule, make_schedule
-from trainer.engine.steps import kind, prepared
-from trainer.engine.steps.captured import capturable
-from trainer.engine.steps.eager import EagerStep, SkippingStep
+from trainer.engine.state import Plan, Row, State, Step
+from trainer.engine.steps import kind, make_step
 from trainer.models.build import build_model, check_forward
 from trainer.system.errors import ConfigError
 
@@ -32,7 +29,7 @@ from trainer.system.errors import ConfigError
 class Parts:
     """The objects of one run."""
 
-    config: Composed
+    config: Config
     compute: Compute
     model: nn.Module
     loss: Loss
@@ -44,10 +41,10 @@ class Parts:
     evaluated: str | None  # the split that is evaluated during training
     plan: Plan
     step: Step
-    batches: AnyBatches  # `train`, as `step` takes them
+    batches: state.Batches  # `train`, as `step` takes them
     compiled: str  # how a step runs: off, inductor or cudagraph
     state: State
-    random: rng.Generators = field(default_factory=rng.Generators)  # those that it draws from
+    generators: rng.Generators = field(default_factory=rng.Generators)  # that the run draws from
 
     @property
     def name(self) -> str:
@@ -72,29 +69,24 @@ class Parts:
     @property
     def example(self) -> Tensor:
         """One sample (1, ...) as the model sees it."""
-        inputs, _ = next(iter(self.train))
-        return inputs[:1]
+        return example_of(self.train)
 
     def evaluate(self) -> Row:
         """The metrics of the split that is evaluated during training."""
-        return self.evaluator.row(self.evaluated) if self.evaluated else {}
-
-    def learning_rate(self) -> float:
-        """That of the first parameter group."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        return self.evaluator(self.evaluated).named(self.evaluated) if self.evaluated else {}
 
 
 def assemble(
-    config: Composed,
+    config: Config,
     track: Track[Any],
     say: Callable[[str], None] = print,
     found: Checkpoint | None = None,
     beside: Parts | None = None,
 ) -> Parts:
-    """Build every part, without writing anything; the model with the weights of `found`, if there is such.
+    """Build every part without writing anything; the model gets the weights of `found`, if that is given.
 
-    `say` is told later what did not go as planned. The samples are those of `beside`, if there is such: the parts of
-    another run with the same data on the same device.
+    `say` is told, later, what did not go as planned. With `beside`, the parts of another run with the same data on the
+    same device, the samples are shared with that.
 
     Raises:
         UserError: something does not exist, does not fit or is not here.
@@ -110,60 +102,37 @@ def assemble(
         train = beside.train.reseeded(settings.seed)
     else:
         train = training_batches(config, data, compute.device, compute.dtype, workers)
+    _check_last_batch(model, train)
+    check_forward(model, config, example_of(train), int(data.facts()["outputs"]))
     evaluated = "test" if settings.evaluate.split == "test" else "val" if data.val is not None else None
     objective = choose_objective(config, data, evaluated)
-    if evaluated == "test" and settings.early_stopping.patience is not None:
-        raise ConfigError("early_stopping would choose by the test split", "leave evaluate.split=test out")
-    in_rows = objective.name == "train/loss" or objective.name.split("/")[0] == evaluated
-    if settings.early_stopping.patience is not None and not in_rows:
-        raise ConfigError(
-            f"early_stopping needs {objective.name} during training, and there is no validation set",
-            "set data.val_fraction, or objective=train/loss",
-        )
-    steps = settings.epochs * -(-len(train) // settings.accumulate)
-    steps = min(steps, settings.max_steps or steps)
-    skips = settings.on_nan == "skip"
-    compiled = kind(settings.compile, compute.device.type, steps, skips)
+    evaluate, length = settings.evaluate, (settings.epochs, settings.max_steps, settings.accumulate)
+    plan = Plan(*length, evaluate.every_epochs, evaluate.every_steps)
+    total_steps = plan.total_steps(len(train))
+    compiled = kind(settings.compile, compute.device.type, total_steps, settings.on_nan)
     optimizer = make_optimizer(config, model, captured=compiled == "cudagraph")
-    watched = objective if in_rows and evaluated != "test" else Objective("train/loss", "min")
-    schedule = make_schedule(config, optimizer, steps, watched)
-    make = SkippingStep if skips else EagerStep
-    eager = make(model, loss, optimizer, settings.clip_norm, compute.autocast)
-    whole = capturable(optimizer) and not schedule.moves_momentum
-    step, batches = prepared(compiled, eager, model, train, whole, say)
-    evaluate, state = settings.evaluate, State()
-    size = eval_batch_size(config, data)
-    evaluator = Evaluator(model, data, compute, loss, size, workers, lambda: state.interrupted)
+    schedule = make_schedule(config, optimizer, total_steps, followed(objective, evaluated))
+    step, batches = make_step(compiled, model, loss, optimizer, schedule, train, compute, settings, say)
+    state = State()
+    batch_size = eval_batch_size(config, data)
+    evaluator = Evaluator(model, data, compute, loss, batch_size, workers, lambda: state.interrupted)
     if beside is not None:
         evaluator.share(beside.evaluator)
-    parts = Parts(
-        config=config,
-        compute=compute,
-        model=model,
-        loss=loss,
-        train=train,
-        evaluator=evaluator,
-        optimizer=optimizer,
-        schedule=schedule,
-        objective=objective,
-        evaluated=evaluated,
-        plan=Plan(
-            settings.epochs,
-            settings.max_steps,
-            settings.accumulate,
-            evaluate.every_epochs,
-            evaluate.every_steps,
-            settings.on_nan,
-        ),
-        step=step,
-        batches=batches,
-        compiled=compiled,
-        state=state,
+    return Parts(
+        *(config, compute, model, loss, train, evaluator, optimizer, schedule),
+        *(objective, evaluated, plan, step, batches, compiled, state),
     )
+
+
+def example_of(train: Batches) -> Tensor:
+    """One sample (1, ...) as the model sees it."""
+    inputs, _ = next(iter(train))
+    return inputs[:1]
+
+
+def _check_last_batch(model: nn.Module, train: Batches) -> None:
     if train.sizes[-1] == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
         raise ConfigError(
             f"the last batch has one sample (batches of {train.batch_size}), and batch normalisation needs two",
             "change data.batch_size by one",
         )
-    check_forward(model, config, parts.example, int(data.facts()["outputs"]))
-    return parts

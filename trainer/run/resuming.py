@@ -8,67 +8,66 @@ from typing import Any
 
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.data.described import fingerprint
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
 from trainer.run.parts import Parts, assemble
+from trainer.run.restoring import check_resumable
 from trainer.run.training import Training
 from trainer.show.report import Report
 from trainer.system.errors import CheckpointError, DataError, RunError
 from trainer.system.paths import typed
 
 
-def run(config: Composed) -> dict[str, Any]:
-    """Go on with the run directory `config.run`, or say that it is finished; the content of result.json.
+def run(config: Config) -> dict[str, Any]:
+    """Resume the run in `config.directory`, or say that it is finished; the content of result.json.
 
     Raises:
-        UserError: there is nothing to go on from, or the data are not those that the training began with.
+        UserError: there is nothing to resume, or the data are not those that the training began with.
         TrainingFailedError, InterruptedRunError: the run directory says how it ended.
     """
-    screen = Report()
-    directory = config.run
+    screen, directory = Report(), config.directory
     assert directory is not None
     with runs.locked(directory):
         found, before = _latest(directory, screen), runs.read_result(directory)
         if before.get("status") == "completed" and _done(config, found, before):
-            _say_finished(directory, config, found, before, screen)
+            _say_finished(directory, found, before, screen)
             return before
-        with _continued(config, directory, found, screen) as training:
+        with _continued(config, screen, directory, found) as training:
             return training.run()
 
 
 @contextmanager
 def opened(
-    config: Composed, screen: Report, directory: Path, beside: Parts | None = None, watching: Sequence[Hook] = ()
+    config: Config, screen: Report, directory: Path, beside: Parts | None = None, watching: Sequence[Hook] = ()
 ) -> Iterator[Training]:
-    """The training to be gone on with within the block; `beside` and `watching` as for `train.opened`."""
-    with (
-        runs.locked(directory),
-        _continued(config, directory, _latest(directory, screen), screen, beside, watching) as training,
-    ):
-        yield training
+    """The training to be resumed within the block; `beside` and `watching` as in `starting.opened`."""
+    with runs.locked(directory):
+        found = _latest(directory, screen)
+        with _continued(config, screen, directory, found, beside, watching) as training:
+            yield training
 
 
 @contextmanager
 def _continued(
-    config: Composed,
+    config: Config,
+    screen: Report,
     directory: Path,
     found: Checkpoint,
-    screen: Report,
     beside: Parts | None = None,
     watching: Sequence[Hook] = (),
 ) -> Iterator[Training]:
-    config.choices.update(found.description.get("choices") or {})
+    check_resumable(found)
+    config.choices.update(found.description["choices"])
     parts = assemble(config, screen.track, screen.say, found, beside)
-    before = found.description.get("fingerprint")  # files without it are refused below
-    if before not in (None, fingerprint(parts.data.train)):
+    if found.description["fingerprint"] != fingerprint(parts.data.train):
         raise DataError(
             f"data={config.title('data')}: the samples are not those that {directory} was trained on",
             f"bring them back, or start a new run from its weights: trainer train from={typed(directory)}",
         )
     try:
-        training = Training(parts, directory, screen, found, watching=watching)
+        training = Training(parts, directory, screen, found, watching=watching).open()
         _set_aside(directory, found)
         typed_now = [override for override in config.typed if not override.startswith("run=")]
         runs.write_overrides(directory, [*runs.overrides(directory), *typed_now])
@@ -80,7 +79,7 @@ def _continued(
 
 
 def _latest(directory: Path, screen: Report) -> Checkpoint:
-    """last.pt, or where it cannot be read previous.pt.
+    """last.pt, or previous.pt where that cannot be read.
 
     Raises:
         RunError: there is neither.
@@ -97,7 +96,7 @@ def _latest(directory: Path, screen: Report) -> Checkpoint:
         except CheckpointError as error:
             if path == there[-1]:
                 raise
-            screen.warn(f"{error.message}; going on from {there[-1].name}, the one before it")
+            screen.warn(f"{error.message}; the run is resumed from {there[-1].name}, the one before it")
         else:
             return found
     raise AssertionError
@@ -110,7 +109,7 @@ def _set_aside(directory: Path, found: Checkpoint) -> None:
         last.rename(last.with_name("damaged.pt"))
 
 
-def _done(config: Composed, found: Checkpoint, before: dict[str, Any]) -> bool:
+def _done(config: Config, found: Checkpoint, before: dict[str, Any]) -> bool:
     settings, epoch, step = config.settings, found.training.get("epoch"), found.training.get("step")
     if epoch is None or step is None:
         return False
@@ -120,7 +119,7 @@ def _done(config: Composed, found: Checkpoint, before: dict[str, Any]) -> bool:
     return "no improvement" in str(before.get("stopped")) and not early
 
 
-def _say_finished(directory: Path, config: Composed, found: Checkpoint, before: dict[str, Any], screen: Report) -> None:
+def _say_finished(directory: Path, found: Checkpoint, before: dict[str, Any], screen: Report) -> None:
     run, epoch = typed(directory), found.training["epoch"]
     facts = [("finished", f"{epoch} epochs, {found.training['step']:,} steps")]
     if before.get("stopped"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from trainer.engine.loop import State
+from trainer.engine.state import State
 
 
 @contextmanager

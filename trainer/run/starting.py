@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer import checkpoint
 from trainer.checkpoint.adoption import adopt
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
 from trainer.run.parts import Parts, assemble
@@ -16,7 +16,7 @@ from trainer.show.report import Report
 from trainer.system.paths import expanded
 
 
-def run(config: Composed) -> dict[str, Any]:
+def run(config: Config) -> dict[str, Any]:
     """Train and test as `config` says, in a new run directory; the content of result.json.
 
     Raises:
@@ -29,7 +29,7 @@ def run(config: Composed) -> dict[str, Any]:
 
 @contextmanager
 def opened(
-    config: Composed,
+    config: Config,
     screen: Report,
     directory: Path | None = None,
     beside: Parts | None = None,
@@ -37,7 +37,7 @@ def opened(
 ) -> Iterator[Training]:
     """The training that `config` asks for, to be run within the block; in `directory`, or a new one.
 
-    `beside` are the parts of another with the same data, which it shares; `watching` are hooks of the caller's.
+    `beside` are the parts of another training with the same data, which are shared; `watching` are the caller's hooks.
     """
     weights = checkpoint.read(config.settings.from_, "from") if config.settings.from_ is not None else None
     parent = None
@@ -52,9 +52,9 @@ def opened(
     try:
         with runs.locked(directory):
             runs.write_overrides(directory, config.typed)
-            yield Training(parts, directory, screen, parent=parent, watching=watching)
+            yield Training(parts, directory, screen, parent=parent, watching=watching).open()
     except BaseException as error:
-        if not (directory / "result.json").exists():  # it ended before there was anything to say
+        if not (directory / "result.json").exists():  # the run ended before it had anything to say
             runs.write_result(directory, {"name": parts.name, "metrics": {}, **cut_short(error)})
         raise
     finally:

@@ -9,7 +9,7 @@ import torch
 
 from trainer import __version__
 from trainer.config import registry
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.engine.device import Compute
 from trainer.engine.metrics import Evaluation
 from trainer.run.hooks.checkpoints import Checkpoints
@@ -60,7 +60,7 @@ def columns(parts: Parts) -> list[str]:
 
 def figures(parts: Parts, checkpoints: Checkpoints, log: MetricsLog, test: Evaluation) -> dict[str, Any]:
     """The metrics of result.json."""
-    metrics = test.named("test") | {"train/loss": log.rows[-1]["train/loss"]}
+    metrics = test.named("test") | {k: v for row in log.rows[-1:] for k, v in row.items() if k == "train/loss"}
     best, objective = checkpoints.best, parts.objective
     rates = [row["samples_per_second"] for row in log.rows if "samples_per_second" in row]
     found: dict[str, Any] = {
@@ -118,7 +118,7 @@ def environment(compute: Compute) -> dict[str, str]:
     }
 
 
-def hyperparameters(config: Composed) -> dict[str, Any]:
+def hyperparameters(config: Config) -> dict[str, Any]:
     """What one compares runs by, as one flat table of scalars."""
     flat: dict[str, Any] = {}
     for group in registry.OF_A_TRAINING:

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,16 +15,19 @@ from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.checkpoint.adoption import describe
 from trainer.data.described import described
-from trainer.engine.loop import Asking, Batches, Hook, State, StoppedError, driven, fitting
+from trainer.engine.loop import Hook, fit
 from trainer.engine.metrics import Evaluation
 from trainer.engine.objective import Objective
+from trainer.engine.optimizers import OptimizerState
+from trainer.engine.state import State, StoppedError
 from trainer.run import directory as runs
-from trainer.run import progress, summary
+from trainer.run import summary
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.early_stopping import EarlyStopping
 from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.hooks.screen import Screen
 from trainer.run.parts import Parts
+from trainer.run.restoring import Stateful, restore
 from trainer.run.signals import stopping
 from trainer.show.report import Report
 from trainer.system import atomic
@@ -36,9 +39,6 @@ if TYPE_CHECKING:
     from trainer.run.hooks.tensorboard import TensorBoard
 
 
-Stopping = Callable[[State], AbstractContextManager[object]]
-
-
 def cut_short(error: BaseException) -> dict[str, str]:
     """Status and reason of a run that did not complete."""
     by_signal = isinstance(error, KeyboardInterrupt | InterruptedRunError)
@@ -47,12 +47,9 @@ def cut_short(error: BaseException) -> dict[str, str]:
 
 
 class Training:
-    """Trains and tests `parts` in `directory`; from where `found`, a checkpoint of the run, left it.
+    """Trains and tests `parts` in `directory`; pass `found`, a checkpoint of the run, to resume at its step.
 
     `parent` is the checkpoint that the weights of a new run come from; `watching` are hooks beside those of every run.
-
-    Raises:
-        CheckpointError: `found` is not one of this training; nothing is changed then.
     """
 
     def __init__(
@@ -64,37 +61,66 @@ class Training:
         parent: dict[str, Any] | None = None,
         watching: Sequence[Hook] = (),
     ) -> None:
-        self.watching = watching
-        self.parts, self.directory, self.screen, self.found = parts, directory, screen, found
+        self.parts, self.directory, self.screen, self.found, self.watching = parts, directory, screen, found, watching
         self.settings, self.state = parts.config.settings, parts.state
         self.before: dict[str, Any] = found.training if found is not None else {"parent": parent}
         self.started = time.perf_counter()
-        if found is not None:
-            progress.put_back(parts, found)
-            runs.rewind(directory, found.training.get("logs") or {})
-        for name in runs.SUBDIRECTORIES:
-            with atomic.storing(directory / name):
-                (directory / name).mkdir(exist_ok=True)
-            atomic.sweep(directory / name)
-        atomic.sweep(directory)
+        self.early_stopping = self._early_stopping()
+        # Each part with state: a checkpoint holds what its `state_dict` gives, under this name.
+        self.stateful: dict[str, Stateful] = {
+            "optimizer": OptimizerState(parts.optimizer),
+            "scheduler": parts.schedule,
+            "rng": parts.generators,
+            **({"early_stopping": self.early_stopping} if self.early_stopping is not None else {}),
+        }
+
+    def open(self) -> "Training":
+        """Restore what a checkpoint holds, bring the directory to that step, and open the files that are written to.
+
+        Raises:
+            CheckpointError: the checkpoint is not one of this training; nothing is changed then.
+            StorageError: the directory cannot be written to.
+        """
+        parts, directory, screen = self.parts, self.directory, self.screen
+        if self.found is not None:
+            restore(self.found, self.state, self.stateful, len(parts.step_sizes))
+            runs.rewind(directory, self.before.get("logs") or {})
+        for folder in (directory, *(directory / name for name in runs.SUBDIRECTORIES)):
+            with atomic.storing(folder):
+                folder.mkdir(exist_ok=True)
+            atomic.sweep(folder)
         write_text(directory / "config.yaml", parts.config.to_yaml())
         screen.log_to(directory / "train.log")
         screen.facts(f"{parts.name}  {directory}", self._opening())
         self.log = MetricsLog(directory / "metrics.jsonl")
-        self.early_stopping = self._early_stopping()
         self.checkpoints = self._checkpoints()
         self.table = Screen(screen, summary.columns(parts), parts.step_sizes, parts.plan)
         self.board = self._tensorboard()
+        hooks = [self.log, self.table, self.board, self.early_stopping, *self.watching]
+        # Last, for a checkpoint holds the schedule's state after the epoch.
+        self.hooks = [hook for hook in (*hooks, parts.schedule, self.checkpoints) if hook is not None]
+        return self
 
     def run(self) -> dict[str, Any]:
         """Train and test; the content of result.json, which is also written where this raises."""
-        return driven(self.running(self.parts.batches, stopping), self.parts.step, self.parts.evaluate)
+        return self.finish(self._fit)
 
-    def running(self, batches: Batches, stopping: Stopping) -> Asking[dict[str, Any]]:
-        """As `run`, asking for each step on `batches`; within `stopping` a signal sets its states' `interrupted`."""
+    def _fit(self) -> None:
+        parts = self.parts
+        with stopping(self.state):
+            fit(parts.step, parts.batches, parts.plan, parts.evaluate, self.hooks, self.state)
+
+    def finish(self, train: Callable[[], object]) -> dict[str, Any]:
+        """Do what is left of the training by `train`, test the model and say how it ended, on screen and in the files.
+
+        Raises:
+            TrainingFailedError, InterruptedRunError, StorageError: result.json holds the reason, too.
+        """
         result: dict[str, Any] = {"name": self.parts.name, "status": "failed", "metrics": {}}
         try:
-            yield from self._fitting(batches, stopping)
+            train()
+            if self.state.interrupted:
+                raise self._heeded()
             test = self._test()
             result |= summary.figures(self.parts, self.checkpoints, self.log, test)
             self._draw(test)
@@ -106,7 +132,7 @@ class Training:
             if isinstance(error, DivergedError):
                 self._keep_batch(error)
             if isinstance(error, StorageError):
-                error.hint = f"{error.hint}, then go on: {self._resume()}"
+                error.hint = f"{error.hint}, then resume it: {self._resume()}"
             raise
         finally:
             try:
@@ -115,10 +141,6 @@ class Training:
                 raise self._interrupted(error) from error
         self.screen.panel(f"{self.parts.name}: done", summary.closing(self.parts, self.directory, result, test))
         return result
-
-    def give_up(self, error: BaseException) -> None:
-        """End a training that has not begun to run: `error` came before that."""
-        self._close({"name": self.parts.name, "metrics": {}, **cut_short(error)})
 
     def _close(self, result: dict[str, Any]) -> None:
         """Write what is left; where the training failed, as much of it as can be."""
@@ -144,16 +166,8 @@ class Training:
             facts.append(("resumed", f"after step {self.state.step:,}, in epoch {self.state.epoch + 1}"))
             other = self.before.get("compute")
             if other != str(self.parts.compute):
-                facts.append(("note", f"computed on {other} before: results are no longer equal to the last bit"))
+                facts.append(("note", f"it ran on {other} before: results are no longer equal to the last bit"))
         return facts
-
-    def _fitting(self, batches: Batches, stopping: Stopping) -> Asking[None]:
-        parts, state = self.parts, self.state
-        device = parts.compute.device
-        with stopping(state):
-            yield from fitting(batches, parts.loss, parts.plan, True, parts.learning_rate, self._hooks(), state, device)
-        if state.interrupted:
-            raise self._heeded()
 
     def _heeded(self) -> InterruptedRunError:
         return InterruptedRunError(signal.Signals[self.state.interrupted], "interrupted")
@@ -165,7 +179,7 @@ class Training:
             where = "after the training, before its test"
         saved = self.checkpoints.step
         written = "last.pt is written" if saved in (self.state.step, None) else f"last.pt is of step {saved:,}"
-        return InterruptedRunError(signum, f"interrupted {where}; {written}", f"go on: {self._resume()}")
+        return InterruptedRunError(signum, f"interrupted {where}; {written}", f"resume it: {self._resume()}")
 
     def _resume(self) -> str:
         return f"trainer resume {typed(self.directory)}"
@@ -189,26 +203,16 @@ class Training:
                 Image.fromarray(picture).save(self.directory / "plots" / "diverged.png")
         error.message = f"{error.message}; the batch of step {error.step} is in {self.directory / 'diverged.pt'}"
 
-    def _hooks(self) -> list[Hook]:
-        hooks: list[Hook | None] = [self.log, self.table, self.board, self.early_stopping, *self.watching]
-        # Last, for a checkpoint holds the schedule's state after the epoch.
-        return [hook for hook in (*hooks, self.parts.schedule, self.checkpoints) if hook is not None]
-
     def _early_stopping(self) -> EarlyStopping | None:
-        early = self.settings.early_stopping
+        early, objective = self.settings.early_stopping, self.parts.objective
         if early.patience is None:
             return None
-        watched = Objective(self.parts.objective.name, self.parts.objective.direction, early.min_delta)
-        hook = EarlyStopping(watched, early.patience)
-        if self.before.get("early_stopping"):
-            hook.load_state_dict(self.before["early_stopping"])
-        return hook
+        return EarlyStopping(Objective(objective.name, objective.direction, early.min_delta), early.patience)
 
     def _checkpoints(self) -> Checkpoints:
         parts = self.parts
-        folder = self.directory / "checkpoints"
         hook = Checkpoints(
-            folder,
+            self.directory / "checkpoints",
             parts.model,
             describe(parts.config, parts.loss.name, described(parts.data)),
             self._content,
@@ -219,19 +223,20 @@ class Training:
         best = self.before.get("best")
         if best is not None:
             try:
-                hook.go_on(best, checkpoint.read(folder / "best.pt"))
+                hook.take_up(best, checkpoint.read(self.directory / "checkpoints" / "best.pt"))
             except TrainerError as error:
                 self.screen.warn(f"{error.message}: the best weights up to step {self.state.step:,} are lost")
         return hook
 
     def _content(self, state: State) -> dict[str, Any]:
-        """What goes into last.pt beside the model: the logs are brought to the disk before it speaks of them."""
+        """What last.pt holds beside the model: the logs are brought to the disk before it speaks of them."""
         logs = [self.log.flush()] + ([self.board.flush()] if self.board is not None else [])
-        early = self.early_stopping
         return {
-            **progress.taken(self.parts, state),
-            "early_stopping": early.state_dict() if early is not None else None,
+            "early_stopping": None,
+            **{name: part.state_dict() for name, part in self.stateful.items()},
+            **state.state_dict(),
             "logs": {**(self.before.get("logs") or {}), **dict(logs)},
+            "compute": str(self.parts.compute),
             "seconds": self._seconds(),
             "parent": self.before.get("parent"),
         }

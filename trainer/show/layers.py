@@ -12,7 +12,7 @@ from trainer.models.mode import evaluating
 
 @dataclass
 class Layer:
-    """A module that has no modules in it. `flops` count a multiplication and an addition as two."""
+    """A module without modules in it. A multiplication and an addition count as two `flops`."""
 
     name: str
     kind: str
@@ -22,10 +22,10 @@ class Layer:
 
 
 def table(model: nn.Module, example: Tensor) -> tuple[list[Layer], int, int]:
-    """The layers that `model` runs through for one `example` (1, ...), in the order of running; all its parameters and
-    all FLOPs, which are more than the layers' where a module computes by itself.
+    """The layers of `model` in the order in which it calls them for one `example` (1, ...), its parameters and FLOPs.
 
-    FLOPs are torch's own count (matrix products and convolutions), per sample.
+    FLOPs are torch's own count (matrix products and convolutions) for one sample. All of the model's FLOPs are more
+    than those of its layers if a module that has modules in it also computes by itself.
     """
     names = {module: name for name, module in model.named_modules() if not any(module.children())}
     found: list[Layer] = []

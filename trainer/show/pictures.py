@@ -1,4 +1,4 @@
-"""Which pictures a run gets, made of its data, its model and its metrics."""
+"""Which pictures a run gets of its data, its model and its metrics."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ GRID = 32  # images in a grid
 
 
 def after_training(rows: plots.Rows, evaluator: Evaluator, test: Evaluation) -> "Iterator[tuple[str, Figure]]":
-    """(name, figure) of everything that suits the run."""
+    """Yield name and figure of each picture that suits the run."""
     loaded, built = evaluator.data, evaluator.model
     if rows:
         yield "curves", plots.curves(rows)
@@ -37,7 +37,7 @@ def after_training(rows: plots.Rows, evaluator: Evaluator, test: Evaluation) -> 
 
 
 def training_grid(loaded: Dataset) -> "Figure":
-    """Training images with the names of their classes."""
+    """The first training images with the names of their classes."""
     assert loaded.classes is not None
     split = loaded.train
     titles = [loaded.classes[int(t)] for t in split.targets[:GRID]]
@@ -45,7 +45,7 @@ def training_grid(loaded: Dataset) -> "Figure":
 
 
 def batch(inputs: Tensor, targets: Tensor, loaded: Dataset) -> "Figure":
-    """The images of a batch as the model got them, with their classes; what is not finite is black."""
+    """The images of a batch as the model received them, with their classes; values that are not finite are black."""
     count = min(GRID * 2, len(inputs))
     mean, std = (torch.tensor(v or [d]).view(1, -1, 1, 1) for v, d in ((loaded.mean, 0.0), (loaded.std, 1.0)))
     images = (inputs[:count].float().cpu() * std + mean).nan_to_num(0.0)
@@ -63,7 +63,7 @@ def pixels(split: Split, count: int) -> Tensor:
 
 
 def first_filters(built: nn.Module) -> Tensor | None:
-    """The kernels (N, C, h, w) of the first convolution; of a linear layer over square images, its rows."""
+    """The kernels (N, C, h, w) of the first convolution, or the rows of a first linear layer over square images."""
     for module in built.modules():
         if isinstance(module, nn.Conv2d):
             return module.weight

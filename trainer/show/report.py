@@ -1,4 +1,4 @@
-"""What a person sees: rich on a terminal, plain lines in a pipe or file, and the same in train.log."""
+"""What a person sees: rich text on a terminal, plain lines in a pipe or file, and the same lines in train.log."""
 
 import re
 import sys
@@ -29,12 +29,12 @@ Facts = Sequence[tuple[str, str]]  # label and text
 
 
 class Report:
-    """The screen of one command, and from `log_to` on its copy in a file."""
+    """The screen of a command; `log_to` gives it a copy in a file."""
 
     PANEL_WIDTH = 40  # a narrower terminal has no room for a box
 
     def __init__(self, quiet: bool = False) -> None:
-        self.quiet = quiet  # only train.log says anything
+        self.quiet = quiet  # nothing is shown, only logged
         self.console = Console(highlight=False, file=sys.stdout)
         if self.console.width < 1:  # COLUMNS=0: rich would show nothing at all
             self.console.width = 80
@@ -44,11 +44,11 @@ class Report:
 
     @property
     def ascii_only(self) -> bool:
-        """Whether the terminal has no other characters."""
+        """Whether the terminal cannot show other characters than those of ASCII."""
         return not self.console.encoding.startswith("utf")
 
     def log_to(self, path: Path) -> None:
-        """Copy everything, also what was said before, to a file; a file that fails is done without."""
+        """Copy everything to a file, also what was said before. If that fails, go on without it after a warning."""
         self._log = _Log(path)
         self._log.write(*self._before)
 
@@ -59,17 +59,17 @@ class Report:
             self._log = None
 
     def say(self, text: str = "", style: str = "") -> None:
-        """One line."""
+        """Print a line."""
         text = printable(text)
         self._record(text)
         self._show(Text(text, style=style), text)
 
     def warn(self, text: str) -> None:
-        """One line that is not to be overlooked."""
+        """Print a warning."""
         self.say(f"warning: {text}", style="bold red")
 
     def facts(self, title: str, facts: Facts) -> None:
-        """A few labelled lines, at the start of a run."""
+        """Print labelled lines under a title."""
         facts = [(printable(label), printable(text)) for label, text in facts]
         width = max((len(label) for label, _ in facts), default=0)
         self.say(title, style="bold")
@@ -79,7 +79,7 @@ class Report:
             self._show(Text.assemble("  ", (f"{label:<{width}}", "dim"), f"  {text}"), line)
 
     def panel(self, title: str, facts: Facts, style: str = "green") -> None:
-        """The closing summary: a box on a terminal, labelled lines elsewhere."""
+        """Print the closing summary: a box on a terminal, labelled lines elsewhere."""
         if not self.live or self.console.width < self.PANEL_WIDTH:
             self.facts(title, facts)
             return
@@ -95,7 +95,7 @@ class Report:
         self._show(Panel(grid, title=escape(title), title_align="left", border_style=style, expand=False), "")
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
-        """A table; the first column is left-aligned, numbers to the right."""
+        """Print a table: its first column is aligned to the left, columns of numbers are aligned to the right."""
         rows = [[printable(cell) for cell in row] for row in rows]
         widths = [max(len(str(row[i])) for row in [list(header), *rows]) for i in range(len(header))]
         right = [i > 0 and all(_is_number(row[i]) for row in rows) for i in range(len(header))]
@@ -112,7 +112,7 @@ class Report:
             self.say(line, style="dim" if number == 0 else "")
 
     def track(self, items: Iterable[T], total: int, doing: str) -> Iterable[T]:
-        """Progress over `items`: a bar on a terminal; elsewhere one line where there are many."""
+        """Yield `items` and show the progress: a bar on a terminal; elsewhere one line if there are many."""
         if not self.live:
             if total >= 5000:
                 self.say(f"{doing}: {total:,}")
@@ -136,7 +136,7 @@ class Report:
 
 
 class _Log:
-    """Lines in a file, as long as it takes them: a training does not end for want of its log."""
+    """A file of lines. When it cannot be written, it warns once and takes no more: no training ends for its log."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -160,20 +160,20 @@ class _Log:
             return
         try:
             self._file.close()
-        except OSError as error:  # some network file systems write only now
+        except OSError as error:  # some network file systems write only when a file is closed
             self._file = None
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
         file, self._file = self._file, None
         if file is not None:
-            with suppress(OSError):  # it would like to write what it could not
+            with suppress(OSError):  # closing tries again to write what could not be written
                 file.close()
         warn(f"cannot write {self.path}: {error.strerror}; what follows is only shown here")
 
 
 class EpochTable:
-    """One line per epoch under a header, and a progress bar while an epoch runs."""
+    """A table with a line per epoch, and a progress bar while an epoch runs."""
 
     def __init__(self, report: Report, columns: Sequence[str], epochs: int) -> None:
         self.report, self.columns, self.epochs = report, columns, epochs
@@ -183,7 +183,7 @@ class EpochTable:
         self._headed = False
 
     def line(self, row: dict[str, float], within: bool = False) -> None:
-        """Print a row; `within` marks an evaluation inside an epoch."""
+        """Print a row; `within` says that it is an evaluation within an epoch, and marks it."""
         if not self._headed:
             self._headed = True
             self.report.say("  ".join(f"{name:>{_width(name)}}" for name in self.names), style="dim")
@@ -196,7 +196,7 @@ class EpochTable:
         self.report.say("  ".join(f"{c:>{_width(n)}}" for c, n in zip(cells, self.names, strict=True)).rstrip())
 
     def progress(self, epoch: int, done: int, total: int, rate: float, seconds_left: float, loss: float) -> None:
-        """Draw the bar of the epoch that runs."""
+        """Draw the bar of the current epoch: `done` of `total` steps, samples per second, seconds left, latest loss."""
         if self._progress is None:
             self._progress = Progress(
                 SpinnerColumn("line" if self.report.ascii_only else "dots"),
@@ -219,7 +219,7 @@ class EpochTable:
         self._progress.refresh()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
@@ -235,7 +235,7 @@ def duration(seconds: float) -> str:
 
 
 def metric(name: str, value: float) -> str:
-    """A metric as people read it: accuracies in percent."""
+    """A metric as people read it: shares in percent."""
     return f"{100 * value:.2f}%" if measure(name).percent else f"{value:.4g}"
 
 

@@ -1,23 +1,19 @@
-"""One job of a sweep: run it, or go on with it, and say how it ended."""
+"""One job of a sweep: started or resumed, run, and how it ended."""
 
 import time
 import traceback
-from collections.abc import Generator
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from typing import Any
 
-from trainer.engine.loop import driven
 from trainer.run import directory as runs
 from trainer.run import resuming, starting
 from trainer.run.parts import Parts
-from trainer.run.signals import stopping
 from trainer.run.training import Training
 from trainer.show.report import Report
 from trainer.sweeps.job import Job
 from trainer.sweeps.plan import Planned
-from trainer.system.errors import InterruptedRunError, StorageError, TrainerError
-
-Attempt = Generator[Any, Any, Job]
+from trainer.system.errors import InterruptedRunError, StorageError, TrainerError, named
 
 
 def attempt(planned: Planned) -> Job:
@@ -26,55 +22,56 @@ def attempt(planned: Planned) -> Job:
     Raises:
         InterruptedRunError, KeyboardInterrupt: it was told to stop.
     """
-    work = attempting(planned, Report())
-    try:
-        training = next(work)
-    except StopIteration as failed:
-        job: Job = failed.value
+    job = Attempt(planned, Report())
+    return job.end(lambda: job.open().run())
+
+
+class Attempt:
+    """A job whose training is opened, run and ended, in so many calls as others that run beside it need."""
+
+    def __init__(self, planned: Planned, screen: Report) -> None:
+        self.planned, self.screen = planned, screen
+        self.started = time.perf_counter()
+        self._opened = ExitStack()
+
+    def open(self, beside: Parts | None = None) -> Training:
+        """Start or resume the training; `beside` as in `starting.opened`.
+
+        Raises:
+            TrainerError: it cannot be; call `end` with what raises it.
+        """
+        planned = self.planned
+        if planned.asked.mistake is not None:
+            raise planned.asked.mistake
+        config = planned.asked.config
+        assert config is not None
+        config.change("plots", config.settings.plots and config.section("sweep").plots)
+        if planned.started:
+            opened = resuming.opened(config, self.screen, planned.directory, beside, planned.hooks)
+        else:
+            runs.rewind(planned.directory, {})  # of a run that was killed before its first checkpoint
+            opened = starting.opened(config, self.screen, planned.directory, beside, planned.hooks)
+        return self._opened.enter_context(opened)
+
+    def end(self, rest: Callable[[], dict[str, Any]]) -> Job:
+        """Do the `rest` of the job, which gives the content of its result.json, and close what is open.
+
+        Raises:
+            InterruptedRunError, KeyboardInterrupt: it was told to stop.
+        """
+        try:
+            with self._opened:
+                return self.planned.completed(rest())
+        except InterruptedRunError:
+            raise
+        except TrainerError as error:
+            reason = error.message
+        except Exception as error:
+            traceback.print_exc()  # ours, or the user's code: not to be hidden
+            reason = named(error)
+        if not runs.read_result(self.planned.directory):
+            with suppress(StorageError):  # then the sweep's own files say it
+                runs.write_result(self.planned.directory, {"status": "failed", "metrics": {}, "error": reason})
+        job = self.planned.ended("failed", reason)
+        job.seconds = time.perf_counter() - self.started
         return job
-    return alone(work, training)
-
-
-def alone(work: Attempt, training: Training) -> Job:
-    """The rest of an attempt that has a training of its own, with nothing beside it."""
-    return driven(work, training.parts.step, training.parts.evaluate, (training.parts.batches, stopping))
-
-
-def attempting(planned: Planned, screen: Report, beside: Parts | None = None) -> Attempt:
-    """As `attempt`, in steps: gives the training, takes how it is to be run (the arguments of `Training.running`), then
-    asks for each step and evaluation. `beside` as for `starting.opened`.
-    """
-    started = time.perf_counter()
-    try:
-        with _opened(planned, screen, beside) as training:
-            try:
-                how = yield training
-            except BaseException as error:
-                training.give_up(error)
-                raise
-            return planned.completed((yield from training.running(*how)))
-    except InterruptedRunError:
-        raise
-    except TrainerError as error:
-        reason = error.message
-    except Exception as error:
-        traceback.print_exc()  # ours, or the user's code: not to be hidden
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    if not (planned.directory / "result.json").exists():
-        with suppress(StorageError):  # then the sweep's own files say it
-            runs.write_result(planned.directory, {"status": "failed", "metrics": {}, "error": reason})
-    job = planned.ended("failed", reason)
-    job.seconds = time.perf_counter() - started
-    return job
-
-
-def _opened(planned: Planned, screen: Report, beside: Parts | None) -> AbstractContextManager[Training]:
-    if planned.asked.mistake is not None:
-        raise planned.asked.mistake
-    config = planned.asked.config
-    assert config is not None
-    config.change("plots", config.settings.plots and config.section("sweep").plots)
-    if planned.started:
-        return resuming.opened(config, screen, planned.directory, beside, planned.hooks)
-    runs.rewind(planned.directory, {})  # of one that was killed before its first checkpoint
-    return starting.opened(config, screen, planned.directory, beside, planned.hooks)

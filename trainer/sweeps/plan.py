@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.run import directory as runs
 from trainer.show.report import Report
 from trainer.sweeps.job import PRUNED, Job
@@ -27,7 +27,7 @@ class Asked:
     """A job as it was composed, or the mistake for which it could not be."""
 
     typed: list[str]
-    config: Composed | None
+    config: Config | None
     mistake: TrainerError | None = None
 
     @cached_property

@@ -9,18 +9,18 @@ from typing import IO
 
 from trainer.system.errors import StorageError
 
-PART = ".part"  # ends the names of files that are not whole
+PART = ".part"  # the names of unfinished files end with it
 
 
 @contextlib.contextmanager
 def replacing(path: Path, keep: Path | None = None) -> Iterator[IO[bytes]]:
-    """A file to write to that takes the place of `path` when the block ends; `keep` names what was there before.
+    """Gives a file to write to, which replaces `path` when the block ends; the file before it is kept as `keep`.
 
-    A reader sees the previous file or the new one, never a part, and after a crash or a failed write at any point
-    the previous one is there: temporary file in the same directory, fsync, rename, fsync of the directory.
+    A reader sees the previous file or the new one, never a part of it. After a crash or a failed write at any point
+    the previous file is still there: temporary file in the same directory, fsync, rename, fsync of the directory.
 
     Raises:
-        StorageError: a full disk, a directory that went away, and the like.
+        StorageError: the disk is full, the directory is gone, and so on.
     """
     part = path.with_name(f".{path.name}{PART}")
     with storing(path):
@@ -40,26 +40,26 @@ def replacing(path: Path, keep: Path | None = None) -> Iterator[IO[bytes]]:
         try:
             os.fsync(directory)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # a file system that has no such thing
+            if error.errno != errno.EINVAL:  # the file system cannot do it for directories
                 raise
         finally:
             os.close(directory)
 
 
 def _keep(path: Path, kept: Path) -> None:
-    """Give the file a second name first, so that at no moment it has none."""
+    """Give the file at `path` the name `kept`, too: at no moment does it have no name."""
     part = kept.with_name(f".{kept.name}{PART}")
     part.unlink(missing_ok=True)
     try:
         os.link(path, part)
     except FileNotFoundError:
-        return  # the first of its name
-    except OSError:  # a file system without links: for a moment the file has the second name only
+        return  # there is no file yet
+    except OSError:  # the file system has no links: for a moment, no file is at `path`
         os.replace(path, kept)
     else:
         try:
             os.replace(part, kept)
-        finally:  # still there where that failed, and where both were names of one file already
+        finally:  # it is still there if that failed, or if both names were those of one file already
             part.unlink(missing_ok=True)
 
 
@@ -80,17 +80,17 @@ def cut_to_lines(file: IO[bytes]) -> None:
 
 
 def sweep(directory: Path) -> None:
-    """Remove what a killed process left half written."""
+    """Remove the unfinished files that a killed process left in `directory`."""
     for part in directory.glob(f".*{PART}"):
         with contextlib.suppress(OSError):
             part.unlink()
 
 
-class storing:  # noqa: N801  # a block, which trainings of tiny epochs enter a million times
-    """Within the block, a failure of the file system is one to write `path`.
+class storing:  # noqa: N801  # a class, for speed: trainings of tiny epochs enter such a block a million times
+    """Within the block, an error of the file system means that `path` cannot be written.
 
     Raises:
-        StorageError: says so, and what to do.
+        StorageError: says why, and what to do.
     """
 
     __slots__ = ("path",)
@@ -105,7 +105,7 @@ class storing:  # noqa: N801  # a block, which trainings of tiny epochs enter a 
         if not isinstance(error, OSError):
             return
         reason = (error.strerror or str(error)).lower()
-        hint = "it is a matter of the file system; see that the directory is there and can be written to"
+        hint = "make sure that its directory can be written to"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             reason, hint = f"disk full ({reason})", "free some space"
         elif not self.path.parent.is_dir():

@@ -1,4 +1,4 @@
-"""The errors that end a command: each carries one line of what is wrong, and one of what to do."""
+"""The errors that end a command. Each has a line that says what is wrong, and may have one that says what to do."""
 
 import signal
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 
 class TrainerError(Exception):
-    """What `cli.main` shows as `error: MESSAGE` and an indented HINT instead of a traceback."""
+    """An error that `cli.main` shows as `error: MESSAGE` and an indented HINT instead of a traceback."""
 
     exit_code = 1
 
@@ -27,7 +27,7 @@ class ConfigError(UserError):
 
 
 class UnknownKeyError(ConfigError):
-    """A misspelt key: every job of a sweep would stumble over it."""
+    """A misspelt key, with which every job of a sweep would fail."""
 
 
 class DataError(UserError):
@@ -35,7 +35,7 @@ class DataError(UserError):
 
 
 class CheckpointError(UserError):
-    """A file that is no checkpoint, or not one of this model."""
+    """A file that is no checkpoint, or is a checkpoint of another model."""
 
 
 class DeviceError(UserError):
@@ -71,7 +71,7 @@ class InterruptedRunError(TrainerError):
 
 
 class TerminatedError(KeyboardInterrupt):
-    """SIGTERM or SIGHUP, wherever the process is; no `Exception`, for libraries catch these and go on."""
+    """SIGTERM or SIGHUP has arrived. It is no `Exception`, because libraries catch those and continue."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"ended by {signal.Signals(signum).name}")
@@ -79,7 +79,7 @@ class TerminatedError(KeyboardInterrupt):
 
 
 def interrupted(error: KeyboardInterrupt) -> InterruptedRunError:
-    """What a signal means that came when nothing waited for one."""
+    """The error for a signal that ended a command outside of a training."""
     signum = error.signum if isinstance(error, TerminatedError) else int(signal.SIGINT)
     return InterruptedRunError(signum, str(error) or "interrupted")
 
@@ -88,6 +88,12 @@ def first_line(error: BaseException) -> str:
     """The first line of an error's message that says something, or the name of its class where none does."""
     lines = (line.strip() for line in str(error).splitlines())
     return next(filter(None, lines), type(error).__name__)
+
+
+def named(error: BaseException) -> str:
+    """An error by its class and the first line of its message: `ValueError: too small`."""
+    line = first_line(error)
+    return line if line == type(error).__name__ else f"{type(error).__name__}: {line}"
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:

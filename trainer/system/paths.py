@@ -11,7 +11,7 @@ def expanded(text: str) -> Path:
     """`text` as a path, with `~` and `~user` expanded where no file has just that name.
 
     Raises:
-        ConfigError: there is no such user, or no path of such characters.
+        ConfigError: there is no such user, or `text` has a zero byte, which no path can have.
     """
     if "\0" in text:
         raise ConfigError(f"{text}: no path has a zero byte in it")
@@ -25,7 +25,7 @@ def expanded(text: str) -> Path:
 
 
 def typed(path: str | Path) -> str:
-    """A path as one types it in a shell: `$'...'` where it has characters that a screen cannot show."""
+    """A path as it is typed in a shell, as `$'...'` if it has characters that a screen cannot show."""
     text = str(path)
     if text.isprintable():
         return shlex.quote(text)

@@ -1,6 +1,6 @@
-"""The standard streams as everything else may take them: open, and able to show any text.
+"""The standard streams, made so that everything else can rely on them: open, and able to show any text.
 
-A reader that goes away (`| head`) or a full disk below `> FILE` never ends what is at work.
+A reader that goes away (`| head`) or a full disk (`> FILE`) never ends a command.
 """
 
 import io
@@ -12,13 +12,13 @@ from typing import Any, TextIO, cast
 
 
 class Audience:
-    """A stream that takes everything, also when nobody can read it any more; `lost` says why that is."""
+    """A stream that can always be written to; `lost` is the error since which nothing of it is read any more."""
 
     def __init__(self, stream: TextIO, name: str = "") -> None:
         self._stream, self._name = stream, name
         self.lost: OSError | None = None
 
-    def __getattr__(self, name: str) -> Any:  # all else is the stream's own
+    def __getattr__(self, name: str) -> Any:  # everything else is the stream's own
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
@@ -35,8 +35,8 @@ class Audience:
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
-        """Send all that follows to nothing; say so once, if it has a name, unless it is the reader who left."""
-        with suppress(OSError):  # a stream that is no file
+        """Discard all that follows. A stream with a name says so once, unless its reader has left."""
+        with suppress(OSError):  # the stream may be no file
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._stream.fileno())
             os.close(null)
@@ -47,13 +47,13 @@ class Audience:
 
 @contextmanager
 def prepared() -> Iterator[Audience]:
-    """Within the block all streams are open, and output and error take everything; gives the output."""
+    """Within the block all three streams are open, and the two for output are `Audience`s; gives standard output."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            # The next file opened would get the number, and what a library prints would go into a checkpoint.
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: just this one
+            # Otherwise the next file that is opened gets this number, and a library prints into a checkpoint, say.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number, this one
             if getattr(sys, name) is None:
                 mode = "w" if number else "r"
                 setattr(sys, name, open(number, mode, errors="backslashreplace", closefd=False))  # noqa: SIM115
@@ -71,10 +71,10 @@ def prepared() -> Iterator[Audience]:
 
 
 def warn(text: str) -> None:
-    """A line on standard error."""
+    """Print a warning to standard error."""
     print(f"warning: {printable(text)}", file=sys.stderr)
 
 
 def printable(text: str) -> str:
-    """`text` on one line, without what would steer a terminal: names may come from a stranger's file."""
+    """`text` on one line, with control characters escaped: names may come from a stranger's file."""
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,8 +1,8 @@
 """Reads what `torch.save` wrote, from anybody, without running any of it.
 
-`torch.load(weights_only=True)` reads the file and nothing else does; but by itself it allocates whatever sizes a file
-names, and calls whatever of torch's own functions it names. So the file is checked before: its archive (`archive`,
-or `legacy` for what torch wrote before 1.6), and its pickle, instruction by instruction (`pickles`).
+`torch.load(weights_only=True)` reads the file, and nothing else does. By itself, though, it allocates any size that a
+file names, and calls those of torch's own functions that it names. So the file is checked first: its archive
+(`archive`, or `legacy` for torch's format before 1.6), and its pickle, instruction by instruction (`pickles`).
 """
 
 import os
@@ -25,7 +25,7 @@ def load(path: Path) -> Any:
     """The tensors and plain values that the file holds.
 
     Raises:
-        CheckpointError: not a file; damaged; no checkpoint; it holds anything else, or lies about sizes.
+        CheckpointError: it is no file, is damaged, holds anything else, or is wrong about sizes.
     """
     try:
         with _opened(path) as file:
@@ -40,20 +40,20 @@ def load(path: Path) -> Any:
             check(file, size)
             file.seek(0)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # remarks on pickles of others
+                warnings.simplefilter("ignore")  # torch's remarks on pickles of other programs
                 content = torch.load(file, map_location="cpu", weights_only=True)
         if not all(map(_is_sound, _tensors(content))):
             raise RefusedError("is damaged: a tensor reaches beyond its values")
         return content
     except RefusedError as error:
         raise CheckpointError(f"{path} {error.reason}", error.hint) from error
-    # Damaged files raise nearly anything, from struct.error to AssertionError: whatever it is, it is the file's fault.
+    # Damaged files raise nearly anything, from struct.error to AssertionError, and each is a fault of the file.
     except Exception as error:
         raise CheckpointError(f"{path} is not a checkpoint", WANTED) from error
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Opened once: what is checked is what is read, even if another file takes its name."""
+    """The file, opened once: what is checked is what is read, even if another file takes its name."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     file = os.fdopen(handle, "rb")
     if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -63,7 +63,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """All tensors in what was read; `pickles` has bounded its depth."""
+    """All tensors in what was read, whose depth `nesting` has bounded."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, dict | list | tuple):
@@ -72,7 +72,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 def _is_sound(tensor: Tensor) -> bool:
-    """Whether all of its elements are in its storage: once more, of what torch has made."""
+    """Whether all elements of a tensor that torch has made are in its storage."""
     if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
         return False
     if tensor.numel() == 0:

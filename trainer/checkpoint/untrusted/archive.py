@@ -1,4 +1,4 @@
-"""The zip archives that `torch.save` writes, and only those: nothing compressed, nothing twice, nothing hidden."""
+"""The zip archives that `torch.save` writes, and no others: nothing compressed, nothing twice, nothing hidden."""
 
 import struct
 import zipfile
@@ -15,11 +15,11 @@ _END, _END64, _LOCATOR = 22, 56, 20  # the lengths of the records at the end of 
 def check(file: BinaryIO, size: int) -> None:
     """Check the archive, the CRCs of its records, and its pickle.
 
-    torch reads archives with another library than Python. Where the two could understand a file in two ways (names
-    that differ in case, bytes before or after the archive, records that overlap) it is refused.
+    torch and Python read archives with different libraries. A file that the two could understand differently (names
+    that differ in case only, bytes before or after the archive, records that overlap) is refused.
 
     Raises:
-        RefusedError: it is damaged, or torch.save did not write it.
+        RefusedError: the file is damaged, or torch.save did not write it.
     """
     directory, length = _directory(file, size)
     if length > _DIRECTORY:
@@ -52,7 +52,7 @@ def check(file: BinaryIO, size: int) -> None:
 
 
 def _directory(file: BinaryIO, size: int) -> tuple[int, int]:
-    """Where the list of records is and how long, checked before anything of that length is read."""
+    """Start and length of the list of records, checked before anything of that length is read."""
     tail_at = max(0, size - _END - _LOCATOR - _END64)
     file.seek(tail_at)
     tail = file.read()

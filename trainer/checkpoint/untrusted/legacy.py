@@ -1,4 +1,4 @@
-"""What `torch.save` wrote before torch 1.6, and still writes when asked: pickles, then the values one after another."""
+"""The format of `torch.save` before torch 1.6, which it still writes if asked: pickles, then all values."""
 
 import io
 import struct
@@ -12,10 +12,10 @@ _VERSION = 1001
 
 
 def check(file: BinaryIO, size: int) -> None:
-    """Check the pickles, and that the values they name are in the file: torch.load makes room for them unseen.
+    """Check the pickles, and that the file has all values that they name: torch.load makes room for them unchecked.
 
     Raises:
-        RefusedError: it is damaged, or torch.save did not write it.
+        RefusedError: the file is damaged, or torch.save did not write it.
     """
     if file.read(len(_MAGIC)) != _MAGIC:
         raise RefusedError("is not a checkpoint", WANTED)
@@ -23,7 +23,7 @@ def check(file: BinaryIO, size: int) -> None:
     walk = pickles.Walk(size)
     try:
         version = walk.value(stream)
-        walk.value(stream)  # of the system that wrote it: torch.load passes over it
+        walk.value(stream)  # about the system that wrote the file: torch.load ignores it
         walk.content(stream)
         keys = walk.value(stream)
     except RefusedError:

@@ -1,9 +1,9 @@
-"""Walks through a pickle without running it: what would be made of it, how large, and of nothing else.
+"""Walks through a pickle without running it: what would it make, and how large would that be?
 
-`torch.load(weights_only=True)` calls only functions of a list, but the list has constructors that allocate what they
-are told to, and tensors that reach beyond their values are given the room. The walk keeps a stack like an unpickler's,
-on which functions are names and tensors are `TENSOR`. What it lets pass is what `state_dict`s of torch's modules,
-optimizers and schedules are made of.
+`torch.load(weights_only=True)` calls only functions of a list, but some of them allocate as much as they are told to,
+and a tensor that reaches beyond its values is given the room for it. The walk keeps a stack as an unpickler does, on
+which functions are names and tensors are `TENSOR`. It accepts what the `state_dict`s of torch's modules, optimizers
+and schedules are made of.
 """
 
 import io
@@ -29,9 +29,9 @@ from trainer.checkpoint.untrusted.values import (
     is_count,
 )
 
-LONGEST = 2**26  # bytes of a pickle, with texts and logs; that of a ResNet-18 with its optimizer has 60 thousand
-_SHARED = 4  # a file's tensors may be views of the same values, of so many times the file's size in all
-_SMALL = 2**26  # bytes that views may always take together
+LONGEST = 2**26  # bytes of a pickle with its texts; a ResNet-18 with its optimizer has 60 thousand
+_SHARED = 4  # tensors may share values, if all of them together have no more than so many times the file's size
+_SMALL = 2**26  # so many bytes may all tensors together always have
 
 _MARK = object()  # where the items of a list begin on the stack
 _UNREADABLE = RefusedError("is damaged: its pickle cannot be read")
@@ -56,7 +56,7 @@ class Walk:
         nesting.check(self.value(pickled))
 
     def value(self, pickled: bytes | io.BytesIO) -> Any:
-        """What one pickle holds, with `TENSOR` for tensors.
+        """The content of one pickle, with `TENSOR` in place of each tensor.
 
         Raises:
             RefusedError: it is damaged, too long, or has instructions that `torch.save` does not write.
@@ -209,7 +209,7 @@ class Walk:
         return TENSOR
 
     def _build(self, target: Any, state: Any) -> None:
-        """Attributes of an object: `state_dict`s have versions of their modules in `_metadata`."""
+        """Set attributes of an object: `state_dict`s have the versions of their modules in `_metadata`."""
         if type(target) is not Ordered or type(state) is not dict or list(state) != ["_metadata"]:
             raise code(target)
         self._pop(1)
@@ -224,7 +224,7 @@ def _name(name: str) -> Name:
 
 
 def _fill(target: Any, pairs: list[Any]) -> dict[Any, Any]:
-    """Enter `pairs`. Keys are scalars: of nested ones, the hash alone can take forever or overflow the stack."""
+    """Enter `pairs`. Keys must be scalars: hashing nested ones can take forever, or overflow the stack."""
     if type(target) not in (dict, Ordered):
         raise _UNREADABLE
     for key, value in pairs:

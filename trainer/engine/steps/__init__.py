@@ -1,29 +1,32 @@
 """Ways to take one optimizer step, ready made for the loop: eager, compiled, or captured as a CUDA graph."""
 
 from collections.abc import Callable
+from typing import Any
 
+import torch
 from torch import nn
 
 from trainer.data.batches import Batches
-from trainer.engine.loop import Batches as AnyBatches
-from trainer.engine.loop import Step
-from trainer.engine.steps.captured import CapturedStep, Drawn
+from trainer.engine import state
+from trainer.engine.device import Compute
+from trainer.engine.losses import Loss
+from trainer.engine.schedule import Schedule
+from trainer.engine.steps.captured import CapturedStep, Drawn, capturable
 from trainer.engine.steps.compiled import Compiled
-from trainer.engine.steps.eager import EagerStep
+from trainer.engine.steps.eager import EagerStep, SkippingStep
 from trainer.system.errors import ConfigError, DeviceError
 
 WORTH_CAPTURING = 100  # steps of a training, from which on a CUDA graph pays
 
 
-def kind(compile: str, device: str, steps: int, skips: bool = False) -> str:
+def kind(compile: str, device: str, steps: int, on_nan: str = "stop") -> str:
     """What `compile=` means on a device, for a training of so many steps: off, inductor or cudagraph.
-
-    `skips` says that each step is looked at before it is taken, which a graph cannot.
 
     Raises:
         DeviceError: CUDA graphs on another device.
-        ConfigError: CUDA graphs of steps that may be skipped.
+        ConfigError: CUDA graphs of steps that may be skipped: each has to be looked at before it is taken.
     """
+    skips = on_nan == "skip"
     if skips and compile == "cudagraph":
         raise ConfigError("on_nan=skip looks at each step, which a CUDA graph does not allow", "use compile=auto")
     if compile == "cudagraph" and device != "cuda":
@@ -33,12 +36,23 @@ def kind(compile: str, device: str, steps: int, skips: bool = False) -> str:
     return compile
 
 
-def prepared(
-    kind: str, eager: EagerStep, model: nn.Module, train: Batches, whole: bool, say: Callable[[str], None]
-) -> tuple[Step, AnyBatches]:
-    """The step of that kind, and the batches as it takes them; `whole` as in `CapturedStep`."""
+def make_step(
+    kind: str,
+    model: nn.Module,
+    loss: Loss,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    train: Batches,
+    compute: Compute,
+    settings: Any,
+    say: Callable[[str], None],
+) -> tuple[state.Step, state.Batches]:
+    """Make the step of that `kind`, and the batches as it takes them; `say` is told where the kind does not work."""
+    make = SkippingStep if settings.on_nan == "skip" else EagerStep
+    eager = make(model, loss, optimizer, settings.clip_norm, compute.autocast, settings.on_nan)
     if kind == "inductor":
         eager.forward = Compiled(model, say)
     if kind == "cudagraph":
+        whole = capturable(optimizer) and not schedule.moves_momentum
         return CapturedStep(eager, train.ready, whole, say), Drawn(train)
     return eager, train

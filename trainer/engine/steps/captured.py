@@ -9,13 +9,15 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from trainer.data.batches import Batches, Raw
-from trainer.engine.loop import Batch
+from trainer.data.batches import Batch, Raw
+from trainer.engine.losses import Loss
+from trainer.engine.optimizers import declared, is_changed
+from trainer.system.errors import first_line
 
 Work = Callable[[], Tensor]
 
@@ -23,6 +25,10 @@ Work = Callable[[], Tensor]
 class Eager(Protocol):
     """A step that can be captured, as a whole or up to its update."""
 
+    loss: Loss
+    device: torch.device
+    jobs: tuple[int, ...]
+    on_nan: str
     parameters: list[Tensor]
     optimizer: torch.optim.Optimizer
 
@@ -32,10 +38,12 @@ class Eager(Protocol):
 
     def update(self) -> None: ...
 
+    def learning_rate(self) -> Any: ...
+
 
 def capturable(optimizer: torch.optim.Optimizer) -> bool:
     """Whether its update can be in a graph: a fused kernel, or one that was told of it, waits for nothing."""
-    known = type(optimizer) in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
+    known = declared(optimizer) is not None and not is_changed(optimizer)
     # Fused Adam has to be told of it, too.
     return known and all(group.get("capturable", group.get("fused")) for group in optimizer.param_groups)
 
@@ -93,10 +101,19 @@ def _nothing_waits() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode(before)
 
 
+class Draws(Protocol):
+    """Batches that can be had before they are ready."""
+
+    @property
+    def sizes(self) -> list[int]: ...
+
+    def drawn(self, epoch: int, start: int = 0) -> Iterator[Raw]: ...
+
+
 class Drawn:
     """Batches before they are ready: gathering, augmentation and normalisation are part of the captured step."""
 
-    def __init__(self, batches: Batches) -> None:
+    def __init__(self, batches: Draws) -> None:
         self.batches = batches
         self.sizes = batches.sizes
 
@@ -124,13 +141,15 @@ class CapturedStep:
         graphs: Graphs | None = None,
     ) -> None:
         self.eager, self.ready, self.whole, self.say = eager, ready, whole, say
-        self.graphs = graphs or CudaGraphs(eager.parameters[0].device)
+        self.loss, self.device, self.jobs, self.on_nan = eager.loss, eager.device, eager.jobs, eager.on_nan
+        self.learning_rate = eager.learning_rate
+        self.graphs = graphs or CudaGraphs(eager.device)
         self.usable = True
         self._seen: Counter[object] = Counter()  # steps of each shape
         self._shapes: object = None  # those of the graph
         self._inputs: list[Raw] = []
         self._replay: Callable[[], None] | None = None
-        self._loss = torch.empty(0)
+        self._recorded_loss = torch.empty(0)
         self._gradients: list[Tensor | None] = []
         self._rates: list[Tensor] = []
         self._filled: list[float] = []
@@ -160,8 +179,8 @@ class CapturedStep:
         try:
             self._record(raws)
             self._shapes = shapes
-        except Exception as error:  # whatever a model does that a graph cannot hold: it has just run eagerly
-            self._give_up(_reason(error))
+        except Exception as error:  # whatever a model does that a graph cannot hold
+            self._give_up(first_line(error.__context__ or error))  # torch covers up what made a recording fail
 
     def _give_up(self, reason: str) -> None:
         self.usable = False
@@ -171,9 +190,8 @@ class CapturedStep:
         self._inputs = [tuple(part.clone() if isinstance(part, Tensor) else part for part in raw) for raw in raws]
         groups = self.eager.optimizer.param_groups
         plain = [group["lr"] for group in groups]
-        device = self.eager.parameters[0].device
         self._filled = [float(rate) for rate in plain]
-        self._rates = [torch.tensor(rate, dtype=torch.float32, device=device) for rate in self._filled]
+        self._rates = [torch.tensor(rate, dtype=torch.float32, device=self.device) for rate in self._filled]
         for parameter in self.eager.parameters:  # gradients are made anew, in the graph's own memory
             parameter.grad = None
 
@@ -185,7 +203,7 @@ class CapturedStep:
             if self.whole:
                 for group, rate in zip(groups, self._rates, strict=True):
                     group["lr"] = rate
-            self._replay, self._loss = self.graphs.record(work)
+            self._replay, self._recorded_loss = self.graphs.record(work)
         finally:
             for group, rate in zip(groups, plain, strict=True):
                 group["lr"] = rate
@@ -207,12 +225,7 @@ class CapturedStep:
             parameter.grad = gradient  # an eager step has put others there
         if not self.whole:
             self.eager.update()
-        return self._loss
-
-
-def _reason(error: BaseException) -> str:
-    error = error.__context__ or error  # torch puts the recording's failure over what made it fail
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return self._recorded_loss
 
 
 def _host_randomness() -> object:

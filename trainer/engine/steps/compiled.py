@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from trainer.system.errors import first_line
+
 
 class Compiled:
     """The forward of `model`, compiled for inputs of the first shape that it gets; others run as written.
@@ -30,8 +32,7 @@ class Compiled:
             outputs = self._compiled(inputs)
         except Exception as error:  # no compiler here, or a model it cannot take: inductor raises nearly anything
             self.usable = False
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            self.say(f"compile: inductor cannot compile this model, steps run eagerly: {reason}")
+            self.say(f"compile: inductor cannot compile this model, steps run eagerly: {first_line(error)}")
             return self.model(inputs)  # type: ignore[no-any-return]
         self._worked = True
         return outputs  # type: ignore[no-any-return]

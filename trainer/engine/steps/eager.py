@@ -1,14 +1,14 @@
 """The eager training step."""
 
-import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
-from trainer.engine.loop import Batch
+from trainer.data.batches import Batch
 from trainer.engine.losses import Loss
+from trainer.engine.optimizers import lean
 
 
 class EagerStep:
@@ -17,6 +17,8 @@ class EagerStep:
     Several batches make one step: their gradients add up to those of one large batch.
     """
 
+    jobs: tuple[int, ...] = ()
+
     def __init__(
         self,
         model: nn.Module,
@@ -24,12 +26,14 @@ class EagerStep:
         optimizer: torch.optim.Optimizer,
         clip_norm: float | None,
         autocast: Callable[[], AbstractContextManager[object]],
+        on_nan: str = "stop",
     ) -> None:
         self.forward: Callable[[Tensor], Tensor] = model  # or what it was compiled to
         self.loss, self.optimizer = loss, optimizer
-        self.clip_norm, self.autocast = clip_norm, autocast
+        self.clip_norm, self.autocast, self.on_nan = clip_norm, autocast, on_nan
         self.parameters: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
         self.buffers = list(model.buffers())
+        self.device = self.parameters[0].device
         self._update = lean(optimizer)
 
     def __call__(self, batches: Sequence[Batch]) -> Tensor:
@@ -58,12 +62,16 @@ class EagerStep:
         """Move the parameters along their gradients."""
         self._update()
 
+    def learning_rate(self) -> float:
+        """The learning rate of the first parameter group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
 
 class SkippingStep(EagerStep):
-    """Takes no step, and gives the loss nan, where the loss or a gradient is not finite.
+    """Takes no step where the loss or a gradient is not finite, and then gives a loss of nan.
 
-    What the forward pass changed, such as the running means of batch normalisation, is put back then. Looking at
-    each step waits for the device.
+    What the forward pass has changed, such as the running means of batch normalisation, is put back. Looking at each
+    step waits for the device.
     """
 
     def __call__(self, batches: Sequence[Batch]) -> Tensor:
@@ -76,21 +84,3 @@ class SkippingStep(EagerStep):
         for buffer, values in before:
             buffer.copy_(values)
         return torch.full_like(loss, torch.nan)
-
-
-def lean(optimizer: torch.optim.Optimizer) -> Callable[[], object]:
-    """`optimizer.step` without what torch wraps around it: hooks, profiler marks, marks for its compiler.
-
-    The arithmetic is the same. The wrappers cost a small model a tenth of its step, and their first call imports
-    torch's compiler, which takes over a second. An optimizer of the user's own is left as it is.
-    """
-    if not type(optimizer).__module__.startswith("torch.optim."):
-        return optimizer.step
-    bare = inspect.unwrap(type(optimizer).step)
-    optimizer._opt_called = True  # type: ignore[attr-defined]  # schedules look for it, and warn if it is not there
-
-    def step() -> None:
-        with torch.no_grad():
-            bare(optimizer)
-
-    return step

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.config.train import Checkpointing
-from trainer.engine.loop import Hook, Row, State
+from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
+from trainer.engine.state import Row, State
 from trainer.system.errors import ConfigError, DivergedError
 
 Job = Callable[[], None]
@@ -53,7 +54,7 @@ class Checkpoints(Hook):
         if state.step == 0:
             self.save(state)
         else:
-            self._saved = _where(state)
+            self._saved = state.counters()
 
     def on_step(self, state: State) -> None:
         if not self._known_to_fit:  # an optimizer's state is there from the first step on
@@ -73,7 +74,7 @@ class Checkpoints(Hook):
             self.save(state)
 
     def on_end(self, state: State) -> None:
-        if self._unwritten is not None or self._saved != _where(state):
+        if self._unwritten is not None or self._saved != state.counters():
             self.save(state)
         self.wait()
 
@@ -87,10 +88,10 @@ class Checkpoints(Hook):
         model = checkpoint.state_of(self.model)
         if self.finite:
             _check_finite(model, state)
-        content = _copied({**self.content(state), **_where(state), "best": self.best})
+        content = _copied({**self.content(state), **state.counters(), "best": self.best})
         path, keep = self.directory / "last.pt", self.directory / "previous.pt"
         self._begin(partial(checkpoint.write, path, _copied(model), self.description, keep, **content))
-        self._saved, self._saved_at = _where(state), time.monotonic()
+        self._saved, self._saved_at = state.counters(), time.monotonic()
 
     @property
     def step(self) -> int | None:
@@ -116,12 +117,12 @@ class Checkpoints(Hook):
         finally:
             self._thread.shutdown()
 
-    def go_on(self, best: dict[str, Any] | None, found: Checkpoint | None) -> None:
-        """Take up what last.pt calls the `best`, and what best.pt holds.
+    def take_up(self, best: dict[str, Any], found: Checkpoint) -> None:
+        """Take up what last.pt calls the `best`, and `found`, what best.pt holds.
 
-        best.pt may be from later, if training was killed before the next last.pt; it will be found again.
+        best.pt may be of a later step, if the run was killed before the next last.pt; that step will be taken again.
         """
-        if self.objective is not None and best is not None and found is not None:
+        if self.objective is not None:
             self.objective.best = best["value"]
             self.best, self.best_model = found.training["best"], found.model
 
@@ -135,17 +136,13 @@ class Checkpoints(Hook):
         if self.objective is not None and self.objective.improved(row):
             self.best = {"value": row[self.objective.name], "epoch": int(row["epoch"]), "step": state.step}
             self.best_model = _copied(checkpoint.state_of(self.model))
-            where: dict[str, Any] = {**_where(state), "best": self.best}
+            where: dict[str, Any] = {**state.counters(), "best": self.best}
             path = self.directory / "best.pt"
             self._unwritten = partial(checkpoint.write, path, self.best_model, self.description, **where)
 
     def _minutes_passed(self) -> bool:
         every = self.config.every_minutes
         return every is not None and time.monotonic() - self._saved_at >= 60 * every
-
-
-def _where(state: State) -> dict[str, int]:
-    return {"epoch": state.epoch, "batch": state.batch, "step": state.step, "reported": state.reported}
 
 
 def _copied(value: Any, where: str = "") -> Any:

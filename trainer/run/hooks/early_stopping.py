@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from trainer.engine.loop import Hook, Row, State
+from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
+from trainer.engine.state import Row, State
 
 
 class EarlyStopping(Hook):
@@ -32,9 +33,10 @@ class EarlyStopping(Hook):
             state.stop = state.stop or f"no improvement for {self.waited} evaluations (best {best})"
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint has to know, for this to go on as if nothing had happened."""
+        """How long it has waited, and for what."""
         return {"waited": self.waited, "best": self.objective.best}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        self.waited, self.objective.best = int(state["waited"]), state["best"]
+    def load_state_dict(self, kept: dict[str, Any] | None) -> None:
+        """Wait on from there; from the beginning where the run had no early stopping before."""
+        if kept is not None:
+            self.waited, self.objective.best = int(kept["waited"]), kept["best"]

@@ -1,7 +1,7 @@
-"""TensorBoard's event file, written in order and at once.
+"""TensorBoard's event file, written in order by the thread that trains.
 
-TensorBoard's own writer hands events to a thread: how much of the file is there is then anybody's guess, and on a
-full disk the thread dies. The format is a sequence of records (TensorBoard's `RecordWriter`) of `Event` messages.
+TensorBoard's own writer hands events to a thread: nobody knows how much of them is in the file, and on a full disk
+the thread dies. The format is a sequence of records (TensorBoard's `RecordWriter`) of `Event` messages.
 """
 
 import itertools
@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog, TaggedRunMetadata
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from trainer.run.directory import EVENTS
@@ -20,10 +21,10 @@ from trainer.system.atomic import storing
 
 
 class Events:
-    """A new event file in `directory`; with `purge_from`, TensorBoard forgets what it has read from that step on.
+    """A new event file in `directory`. With `purge_from`, TensorBoard forgets older points from that step on.
 
     Raises (as every method does):
-        StorageError: it cannot be written.
+        StorageError: the file cannot be written.
     """
 
     def __init__(self, directory: Path, purge_from: int | None = None) -> None:
@@ -46,19 +47,18 @@ class Events:
             self._writer.write(event.SerializeToString())
 
     def summary(self, summary: Any, step: int = 0, when: float | None = None) -> None:
-        """Append curves' points, a picture, histograms."""
+        """Append points of curves, a picture, or histograms."""
         self.write(Event(summary=summary), step, when)
 
-    def graph(self, graph: Any, statistics: Any) -> None:
-        """Append a model's graph, as `torch.utils.tensorboard._pytorch_graph.graph` gives it."""
+    def graph(self, graph: GraphDef) -> None:
+        """Append a model's graph."""
         self.write(Event(graph_def=graph.SerializeToString()))
-        metadata = TaggedRunMetadata(tag="step1", run_metadata=statistics.SerializeToString())
-        self.write(Event(tagged_run_metadata=metadata))
 
     def flush(self) -> int:
-        """Write what is buffered; how long the file then is."""
+        """Bring everything to the disk, and return the length of the file in bytes."""
         with storing(self.path):
             self._file.flush()
+            os.fsync(self._file.fileno())
         return self._file.tell()
 
     def close(self) -> None:
@@ -68,8 +68,8 @@ class Events:
 
 
 def buckets() -> list[float]:
-    """The edges of TensorBoard's histograms: from 1e-12 to 1e20 in steps of a tenth, both ways from 0."""
-    # Multiplied one by one, as torch's writer does: powers would differ from it in the last bits.
+    """The edges of TensorBoard's histograms: from 1e-12 to 1e20 by factors of 1.1, on both sides of 0."""
+    # Multiplied one by one as in torch's writer: powers would differ in the last bits.
     growing = itertools.accumulate(itertools.repeat(1.1), operator.mul, initial=1e-12)
     edges = list(itertools.takewhile(lambda edge: edge < 1e20, growing))
     return [-edge for edge in reversed(edges)] + [0.0] + edges

@@ -5,15 +5,16 @@ import math
 import os
 from pathlib import Path
 
-from trainer.engine.loop import Hook, Row, State
+from trainer.engine.loop import Hook
+from trainer.engine.state import Row, State
 from trainer.run.directory import finite
 from trainer.system.atomic import storing
 
-_encoded = json.JSONEncoder(allow_nan=False).encode  # made once: tiny epochs would feel it
+_encoded = json.JSONEncoder(allow_nan=False).encode  # made once, for tiny epochs
 
 
 class MetricsLog(Hook):
-    """Appends each row to those that are there, and keeps all of them for the curves.
+    """Appends rows to the file at `path`, and keeps all of its rows for the curves.
 
     Raises (as every method does):
         StorageError: the file cannot be written.
@@ -32,15 +33,15 @@ class MetricsLog(Hook):
         self.rows.append(row)
         try:
             line = _encoded(row)
-        except ValueError:  # JSON has no word for what is not finite
+        except ValueError:  # JSON has no numbers that are not finite
             line = json.dumps(finite(row))
         with storing(self.path):
             self._file.write(line + "\n")
-            if row.get("seconds", 1.0) > 0.1:  # tiny epochs fill the buffer instead
+            if row.get("seconds", 1.0) > 0.1:  # rows of tiny epochs wait in the buffer
                 self._file.flush()
 
     def flush(self) -> tuple[str, int]:
-        """Bring every row to the disk; the file's name and how long it then is."""
+        """Bring every row to the disk; return the name of the file and its length in bytes."""
         with storing(self.path):
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -50,13 +51,13 @@ class MetricsLog(Hook):
         self.flush()
 
     def close(self) -> None:
-        """The log takes no more rows."""
+        """Write what is left, and close the file."""
         with storing(self.path):
             self._file.close()
 
 
 def _whole_rows(path: Path) -> list[Row]:
-    """The rows that the file has; what a power failure left of another one after them is cut off."""
+    """The rows in the file; an unfinished row at its end, which a power failure may leave, is cut off."""
     rows: list[Row] = []
     length = 0
     for line in path.read_bytes().splitlines(keepends=True):

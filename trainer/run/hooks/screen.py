@@ -3,16 +3,17 @@
 import time
 from collections.abc import Sequence
 
-from trainer.engine.loop import Hook, Plan, Row, State
+from trainer.engine.loop import Hook
+from trainer.engine.state import Plan, Row, State
 from trainer.show.report import EpochTable, Report
 
 
 class Screen(Hook):
-    """A bar while an epoch runs, a line when it is done. Short epochs share a line by time."""
+    """Shows a bar while an epoch runs, and a line when it is done. Of many short epochs, a line a second is shown."""
 
     BAR_SECONDS = 0.2
     LINE_SECONDS = 1.0
-    ALL_LINES = 50  # up to so many epochs each has its line
+    ALL_LINES = 50  # up to so many epochs have a line each
 
     def __init__(self, report: Report, columns: Sequence[str], samples: Sequence[int], plan: Plan) -> None:
         self.table = EpochTable(report, columns, plan.epochs)
@@ -55,5 +56,5 @@ class Screen(Hook):
         self.close()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self.table.close()

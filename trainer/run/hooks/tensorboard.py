@@ -1,9 +1,6 @@
 """TensorBoard's file in the run directory: curves, pictures, the graph, hyperparameters, histograms."""
 
-import contextlib
-import io
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +9,23 @@ import torch
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from torch import Tensor, nn
-from torch.utils.tensorboard import _pytorch_graph, summary
+from torch.utils.tensorboard import summary
 
 from trainer.config.train import TensorBoard as TensorBoardConfig
-from trainer.engine.loop import Hook, Row, State
-from trainer.models.mode import evaluating
+from trainer.engine.loop import Hook
+from trainer.engine.state import Row, State
 from trainer.run.hooks.events import Events, buckets
+from trainer.system.errors import first_line
 
 HAND_SECONDS = 1.0
 STATUS = {"completed": api_pb2.STATUS_SUCCESS, "failed": api_pb2.STATUS_FAILURE}
-POINTS = 1000  # a curve gets no more points than that: longer trainings skip epochs evenly
+POINTS = 1000  # a curve has no more points than about that: longer trainings skip epochs evenly
 
 
 class TensorBoard(Hook):
-    """Writes what the loop reports; `begin` takes what is known before, `image` and `finish` what comes after it.
+    """Writes what the loop reports; before the training `begin` and `graph` write, after it `image` and `finish`.
 
-    `purge_from` is for a training that goes on: the first step that TensorBoard shall forget.
+    `purge_from` is for a training that is resumed: the first step that TensorBoard is to forget.
     """
 
     def __init__(
@@ -47,25 +45,19 @@ class TensorBoard(Hook):
         self._handed = 0.0
 
     def graph(self, example: Tensor) -> str:
-        """Draw the model's graph for one input; the reason if it cannot be traced."""
+        """Draw the model's graph for one input (1, ...); return the reason if it cannot be drawn."""
+        from trainer.show.graph import graph  # late: importing it takes seconds
+
         try:
-            with (
-                evaluating(self.model),
-                warnings.catch_warnings(),
-                contextlib.redirect_stdout(io.StringIO()),
-            ):  # torch prints its failure
-                warnings.simplefilter("ignore")  # the tracer's remarks are on models, not on us
-                # Traced here, for torch would check the trace: that takes as long as a short training.
-                traced = torch.jit.trace(self.model, example, check_trace=False)  # type: ignore[no-untyped-call]
-                drawn = _pytorch_graph.graph(traced, example)  # type: ignore[no-untyped-call]
+            drawn = graph(self.model, example)
         except Exception as error:  # a model may do anything; its graph is a courtesy
-            return (str(error).strip().splitlines() or [type(error).__name__])[0]
-        self.events.graph(*drawn)
+            return first_line(error)
+        self.events.graph(drawn)
         return ""
 
     def on_step(self, state: State) -> None:
         if state.step % self.config.every_steps == 0:
-            self._losses.append((state.step, state.loss.clone()))  # read later: reading waits for the device
+            self._losses.append((state.step, state.loss.clone()))  # read later, because reading waits for the device
 
     def on_evaluation(self, state: State, row: Row) -> None:
         self._scalars(state, row)
@@ -96,14 +88,14 @@ class TensorBoard(Hook):
         self._losses.clear()
 
     def _write(self, values: dict[str, float], step: int) -> None:
-        """Keep `values` for the next time that events are made of them: tiny epochs would feel one each."""
+        """Keep `values` until events are next made of them: tiny epochs would be slower with an event each."""
         now = time.time()
         self._waiting.append((values, step, now))
         if not 0 <= now - self._handed < HAND_SECONDS:  # a clock may be set back
             self._hand_over()
 
     def _hand_over(self) -> None:
-        """Write what waits: one event for all values of a row."""
+        """Make an event of all values of each row that waits."""
         for values, step, when in self._waiting:
             points = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
             self.events.summary(Summary(value=points), step, when)
@@ -111,36 +103,39 @@ class TensorBoard(Hook):
         self._handed = time.time()
 
     def flush(self) -> tuple[str, int]:
-        """Write everything that there is so far; the file's name and how long it then is."""
-        self._read_losses()
-        self._hand_over()
+        """Bring everything so far to the disk; return the name of the file and its length in bytes."""
+        self._catch_up()
         return self.events.path.name, self.events.flush()
 
     def on_end(self, state: State) -> None:
-        self.flush()
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        self._read_losses()
+        self._hand_over()
 
     def image(self, name: str, pixels: np.ndarray[Any, Any], state: State) -> None:
-        """A picture (height, width, 3) under the Images tab."""
+        """Write a picture (height, width, 3) for the Images tab."""
         self.events.summary(summary.image(name, pixels, dataformats="HWC"), state.step)  # type: ignore[no-untyped-call]
 
     def begin(self, hyperparameters: dict[str, Any]) -> None:
-        """The HParams tab's entry: what was set, written first so that a run that fails is listed too."""
+        """Write the settings for the HParams tab. They come first, so that a run that fails is listed, too."""
         plain = {k: v if isinstance(v, int | float | bool | str) else str(v) for k, v in hyperparameters.items()}
-        # Not the list of columns: TensorBoard would take that of any one run for all. Without, it finds them itself.
+        # Without the list of columns: TensorBoard takes one run's list for all runs, and finds them itself without one.
         _, start, _ = summary.hparams(plain, {})  # type: ignore[no-untyped-call]
         self.events.summary(start)
 
     def finish(self, metrics: dict[str, float], state: State) -> None:
-        """The final metrics."""
+        """Write the final metrics."""
         self._write(metrics, state.step)
 
     def close(self, status: str = "interrupted") -> None:
-        """Write what is buffered, and how the run ended; one that was interrupted has not."""
+        """Write what is left, and how the run ended, unless it was interrupted."""
         try:
-            self.flush()
+            self._catch_up()
             if status in STATUS:
                 self._ended(status)
-        finally:  # or Python would try again at its end, and complain
+        finally:  # otherwise Python tries again when it ends, and complains
             self.events.close()
 
     def _ended(self, status: str) -> None:

@@ -17,9 +17,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from trainer.engine.steps.eager import lean
+from trainer.engine.optimizers import lean
 
-KINDS = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad)
 LARGE = 10_000  # parameters of a model, from which on each job is a group of its own on a CPU
 _OF_A_JOB = ("params", "lr", "initial_lr", "max_lr", "min_lr")  # all but the first two are a schedule's notes
 

@@ -2,46 +2,26 @@
 
 import signal
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from itertools import islice
-from typing import Any
+from typing import Any, NoReturn
 
-from trainer.engine import rng
-from trainer.engine.loop import Row, StoppedError
-from trainer.run.parts import Parts
-from trainer.run.signals import stopping
-from trainer.run.training import Training
+from trainer.engine.loop import Hook
+from trainer.engine.state import State
 from trainer.show.report import Report
-from trainer.sweeps.attempt import Attempt, alone, attempting
-from trainer.sweeps.batched.team import Member, Numbers, Team, reason_against
+from trainer.sweeps.attempt import Attempt
+from trainer.sweeps.batched import team
+from trainer.sweeps.batched.member import Member, reason_against
 from trainer.sweeps.grouping import grouped
-from trainer.sweeps.job import Job
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
-from trainer.system.errors import InterruptedRunError, TrainerError, TrainingFailedError
+from trainer.system.errors import InterruptedRunError, TrainerError
 
 SHOW_SECONDS = 0.5  # between two looks at what the jobs say
 
-
-@dataclass(eq=False)
-class _Running:
-    """A job that has been begun, and what it waits for."""
-
-    planned: Planned
-    work: Attempt
-    training: Training
-    member: Member
-    since: float = field(default_factory=time.monotonic)
-    asked: Any = None
-    ended: bool = False
-
-    @property
-    def parts(self) -> Parts:
-        return self.training.parts
+Rest = Callable[[], dict[str, Any]]  # what is left of a job, which gives the content of its result.json
 
 
 class Batched:
@@ -50,7 +30,7 @@ class Batched:
     def __init__(self, settings: Any, screen: Report, done: Done) -> None:
         self.at_once, self.screen, self.done = settings.jobs, screen, done
         self.monitor = Monitor(screen)
-        self.begun: list[_Running] = []
+        self.begun: list[Member] = []
         self.stopped: BaseException | None = None
 
     def run(self, jobs: Iterator[Planned]) -> None:
@@ -67,16 +47,16 @@ class Batched:
     def _run(self, group: Sequence[Planned]) -> None:
         reason = None if len(group) > 1 else "no other job is like it"
         for planned in group:
-            running = self._begin(planned)
-            if running is None:
+            member = self._begin(planned)
+            if member is None:
                 continue
             if reason is None:
-                reason = reason_against(running.parts)  # it holds for all, for they are alike in that
+                reason = reason_against(member)  # it holds for all, for they are alike in that
             if reason:
-                self._alone(running, reason)
-        teams: dict[tuple[object, object], list[_Running]] = {}
-        for running in self.begun:
-            teams.setdefault((running.member.form, running.member.place), []).append(running)
+                self._alone(member, reason)
+        teams: dict[tuple[object, object], list[Member]] = {}
+        for member in self.begun:
+            teams.setdefault((member.form, member.place), []).append(member)
         forms = {form for form, _ in teams}
         for together in teams.values():
             if len(together) > 1:
@@ -84,117 +64,83 @@ class Batched:
             elif len(teams) == 1:
                 self._alone(together[0], "the others like it have failed")
             else:
-                other = "its model is unlike the others'" if len(forms) > 1 else "it goes on from another place"
+                other = "its model is unlike the others'" if len(forms) > 1 else "it is resumed at another step"
                 self._alone(together[0], other)
 
-    def _begin(self, planned: Planned) -> _Running | None:
-        """Set a job up, up to its first step; None if it failed on the way."""
-        beside = self.begun[0].parts if self.begun else None
-        work = attempting(planned, Report(quiet=True), beside)
+    def _begin(self, planned: Planned) -> Member | None:
+        """Set a job up, up to its first step; None if that failed."""
+        attempt = Attempt(planned, Report(quiet=True))
         try:
-            training = next(work)
-        except StopIteration as failed:
-            self._ended(failed.value)
+            training = attempt.open(self.begun[0].parts if self.begun else None)
+        except BaseException as error:
+            self._end(attempt, _raising(error))
             return None
-        except (InterruptedRunError, KeyboardInterrupt) as error:
-            self.done(planned.ended("interrupted", str(error)))
-            raise
-        running = _Running(planned, work, training, Member(training.parts, rng.Own()))
-        self.begun.append(running)
-        return running
+        self.begun.append(Member(attempt, training))
+        return self.begun[-1]
 
-    def _alone(self, running: _Running, reason: str) -> None:
-        self.screen.say(f"job {running.planned.number} runs by itself: {reason}")
-        self.monitor.show([(running.planned, running.since)])
-        running.member.leave()
-        self._go_on(running, alone, running.work, running.training)
+    def _alone(self, member: Member, reason: str) -> None:
+        self.screen.say(f"job {member.planned.number} runs by itself: {reason}")
+        self.monitor.show([(member.planned, member.since)])
+        member.train_alone()
+        self.begun.remove(member)
+        self._end(member.attempt, member.training.run)
+
+    def _together(self, members: list[Member]) -> None:
+        first = members[0].parts
+        self.screen.say(f"{len(members)} jobs as one program: {first.name}, {first.compute}")
+        team.train(members, self.screen.say, self._leaves, _Watch(self.monitor, self.begun))
         if self.stopped is not None:
             raise self.stopped
+        signum = next((m.state.interrupted for m in members if m.state.interrupted), "")
+        if signum:  # it came when there was nothing left to stop but what is still to come
+            raise InterruptedRunError(signal.Signals[signum], "interrupted")
 
-    def _together(self, group: list[_Running]) -> None:
-        self.screen.say(f"{len(group)} jobs as one program: {group[0].parts.name}, {group[0].parts.compute}")
-        with stopping(*(running.parts.state for running in group)):
-            for running in group:
-                self._answer(running, (Numbers(running.parts), nullcontext))
-            self._drive(group)
-        if self.stopped is not None:
-            raise self.stopped
-        for running in group:
-            signum = running.parts.state.interrupted
-            if signum:  # it came when there was nothing left to stop but what is still to come
-                raise InterruptedRunError(signal.Signals[signum], "interrupted")
-
-    def _drive(self, group: list[_Running]) -> None:
-        """Answer what the jobs ask for, all at a time, until each has ended."""
-        team, shown = None, 0.0
-        while running := [job for job in group if not job.ended]:
-            evaluating = [job for job in running if job.asked is None]
-            rows: dict[int, Row] = {}
-            try:
-                if team is None or len(team.members) > len(running):
-                    team = None  # makes room for the next one
-                    team = Team([job.member for job in running], self.screen.say)
-                if evaluating:
-                    rows = team.evaluate()
-                else:
-                    team.step(running[0].asked)
-            except StoppedError as error:
-                for job in evaluating:
-                    self._throw(job, error)
-            except Exception as error:  # it is nobody's own: what a device has no memory for, or a bug of ours
-                traceback.print_exc()
-                for job in running:
-                    self._throw(job, _failure(error))
-            else:
-                for job in evaluating or running:
-                    self._answer(job, rows.get(id(job.member)))
-            if time.monotonic() - shown > SHOW_SECONDS:
-                shown = time.monotonic()
-                self.monitor.show([(job.planned, job.since) for job in group if not job.ended])
-
-    def _answer(self, running: _Running, answer: Any) -> None:
-        self._go_on(running, running.work.send, answer)
-
-    def _throw(self, running: _Running, error: BaseException) -> None:
-        self._go_on(running, running.work.throw, error)
-
-    def _go_on(self, running: _Running, call: Callable[..., Any], *facts: Any) -> None:
-        """Let a job go on, by that call, until it asks again, or ends."""
+    def _leaves(self, member: Member) -> None:
+        """Test a member that is over, and say how it ended."""
+        self.begun.remove(member)
         try:
-            running.asked = call(*facts)
-        except StopIteration as end:
-            self._leaves(running)
-            self._ended(end.value)
+            self._end(member.attempt, lambda: member.training.finish(member.rest))
         except (InterruptedRunError, KeyboardInterrupt) as error:
-            self._leaves(running)
-            self.done(running.planned.ended("interrupted", str(error)))
-            self.stopped = error
-        except BaseException:
-            self._leaves(running)
+            self.stopped = error  # of all: the others end, too, and say so
+
+    def _end(self, attempt: Attempt, rest: Rest) -> None:
+        """Do the rest of a job, and note how it ended.
+
+        Raises:
+            InterruptedRunError, KeyboardInterrupt: it was told to stop.
+        """
+        try:
+            job = attempt.end(rest)
+        except (InterruptedRunError, KeyboardInterrupt) as error:
+            self.done(attempt.planned.ended("interrupted", str(error)))
             raise
-        else:
-            if isinstance(running.asked, Job):  # it ran alone
-                self._leaves(running)
-                self._ended(running.asked)
-
-    def _leaves(self, running: _Running) -> None:
-        running.ended = True
-        self.begun.remove(running)
-
-    def _ended(self, job: Job) -> None:
         self.done(job)
         if job.error:
             self.screen.say(f"job {job.job} failed: {job.error}", style="red")
 
     def _end_all(self, error: BaseException) -> None:
         """Let every job that has been begun say how it ended, though one of them cannot."""
-        ours = isinstance(error, TrainerError) or not isinstance(error, Exception)
-        for running in list(self.begun):
+        for member in list(self.begun):
+            member.error = team.of_all(error)
             with suppress(TrainerError):
-                self._throw(running, error if ours else _failure(error))
+                self._leaves(member)
 
 
-def _failure(error: BaseException) -> TrainingFailedError:
-    """What is said of each job; a traceback is shown once, for all of them."""
-    reason = (str(error).strip().splitlines() or [""])[0]
-    return TrainingFailedError(f"{type(error).__name__}: {reason}")
+class _Watch(Hook):
+    """Shows now and then how far the jobs of a team are."""
+
+    def __init__(self, monitor: Monitor, members: Sequence[Member]) -> None:
+        self.monitor, self.members = monitor, members
+        self._shown = 0.0
+
+    def on_step(self, state: State) -> None:
+        if time.monotonic() - self._shown > SHOW_SECONDS:
+            self._shown = time.monotonic()
+            self.monitor.show([(member.planned, member.since) for member in self.members])
+
+
+def _raising(error: BaseException) -> Rest:
+    def rest() -> NoReturn:
+        raise error
+
+    return rest

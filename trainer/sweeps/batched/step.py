@@ -1,13 +1,12 @@
 """One step of several models: gather, forward, backward, clip, update."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from trainer.data.batches import Batches, Raw
-from trainer.engine.loop import Batch
+from trainer.data.batches import Batch, Batches, Raw
+from trainer.engine.device import Compute
 from trainer.engine.losses import Loss
 from trainer.sweeps.batched.optimizer import StackedOptimizer
 from trainer.sweeps.batched.stack import Stack
@@ -28,7 +27,11 @@ class StackedBatches:
         self.drawing = [first] if self.shared else list(each)
         self.sizes = first.sizes
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Raw]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from batch `start` on."""
+        return map(self.ready, self.drawn(epoch, start))
+
+    def drawn(self, epoch: int, start: int = 0) -> Iterator[Raw]:
         """The samples of each batch: those of all jobs, one after the other."""
         if self.shared:
             yield from self.drawing[0].drawn(epoch, start)
@@ -52,6 +55,8 @@ class StackedBatches:
 class StackedStep:
     """As `EagerStep`, for all jobs of `stack`: losses are (jobs,), and no job has to do with another's."""
 
+    on_nan = "ignore"  # in one job is no matter of the others: each member of the team looks at its own
+
     def __init__(
         self,
         stack: Stack,
@@ -59,9 +64,11 @@ class StackedStep:
         stacked: StackedOptimizer,
         shared: bool,
         clip_norms: Sequence[float | None],
-        autocast: Callable[[], AbstractContextManager[object]],
+        compute: Compute,
     ) -> None:
-        self.stack, self.loss, self.stacked, self.shared, self.autocast = stack, loss, stacked, shared, autocast
+        self.stack, self.loss, self.stacked, self.shared, self.compute = stack, loss, stacked, shared, compute
+        self.device = stack.device
+        self.jobs: tuple[int, ...] = (stack.jobs,)
         self.optimizer = stacked.optimizer
         self.parameters = stacked.parameters
         self.limits: Tensor | None = None
@@ -81,7 +88,7 @@ class StackedStep:
         sizes = [targets.shape[0 if self.shared else 1] for _, targets in batches]
         losses = []
         for (inputs, targets), size in zip(batches, sizes, strict=True):
-            with self.autocast():
+            with self.compute.autocast():
                 loss = self.loss.of_each(self.stack(inputs, self.shared), targets, training=True)
             if self.loss.mean and len(batches) > 1:
                 loss = loss * (size / sum(sizes))
@@ -94,6 +101,10 @@ class StackedStep:
     def update(self) -> None:
         """Move the parameters along their gradients."""
         self.stacked.update()
+
+    def learning_rate(self) -> list[float]:
+        """That of each job."""
+        return [float(optimizer.param_groups[0]["lr"]) for optimizer in self.stacked.own]
 
     def _clip(self, limits: Tensor) -> None:
         """As `torch.nn.utils.clip_grad_norm_`, with a norm and a limit for each job."""

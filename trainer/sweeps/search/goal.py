@@ -3,7 +3,7 @@
 from collections.abc import Container
 from dataclasses import dataclass
 
-from trainer.config.composition import Composed, Custom
+from trainer.config.base import Config, Custom
 from trainer.data.sets.csv import CSV
 from trainer.engine.measures import Direction, direction
 from trainer.system.errors import ConfigError
@@ -24,7 +24,7 @@ class Goal:
         return f"the {'highest' if self.direction == 'max' else 'lowest'} {self.names[0]}"
 
 
-def goal(config: Composed) -> Goal:
+def goal(config: Config) -> Goal:
     """What `objective` and `direction` mean for the data that `config` names.
 
     Raises:
@@ -39,7 +39,7 @@ def goal(config: Composed) -> Goal:
     return Goal(names, direction(names[0]) if given == "auto" else given)
 
 
-def _classifies(config: Composed) -> bool:
+def _classifies(config: Config) -> bool:
     section = config.section("data")
     found = None if isinstance(section, Custom) else section.classifies
     if isinstance(section, CSV) and section.task != "auto":

@@ -5,7 +5,8 @@ from functools import cached_property
 from pathlib import Path
 
 from trainer.config.search import Optuna
-from trainer.engine.loop import Hook, Row, State
+from trainer.engine.loop import Hook
+from trainer.engine.state import Row, State
 from trainer.show.report import metric
 from trainer.sweeps.job import PRUNED
 from trainer.sweeps.search.goal import Goal

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.config.composition import Composed
+from trainer.config.base import Config
 from trainer.run import directory as runs
 from trainer.show.report import Report
 from trainer.sweeps.job import LOG, PRUNED, Job, read
@@ -45,7 +45,7 @@ class Search(Iterator[Planned]):
     """
 
     def __init__(
-        self, directory: Path, space: Space, composed: Callable[[list[str]], Asked], base: Composed, goal: Goal
+        self, directory: Path, space: Space, composed: Callable[[list[str]], Asked], base: Config, goal: Goal
     ) -> None:
         self.directory, self.space, self.composed, self.goal = directory, space, composed, goal
         self.settings, self.epochs = base.section("search"), base.settings.epochs

@@ -1,4 +1,4 @@
-"""How far a training is: taken and put back, so that going on equals never having stopped."""
+"""What a checkpoint holds of a training, put back: going on from there equals never having stopped."""
 
 import copy
 import functools
@@ -11,18 +11,22 @@ from resuming import unequal
 
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
-from trainer.config.composition import CONFIGS, Composed, check, register
+from trainer.config.base import Config
+from trainer.config.check import check
+from trainer.config.composition import CONFIGS, register
 from trainer.engine import loop, rng
-from trainer.engine.loop import Hook, State
-from trainer.run import progress
+from trainer.engine.loop import Hook
+from trainer.engine.optimizers import OptimizerState
+from trainer.engine.state import State
 from trainer.run.parts import Parts, assemble
+from trainer.run.restoring import Stateful, check_resumable, restore
 from trainer.system.errors import CheckpointError
 
 DESCRIPTION = {"model": {"name": "mlp"}}
 
 
 @functools.cache
-def composed(*typed: str) -> Composed:
+def composed(*typed: str) -> Config:
     """As `trainer train TYPED...` composes it."""
     from hydra import compose, initialize_config_dir
 
@@ -45,10 +49,19 @@ def make(*typed: str, found: Checkpoint | None = None) -> Parts:
     return assemble(copy.deepcopy(composed(*typed)), lambda items, total, doing: items, found=found)
 
 
+def stateful(parts: Parts) -> dict[str, Stateful]:
+    return {"optimizer": OptimizerState(parts.optimizer), "scheduler": parts.schedule, "rng": parts.generators}
+
+
+def taken(parts: Parts) -> dict[str, Any]:
+    """What a checkpoint holds beside the model."""
+    return {**{name: part.state_dict() for name, part in stateful(parts).items()}, **parts.state.state_dict()}
+
+
 def gone_on(found: Checkpoint, *typed: str) -> Parts:
     """The parts that `trainer resume` trains on with."""
     parts = make(*typed, found=found)
-    progress.put_back(parts, found)
+    restore(found, parts.state, stateful(parts), len(parts.step_sizes))
     return parts
 
 
@@ -61,26 +74,17 @@ def trained(parts: Parts, until: int) -> Parts:
                 state.interrupted = "SIGINT"
 
     hooks = [parts.schedule, Stop()]
-    loop.fit(parts.step, parts.batches, parts.loss, parts.plan, parts.evaluate, parts.learning_rate, hooks, parts.state)
+    loop.fit(parts.step, parts.batches, parts.plan, parts.evaluate, hooks, parts.state)
     return parts
 
 
 def saved(parts: Parts, path: Path) -> Checkpoint:
-    state = parts.state
-    where = {"epoch": state.epoch, "batch": state.batch, "step": state.step, "reported": state.reported}
-    checkpoint.write(path, parts.model.state_dict(), DESCRIPTION, **progress.taken(parts, state), **where)
+    checkpoint.write(path, parts.model.state_dict(), DESCRIPTION, **taken(parts))
     return checkpoint.read(path)
 
 
 def everything(parts: Parts) -> dict[str, Any]:
-    state = parts.state
-    return copy.deepcopy(
-        {
-            "model": parts.model.state_dict(),
-            "taken": progress.taken(parts, state),
-            "state": (state.epoch, state.batch, state.step, state.reported),
-        }
-    )
+    return copy.deepcopy({"model": parts.model.state_dict(), "taken": taken(parts)})
 
 
 @pytest.mark.parametrize("until", [1, 5, 7])
@@ -99,7 +103,7 @@ def test_what_is_put_back_is_what_was_taken_and_trains_on_alike(tmp_path: Path, 
 def test_only_the_losses_of_the_epoch_that_runs_are_taken() -> None:
     parts = trained(make(), 7)
     assert (parts.state.epoch, parts.state.batch, len(parts.state.losses)) == (1, 2, 5)
-    assert len(progress.taken(parts, parts.state)["losses"]) == 2
+    assert len(taken(parts)["losses"]) == 2
 
 
 def test_how_an_optimizer_computes_is_this_machines_affair(tmp_path: Path) -> None:
@@ -148,7 +152,7 @@ def test_a_checkpoint_whose_parts_are_not_what_they_should_be_is_refused(
     typed = ("optim=adam", "scheduler=exponential")
     found = saved(trained(make(*typed), 7), tmp_path / "last.pt")
     found.training |= change
-    with pytest.raises(CheckpointError, match=rf"last\.pt cannot be gone on from: .*{reason}") as caught:
+    with pytest.raises(CheckpointError, match=rf"last\.pt cannot be resumed from: .*{reason}") as caught:
         gone_on(found, *typed)
     assert "\n" not in caught.value.message
 
@@ -159,10 +163,9 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
         gone_on(found, "model.hidden=7")
 
 
-def test_a_checkpoint_of_the_first_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    path = tmp_path / "last.pt"
-    parts = make()
-    checkpoint.write(path, parts.model.state_dict(), DESCRIPTION, epoch=1, batch=0, step=5, optimizer={}, rng={})
-    with pytest.raises(CheckpointError, match="does not hold what it takes to go on exactly") as caught:
-        gone_on(checkpoint.read(path))
+def test_a_file_of_weights_only_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    checkpoint.write(path, make().model.state_dict(), DESCRIPTION, epoch=1, batch=0, step=5)
+    with pytest.raises(CheckpointError, match="holds weights only, and no training to resume") as caught:
+        check_resumable(checkpoint.read(path))
     assert caught.value.hint == f"start a new run from its weights: trainer train from={path}"

@@ -1,0 +1,159 @@
+"""What the configs of all verbs have in common, beside their keys.
+
+OmegaConf is imported where it is needed: that takes as long as the help of a verb.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer.config.keys import shown
+from trainer.system.errors import ConfigError
+
+FACTS = ("features", "outputs", "num_classes", "channels", "size")  # what models take from the data
+
+# Keys that no result depends on: where a run lies, and what is done beside training.
+_BESIDE = (
+    *("name", "output", "device", "plots", "checkpoint", "tensorboard", "sweep", "search"),
+    *(f"data.{key}" for key in ("placement", "workers", "cache", "download", "eval_batch_size")),
+)
+
+
+@dataclass(frozen=True)
+class Custom:
+    """A section of the user's own: `_target_` names their class, which is called with `kwargs`.
+
+    `common` holds the keys that trainer itself reads (batch size, splits, ...) where the group has such.
+    """
+
+    target: str
+    kwargs: dict[str, Any]
+    common: Any = None
+
+
+class Config:
+    """A checked config: the dataclass of a verb derives from this, and its fields are the keys.
+
+    The field of a group, such as `config.optim`, is an instance of the dataclass that was chosen, or `Custom`. A model
+    takes its shapes from the data: it is None until `fill_data`. What only a checkpoint says is None until `adopt`.
+    """
+
+    typed: list[str]  # the overrides on the command line
+    choices: dict[str, str]  # the choice in each group
+    directory: Path | None = None  # the run directory that `trainer resume` continues
+    model: Any  # these two of the verbs that have them
+    data: Any
+    _cfg: Any  # the DictConfig that was composed, with `${...}` as it is written
+    _known: dict[str, Any]  # the values of the model that do not come from the data
+
+    def given(self, group: str) -> bool:
+        """Whether a section was chosen for `group`, by default or on the command line."""
+        node = self._cfg.get(group)
+        return node is not None and ("name" in node or "_target_" in node)
+
+    def title(self, group: str) -> str:
+        """What people call the section: its choice in the group, or what a checkpoint says."""
+        choice = self.choices.get(group, "None")
+        if choice != "None":
+            return choice
+        node = self._cfg[group]
+        return str(node.get("name") or node.get("_target_"))
+
+    def written(self, group: str) -> dict[str, Any]:
+        """The section as plain values, with `${...}` as it is written: what is known before the data are read."""
+        from trainer.config.written import plain
+
+        return plain(self._cfg.get(group))
+
+    def facts(self) -> dict[str, Any]:
+        """What is known of the data so far: those of `FACTS` that have a value."""
+        return {name: value for name in FACTS if (value := getattr(self.samples, name, None)) is not None}
+
+    @property
+    def samples(self) -> Any:
+        """The keys that all data sets have, of ours and of the user's (`trainer.config.data.Data`)."""
+        return self.data.common if isinstance(self.data, Custom) else self.data
+
+    def fill_data(self, facts: Mapping[str, Any]) -> None:
+        """Enter what only the data can tell (`num_classes` ...), and complete the model with it.
+
+        Raises:
+            ConfigError: The data contradict a key, or the model needs what they do not have.
+        """
+        from omegaconf import OmegaConf
+
+        from trainer.config import check
+
+        for name, value in facts.items():
+            before = getattr(self.samples, name)
+            if before is not None and before != value:
+                raise ConfigError(
+                    f"data.{name}={before}: the data have {shown(value)}",
+                    f"leave data.{name} out; it is read from the data",
+                )
+            setattr(self.samples, name, value)
+            OmegaConf.update(self._cfg, f"data.{name}", value, force_add=True)
+        if self.given("model"):
+            self.model = check.model(self)
+
+    def change(self, key: str, value: Any) -> None:
+        """Give a key that is in no section another value, in what `to_yaml` writes as well."""
+        setattr(self, key, value)
+        self._cfg[key] = value
+
+    def describe(self, group: str) -> dict[str, Any]:
+        """The section as plain values for a checkpoint: what it is, without how it was got."""
+        from trainer.config import description
+
+        return description.describe(self, group)
+
+    def adopt(self, group: str, described: Mapping[str, Any]) -> None:
+        """Take a section from a checkpoint's description, where the command line does not say otherwise.
+
+        Raises:
+            ConfigError: The description is more than plain values of a section that trainer has.
+        """
+        from trainer.config import description
+
+        description.adopt(self, group, described)
+
+    def to_yaml(self) -> str:
+        """What was composed, with `${...}` as it is written: no value of the environment reaches a file."""
+        from omegaconf import OmegaConf
+
+        return OmegaConf.to_yaml(self._cfg)
+
+    def digest(self, free: Collection[str] = ()) -> str:
+        """A digest of the keys that results depend on.
+
+        It leaves out those that are `free`, like `seed`, `optim.lr` or `optim.*` (all of a section but which it is).
+        """
+        from trainer.config.written import plain
+
+        free = (*_BESIDE, *free)
+
+        def bound(values: dict[str, Any], above: str = "") -> dict[str, Any]:
+            kept = {k: v for k, v in values.items() if above + k not in free}
+            if f"{above}*" in free:
+                kept = {k: v for k, v in kept.items() if k in ("name", "_target_")}
+            return {k: bound(v, f"{above}{k}.") if isinstance(v, dict) else v for k, v in kept.items()}
+
+        found = bound(plain(self._cfg))
+        return hashlib.blake2b(json.dumps(found, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    # --- until every caller reads the fields themselves ---
+
+    @property
+    def settings(self) -> Any:
+        return self
+
+    def section(self, group: str) -> Any:
+        found = getattr(self, group)
+        if found is None and group == "model":
+            from trainer.config import check
+
+            self.model = found = check.model(self)
+        return found

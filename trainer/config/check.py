@@ -1,0 +1,243 @@
+"""One pass over what was composed: every key is known, of its type and within its limits."""
+
+import dataclasses
+import functools
+import math
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, OmegaConf, StringNode, ValueNode
+from omegaconf.errors import ValidationError
+
+from trainer.config import registry
+from trainer.config.base import Config, Custom
+from trainer.config.composition import group_choices
+from trainer.config.keys import MISSING, public, shown
+from trainer.config.written import followed, interpolated, plain
+from trainer.system.errors import ConfigError, UnknownKeyError, did_you_mean
+
+_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_NODES: dict[type, ValueNode] = {int: IntegerNode(), float: FloatNode(), bool: BooleanNode(), str: StringNode()}
+
+
+def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str]) -> Any:
+    """Check a composed config; the instance of the verb's dataclass that it stands for.
+
+    Raises:
+        ConfigError: A key is unknown or missing, a value has the wrong type or is out of range.
+    """
+    cls = registry.of_verb(verb)
+    OmegaConf.set_struct(cfg, False)  # which keys there may be is for the declarations to say
+    values = plain(cfg)
+    groups = [group for group in registry.GROUPS if group in {f.name for f in dataclasses.fields(cls)}]
+    root = {key: value for key, value in values.items() if key not in groups}
+    config: Config = made(cls, followed(cfg, root), "", groups)
+    config.typed, config.choices, config._cfg = typed, choices, cfg
+    described = ("model", "data") if root.get("ckpt") is not None or root.get("from") is not None else ()
+    for group in groups:
+        value = values.get(group)
+        setattr(config, group, None)
+        if value is None and group not in described:
+            raise ConfigError(f"{group}= is missing", _choose(group))
+        if value is not None and not isinstance(value, dict):
+            raise ConfigError(f"{group}={value}: no such config", did_you_mean(str(value), group_choices(group)))
+        if config.given(group):
+            take(config, group)
+        elif value is not None and group not in described:  # else these are overrides of what a checkpoint describes
+            raise ConfigError(f"{group} has no name", _choose(group))
+    return config
+
+
+def check_sweep(cfg: DictConfig) -> None:
+    """Check the sections that say how a sweep is run: a mistake there is no mistake of one job.
+
+    Raises:
+        ConfigError: A key is unknown or missing, a value has the wrong type or is out of range.
+    """
+    for group in registry.OF_A_SWEEP:
+        values = plain(cfg).get(group)
+        if isinstance(values, dict):
+            made(_declaration(group, values), followed(cfg[group], values, group), group)
+
+
+def take(config: Config, group: str) -> None:
+    """Make the field of a group from what was composed; of a model check what does not come from the data."""
+    values = config.written(group)
+    if "_target_" in values:
+        _check_target(group, values["_target_"])
+    if group == "model":
+        config._known = _known(values)
+    else:
+        setattr(config, group, _section(group, values, followed(config._cfg[group], values, group)))
+
+
+def model(config: Config) -> Any:
+    """The section of the model, with what it takes from the data.
+
+    Raises:
+        ConfigError: The model needs what the data do not have, or cannot work with it.
+    """
+    written = config.written("model")
+    if "_target_" in written:
+        return _section("model", written, followed(config._cfg.model, written, "model"))
+    waiting = {key: value for key, value in written.items() if interpolated(value)}
+    values = followed(config._cfg.model, waiting, "model")
+    for key, value in values.items():
+        if value is None:
+            source = str(waiting[key]).strip("${}")
+            what = "images" if source in ("data.channels", "data.size") else source
+            raise ConfigError(
+                f"model={written['name']} needs {what}, which data={config.title('data')} does not have "
+                f"(model.{key} is {source})",
+                "model=linear and model=mlp work with any data",
+            )
+    cls = registry.section("model", written["name"])
+    try:
+        found = {**config._known, **converted(cls, values, "model")}
+    except ConfigError as error:
+        raise ConfigError(
+            f"model={config.title('model')} does not fit data={config.title('data')}: {error.message}",
+            f"{error.hint}; choose another model, or other data",
+        ) from error
+    return _complete(cls, found, "model")
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    if "_target_" in values:
+        return {}
+    return converted(_declaration("model", values), {k: v for k, v in values.items() if not interpolated(v)}, "model")
+
+
+def _section(group: str, written: dict[str, Any], values: dict[str, Any]) -> Any:
+    if "_target_" not in written:
+        return made(_declaration(group, written), values, group)
+    target = values.pop("_target_")
+    common = registry.shared(group)
+    if common is None:
+        return Custom(target, values)
+    names = {f.name for f in dataclasses.fields(common)}
+    shared = {key: values.pop(key) for key in list(values) if key in names}
+    return Custom(target, values, made(common, shared | {"name": target}, group))
+
+
+def _check_target(group: str, target: Any) -> None:
+    if not isinstance(target, str) or "." not in target:
+        raise ConfigError(f"{group}._target_={target}: not of the form module.Class")
+
+
+def _declaration(group: str, values: Mapping[str, Any]) -> Any:
+    """The dataclass of a section by its name."""
+    name = values.get("name")
+    if (cls := registry.section(group, name)) is None:
+        raise ConfigError(
+            f"{group}.name={name}: trainer has no such {group}",
+            did_you_mean(str(name), registry.names(group))
+            + f" (a {group} of your own is named by _target_: module.Class)",
+        )
+    return cls
+
+
+def _choose(group: str) -> str:
+    return f"choose one: {group}={'|'.join(group_choices(group))}"
+
+
+# --- one section ---
+
+
+def made(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str] = ()) -> Any:
+    """An instance of a section's dataclass from plain values; `also` are keys that are filled in later."""
+    return _complete(cls, converted(cls, values, path, also), path, also)
+
+
+def converted(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str] = ()) -> dict[str, Any]:
+    """Plain values as the fields of a dataclass have them.
+
+    Raises:
+        ConfigError: A key is unknown or missing, a value has the wrong type or is out of range.
+    """
+    declared, found = _declared(cls), {}
+    for name, value in values.items():
+        full = f"{path}.{name}" if path else name
+        if name not in declared:
+            raise UnknownKeyError(f"{full}: no such key", did_you_mean(str(name), [*declared, *also]))
+        field, hint = declared[name]
+        if dataclasses.is_dataclass(hint):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{full}={shown(value)}: a section, not a value", f"set its keys: {full}.KEY=VALUE")
+            found[field.name] = made(hint, value, full)
+            continue
+        if value == MISSING:
+            raise _missing(full, field)
+        try:
+            found[field.name] = _convert(hint, value)
+        except (ValidationError, ValueError) as error:
+            raise _wrong_type(full, value, hint) from error
+        _check_limits(full, found[field.name], field.metadata)
+    return found
+
+
+def _complete(cls: Any, found: dict[str, Any], path: str, also: Iterable[str] = ()) -> Any:
+    for name, (field, _) in _declared(cls).items():
+        if field.default == MISSING and field.name not in found and name not in also:
+            raise _missing(f"{path}.{name}" if path else name, field)
+    return cls(**found)
+
+
+@functools.cache
+def _declared(cls: Any) -> dict[str, tuple["dataclasses.Field[Any]", Any]]:
+    """The fields of a dataclass and their types, by the keys that people type."""
+    hints = typing.get_type_hints(cls)
+    return {public(field.name): (field, hints[field.name]) for field in dataclasses.fields(cls)}
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    """A value of the type that is declared, as OmegaConf converts it: "3" is a number where one is declared."""
+    optional = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    if hint is Any or (optional and value is None):
+        return value
+    inner = next(t for t in typing.get_args(hint) if t is not type(None)) if optional else hint
+    if typing.get_origin(inner) is list:
+        if not isinstance(value, list):
+            raise ValueError
+        (item,) = typing.get_args(inner)
+        return [_convert(item, v) for v in value]
+    if value is None or (inner is int and isinstance(value, float) and not value.is_integer()):
+        raise ValueError
+    return _NODES[inner].validate_and_convert(value)
+
+
+def _missing(full: str, field: "dataclasses.Field[Any]") -> ConfigError:
+    return ConfigError(f"{full}= is missing", f"give {full}=...: {field.metadata['doc']}")
+
+
+def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
+    if isinstance(value, list):
+        if len(value) != limits.get("length", len(value)):
+            raise ConfigError(f"{full}={value}: wrong length", f"it must have {limits['length']} numbers")
+        for item in value:
+            _check_limits(full, item, limits)
+    elif isinstance(value, str) and "choices" in limits and value not in limits["choices"]:
+        raise ConfigError(f"{full}={value}: no such choice", did_you_mean(value, limits["choices"]))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        tests: list[tuple[str, str, Callable[[float, float], bool]]] = [
+            ("minimum", "at least", lambda v, limit: v >= limit),
+            ("above", "above", lambda v, limit: v > limit),
+            ("maximum", "at most", lambda v, limit: v <= limit),
+            ("below", "below", lambda v, limit: v < limit),
+        ]
+        bounds = [(words, limits[name], holds) for name, words, holds in tests if name in limits]
+        if not math.isfinite(value) or not all(holds(value, limit) for _, limit, holds in bounds):
+            wanted = " and ".join(f"{words} {limit}" for words, limit, _ in bounds) or "a finite number"
+            raise ConfigError(f"{full}={value}: out of range", f"it must be {wanted}")
+
+
+def _wrong_type(full: str, value: Any, hint: Any) -> ConfigError:
+    optional = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    inner = next(t for t in typing.get_args(hint) if t is not type(None)) if optional else hint
+    if typing.get_origin(inner) is list:
+        wanted = "a list of texts, like [a,b]" if str in typing.get_args(inner) else "a list of numbers, like [0.5,0.5]"
+    else:
+        wanted = _TYPE_NAMES.get(inner, str(inner))
+    return ConfigError(f"{full}={shown(value)}: wrong type", f"it must be {wanted}{' or null' if optional else ''}")

@@ -1,0 +1,131 @@
+"""What a checkpoint says of a model and its data, and how such a description is taken from a file.
+
+A file may be a stranger's. It gives plain values of sections that trainer has: no code, no expression, and nothing of
+how to get things. What comes from this machine's environment, perhaps a secret, goes into no file.
+"""
+
+import dataclasses
+import pickle
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from trainer.config import registry
+from trainer.config.base import Config, Custom
+from trainer.config.check import take
+from trainer.config.written import interpolated, plain
+from trainer.system.errors import ConfigError
+
+_MARK = "\0from the environment\0"
+OmegaConf.register_new_resolver("trainer.environment", lambda *names: _MARK, replace=True)
+_ENVIRONMENT = re.compile(r"\boc\.env(?=\s*:)")
+_COMPUTED = re.compile(r"\$\{[^:}]*\$\{")  # a name within `${...}` that is itself made of one
+
+
+def describe(config: Config, group: str) -> dict[str, Any]:
+    """The section as plain values: what it is, without how it was got, and without values of the environment."""
+    section = getattr(config, group)
+    if isinstance(section, Custom):
+        common = _public(section.common) if section.common else {}
+        found = {**section.kwargs, **common, "class": section.target}  # no keyword of a call can be `class`
+    else:
+        found = {"name": section.name, **_public(section)}
+    hidden = _from_environment(config, group)
+    return {key: value for key, value in found.items() if key not in hidden}
+
+
+def _public(section: Any) -> dict[str, Any]:
+    """The keys that say what a section is, without its name and without how it was got."""
+    private = {f.name for f in dataclasses.fields(section) if f.metadata.get("private")} | {"name"}
+    return {key: value for key, value in dataclasses.asdict(section).items() if key not in private}
+
+
+def _from_environment(config: Config, group: str) -> set[str]:
+    """The keys whose values depend on an environment variable, however indirectly.
+
+    They are found in a copy of the config in which every variable has a mark for its value.
+    """
+    waiting = [key for key, value in config.written(group).items() if interpolated(value)]
+    if not waiting:
+        return set()
+    copy: DictConfig = pickle.loads(pickle.dumps(config._cfg))  # ten times as fast as copy.deepcopy
+    _mark(copy)
+    found = set()
+    for key in waiting:
+        try:
+            value = copy[group][key]
+            value = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        except OmegaConfBaseException:
+            value = _MARK  # it is made of the variable, and cannot be made of the mark
+        if _MARK in str(value) or repr(_MARK)[1:-1] in str(value):
+            found.add(key)
+    return found
+
+
+def _mark(node: Any) -> None:
+    """Put the mark in the place of every environment variable below `node`."""
+    values = OmegaConf.to_container(node, resolve=False)
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values or ()):
+        if isinstance(value, dict | list):
+            _mark(node[key])
+        elif isinstance(value, str) and "${" in value:
+            node[key] = _MARK if _COMPUTED.search(value) else _ENVIRONMENT.sub("trainer.environment", value)
+
+
+def adopt(config: Config, group: str, described: Mapping[str, Any]) -> None:
+    """Take a section from a checkpoint's description.
+
+    What was typed on the command line goes before the description, and the description before defaults. Where the
+    user chose something else for the group, the description is left aside.
+
+    Raises:
+        ConfigError: The description is more than plain values of a section that trainer has.
+    """
+    if not _inert(described):
+        raise ConfigError(f"the checkpoint's description of its {group} holds expressions, not plain values")
+    node, name = config._cfg.get(group), described.get("name")
+    if config.given(group):
+        own = "_target_" in node
+        if node["_target_" if own else "name"] != (described.get("class") if own else name):
+            return
+    else:
+        cls = registry.section(group, str(name))
+        if cls is None:
+            raise ConfigError(f"the checkpoint's {group} is '{name}', which trainer does not have")
+        node = OmegaConf.create(registry.defaults(cls) | plain(node))
+    values = {key: value for key, value in described.items() if key not in ("name", "class")}
+    _check_described(group, node, values)
+    typed = {word.lstrip("+").split("=", 1)[0] for word in config.typed}
+    for key, value in values.items():
+        if f"{group}.{key}" not in typed:
+            node[key] = value
+    if "root" in values and not {"data.root", "data.download"} & typed:
+        node["download"] = False  # a file does not say where on this machine to write
+    config._cfg[group] = node
+    take(config, group)
+
+
+def _check_described(group: str, node: DictConfig, values: Mapping[str, Any]) -> None:
+    """A file says what a section is, not how to get it; and it gives a class of the user's no keys they do not have."""
+    own = "_target_" in node
+    cls = registry.shared(group) if own else registry.section(group, node["name"])
+    fields = {f.name: f for f in dataclasses.fields(cls)} if cls else {}
+    for key in values:
+        if (key in fields and fields[key].metadata.get("private")) or (own and key not in fields and key not in node):
+            raise ConfigError(
+                f"the checkpoint sets {group}.{key}, which a file may not", f"if you want it, type {group}.{key}=..."
+            )
+
+
+def _inert(value: Any) -> bool:
+    """Whether a value of a file is plain: no interpolation, and no `_target_` or other key of Hydra's."""
+    if isinstance(value, str):
+        return "${" not in value
+    if isinstance(value, Mapping):
+        return all(isinstance(k, str) and not k.startswith("_") and _inert(k) and _inert(v) for k, v in value.items())
+    if isinstance(value, list):
+        return all(map(_inert, value))
+    return True

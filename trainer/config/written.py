@@ -1,0 +1,43 @@
+"""A config as it was composed: plain values, and `${...}` that is still to be followed."""
+
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from trainer.system.errors import ConfigError, first_line
+
+
+def plain(node: Any) -> dict[str, Any]:
+    """A section as plain Python values, with `${...}` as it is written."""
+    if node is None:
+        return {}
+    values = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(values, dict)
+    return cast(dict[str, Any], values)
+
+
+def interpolated(value: Any) -> bool:
+    """Whether a plain value holds a `${...}`, however deep."""
+    if isinstance(value, dict):
+        return any(map(interpolated, value.values()))
+    if isinstance(value, list):
+        return any(map(interpolated, value))
+    return isinstance(value, str) and "${" in value
+
+
+def followed(node: DictConfig, values: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """The plain `values` of a section with each `${...}` followed; `path` is where it stands.
+
+    Raises:
+        ConfigError: A `${...}` leads nowhere.
+    """
+    return {key: _followed(node, key, path) if interpolated(value) else value for key, value in values.items()}
+
+
+def _followed(node: DictConfig, key: str, path: str) -> Any:
+    try:
+        value = node[key]
+        return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{path}.{key}".lstrip(".") + f": {first_line(error)}") from error

@@ -1,0 +1,128 @@
+"""What the rows of a training hold: mean losses, seconds and samples per second."""
+
+import math
+import time
+
+import torch
+from torch import Tensor
+
+from trainer.engine.metrics import wide
+from trainer.engine.state import Evaluate, Row, State, Step
+from trainer.system.errors import DivergedError
+
+CHECK_SECONDS = 1.0  # between two looks at whether the losses are finite
+
+
+class Tally:
+    """Keeps the losses of an epoch on the device, and makes a row of them when one is due.
+
+    A row has epoch, step, lr, train/loss and the metrics of the evaluation; that of an epoch also has seconds and
+    samples_per_second. Steps that were skipped have a loss of nan: they are counted, and left out of the mean.
+    """
+
+    def __init__(self, step: Step, sizes: list[int], accumulate: int, state: State) -> None:
+        self.step = step
+        self.samples = [sum(sizes[i : i + accumulate]) for i in range(0, len(sizes), accumulate)]
+        self.steps = len(self.samples)
+        dtype = wide(step.device)
+        self.weights = torch.tensor(self.samples, dtype=torch.float64).to(step.device, dtype)
+        losses = torch.zeros(*step.jobs, self.steps, dtype=dtype, device=step.device)
+        losses[..., : state.batch] = state.losses[..., : state.batch]
+        state.losses = losses
+
+    def start(self, state: State) -> None:
+        """An epoch begins, or is resumed."""
+        self.started = self.checked = time.perf_counter()
+        self.first, self.evaluating = state.batch, 0.0
+
+    def watch(self, state: State) -> None:
+        """Check the losses now and then: reading them waits for the device, which single steps need not."""
+        now = time.perf_counter()
+        if now - self.checked > CHECK_SECONDS:
+            self.checked = now
+            self.check(state)
+
+    def check(self, state: State) -> None:
+        """Stop at a loss that is not finite, where that is asked for.
+
+        Raises:
+            DivergedError: one of the current epoch is not; the message names epoch and step.
+        """
+        if self.step.on_nan == "stop":
+            check_finite(state)
+
+    def within_epoch(self, state: State, evaluate: Evaluate) -> Row:
+        """The row of the steps since the last evaluation in this epoch, which is reported with it."""
+        now = time.perf_counter()
+        row = self._row(state, state.reported) | evaluate()
+        self.evaluating += time.perf_counter() - now
+        state.reported = state.batch
+        return row
+
+    def of_epoch(self, state: State, evaluate: Evaluate | None) -> Row:
+        """The row of the epoch, or of its part up to `max_steps`; `state` then stands after it."""
+        row = self._row(state, 0)
+        training = time.perf_counter() - self.started - self.evaluating
+        if evaluate is not None:
+            row |= evaluate()
+        row["seconds"] = time.perf_counter() - self.started
+        if state.batch > self.first:
+            row["samples_per_second"] = sum(self.samples[self.first : state.batch]) / training
+        if state.batch == self.steps:
+            state.epoch, state.batch = state.epoch + 1, 0
+        state.reported = state.batch
+        return row
+
+    def _row(self, state: State, since: int) -> Row:
+        row: Row = {"epoch": state.epoch + 1, "step": state.step, "lr": self.step.learning_rate()}
+        losses, weights = state.losses[..., since : state.batch], self.weights[since : state.batch]
+        if self.step.jobs:
+            row["train/loss"] = [self._mean(of_one, weights) for of_one in losses]
+        elif self.step.on_nan == "skip":
+            losses, weights, skipped = self._taken(losses, weights, row)
+            row["train/loss"] = self._mean(losses, weights)
+            row |= {"skipped": skipped} if skipped else {}
+        else:
+            row["train/loss"] = self._mean(losses, weights)
+            if not math.isfinite(row["train/loss"]):
+                self.check(state)
+        return row
+
+    def _taken(self, losses: Tensor, weights: Tensor, row: Row) -> tuple[Tensor, Tensor, int]:
+        """The losses and weights of the steps that were taken, and how many were skipped.
+
+        Raises:
+            DivergedError: every step of the epoch was skipped.
+        """
+        taken = losses.isfinite()
+        skipped = len(losses) - int(taken.sum())
+        if skipped == self.steps:
+            raise DivergedError(
+                f"the losses of all steps of epoch {row['epoch']}, up to step {row['step']}, are not finite",
+                "look at the data: trainer inspect",
+            )
+        return losses[taken], weights[taken], skipped
+
+    def _mean(self, losses: Tensor, weights: Tensor) -> float:
+        """Of the steps' losses: a mean loss weighs each step by its samples, a summed one adds up."""
+        if len(losses) < 2:  # a full batch, or nothing: thousands of short epochs would feel the sums
+            return losses.item() if len(losses) else math.nan
+        return float(losses @ weights / weights.sum() if self.step.loss.mean else losses.sum())
+
+
+def check_finite(state: State) -> None:
+    """Read the losses of the current epoch, which waits for the device.
+
+    Raises:
+        DivergedError: one of them is not finite; the message names epoch and step.
+    """
+    finite = state.losses[: state.batch].isfinite()
+    if not bool(finite.all()):
+        index = int((~finite).nonzero()[0])
+        step = state.step - state.batch + index + 1
+        raise DivergedError(
+            f"the loss is {float(state.losses[index])} at epoch {state.epoch + 1}, step {step}",
+            "try a smaller optim.lr, clip_norm=1, or on_nan=skip",
+            index,
+            step,
+        )

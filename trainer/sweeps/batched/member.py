@@ -1,0 +1,170 @@
+"""A training in a team: which trainings can be stacked, and how one is told of the team's steps."""
+
+import copy
+import math
+import time
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainer.engine import rng
+from trainer.engine.optimizers import declared, is_changed
+from trainer.engine.state import Row, State
+from trainer.engine.tally import CHECK_SECONDS, check_finite
+from trainer.models.mode import evaluating
+from trainer.run.training import Training
+from trainer.sweeps.attempt import Attempt
+from trainer.sweeps.batched import dropout
+from trainer.sweeps.batched.optimizer import alike
+from trainer.sweeps.batched.stack import Stack
+from trainer.system.errors import first_line
+
+
+class Member:
+    """A training that may be in a team: it has its own hooks and files, and draws from generators of its own."""
+
+    def __init__(self, attempt: Attempt, training: Training) -> None:
+        self.attempt, self.training, self.planned = attempt, training, attempt.planned
+        self.since = time.monotonic()
+        self.parts, self.state = training.parts, training.state
+        self.random = rng.Own()
+        self._draw_from(self.random)
+        self.error: BaseException | None = None  # what ended it before its time
+        self._checked = time.perf_counter()
+
+    def _draw_from(self, generators: rng.Generators) -> None:
+        self.parts.generators = self.training.stateful["rng"] = generators
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands: only trainings that stand at the same place can step together."""
+        return self.state.epoch, self.state.batch
+
+    @property
+    def kind(self) -> str:
+        """The same for those whose optimizers differ in the learning rate alone, from now on to the end."""
+        moved = repr(self.parts.config.section("scheduler")) if self.parts.schedule.moves_momentum else ""
+        return alike(self.parts.optimizer) + moved
+
+    @property
+    def form(self) -> object:
+        """What its model computes with beside its values: the same for models that can be stacked.
+
+        The config does not tell: a model may have drawn a number, or frozen a layer, by its seed.
+        """
+        model = self.parts.model
+        parameters = [(name, p.shape, p.requires_grad) for name, p in model.named_parameters()]
+        modules = [(name, type(module), _plain(module)) for name, module in model.named_modules()]
+        return repr((parameters, [(name, values.shape) for name, values in model.named_buffers()], modules))
+
+    def tell(self, event: str, state: State, *row: Row) -> None:
+        """Pass an event of the team's loop on to its hooks; where one fails, this training ends, and no other."""
+        own = self.state
+        try:
+            self._check(event, *row)
+            own.epoch, own.batch, own.step, own.reported = state.epoch, state.batch, state.step, state.reported
+            self.parts.plan.stop_at_length(own)
+            for hook in self.training.hooks:
+                getattr(hook, event)(own, *row)
+        except BaseException as error:
+            self.error = error
+
+    def _check(self, event: str, *row: Row) -> None:
+        """Look at the losses as the loop does for a single model: now and then, at each row and at the end."""
+        now = time.perf_counter()
+        due = now - self._checked > CHECK_SECONDS if event == "on_step" else event == "on_end"
+        if self.parts.step.on_nan == "stop" and (due or not all(math.isfinite(r["train/loss"]) for r in row)):
+            self._checked = now
+            check_finite(self.state)
+
+    def is_over(self) -> bool:
+        """Whether it takes no further step, and owes no row of an epoch that `max_steps` has cut short."""
+        state, plan = self.state, self.parts.plan
+        owes = plan.max_steps is not None and state.step >= plan.max_steps and state.batch > state.reported
+        stopped = bool(state.interrupted) or (bool(state.stop) and not owes)
+        return self.error is not None or stopped or state.epoch >= plan.epochs
+
+    def rest(self) -> None:
+        """What is left of its part in the loop once it is over.
+
+        Raises:
+            BaseException: what its hooks raised.
+        """
+        if self.error is None:
+            self.tell("on_end", self.state)
+        if self.error is not None:
+            raise self.error
+
+    def leave(self) -> None:
+        """Keep its values by itself, and not in what is stacked, which would otherwise stay in memory with it."""
+        model, optimizer = self.parts.model, self.parts.optimizer
+        for values in [*model.parameters(), *model.buffers()]:
+            values.data, values.grad = values.data.clone(), None
+        for kept in optimizer.state.values():
+            kept.update({k: v.clone() for k, v in kept.items() if isinstance(v, Tensor)})
+        self.state.losses = self.state.losses.clone()
+
+    def train_alone(self) -> None:
+        """Draw from the process's generators after all, which go on from where its own are."""
+        shared = rng.Generators()
+        shared.load_state_dict(self.random.state_dict())
+        self._draw_from(shared)
+
+
+def _plain(module: nn.Module) -> dict[str, Any]:
+    """The attributes of a module that are numbers or text, but for rates of dropout: each job has its own."""
+    rates = ("p",) if type(module) in dropout.KINDS else ()
+    kept = (int, float, str, tuple, list, type(None))
+    return {name: value for name, value in vars(module).items() if isinstance(value, kept) and name not in rates}
+
+
+def reason_against(member: Member) -> str:
+    """Why a training cannot be in a team with others like it; nothing if it can."""
+    parts = member.parts
+    kind = declared(parts.optimizer)
+    if kind is None or not kind.linear or is_changed(parts.optimizer):
+        return "its optimizer is none of torch's that move by multiples of the learning rate"
+    groups = [[id(p) for p in group["params"]] for group in parts.optimizer.param_groups]
+    if groups != [[id(p) for p in parts.model.parameters() if p.requires_grad]]:
+        return "its optimizer has groups of parameters"
+    if parts.evaluator.workers is not None:
+        return "its samples are streamed"
+    if parts.step.on_nan == "skip":
+        return "on_nan=skip looks at each step by itself"
+    if parts.compiled == "inductor":
+        return "compile=inductor compiles one model"
+    if parts.compute.device.type not in ("cpu", "cuda"):
+        return f"models are not stacked on device={parts.compute.device.type}"
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in parts.model.modules()):
+        return "batch normalisation keeps running means of one model"
+    if any(_holds_tensors(value) for module in parts.model.modules() for value in vars(module).values()):
+        return "it has tensors that are neither parameters nor buffers"
+    return _reason_of_model(member)
+
+
+def _holds_tensors(value: object) -> bool:
+    """As recurrent layers do, which have their weights in a list besides."""
+    return isinstance(value, Tensor) or (isinstance(value, list | tuple) and any(map(_holds_tensors, value)))
+
+
+def _reason_of_model(member: Member) -> str:
+    """Why vmap cannot run the model, found by trying with copies of it."""
+    parts = member.parts
+    devices = [parts.compute.device] if parts.compute.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        try:
+            copies = [copy.deepcopy(parts.model) for _ in range(2)]
+            inputs = parts.example.expand(2, *parts.example.shape[1:])
+            with parts.compute.autocast():
+                before = dict(copies[0].named_buffers())
+                copies[0](inputs)
+                if any(before[name] is not values for name, values in copies[0].named_buffers()):
+                    return "it puts new tensors in the place of its buffers"
+                stack = Stack(copies, [torch.Generator(), torch.Generator()])
+                stack(inputs, shared=True).sum().backward()  # type: ignore[no-untyped-call]
+                with evaluating(stack.template), torch.no_grad():
+                    stack(inputs, shared=True)
+        except Exception as error:  # whatever a model does that vmap has no rule for
+            return first_line(error)
+    return ""
