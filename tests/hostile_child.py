@@ -84,7 +84,7 @@ class Composed:
         if self.config is None or path.endswith(".full"):
             return self.full(verb, args)
         config = copy.deepcopy(self.config)
-        config.settings.ckpt = path
+        config.ckpt = path
         self.command(config)
         return 0
 

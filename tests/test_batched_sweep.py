@@ -221,7 +221,7 @@ def test_an_error_of_the_program_itself_fails_its_jobs_and_no_others(
 
     def failing(team: Team, *args: Any) -> Any:
         members = args[0] if method == "__init__" else team.members
-        if members[0].parts.config.settings.accumulate == 2:
+        if members[0].parts.config.accumulate == 2:
             raise error
         return own(team, *args)
 

@@ -48,7 +48,7 @@ def workers(kind: type, compute: Compute, free: float, **keys: Any) -> int | Non
     """`stream_workers` for 1 GiB of samples on a device with `free` GiB."""
     split = Split(object.__new__(kind), torch.zeros(1024))
     loaded = Dataset("large", split.take(slice(500)), split.take(slice(500, None)))
-    config: Any = SimpleNamespace(section=lambda name: Data(**keys))
+    config: Any = SimpleNamespace(samples=Data(**keys))
     with pytest.MonkeyPatch.context() as patch:
         pretending.free_memory(patch, int(free * GiB))
         pretending.cores(patch, 6)

@@ -17,8 +17,8 @@ def main(cfg: DictConfig) -> None:
     facts = HydraConfig.get()
     choices = {group: str(choice) for group, choice in facts.runtime.choices.items()}
     config = check("train", cfg, list(facts.overrides.task), choices)
-    config.settings.output = facts.runtime.output_dir
-    config.settings.plots = config.section("sweep").plots  # as our own sweeps have it
+    config.output = facts.runtime.output_dir
+    config.plots = config.sweep.plots  # as our own sweeps have it
     train.run(config)
 
 

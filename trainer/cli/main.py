@@ -327,7 +327,7 @@ class _Jobs:
         from trainer.sweeps.engine import Sweep
 
         composed = [job.config for job in self.asked if job.config is not None]
-        settings = composed[0].section("sweep") if composed else Serial()
+        settings = composed[0].sweep if composed else Serial()
         top = expanded(self.output) / "sweeps" / (self.name or "sweep")
         if settings.dry_run:
             Sweep(self.directory or top, self._source(self.directory or top), settings).list()

@@ -32,7 +32,7 @@ class Eval(Config):
     precision: str = key("float32", "precision of the evaluation", choices=("float32", "float64", "tf32", "bfloat16"))
 
 
-def run(config: "Config") -> dict[str, Any]:
+def run(config: Eval) -> dict[str, Any]:
     """Show loss and metrics, and for classes the accuracy of each.
 
     Raises:
@@ -44,9 +44,9 @@ def run(config: "Config") -> dict[str, Any]:
     from trainer.show.report import Report
 
     screen = Report()
-    settings = config.settings
+    settings = config
     compute = device.choose(settings.device, settings.precision)
-    evaluator, found = load(config, compute, screen)
+    evaluator, found = load(config, config.ckpt, compute, screen)
     split = settings.split
     evaluation = evaluator(split)
     loaded = evaluator.data
@@ -71,8 +71,8 @@ def run(config: "Config") -> dict[str, Any]:
     return {"metrics": evaluation.named(split)}
 
 
-def load(config: "Config", compute: "Compute", screen: "Report") -> "tuple[Evaluator, Checkpoint]":
-    """The model of `ckpt=` with its weights, and the data to evaluate it on."""
+def load(config: Config, ckpt: str, compute: "Compute", screen: "Report") -> "tuple[Evaluator, Checkpoint]":
+    """The model of a checkpoint with its weights, and the data to evaluate it on."""
     from trainer import checkpoint
     from trainer.checkpoint.adoption import adopt
     from trainer.data.described import trained_on
@@ -81,7 +81,7 @@ def load(config: "Config", compute: "Compute", screen: "Report") -> "tuple[Evalu
     from trainer.engine.objective import choose_loss
     from trainer.models.build import build_model
 
-    found = checkpoint.read(config.settings.ckpt)
+    found = checkpoint.read(ckpt)
     for warning in found.warnings:
         screen.warn(warning)
     adopt(config, found)

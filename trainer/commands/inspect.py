@@ -40,7 +40,7 @@ class Inspect(Config):
     inspect: InspectOptions = field(default_factory=InspectOptions, metadata={"doc": "pictures"})
 
 
-def run(config: "Config") -> dict[str, Any]:
+def run(config: Inspect) -> dict[str, Any]:
     """Show a model and its data; with `inspect.out=FILE` also draw the filters or a grid of images.
 
     Raises:
@@ -58,11 +58,12 @@ def run(config: "Config") -> dict[str, Any]:
     compute = device.choose("cpu", "float32")
     known = config.facts()
     loaded: Dataset | None = None
-    if config.settings.ckpt is not None:
-        evaluator, found = load(config, compute, screen)
+    if config.ckpt is not None:
+        evaluator, found = load(config, config.ckpt, compute, screen)
         built, loaded = evaluator.model, evaluator.data
         screen.say(f"checkpoint {found.path}", style="bold")
     elif "channels" in known and "num_classes" in known:  # layers can be shown without the files
+        config.fill_data(known)
         built = build_model(config, compute.device, compute.dtype)
     else:
         loaded = load_dataset(config, screen.track)
@@ -75,12 +76,12 @@ def run(config: "Config") -> dict[str, Any]:
         loaded = load_dataset(config, screen.track)
     screen.say()
     _data(loaded, screen)
-    if config.settings.inspect.out is not None:
-        _picture(config, built, loaded, expanded(config.settings.inspect.out), screen)
+    if config.inspect.out is not None:
+        _picture(config, built, loaded, expanded(config.inspect.out), screen)
     return {"parameters": total, "flops": flops}
 
 
-def _layers(config: "Config", built: "nn.Module", shape: tuple[int, ...], screen: "Report") -> tuple[int, int]:
+def _layers(config: Inspect, built: "nn.Module", shape: tuple[int, ...], screen: "Report") -> tuple[int, int]:
     import torch
 
     from trainer.show import layers
@@ -132,13 +133,13 @@ def _data(loaded: "Dataset", screen: "Report") -> None:
         )
 
 
-def _picture(config: "Config", built: "nn.Module", loaded: "Dataset", out: Path, screen: "Report") -> None:
+def _picture(config: Inspect, built: "nn.Module", loaded: "Dataset", out: Path, screen: "Report") -> None:
     from trainer.show import pictures, plots
 
     if not loaded.is_image:
         raise ConfigError(f"inspect.out={out}: filters and grids are of images, and data={loaded.name} is a table")
     kernel = pictures.first_filters(built)
-    if config.settings.ckpt is not None and kernel is not None:
+    if config.ckpt is not None and kernel is not None:
         figure, what = plots.filters(kernel), f"first-layer filters, {', '.join(plots.SCALINGS)}"
     else:
         figure, what = pictures.training_grid(loaded), "training images"

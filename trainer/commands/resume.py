@@ -7,7 +7,7 @@ from trainer.config.base import Config
 from trainer.config.keys import MISSING, key
 
 if TYPE_CHECKING:
-    from trainer.config.base import Config
+    from trainer.config.train import Train
 
 SUMMARY = "continue an interrupted training or sweep exactly, or a finished one for longer"
 EXAMPLES = """
@@ -24,7 +24,7 @@ class Resume(Config):
     run: str = key(MISSING, "a run directory")
 
 
-def run(config: "Config") -> dict[str, Any]:
+def run(config: "Train") -> dict[str, Any]:
     """Go on with the run directory `config.directory`, or say that it is finished; the content of result.json.
 
     Raises:

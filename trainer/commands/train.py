@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.config.train import Train as Train
 
 if TYPE_CHECKING:
-    from trainer.config.base import Config
+    from trainer.config.train import Train
 
 SUMMARY = "fit a model, then test it"
 EXAMPLES = """
@@ -17,7 +17,7 @@ trainer train -m search=optuna 'optim.lr=interval(0.001,0.1)'
 """
 
 
-def run(config: "Config") -> dict[str, Any]:
+def run(config: "Train") -> dict[str, Any]:
     """Train and test as `config` says, in a new run directory; the content of result.json.
 
     Raises:

@@ -143,17 +143,3 @@ class Config:
 
         found = bound(plain(self._cfg))
         return hashlib.blake2b(json.dumps(found, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-    # --- until every caller reads the fields themselves ---
-
-    @property
-    def settings(self) -> Any:
-        return self
-
-    def section(self, group: str) -> Any:
-        found = getattr(self, group)
-        if found is None and group == "model":
-            from trainer.config import check
-
-            self.model = found = check.model(self)
-        return found

@@ -8,6 +8,7 @@ from trainer import data
 from trainer.config import custom
 from trainer.config.base import Config, Custom
 from trainer.config.data import Data
+from trainer.config.train import Train
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.cache import Mapped
@@ -25,7 +26,7 @@ def load_dataset(config: Config, track: Track[Any] = untracked, loaded: Dataset 
     Raises:
         DataError, ConfigError: missing or unreadable data; the user's own class fails.
     """
-    section = config.section("data")
+    section = config.data
     if loaded is not None:
         pass
     elif isinstance(section, Custom):
@@ -38,14 +39,14 @@ def load_dataset(config: Config, track: Track[Any] = untracked, loaded: Dataset 
 
 
 def training_batches(
-    config: Config, loaded: Dataset, device: torch.device, dtype: torch.dtype, workers: int | None
+    config: Train, loaded: Dataset, device: torch.device, dtype: torch.dtype, workers: int | None
 ) -> Batches:
     """The training split on the device (or streamed by `workers`), in random order and augmented as `config` says.
 
     Raises:
         ConfigError: augmentation of something that is no image.
     """
-    common = _common(config)
+    common: Data = config.samples
     augmenter = None
     if any(vars(common.augment).values()):
         if not loaded.is_image:
@@ -64,7 +65,7 @@ def training_batches(
         loaded.mean,
         loaded.std,
         augmenter,
-        config.settings.seed,
+        config.seed,
         workers,
     )
 
@@ -75,7 +76,7 @@ def stream_workers(config: Config, loaded: Dataset, device: torch.device) -> int
     Raises:
         ConfigError: they shall lie on it, and do not fit.
     """
-    common = _common(config)
+    common: Data = config.samples
     splits = [split for split in (loaded.train, loaded.val, loaded.test) if split is not None]
     decoding = any(isinstance(split.samples, Files) for split in splits)
     if not decoding and common.placement != "stream":
@@ -101,12 +102,4 @@ def stream_workers(config: Config, loaded: Dataset, device: torch.device) -> int
 def eval_batch_size(config: Config, loaded: Dataset) -> int:
     """`data.eval_batch_size`, of our own data sets and the user's; by itself 1,000, or fewer of large samples."""
     values = loaded.train.shape.numel()
-    return int(_common(config).eval_batch_size or max(1, min(1000, 2**24 // values)))
-
-
-def _common(config: Config) -> Data:
-    """The keys that all data sets have, of ours and the user's."""
-    section = config.section("data")
-    common = section.common if isinstance(section, Custom) else section
-    assert isinstance(common, Data)
-    return common
+    return int(config.samples.eval_batch_size or max(1, min(1000, 2**24 // values)))

@@ -30,6 +30,34 @@ class Hook:
         """After the last step, also when a hook or a signal stopped the training."""
 
 
+class Hooks(Hook):
+    """Several hooks as one; each event reaches them in their order."""
+
+    def __init__(self, hooks: Sequence[Hook]) -> None:
+        self.hooks = hooks
+        self._on_step = [hook.on_step for hook in hooks if type(hook).on_step is not Hook.on_step]
+
+    def on_start(self, state: State) -> None:
+        for hook in self.hooks:
+            hook.on_start(state)
+
+    def on_step(self, state: State) -> None:
+        for call in self._on_step:
+            call(state)
+
+    def on_evaluation(self, state: State, row: Row) -> None:
+        for hook in self.hooks:
+            hook.on_evaluation(state, row)
+
+    def on_epoch(self, state: State, row: Row) -> None:
+        for hook in self.hooks:
+            hook.on_epoch(state, row)
+
+    def on_end(self, state: State) -> None:
+        for hook in self.hooks:
+            hook.on_end(state)
+
+
 def fit(
     step: Step,
     batches: Batches,
@@ -39,37 +67,30 @@ def fit(
     state: State | None = None,
 ) -> State:
     """Train until `plan` is done, or a hook or a signal asks `state` to stop. Pass `state` to resume at its step."""
-    state = state or State()
+    state, watching = state or State(), Hooks(hooks)
     tally = Tally(step, batches.sizes, plan.accumulate, state)
-    on_step = [hook.on_step for hook in hooks if type(hook).on_step is not Hook.on_step]
     plan.stop_at_length(state)
-    for hook in hooks:
-        hook.on_start(state)
+    watching.on_start(state)
     with suppress(StoppedError):  # an evaluation that a signal cut short is repeated on resume
         while plan.goes_on(state):
             tally.start(state)
             for group in grouped(batches.epoch(state.epoch, state.batch * plan.accumulate), plan.accumulate):
                 if evaluate is not None and plan.evaluates_within(state):
-                    row = tally.within_epoch(state, evaluate)
-                    for hook in hooks:
-                        hook.on_evaluation(state, row)
+                    watching.on_evaluation(state, tally.within_epoch(state, evaluate))
                 if state.ending():
                     break
                 state.losses[..., state.batch] = step(group)
                 state.batch += 1
                 state.step += 1
-                for call in on_step:
-                    call(state)
+                watching.on_step(state)
                 plan.stop_at_length(state)
                 tally.watch(state)
             if plan.leaves_early(state, tally.steps):
                 tally.check(state)
                 break
             row = tally.of_epoch(state, evaluate if plan.evaluates_after(state) else None)
-            for hook in hooks:
-                hook.on_epoch(state, row)
-    for hook in hooks:
-        hook.on_end(state)
+            watching.on_epoch(state, row)
+    watching.on_end(state)
     return state
 
 

@@ -41,6 +41,11 @@ def direction(name: str) -> Direction:
     return measure(name).direction
 
 
+def chosen_direction(given: str, name: str) -> Direction:
+    """What `direction=` means for `name`: `auto` is the measure's own."""
+    return "min" if given == "min" else "max" if given == "max" else direction(name)
+
+
 def label(name: str) -> str:
     """`name` in words, as an axis is labelled: `val/accuracy` is `validation accuracy (%)`."""
     *split, _ = name.split("/")

@@ -1,14 +1,12 @@
 """The metric that says which weights are best."""
 
-from trainer.config.base import Config
+from trainer.config.train import Train
 from trainer.data.splits import Dataset
 from trainer.engine import losses
 from trainer.engine.losses import Loss
-from trainer.engine.measures import Direction, direction
+from trainer.engine.measures import Direction, chosen_direction
 from trainer.engine.state import Row
 from trainer.system.errors import ConfigError, did_you_mean
-
-__all__ = ["Direction", "Objective", "choose_loss", "choose_objective", "direction"]
 
 
 class Objective:
@@ -50,13 +48,13 @@ def choose_loss(name: str, loaded: Dataset, label_smoothing: float = 0.0) -> Los
     return losses.make(name, label_smoothing)
 
 
-def choose_objective(config: Config, loaded: Dataset, evaluated: str | None) -> Objective:
+def choose_objective(config: Train, loaded: Dataset, evaluated: str | None) -> Objective:
     """The metric that says which model is best. `evaluated` is the split evaluated during training.
 
     Raises:
         ConfigError: it is not among the metrics of the run.
     """
-    settings = config.settings
+    settings = config
     if loaded.classes is None:
         kinds = ["loss", "mse", "mae", "r2"]
     else:
@@ -79,8 +77,7 @@ def choose_objective(config: Config, loaded: Dataset, evaluated: str | None) -> 
                 f"early_stopping needs {name} during training, and there is no validation set",
                 "set data.val_fraction, or objective=train/loss",
             )
-    way: Direction = direction(name) if settings.direction == "auto" else settings.direction
-    return Objective(name, way)
+    return Objective(name, chosen_direction(settings.direction, name))
 
 
 def followed(objective: Objective, evaluated: str | None) -> Objective:

@@ -9,15 +9,16 @@ from torch import nn
 from torch.optim import Optimizer, optimizer
 
 from trainer.config import custom, registry
-from trainer.config.base import Config, Custom
+from trainer.config.base import Custom
 from trainer.config.optim import Optim
+from trainer.config.train import Train
 from trainer.system.errors import ConfigError
 
 # What says how an optimizer computes, not where it stands: that of this machine, not of the checkpoint's.
 _KINDS = ("fused", "foreach", "capturable", "differentiable")
 
 
-def make_optimizer(config: Config, model: nn.Module, captured: bool = False) -> Optimizer:
+def make_optimizer(config: Train, model: nn.Module, captured: bool = False) -> Optimizer:
     """Make the optimizer that `config` chooses over the parameters that are trained, fused where torch has it so.
 
     `captured` says that its steps will be in a CUDA graph, where torch has to be told.
@@ -25,7 +26,7 @@ def make_optimizer(config: Config, model: nn.Module, captured: bool = False) -> 
     Raises:
         ConfigError: nothing is trained, torch refuses the hyperparameters, or the user's own class does not fit.
     """
-    section = config.section("optim")
+    section = config.optim
     trained = [p for p in model.parameters() if p.requires_grad]
     if not trained:
         raise ConfigError("the model has no parameters to train")

@@ -5,8 +5,9 @@ from typing import Any, Literal
 from torch.optim import Optimizer, lr_scheduler
 
 from trainer.config import registry
-from trainer.config.base import Config, Custom
+from trainer.config.base import Custom
 from trainer.config.scheduler import Scheduler
+from trainer.config.train import Train
 from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
 from trainer.engine.state import Row, State
@@ -68,13 +69,13 @@ class Schedule(Hook):
                 scheduler.load_state_dict(values)
 
 
-def make_schedule(config: Config, made: Optimizer, total_steps: int, watched: Objective) -> Schedule:
+def make_schedule(config: Train, made: Optimizer, total_steps: int, watched: Objective) -> Schedule:
     """The learning-rate schedule.
 
     Raises:
         ConfigError: a warm-up as long as the training, or two warm-ups.
     """
-    section = config.section("scheduler")
+    section = config.scheduler
     if isinstance(section, Custom):
         raise ConfigError(
             "scheduler: a schedule of your own is not supported",

@@ -20,7 +20,7 @@ def build_model(config: Config, device: torch.device, dtype: torch.dtype, found:
         ConfigError: it does not fit the data, or the user's own class fails.
         CheckpointError: the weights do not fit the model.
     """
-    section = config.section("model")
+    section = config.model
     if found is not None:
         _check_weights(section, found)
     if isinstance(section, Custom):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.checkpoint import Checkpoint
-from trainer.config.base import Config
+from trainer.config.train import Train
 from trainer.data.batches import Batches
 from trainer.data.loading import eval_batch_size, load_dataset, stream_workers, training_batches
 from trainer.data.splits import Dataset, Track
@@ -29,7 +29,7 @@ from trainer.system.errors import ConfigError
 class Parts:
     """The objects of one run."""
 
-    config: Config
+    config: Train
     compute: Compute
     model: nn.Module
     loss: Loss
@@ -49,7 +49,7 @@ class Parts:
     @property
     def name(self) -> str:
         """`name=`, or MODEL_DATA."""
-        return self.config.settings.name or f"{self.config.title('model')}_{self.config.title('data')}"
+        return self.config.name or f"{self.config.title('model')}_{self.config.title('data')}"
 
     @property
     def data(self) -> Dataset:
@@ -77,7 +77,7 @@ class Parts:
 
 
 def assemble(
-    config: Config,
+    config: Train,
     track: Track[Any],
     say: Callable[[str], None] = print,
     found: Checkpoint | None = None,
@@ -91,7 +91,7 @@ def assemble(
     Raises:
         UserError: something does not exist, does not fit or is not here.
     """
-    settings = config.settings
+    settings = config
     compute = device.choose(settings.device, settings.precision, settings.deterministic)
     data = load_dataset(config, track, beside.data if beside is not None else None)
     loss = choose_loss(settings.loss, data, settings.label_smoothing)

@@ -8,7 +8,7 @@ from typing import Any
 
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
-from trainer.config.base import Config
+from trainer.config.train import Train
 from trainer.data.described import fingerprint
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
@@ -20,7 +20,7 @@ from trainer.system.errors import CheckpointError, DataError, RunError
 from trainer.system.paths import typed
 
 
-def run(config: Config) -> dict[str, Any]:
+def run(config: Train) -> dict[str, Any]:
     """Resume the run in `config.directory`, or say that it is finished; the content of result.json.
 
     Raises:
@@ -40,7 +40,7 @@ def run(config: Config) -> dict[str, Any]:
 
 @contextmanager
 def opened(
-    config: Config, screen: Report, directory: Path, beside: Parts | None = None, watching: Sequence[Hook] = ()
+    config: Train, screen: Report, directory: Path, beside: Parts | None = None, watching: Sequence[Hook] = ()
 ) -> Iterator[Training]:
     """The training to be resumed within the block; `beside` and `watching` as in `starting.opened`."""
     with runs.locked(directory):
@@ -51,7 +51,7 @@ def opened(
 
 @contextmanager
 def _continued(
-    config: Config,
+    config: Train,
     screen: Report,
     directory: Path,
     found: Checkpoint,
@@ -109,8 +109,8 @@ def _set_aside(directory: Path, found: Checkpoint) -> None:
         last.rename(last.with_name("damaged.pt"))
 
 
-def _done(config: Config, found: Checkpoint, before: dict[str, Any]) -> bool:
-    settings, epoch, step = config.settings, found.training.get("epoch"), found.training.get("step")
+def _done(config: Train, found: Checkpoint, before: dict[str, Any]) -> bool:
+    settings, epoch, step = config, found.training.get("epoch"), found.training.get("step")
     if epoch is None or step is None:
         return False
     if epoch >= settings.epochs or (settings.max_steps is not None and step >= settings.max_steps):

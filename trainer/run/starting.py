@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer import checkpoint
 from trainer.checkpoint.adoption import adopt
-from trainer.config.base import Config
+from trainer.config.train import Train
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
 from trainer.run.parts import Parts, assemble
@@ -16,7 +16,7 @@ from trainer.show.report import Report
 from trainer.system.paths import expanded
 
 
-def run(config: Config) -> dict[str, Any]:
+def run(config: Train) -> dict[str, Any]:
     """Train and test as `config` says, in a new run directory; the content of result.json.
 
     Raises:
@@ -29,7 +29,7 @@ def run(config: Config) -> dict[str, Any]:
 
 @contextmanager
 def opened(
-    config: Config,
+    config: Train,
     screen: Report,
     directory: Path | None = None,
     beside: Parts | None = None,
@@ -39,7 +39,7 @@ def opened(
 
     `beside` are the parts of another training with the same data, which are shared; `watching` are the caller's hooks.
     """
-    weights = checkpoint.read(config.settings.from_, "from") if config.settings.from_ is not None else None
+    weights = checkpoint.read(config.from_, "from") if config.from_ is not None else None
     parent = None
     if weights is not None:
         for warning in weights.warnings:
@@ -48,7 +48,7 @@ def opened(
         parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
     parts = assemble(config, screen.track, screen.say, weights, beside)
     if directory is None:
-        directory = runs.claim(expanded(config.settings.output) / parts.name)
+        directory = runs.claim(expanded(config.output) / parts.name)
     try:
         with runs.locked(directory):
             runs.write_overrides(directory, config.typed)

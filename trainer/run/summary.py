@@ -9,7 +9,7 @@ import torch
 
 from trainer import __version__
 from trainer.config import registry
-from trainer.config.base import Config
+from trainer.config.train import Train
 from trainer.engine.device import Compute
 from trainer.engine.metrics import Evaluation
 from trainer.run.hooks.checkpoints import Checkpoints
@@ -24,7 +24,7 @@ _COMPILED = {"off": "", "inductor": ", compiled by inductor", "cudagraph": ", st
 
 def opening(parts: Parts) -> Facts:
     """Model, data and training in a few lines."""
-    data, settings, title = parts.data, parts.config.settings, parts.config.title
+    data, settings, title = parts.data, parts.config, parts.config.title
     total = sum(p.numel() for p in parts.model.parameters())
     trained = sum(p.numel() for p in parts.model.parameters() if p.requires_grad)
     frozen = f", {trained:,} of them trained" if trained < total else ""
@@ -102,7 +102,7 @@ def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluat
     facts.append(("next", f"trainer eval ckpt={typed(directory)}"))
     if parts.data.is_image:
         facts.append(("", f"trainer inspect ckpt={typed(directory)} inspect.out=filters.png"))
-    if parts.config.settings.tensorboard.enabled:
+    if parts.config.tensorboard.enabled:
         facts.append(("", f"tensorboard --logdir {typed(directory.parent)}"))
     return facts
 
@@ -118,7 +118,7 @@ def environment(compute: Compute) -> dict[str, str]:
     }
 
 
-def hyperparameters(config: Config) -> dict[str, Any]:
+def hyperparameters(config: Train) -> dict[str, Any]:
     """What one compares runs by, as one flat table of scalars."""
     flat: dict[str, Any] = {}
     for group in registry.OF_A_TRAINING:
@@ -128,5 +128,5 @@ def hyperparameters(config: Config) -> dict[str, Any]:
             described = {k: described.get(k) for k in ("batch_size", "limit", "val_fraction")} | augment
         flat[group] = config.title(group)
         flat |= {f"{group}.{k}": v for k, v in described.items() if k not in ("name", "class")}
-    flat |= {k: getattr(config.settings, k) for k in ("seed", "precision", "epochs", "clip_norm", "label_smoothing")}
+    flat |= {k: getattr(config, k) for k in ("seed", "precision", "epochs", "clip_norm", "label_smoothing")}
     return {k: v for k, v in flat.items() if v is not None}

@@ -62,7 +62,7 @@ class Training:
         watching: Sequence[Hook] = (),
     ) -> None:
         self.parts, self.directory, self.screen, self.found, self.watching = parts, directory, screen, found, watching
-        self.settings, self.state = parts.config.settings, parts.state
+        self.settings, self.state = parts.config, parts.state
         self.before: dict[str, Any] = found.training if found is not None else {"parent": parent}
         self.started = time.perf_counter()
         self.early_stopping = self._early_stopping()

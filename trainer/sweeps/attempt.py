@@ -45,7 +45,7 @@ class Attempt:
             raise planned.asked.mistake
         config = planned.asked.config
         assert config is not None
-        config.change("plots", config.settings.plots and config.section("sweep").plots)
+        config.change("plots", config.plots and config.sweep.plots)
         if planned.started:
             opened = resuming.opened(config, self.screen, planned.directory, beside, planned.hooks)
         else:

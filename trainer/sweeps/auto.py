@@ -40,7 +40,7 @@ def pays(job: Planned) -> bool:
     """Whether a job and others like it are faster as one program than side by side."""
     config = job.asked.config
     assert config is not None
-    settings, placement = config.settings, config.written("data").get("placement")
+    settings, placement = config, config.written("data").get("placement")
     if settings.on_nan == "skip" or settings.compile == "inductor" or placement == "stream":
         return False  # such jobs cannot be batched, and would run one after the other
     device = settings.device

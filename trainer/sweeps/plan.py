@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.config.base import Config
+from trainer.config.train import Train
 from trainer.run import directory as runs
 from trainer.show.report import Report
 from trainer.sweeps.job import PRUNED, Job
@@ -27,7 +27,7 @@ class Asked:
     """A job as it was composed, or the mistake for which it could not be."""
 
     typed: list[str]
-    config: Config | None
+    config: Train | None
     mistake: TrainerError | None = None
 
     @cached_property
@@ -133,7 +133,7 @@ class Listed:
     def __init__(self, directory: Path, asked: list[Asked]) -> None:
         self.directory = directory
         self.planned = numbered(directory, asked)
-        self.plots = any(job.config is not None and job.config.settings.plots for job in asked)
+        self.plots = any(job.config is not None and job.config.plots for job in asked)
 
     def begin(self, screen: Report) -> list[Job]:
         """Prepare the sweep's directory; return the jobs that are done already."""

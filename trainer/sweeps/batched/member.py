@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.engine import rng
+from trainer.engine.loop import Hooks
 from trainer.engine.optimizers import declared, is_changed
 from trainer.engine.state import Row, State
 from trainer.engine.tally import CHECK_SECONDS, check_finite
@@ -31,6 +32,7 @@ class Member:
         self.random = rng.Own()
         self._draw_from(self.random)
         self.error: BaseException | None = None  # what ended it before its time
+        self._hooks = Hooks(training.hooks)
         self._checked = time.perf_counter()
 
     def _draw_from(self, generators: rng.Generators) -> None:
@@ -44,7 +46,7 @@ class Member:
     @property
     def kind(self) -> str:
         """The same for those whose optimizers differ in the learning rate alone, from now on to the end."""
-        moved = repr(self.parts.config.section("scheduler")) if self.parts.schedule.moves_momentum else ""
+        moved = repr(self.parts.config.scheduler) if self.parts.schedule.moves_momentum else ""
         return alike(self.parts.optimizer) + moved
 
     @property
@@ -65,8 +67,7 @@ class Member:
             self._check(event, *row)
             own.epoch, own.batch, own.step, own.reported = state.epoch, state.batch, state.step, state.reported
             self.parts.plan.stop_at_length(own)
-            for hook in self.training.hooks:
-                getattr(hook, event)(own, *row)
+            getattr(self._hooks, event)(own, *row)
         except BaseException as error:
             self.error = error
 

@@ -75,7 +75,7 @@ class Team(Hook):
         follow = any(parts.schedule.moves_momentum for parts in every)
         kinds = [member.kind for member in self.members]
         self.optimizer = StackedOptimizer([*self.stack.trained.values()], [p.optimizer for p in every], kinds, follow)
-        limits = [parts.config.settings.clip_norm for parts in every]
+        limits = [parts.config.clip_norm for parts in every]
         step = StackedStep(self.stack, self.first.loss, self.optimizer, batches.shared, limits, self.first.compute)
         self.step: Step = step
         self.batches: Batches = batches
@@ -85,7 +85,7 @@ class Team(Hook):
         self._shown = [  # TensorBoard's histograms look for gradients in the models
             (job, dict(parts.model.named_parameters()))
             for job, parts in enumerate(every)
-            if parts.config.settings.tensorboard.enabled and parts.config.settings.tensorboard.histograms
+            if parts.config.tensorboard.enabled and parts.config.tensorboard.histograms
         ]
 
     def evaluate(self) -> Row:

@@ -3,9 +3,10 @@
 from collections.abc import Container
 from dataclasses import dataclass
 
-from trainer.config.base import Config, Custom
+from trainer.config.base import Custom
+from trainer.config.train import Train
 from trainer.data.sets.csv import CSV
-from trainer.engine.measures import Direction, direction
+from trainer.engine.measures import Direction, chosen_direction
 from trainer.system.errors import ConfigError
 
 
@@ -24,23 +25,21 @@ class Goal:
         return f"the {'highest' if self.direction == 'max' else 'lowest'} {self.names[0]}"
 
 
-def goal(config: Config) -> Goal:
+def goal(config: Train) -> Goal:
     """What `objective` and `direction` mean for the data that `config` names.
 
     Raises:
         ConfigError: only the data can tell, which have not been read.
     """
-    settings = config.settings
-    names: tuple[str, ...] = (settings.objective,)
-    if settings.objective == "auto":
+    names: tuple[str, ...] = (config.objective,)
+    if config.objective == "auto":
         kind = "accuracy" if _classifies(config) else "loss"
-        names = (f"val/{kind}", f"test/{kind}") if settings.evaluate.split == "val" else (f"test/{kind}",)
-    given = settings.direction
-    return Goal(names, direction(names[0]) if given == "auto" else given)
+        names = (f"val/{kind}", f"test/{kind}") if config.evaluate.split == "val" else (f"test/{kind}",)
+    return Goal(names, chosen_direction(config.direction, names[0]))
 
 
-def _classifies(config: Config) -> bool:
-    section = config.section("data")
+def _classifies(config: Train) -> bool:
+    section = config.data
     found = None if isinstance(section, Custom) else section.classifies
     if isinstance(section, CSV) and section.task != "auto":
         found = section.task == "classification"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.config.base import Config
+from trainer.config.train import Train
 from trainer.run import directory as runs
 from trainer.show.report import Report
 from trainer.sweeps.job import LOG, PRUNED, Job, read
@@ -45,11 +45,11 @@ class Search(Iterator[Planned]):
     """
 
     def __init__(
-        self, directory: Path, space: Space, composed: Callable[[list[str]], Asked], base: Config, goal: Goal
+        self, directory: Path, space: Space, composed: Callable[[list[str]], Asked], base: Train, goal: Goal
     ) -> None:
         self.directory, self.space, self.composed, self.goal = directory, space, composed, goal
-        self.settings, self.epochs = base.section("search"), base.settings.epochs
-        self.plots = base.settings.plots
+        self.settings, self.epochs = base.search, base.epochs
+        self.plots = base.plots
         self._opened: study.Opened | None = None
         self._at_once = self.settings.at_once or max(AT_ONCE, len(gpus()) or cores())
         self._taken: set[int] = set()
@@ -168,6 +168,6 @@ class Search(Iterator[Planned]):
         finished = result if result.get("status") in ("completed", "failed") else None
         planned = Planned(number, directory, asked, label, finished)
         if self.settings.pruner != "none" and asked.config is not None:
-            epochs = asked.config.settings.epochs
+            epochs = asked.config.epochs
             planned.hooks = (Pruning(self.directory, number, self.goal, self.settings, epochs, self.epochs),)
         return planned
