@@ -19,7 +19,7 @@ from test_sweep_resume import lines, swept
 
 from trainer.config import sweep
 from trainer.show.report import Report
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.parallel import Parallel
 from trainer.sweeps.plan import Asked, Planned
 from trainer.system.machine import cores
@@ -77,8 +77,8 @@ def planned(number: int, *words: str) -> Planned:
     return Planned(number, directory, Asked([f"seed={number}"], config), f"seed={number}")
 
 
-def runner(jobs: int) -> tuple[Parallel, list[Job]]:
-    ended: list[Job] = []
+def runner(jobs: int) -> tuple[Parallel, list[Outcome]]:
+    ended: list[Outcome] = []
     return Parallel(sweep.Parallel(jobs=jobs), Report(quiet=True), ended.append), ended
 
 

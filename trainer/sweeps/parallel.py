@@ -13,7 +13,7 @@ from typing import Any
 
 from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, Submitted
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, serve
@@ -52,12 +52,12 @@ class Worker:
         theirs.close()
         return self.orders
 
-    def result(self) -> Job | str:
+    def result(self) -> Outcome | str:
         """The line of sweep.jsonl that the worker has sent, or how its process ended."""
         assert self.orders is not None
         assert self.process is not None
         try:
-            job: Job = self.orders.recv()
+            job: Outcome = self.orders.recv()
         except (EOFError, ConnectionResetError):
             self.process.join(5)
             code = self.process.exitcode or 0
@@ -102,7 +102,7 @@ class Parallel(Concurrent[Worker]):
         worker.give(planned)
         return worker
 
-    def ended(self, job: Submitted[Worker]) -> Job | None:
+    def ended(self, job: Submitted[Worker]) -> Outcome | None:
         worker = job.handle
         assert worker.orders is not None
         if not worker.orders.poll():
