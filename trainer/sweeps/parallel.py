@@ -20,8 +20,8 @@ from trainer.sweeps.worker import Place, serve
 from trainer.system.machine import cores, gpus
 
 # Workers are forked from a server that has imported torch, which takes 0.1 s each instead of 3 s. The server computes
-# nothing: it has no threads of torch's and no CUDA, which would not survive a fork. Each worker sets up its own CUDA,
-# which reads CUDA_VISIBLE_DEVICES only then. Apple's libraries do not allow forks once they are loaded.
+# nothing, so it has neither threads of torch's nor CUDA, which would not survive a fork. Each worker initialises its
+# own CUDA, which reads CUDA_VISIBLE_DEVICES only then. Apple's libraries do not allow a fork once they are loaded.
 context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 
 
@@ -90,7 +90,7 @@ class Parallel(Concurrent[Worker]):
 
     def run(self, jobs: Iterator[Planned]) -> None:
         if context.get_start_method() == "forkserver":
-            context.set_forkserver_preload(["trainer.sweeps.attempt"])
+            context.set_forkserver_preload(["trainer.sweeps.preload"])
         try:
             super().run(jobs)
         finally:
