@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import composing
 import numpy as np
 import processes
 import pytest
 import torch
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from PIL import Image
 
 from trainer.cli.main import main
@@ -59,12 +57,6 @@ def one_thread() -> Iterator[None]:
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests share a cache of their own, apart from the user's."""
     monkeypatch.setenv("TRAINER_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
-@pytest.fixture(autouse=True)
-def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands in this process share what Hydra composes; files about composing have a fixture of this name instead."""
-    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", composing.remembered)
 
 
 @pytest.fixture

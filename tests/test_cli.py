@@ -30,11 +30,6 @@ for words in ([], ["--help"], ["--version"], ["train", "--help"], ["eval", "--he
 
 
 @pytest.fixture(autouse=True)
-def composed_once() -> None:
-    """Not here: Hydra composes each time, as it does for a user."""
-
-
-@pytest.fixture(autouse=True)
 def hydras_logging_undone() -> Iterator[None]:
     """`--info` and `--hydra-help` make the process log at debug level; a process runs one command only, tests many."""
     root = logging.getLogger()
@@ -154,6 +149,41 @@ def test_configs_of_the_current_directory_go_before_ours(trainer: Trainer, empty
     assert yaml.safe_load(trainer("train", "--cfg", "job").out)["optim"]["lr"] == 0.125
 
 
+# --- searches and sweeps ---------------------------------------------------------------------------------
+
+
+SEARCHING = "# @package _global_\n# A search.\ndefaults:\n  - override /search: optuna\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["search=optuna"], "goes with -m"),
+        (["++search.name=optuna"], "goes with -m"),
+        (["experiment=searching"], "goes with -m"),
+        (["-m", "experiment=searching,line"], "another search"),
+        (["-m", "search=none,optuna", "seed=1,2"], "search=none,optuna"),
+        (["-m", "sweep=serial,parallel", "seed=1,2"], "sweep=serial,parallel"),
+        (["-m", "sweep=parallel", "sweep.jobs=1,2", "seed=1,2"], "sweep.jobs=1,2"),
+        (["-m", "search._target_=mine.Search", "seed=1,2"], "search"),
+        (["search._target_=mine.Search"], "search"),
+        (["sweep._target_=mine.Sweep"], "sweep"),
+        (["scheduler._target_=mine.Scheduler"], "scheduler"),
+    ],
+    ids=" ".join,
+)
+def test_how_jobs_are_found_and_run_is_never_left_aside_in_silence(
+    trainer: Trainer, empty: Path, words: list[str], said: str
+) -> None:
+    (empty / "configs" / "experiment").mkdir(parents=True)
+    (empty / "configs" / "experiment" / "searching.yaml").write_text(SEARCHING)
+    ran = trainer("train", *words, *QUICK)
+    assert ran.code == 2, ran.err
+    assert len(ran.err.splitlines()) <= 2
+    assert said in ran.err
+    assert not Path("runs").exists()
+
+
 # --- completion ---------------------------------------------------------------------------------------
 
 
@@ -173,10 +203,15 @@ def test_configs_of_the_current_directory_go_before_ours(trainer: Trainer, empty
         ("trainer eval ck", {"ckpt="}),
         ("trainer eval sp", {"split="}),
         ("trainer inspect inspect.", {"inspect.out="}),
+        ("trainer train -m seed=1,2 epo", {"epochs="}),
+        ("trainer train +mod", {"+model="}),
+        ("trainer eval ckpt=./here", {"ckpt=./here.pt"}),
+        ("trainer eval ckpt=her", {"ckpt=here.pt"}),
     ],
 )
 def test_completion_offers(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, line: str, offered: set[str]) -> None:
     monkeypatch.setenv("COMP_LINE", line)
+    Path("here.pt").touch()
     ran = trainer("-sc", "query=bash")
     assert ran.code == 0
     assert ran.err == ""

@@ -34,11 +34,6 @@ def files_of(page: Path) -> dict[str, str]:
     return dict(found)
 
 
-@pytest.fixture(autouse=True)
-def composed_once() -> None:
-    """Not here: Hydra composes each time, as it does for a user."""
-
-
 @pytest.fixture
 def own_parts(empty: Path) -> Iterator[Path]:
     """An empty directory with the files that docs/own-parts.md shows."""

@@ -16,6 +16,7 @@ from conftest import Ran, Trainer
 from running import QUICK, SILENT
 
 from trainer.run import parts
+from trainer.system.errors import first_line
 
 WEIGHTS = {"linear.weight": torch.zeros(10, 784), "linear.bias": torch.zeros(10)}
 LINEAR = ("model=linear", "data=digits")
@@ -275,7 +276,8 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "train name=${nope:x}": ("name: Unsupported interpolation type nope",),
     "train name=${name}": ("name: ", "Recursive interpolation"),
     "train epochs=${oc.env:NO_SUCH_VARIABLE}": ("epochs: ", "NO_SUCH_VARIABLE"),
-    "train seed=${optim.lr}": ("seed: ", "optim"),
+    "train seed=${optim.lr}": ("seed=0.001", "a whole number"),
+    "train seed=${optim.lrr}": ("seed: ", "optim.lrr"),
     "train tensorboard.every_steps=${nope}": ("tensorboard.every_steps: ", "nope"),
     "eval ckpt=${nope}": ("ckpt: ", "nope"),
     "train output=occupied/deeper": ("occupied", "output=DIR"),
@@ -398,3 +400,17 @@ def test_a_run_that_fails_while_it_starts_says_so(trainer: Trainer, monkeypatch:
     assert trainer("train", "model=linear").code == 130
     (result,) = Path("runs").rglob("result.json")
     assert '"status": "interrupted"' in result.read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("one\ntwo"), "one"),
+        (ValueError("\n  \n  one \ntwo"), "one"),
+        (NotImplementedError(), "NotImplementedError"),
+        (ValueError("   \n"), "ValueError"),
+    ],
+    ids=repr,
+)
+def test_the_first_line_of_an_error_says_something(error: Exception, line: str) -> None:
+    assert first_line(error) == line

@@ -5,7 +5,7 @@ import textwrap
 
 from trainer import __version__
 from trainer.config import registry
-from trainer.config.keys import MISSING, public
+from trainer.config.keys import public
 from trainer.config.train import Train
 
 
@@ -60,12 +60,6 @@ def help_of(verb: str) -> str:
         lines += textwrap.indent(textwrap.fill(keys, 100, break_on_hyphens=False), "  ").splitlines()
     lines += ["", "Hydra's flags work too: -m (sweep), --cfg job, --info, --config-dir DIR, --hydra-help"]
     return "\n".join(lines)
-
-
-def needed(verb: str) -> list[str]:
-    """The keys that a verb cannot do without, but for sections."""
-    fields = dataclasses.fields(registry.of_verb(verb))
-    return [f.name for f in fields if f.default == MISSING and f.name not in registry.GROUPS]
 
 
 def _runtime_keys(cls: type, prefix: str = "") -> set[str]:

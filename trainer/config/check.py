@@ -50,23 +50,26 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str])
     return config
 
 
-def check_sweep(cfg: DictConfig) -> None:
-    """Check the sections that say how a sweep is run: a mistake there is no mistake of one job.
+def check_sweep(cfg: DictConfig) -> dict[str, Any]:
+    """Check the sections that say how a sweep is run, and return them: a mistake there is no mistake of one job.
 
     Raises:
         ConfigError: A key is unknown or missing, a value has the wrong type or is out of range.
     """
+    found = {}
     for group in registry.OF_A_SWEEP:
         values = plain(cfg).get(group)
-        if isinstance(values, dict):
-            made(_declaration(group, values), followed(cfg[group], values, group), group)
+        if not isinstance(values, dict):
+            raise ConfigError(f"{group}={values}: no such config", _choose(group))
+        _check_target(group, values)
+        found[group] = made(_declaration(group, values), followed(cfg[group], values, group), group)
+    return found
 
 
 def take(config: Config, group: str) -> None:
     """Make the field of a group from what was composed; of a model check what does not come from the data."""
     values = config.written(group)
-    if "_target_" in values:
-        _check_target(group, values["_target_"])
+    _check_target(group, values)
     if group == "model":
         config._known = _known(values)
     else:
@@ -122,7 +125,12 @@ def _section(group: str, written: dict[str, Any], values: dict[str, Any]) -> Any
     return Custom(target, values, made(common, shared | {"name": target}, group))
 
 
-def _check_target(group: str, target: Any) -> None:
+def _check_target(group: str, values: Mapping[str, Any]) -> None:
+    if "_target_" not in values:
+        return
+    if group not in registry.OF_THE_USER:
+        raise ConfigError(f"{group}: one of your own is not supported", _choose(group))
+    target = values["_target_"]
     if not isinstance(target, str) or "." not in target:
         raise ConfigError(f"{group}._target_={target}: not of the form module.Class")
 

@@ -1,9 +1,12 @@
-"""Hydra: where configs are found, and what its complaints mean."""
+"""Hydra's side of a config: where the files are found, how they are composed, and what Hydra's complaints mean."""
 
 import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config import registry
@@ -12,31 +15,80 @@ from trainer.system.errors import ConfigError, did_you_mean, first_line
 _HERE = Path(__file__).resolve().parent.parent
 CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
 
+# Parts of Hydra's own config that nothing here uses: each would be one more file to read and merge.
+_UNUSED = ("launcher", "sweeper", "output", "help", "hydra_help", "job_logging", "hydra_logging")
+
 
 @functools.cache  # Hydra keeps what it was told for the whole process
 def register() -> None:
-    """Tell Hydra our declared defaults (configs start from `/ClassName@_here_`) and the user's `./configs`."""
-    from hydra.core.config_store import ConfigStore
+    """Tell Hydra of the user's `./configs`, and of the defaults that are declared in the dataclasses."""
+    from hydra.core.object_type import ObjectType
     from hydra.core.plugins import Plugins
+    from hydra.plugins.config_source import ConfigResult, ConfigSource
     from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-    store = ConfigStore.instance()
-    declared = [cls for group in registry.GROUPS for cls in registry.sections(group).values()]
-    declared += [registry.of_verb(verb) for verb in registry.verbs()]
-    for cls in [*declared, *filter(None, map(registry.shared, registry.GROUPS))]:
-        store.store(name=cls.__name__, node=registry.defaults(cls))
-    # Hydra copies the places that it looks in whenever it composes; all of our defaults would be a fourth of that.
-    ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
-
-    class LocalConfigs(SearchPathPlugin):
-        """The user's own `./configs` is searched before ours."""
+    class Places(SearchPathPlugin):
+        """The user's own `./configs` is searched before ours, and the declared defaults last."""
 
         def manipulate_search_path(self, search_path: Any) -> None:
             local = Path("configs").absolute()
             if local.is_dir() and local.resolve() != CONFIGS.resolve():
                 search_path.prepend("local", f"file://{local}")
+            search_path.append("declared", "trainer://")
 
-    Plugins.instance().register(LocalConfigs)
+    class Declared(ConfigSource):
+        """The defaults of each dataclass under its name: a config file begins with `/LeNet@_here_`, say."""
+
+        @staticmethod
+        def scheme() -> str:
+            return "trainer"
+
+        def load_config(self, config_path: str) -> ConfigResult:
+            name = config_path.removesuffix(".yaml")
+            config = OmegaConf.create(registry.defaults(registry.declared()[name]))
+            return ConfigResult(self.provider, f"trainer://{name}", config, {"package": None})
+
+        def available(self) -> bool:
+            return True
+
+        def is_group(self, config_path: str) -> bool:
+            return config_path == ""
+
+        def is_config(self, config_path: str) -> bool:
+            return "/" not in config_path and config_path.removesuffix(".yaml") in registry.declared()
+
+        def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+            return [] if config_path or results_filter is ObjectType.GROUP else sorted(registry.declared())
+
+    for plugin in (Places, Declared):
+        Plugins.instance().register(plugin)
+
+
+@contextmanager
+def ready(directory: Path = CONFIGS) -> Iterator[None]:
+    """Within the block configs are composed from the files in `directory`, and in the user's `./configs`."""
+    from hydra import initialize_config_dir
+
+    register()
+    with initialize_config_dir(str(directory), version_base="1.3"):
+        yield
+
+
+def compose(name: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+    """The config `name` with the overrides, in Hydra's grammar, and the choice in each group.
+
+    Raises:
+        ConfigError: A choice does not exist, or an override or a file cannot be read.
+    """
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+
+    unused = [f"~hydra/{part}" for part in _UNUSED if not any(f"hydra/{part}" in word for word in overrides)]
+    with explained():
+        whole = hydra.compose(name, [*unused, *overrides], return_hydra_config=True)
+    HydraConfig.instance().set_config(whole)  # for `${hydra:runtime.choices.model}` and the like
+    choices = {str(group): str(choice) for group, choice in whole.hydra.runtime.choices.items()}
+    return OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"]), choices
 
 
 def group_choices(group: str) -> list[str]:
@@ -45,8 +97,19 @@ def group_choices(group: str) -> list[str]:
     return sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
 
 
-def explain(error: Exception) -> ConfigError | None:
-    """Hydra's and OmegaConf's complaints about what the user typed, in one line and a hint; None: a bug."""
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise Hydra's and OmegaConf's complaints about what the user typed as a `ConfigError`."""
+    try:
+        yield
+    except Exception as error:
+        explanation = _explanation(error)
+        if explanation is None:  # a bug
+            raise
+        raise explanation from error
+
+
+def _explanation(error: Exception) -> ConfigError | None:
     import yaml
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 

@@ -17,6 +17,7 @@ from trainer.config.keys import MISSING, public
 
 OF_A_TRAINING = ("model", "data", "optim", "scheduler")
 OF_A_SWEEP = ("sweep", "search")  # how a sweep is run, and which trainings it has
+OF_THE_USER = ("model", "data", "optim")  # groups in which a class of the user's own may be chosen by `_target_`
 GROUPS = (*OF_A_TRAINING, *OF_A_SWEEP)
 
 _PACKAGE = Path(__file__).parent.parent
@@ -47,8 +48,10 @@ def shared(group: str) -> Any:
 
 
 def verbs() -> list[str]:
-    """The names of the verbs."""
-    return list(_modules("trainer.commands"))
+    """The names of the verbs, those first that people begin with."""
+    first = ("train", "resume", "eval", "inspect")
+    found = _modules("trainer.commands")
+    return [*(verb for verb in first if verb in found), *(verb for verb in found if verb not in first)]
 
 
 def command(verb: str) -> ModuleType:
@@ -59,6 +62,14 @@ def command(verb: str) -> ModuleType:
 def of_verb(verb: str) -> Any:
     """The dataclass that declares the keys of a verb."""
     return getattr(command(verb), verb.capitalize())
+
+
+@functools.cache
+def declared() -> dict[str, Any]:
+    """All dataclasses by their own names: those of sections, of verbs, and those that sections share."""
+    found = [cls for group in GROUPS for cls in sections(group).values()]
+    found += [*map(of_verb, verbs()), *filter(None, map(shared, GROUPS))]
+    return {cls.__name__: cls for cls in found}
 
 
 def defaults(cls: Any) -> dict[str, Any]:

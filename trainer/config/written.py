@@ -32,12 +32,21 @@ def followed(node: DictConfig, values: dict[str, Any], path: str = "") -> dict[s
     Raises:
         ConfigError: A `${...}` leads nowhere.
     """
-    return {key: _followed(node, key, path) if interpolated(value) else value for key, value in values.items()}
+    found = {}
+    for key, value in values.items():
+        full = f"{path}.{key}" if path else key
+        if not interpolated(value):
+            found[key] = value
+        elif isinstance(value, dict):
+            found[key] = followed(node[key], value, full)
+        else:
+            found[key] = _followed(node, key, full)
+    return found
 
 
-def _followed(node: DictConfig, key: str, path: str) -> Any:
+def _followed(node: DictConfig, key: str, full: str) -> Any:
     try:
         value = node[key]
         return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{path}.{key}".lstrip(".") + f": {first_line(error)}") from error
+        raise ConfigError(f"{full}: {first_line(error)}") from error

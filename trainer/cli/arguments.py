@@ -1,0 +1,204 @@
+"""What was typed after the verb: Hydra's flags, and overrides, which are made ready for Hydra's grammar."""
+
+import dataclasses
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.config import registry
+from trainer.config.keys import MISSING, public
+from trainer.system.errors import ConfigError, did_you_mean
+
+# Hydra's flags: each by its long name and by its short one. These take a value ...
+_WITH_VALUE = {"--cfg": "-c", "--package": "-p", "--config-dir": "-cd", "--config-name": "-cn", "--config-path": "-cp"}
+# ... and these do not, but for --info, which may.
+_WITHOUT = {"--multirun": "-m", "--run": "-r", "--info": "-i", "--resolve": "", "--hydra-help": ""}
+_LONG = {short: long for long, short in (_WITH_VALUE | _WITHOUT).items() if short}
+_CFG = ("job", "hydra", "all")
+_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+_ACTIONS = ("--multirun", "--run", "--cfg", "--info")  # one of them at a time
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """A command line after its verb: `flags` by their long names, and the `overrides` as they were typed."""
+
+    verb: str
+    flags: dict[str, str]
+    overrides: list[str]
+
+    @property
+    def multirun(self) -> bool:
+        return "--multirun" in self.flags
+
+    @property
+    def shows(self) -> bool:
+        """Whether a config is to be shown, and nothing is to be run."""
+        return not {"--cfg", "--info", "--hydra-help"}.isdisjoint(self.flags)
+
+    @property
+    def name(self) -> str:
+        """The config that is composed."""
+        return self.flags.get("--config-name", self.verb)
+
+    @property
+    def words(self) -> list[str]:
+        """What was typed for a single run, as `key=value`."""
+        return bare(self.overrides)
+
+    def prepared(self) -> list[str]:
+        """The overrides in Hydra's grammar.
+
+        Raises:
+            ConfigError: There is no such directory as `--config-dir` names.
+        """
+        more = self.flags.get("--config-dir")
+        if more is not None and not Path(more).is_dir():
+            raise ConfigError(f"--config-dir {more}: directory not found", "it holds folders such as model/")
+        return [
+            *([] if more is None else [f"hydra.searchpath=[{_quoted(f'file://{Path(more).absolute()}')}]"]),
+            *_from_checkpoint(self.verb, self.overrides),
+            *(_prepared(override, self.multirun) for override in self.overrides),
+        ]
+
+
+def read(verb: str, args: Sequence[str]) -> Arguments:
+    """Read the words after the verb.
+
+    Raises:
+        ConfigError: A flag does not exist, a key is missing that the verb needs, or a word is no override.
+    """
+    flags: dict[str, str] = {}
+    overrides: list[str] = []
+    queue = list(args)
+    while queue:
+        arg = queue.pop(0)
+        if arg.startswith("-"):
+            _read_flag(verb, arg, queue, flags)
+        elif arg.startswith("hydra.mode="):
+            raise ConfigError(f"'{arg}': a sweep is asked for with -m", f"trainer {verb} -m ...")
+        elif verb == "resume" and not overrides and not arg.startswith("run="):
+            overrides.append(f"run={arg}")  # the first word, whatever is in it
+        elif "=" in arg or arg.startswith("~"):
+            overrides.append(arg)
+        else:
+            raise ConfigError(f"'{arg}' is not of the form KEY=VALUE", _meant(verb, arg))
+    given = Arguments(verb, flags, overrides)
+    _check(given)
+    return given
+
+
+def _read_flag(verb: str, arg: str, queue: list[str], flags: dict[str, str]) -> None:
+    typed, _, value = arg.partition("=")
+    name = _LONG.get(typed, typed)
+    if name in _WITH_VALUE and "=" not in arg:
+        if not queue:
+            raise ConfigError(f"{arg} needs a value", f"see trainer {verb} --hydra-help")
+        value = queue.pop(0)
+    elif name == "--info" and "=" not in arg:
+        value = queue.pop(0) if queue and queue[0] in _INFO else "all"
+    elif name not in _WITH_VALUE and name not in _WITHOUT:
+        raise ConfigError(f"'{arg}' is not a flag of trainer {verb}", f"see trainer {verb} --help")
+    for flag, known in (("--cfg", _CFG), ("--info", _INFO)):
+        if name == flag and value not in known:
+            raise ConfigError(f"{typed} {value}: no such part", did_you_mean(value, known))
+    flags[name] = value
+
+
+def _check(given: Arguments) -> None:
+    verb = given.verb
+    actions = [flag for flag in _ACTIONS if flag in given.flags]
+    if len(actions) > 1:
+        raise ConfigError(f"{actions[0]} and {actions[1]} do not go together", f"see trainer {verb} --help")
+    if "--resolve" in given.flags and "--cfg" not in given.flags:
+        raise ConfigError("--resolve goes with --cfg", f"trainer {verb} --cfg job --resolve")
+    for key in needed(verb):
+        if not given.shows and not any(word.startswith(f"{key}=") for word in given.words):
+            usage = f"trainer {verb} RUN" if key == "run" else f"trainer {verb} {key}=RUN"
+            more = " (a run directory)" if key == "run" else " (a run directory or a checkpoint file)"
+            raise ConfigError(f"{key}= is missing", usage + more)
+    if verb != "resume":
+        return
+    for override in given.overrides:
+        if override.startswith("~") or _key(override) in (*registry.GROUPS, "experiment"):
+            raise ConfigError(
+                f"{override}: a training continues with what it was started with",
+                "start a new run from its weights: trainer train from=RUN ...",
+            )
+    if given.multirun:
+        raise ConfigError("-m goes with train: a run is resumed once", "trainer resume RUN")
+
+
+def needed(verb: str) -> list[str]:
+    """The keys that a verb cannot do without, but for sections."""
+    fields = dataclasses.fields(registry.of_verb(verb))
+    return [f.name for f in fields if f.default == MISSING and f.name not in registry.GROUPS]
+
+
+def bare(overrides: Sequence[str]) -> list[str]:
+    """The overrides that set something, without Hydra's `+`."""
+    return [override.lstrip("+") for override in overrides if not override.startswith("~")]
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").split("=", 1)[0]
+
+
+def _meant(verb: str, word: str) -> str:
+    from trainer.config.composition import group_choices
+
+    keys = {public(f.name) for f in dataclasses.fields(registry.of_verb(verb))}
+    for group in (*registry.GROUPS, "experiment"):
+        if (group in keys or verb == "train") and word in group_choices(group):
+            return f"did you mean {group}={word}?"
+    if "ckpt" in keys and os.path.exists(word):
+        return f"did you mean ckpt={word}?"
+    if word in keys:
+        return f"did you mean {word}=VALUE?"
+    return f"see trainer {verb} --help"
+
+
+def _from_checkpoint(verb: str, overrides: Sequence[str]) -> list[str]:
+    """With `ckpt=` the checkpoint describes model and data: no defaults of ours for what is not chosen."""
+    keys = set(map(_key, overrides))
+    if not (verb == "inspect" and "ckpt" in keys) and not (verb == "train" and "from" in keys):
+        return []
+    if "experiment" in keys:  # which chooses both
+        return []
+    return [f"~{group}" for group in ("model", "data") if group not in keys]
+
+
+def _prepared(override: str, multirun: bool) -> str:
+    """Rewrite an override for Hydra's grammar.
+
+    A key of ours is force-added: Hydra then leaves it to our own check to refuse a misspelt one, which
+    knows all the keys, and a section that a checkpoint describes takes overrides before it is read.
+    A value that is a path or a name is quoted where Hydra's grammar would take it apart, or for a number.
+    """
+    if override.startswith("~"):
+        return override
+    name, value = override.split("=", 1)
+    key = name.lstrip("+")
+    groups = (*registry.GROUPS, "experiment")
+    is_text = key in ("ckpt", "output", "name", "inspect.out", "run", "from")
+    of_data = re.fullmatch(r"data\.(root|path|cache)", key)
+    if re.search(r"[^\w./:+-]", value, re.ASCII):
+        # A class of the user's own may take a list by that name.
+        is_expression = re.match(r"""['"\[{]|\$\{""" if of_data else r"""['"]|\$\{""", value)
+        is_sweep = multirun and re.search("[,()]", value)  # a,b or range(1,9)
+        if os.path.exists(value) or ((is_text or of_data) and not is_sweep and not is_expression):
+            value = _quoted(value)
+    is_name = key in groups or is_text or (of_data and os.path.exists(value))
+    if is_name and re.fullmatch(r"[-+.\de_]+|true|false|inf|nan", value, re.IGNORECASE):
+        value = f"'{value}'"  # though it reads like a number
+    if name.startswith("+") or key in groups or key.split(".")[0] == "hydra" or "@" in key or "/" in key:
+        return f"{name}={value}"
+    return f"++{key}={value}"
+
+
+def _quoted(value: str) -> str:
+    """Quote a value. Hydra's grammar wants backslashes doubled before a quote or the end, and nowhere else."""
+    escaped = re.sub(r"(\\*)('|\Z)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)
+    return f"'{escaped}'"
