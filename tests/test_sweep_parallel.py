@@ -1,5 +1,6 @@
 """`sweep=parallel`: jobs side by side in processes of this machine, which die, are killed or are told to stop."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
