@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -104,6 +105,7 @@ def _sleep_below_a_server(writing: Connection, parent: int) -> None:
 
 
 def _children_of_a_server(say: Say, writing: int) -> None:
+    forkserver._forkserver.__init__()  # one that the tests have started is no child of this process
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([])
     for _ in range(2):
