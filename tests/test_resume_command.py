@@ -161,7 +161,7 @@ def test_a_key_that_is_typed_as_it_was_is_accepted(trainer: Trainer, parts: Path
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("model=lenet",), ("model=lenet: a training goes on with what it was started with", "from=RUN")),
+        (("model=lenet",), ("model=lenet: a training continues with what it was started with", "from=RUN")),
         (("data=mnist",), ("data=mnist", "from=RUN")),
         (("optim=sgd",), ("optim=sgd",)),
         (("scheduler=cosine",), ("scheduler=cosine",)),
