@@ -1,8 +1,10 @@
 """Whole commands of batched sweeps: what is not batched, what fails, what is stopped and gone on with."""
 
+import gc
 import os
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from torch import Tensor
 
 from trainer.config.sweep import Auto as AutoSettings
 from trainer.sweeps import auto, parallel
+from trainer.sweeps.batched.stack import Stack
 from trainer.sweeps.batched.team import Team
 from trainer.sweeps.serial import Serial
 
@@ -69,7 +72,7 @@ def reasons(out: str) -> list[str]:
 def test_jobs_that_cannot_be_batched_run_by_themselves_and_say_why(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...], reason: str
 ) -> None:
-    monkeypatch.setattr("trainer.engine.steps.Compiled", lambda model, say: model)  # compiling is slow
+    monkeypatch.setattr(torch, "compile", lambda model, **options: model)  # compiling is slow
     jobs = 1 if "seed=0" in args else 2
     found, ran = twice(trainer, *QUICK, *args)
     assert ran.code == 0, ran.err
@@ -172,6 +175,28 @@ def test_many_jobs_at_once_need_few_files_and_leave_no_threads(
     assert len(jobs) == 24
     assert max(opened) < 5 * 24 + 50  # so 64 jobs have less than 400, of the 1024 that systems allow
     assert threading.active_count() <= before + 1
+
+
+def test_a_team_that_is_stacked_anew_keeps_nothing_of_the_one_before(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs leave one after the other, as each has its own patience."""
+    stacks: list[list[weakref.ref[Tensor]]] = []
+    alive: list[int] = []
+    make = Stack.__init__
+
+    def watched(stack: Stack, *args: Any) -> None:
+        gc.collect()
+        alive.append(sum(ref() is not None for before in stacks for ref in before))
+        make(stack, *args)
+        stacks.append([weakref.ref(values) for values in stack.parameters.values()])
+
+    monkeypatch.setattr(Stack, "__init__", watched)
+    args = (*LINEAR, "epochs=9", "optim.lr=1e-9", "early_stopping.patience=1,2,3,4", "early_stopping.min_delta=9")
+    jobs = swept(trainer, "batched", *args)
+    assert [result(job)["epochs"] for job in jobs] == [2, 3, 4, 5]
+    assert len(stacks) == 5  # one to try, and one for each number of jobs
+    assert alive == [0] * 5
 
 
 # --- what a job leaves --------------------------------------------------------------------------------

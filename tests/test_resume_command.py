@@ -552,6 +552,18 @@ def test_killed_after_its_last_step_it_is_tested_and_nothing_else(trainer: Train
     assert resuming.differences(whole, run) == []
 
 
+def test_a_finished_run_of_which_only_the_checkpoint_is_left_is_tested_again(
+    trainer: Trainer, whole: Path, empty: Path
+) -> None:
+    run = shutil.copytree(whole, empty / "stripped")
+    (run / "result.json").unlink()
+    (run / "metrics.jsonl").unlink()
+    ran = trainer("resume", str(run))
+    assert ran.code == 0, ran.err
+    tested = {name: value for name, value in result(whole)["metrics"].items() if name.startswith("test/")}
+    assert result(run)["metrics"] == tested
+
+
 def test_how_often_it_was_interrupted_shows_in_its_time_only(trainer: Trainer, parts: Path, whole: Path) -> None:
     before = checkpoint(parts)["seconds"]
     with resuming.interrupting(lambda state: state.step == 7):
