@@ -15,6 +15,8 @@ class Net(nn.Module):
     def __init__(self, does):
         super().__init__()
         self.linear, self.does = nn.Linear(784, 10), does
+        with open("pids", "a") as file:
+            file.write(f"{os.getpid()}\\n")
 
     def forward(self, inputs):
         if self.training and not os.path.exists("cure"):

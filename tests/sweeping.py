@@ -2,10 +2,10 @@
 
 from itertools import product
 
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 
 
-def job(number: int, value: float | None, *, status: str = "", error: str = "", **facts: object) -> Job:
+def job(number: int, value: float | None, *, status: str = "", error: str = "", **facts: object) -> Outcome:
     """A job of `key=value` overrides, `optim__lr` for `optim.lr`; without a value it has failed."""
     known = {"objective": "val/accuracy", "direction": "max"} | {
         name: facts.pop(name) for name in ("objective", "direction", "best_epoch", "metrics") if name in facts
@@ -14,10 +14,10 @@ def job(number: int, value: float | None, *, status: str = "", error: str = "", 
     ended = status or ("failed" if value is None else "completed")
     if value is None:
         known = {}  # as a job has it that failed
-    return Job(number, overrides, ended, 1.0 + number, value=value, error=error, **known)  # type: ignore[arg-type]
+    return Outcome(number, overrides, ended, 1.0 + number, value=value, error=error, **known)  # type: ignore[arg-type]
 
 
-def grid(values: dict[str, list[float | None]], key: str = "optim.lr", **facts: object) -> list[Job]:
+def grid(values: dict[str, list[float | None]], key: str = "optim.lr", **facts: object) -> list[Outcome]:
     """For each value of `key`, a job for each of the seeds 0, 1, … with the results given."""
     pairs = [(setting, seed, value) for setting, found in values.items() for seed, value in enumerate(found)]
     return [

@@ -57,10 +57,12 @@ def test_processes_side_by_side_need_not_wait_for_torch_in_the_one_that_starts_t
     code = """
 import sys
 from trainer.system import machine
-from trainer.sweeps import parallel
+from trainer.config.sweep import Parallel
+from trainer.show.report import Report
+from trainer.sweeps import engine, parallel
 machine._driver = lambda: False
 assert machine.gpus() == []
-assert parallel._slots(None)
+assert parallel.Parallel(Parallel(), Report(quiet=True), print).workers
 assert "torch" not in sys.modules
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)

@@ -8,7 +8,7 @@ import pytest
 
 from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Asked, Planned
 from trainer.system.errors import ConfigError, InterruptedRunError
 
@@ -20,7 +20,7 @@ class Engine(Concurrent[int]):
     stop_seconds = 0.05
 
     def __init__(self, places: int, ends: str = "completed", limit: int = 100) -> None:
-        self.found: list[Job] = []
+        self.found: list[Outcome] = []
         super().__init__(None, Report(), self.found.append)
         self.places, self.ends, self.limit = places, ends, limit
         self.log: list[str] = []
@@ -35,7 +35,7 @@ class Engine(Concurrent[int]):
     def runs(self, job: Submitted[int]) -> bool:
         return job.handle in self.begun
 
-    def ended(self, job: Submitted[int]) -> Job | None:
+    def ended(self, job: Submitted[int]) -> Outcome | None:
         if self.ends == "never" or job is not self.jobs[0]:
             return None
         if self.ends == "stop":

@@ -14,11 +14,11 @@ from matplotlib.text import Text
 from PIL import Image
 from sweeping import crossed, grid, job
 
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.results import figures
 
 
-def drawn(jobs: Sequence[Job]) -> dict[str, Figure]:
+def drawn(jobs: Sequence[Outcome]) -> dict[str, Figure]:
     """The pictures by their names."""
     with matplotlib.rc_context(figures.STYLE):
         return dict(figures.figures(jobs))
@@ -53,7 +53,7 @@ def overlapping(figure: Figure) -> list[tuple[str, str]]:
     ]
 
 
-def swept(seeds: int = 1, **keys: list[object]) -> list[Job]:
+def swept(seeds: int = 1, **keys: list[object]) -> list[Outcome]:
     """A job for each combination of the keys' values, with results that all differ."""
     combinations = crossed(**keys, **({"seed": list(range(seeds))} if seeds > 1 else {}))
     return [job(number, 0.5 + number / 1000, **facts) for number, facts in enumerate(combinations)]
@@ -242,7 +242,7 @@ def test_there_are_at_most_three_heat_maps_and_none_of_seeds() -> None:
         [job(0, 0.5, data="a"), job(1, 0.5, data="b", objective="val/loss")],  # they do not compare
     ],
 )
-def test_where_nothing_compares_nothing_is_drawn(tmp_path: Path, jobs: list[Job]) -> None:
+def test_where_nothing_compares_nothing_is_drawn(tmp_path: Path, jobs: list[Outcome]) -> None:
     assert figures.save(jobs, tmp_path / "plots") == []
     assert not (tmp_path / "plots").exists()
 

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 import resuming
 import running
-from conftest import Trainer, soak
-from failing import JOBS, sick, trains, until
+from conftest import Trainer
+from failing import JOBS, sick, trains
+from processes import Machine, until
 from running import QUICK
 from test_configs import compose
-from test_sweep_resume import command, lines, swept
+from test_sweep_resume import lines, swept
 
 from trainer.config import sweep
 from trainer.show.report import Report
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.parallel import Parallel
 from trainer.sweeps.plan import Asked, Planned
 from trainer.system.machine import cores
@@ -45,14 +46,19 @@ def test_a_job_whose_process_dies_takes_no_other_down(trainer: Trainer, sick: Pa
     assert f"go on trainer resume {swept()}" in " ".join(ran.out.split())
 
 
-@pytest.mark.parametrize(("signum", "code"), [pytest.param(signal.SIGINT, 130, marks=soak), (signal.SIGTERM, 143)])
-def test_a_signal_stops_every_job_with_a_checkpoint(trainer: Trainer, sick: Path, signum: int, code: int) -> None:
+@pytest.mark.parametrize(
+    ("signum", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
+def test_a_signal_stops_every_job_with_a_checkpoint(
+    trainer: Trainer, machine: Machine, sick: Path, signum: int, code: int
+) -> None:
     asked = ("-m", "model.does=wait", "seed=0,1,2", "epochs=100", "data.batch_size=10", *JOBS)
-    ran = command("train", *asked, "sweep=parallel", "sweep.jobs=2")
-    until(lambda: len(list(Path("runs/sweeps").glob("*/*/*/checkpoints/last.pt"))) == 2)
-    os.killpg(ran.pid, signum)
-    out, _ = ran.communicate(timeout=60)
-    assert ran.returncode == code, out
+    ran = machine.start("train", *asked, "sweep=parallel", "sweep.jobs=2")
+    ran.until(lambda: len(list(Path("runs/sweeps").glob("*/*/*/checkpoints/last.pt"))) == 2)
+    ran.send(signum, group=True)
+    ended = ran.wait()
+    out = ended.out + ended.err
+    assert ended.code == code, out
     assert sorted((line["job"], line["status"]) for line in lines(swept())) == [(0, "interrupted"), (1, "interrupted")]
     assert all(running.checkpoint(swept() / job)["step"] > 0 for job in "01")
     assert "not run" in out
@@ -71,8 +77,8 @@ def planned(number: int, *words: str) -> Planned:
     return Planned(number, directory, Asked([f"seed={number}"], config), f"seed={number}")
 
 
-def runner(jobs: int) -> tuple[Parallel, list[Job]]:
-    ended: list[Job] = []
+def runner(jobs: int) -> tuple[Parallel, list[Outcome]]:
+    ended: list[Outcome] = []
     return Parallel(sweep.Parallel(jobs=jobs), Report(quiet=True), ended.append), ended
 
 
@@ -99,7 +105,7 @@ def test_a_job_that_does_not_stop_in_time_is_killed_and_was_interrupted(
 
     def jobs() -> Iterator[Planned]:
         yield planned(0, *running.SILENT, "model=sick", "model.does=hang")
-        until(Path("0/hangs").exists)
+        assert until(Path("0/hangs").exists, pause=0.05)
         raise KeyboardInterrupt
 
     started = time.monotonic()
@@ -111,26 +117,30 @@ def test_a_job_that_does_not_stop_in_time_is_killed_and_was_interrupted(
     assert job.seconds > 0
 
 
-def test_each_worker_has_its_share_of_the_threads_and_says_nothing(
-    empty: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+TELLS = '''
+import os, torch
+
+class Net(torch.nn.Linear):
+    """Says what its process has."""
+
+    def __init__(self):
+        super().__init__(784, 10)
+        with open("said", "w") as file:
+            print(torch.get_num_threads(), os.environ["OMP_NUM_THREADS"], os.readlink("/proc/self/fd/1"), file=file)
+
+    def forward(self, inputs):
+        return super().forward(inputs.flatten(1))
+'''
+
+
+def test_each_worker_has_its_share_of_the_threads_and_prints_nothing(empty: Path) -> None:
     Path("configs/model").mkdir(parents=True)
-    Path("configs/model/talks.yaml").write_text("_target_: talks.Net\n")
-    Path("talks.py").write_text(
-        "import os, torch\n"
-        "class Net(torch.nn.Linear):\n"
-        "    def __init__(self):\n"
-        "        super().__init__(784, 10)\n"
-        "        print('hello')\n"
-        "        open('said', 'a').write(f'{torch.get_num_threads()} {os.environ[\"OMP_NUM_THREADS\"]}\\n')\n"
-        "    def forward(self, inputs):\n"
-        "        return super().forward(inputs.flatten(1))\n"
-    )
+    Path("configs/model/tells.yaml").write_text("_target_: tells.Net\n")
+    Path("tells.py").write_text(TELLS)
     parallel, ended = runner(1)
-    parallel.run(iter([planned(0, *running.SILENT, "model=talks", "data.limit=100", "epochs=1")]))
+    parallel.run(iter([planned(0, *running.SILENT, "model=tells", "data.limit=100", "epochs=1")]))
     assert [job.status for job in ended] == ["completed"], ended
-    assert set(Path("said").read_text().splitlines()) == {f"{cores()} {cores()}"}
-    assert "hello" not in capfd.readouterr().out
+    assert Path("said").read_text() == f"{cores()} {cores()} /dev/null\n"
 
 
 def test_each_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,11 +155,22 @@ def test_each_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.slow
-def test_workers_are_killed_with_the_sweep(sick: Path) -> None:
+def test_workers_are_killed_with_the_sweep(machine: Machine, sick: Path) -> None:
     asked = ("-m", "model.does=wait", "seed=0,1", "epochs=100", *JOBS, "sweep=parallel", "sweep.jobs=2")
-    ran = command("train", *asked)
+    ran = machine.start("train", *asked)
+    ran.until(lambda: trains(0) and trains(1))
+    pids = set(map(int, Path("pids").read_text().split()))
+    assert len(pids) == 2
+    assert all(map(alive, pids))
+    ran.kill()
+    ran.wait()
+    assert until(lambda: not any(map(alive, pids)), pause=0.01)
+    assert ran.leaves_nobody()
+
+
+def alive(pid: int) -> bool:
     try:
-        until(lambda: trains(0) and trains(1))
-    finally:
-        ran.kill()
-    ran.communicate(timeout=20)  # they, and their server, hold its output open
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

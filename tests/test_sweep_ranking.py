@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from sweeping import grid, job
 
-from trainer.sweeps.job import Job, append, read
+from trainer.sweeps.job import Outcome, append, read
 from trainer.sweeps.results import ranking
 from trainer.sweeps.results.ranking import ranked, verdict
 from trainer.system.errors import RunError
@@ -18,7 +18,7 @@ from trainer.system.errors import RunError
 NAN = float("nan")
 
 
-def rates(jobs: list[Job]) -> list[str]:
+def rates(jobs: list[Outcome]) -> list[str]:
     """The learning rates, best row first."""
     return [row.overrides["optim.lr"] for row in ranked(jobs)]
 
@@ -78,7 +78,7 @@ def test_a_line_in_between_that_is_no_job_is_an_error(tmp_path: Path, line: str)
 def test_what_a_later_version_wrote_beside_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "sweep.jsonl"
     path.write_text(json.dumps({"job": 3, "overrides": {}, "status": "completed", "seconds": 1.0, "gpu": 1}) + "\n")
-    assert read(path) == [Job(3, {}, "completed", 1.0)]
+    assert read(path) == [Outcome(3, {}, "completed", 1.0)]
 
 
 def test_a_sweep_without_the_file_says_so(tmp_path: Path) -> None:

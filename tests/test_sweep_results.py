@@ -12,19 +12,19 @@ from scipy import stats
 from sweeping import grid, job
 
 from trainer.show.report import Report
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.results import table as results
 from trainer.sweeps.results.ranking import ranked
 
 
-def table(jobs: list[Job]) -> list[dict[str, str]]:
+def table(jobs: list[Outcome]) -> list[dict[str, str]]:
     """The table's rows by the names of the columns."""
     header, rows = results.table(jobs)
     assert len(set(header)) == len(header)
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
-def written(tmp_path: Path, jobs: list[Job]) -> list[dict[str, str]]:
+def written(tmp_path: Path, jobs: list[Outcome]) -> list[dict[str, str]]:
     results.write_csv(tmp_path / "results.csv", jobs)
     with (tmp_path / "results.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -95,7 +95,7 @@ def test_job_numbers_and_seeds_are_written_short() -> None:
         ),
     ],
 )  # fmt: skip
-def test_the_status_says_how_the_jobs_ended(jobs: list[Job], status: str) -> None:
+def test_the_status_says_how_the_jobs_ended(jobs: list[Outcome], status: str) -> None:
     (row,) = table(jobs)
     assert row["status"] == status
 
@@ -107,7 +107,7 @@ def test_jobs_without_a_result_are_last_and_have_no_figures() -> None:
 
 
 @pytest.mark.parametrize("jobs", [[], [job(0, None)], [job(0, None, status="not run", x=1), job(1, None, x=2)]])
-def test_a_sweep_without_any_result_has_its_table_all_the_same(tmp_path: Path, jobs: list[Job]) -> None:
+def test_a_sweep_without_any_result_has_its_table_all_the_same(tmp_path: Path, jobs: list[Outcome]) -> None:
     header, rows = results.table(jobs)
     assert header[:2] == ["rank", "job"]
     assert len(rows) == len(jobs)

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -24,7 +25,6 @@ from trainer.data.streamed import Streamed
 from trainer.system.workers import end_with
 
 pytestmark = [
-    pytest.mark.timeout(60),
     pytest.mark.skipif(sys.platform != "linux", reason="the system does not end a process with its parent"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
@@ -105,6 +105,7 @@ def _sleep_below_a_server(writing: Connection, parent: int) -> None:
 
 
 def _children_of_a_server(say: Say, writing: int) -> None:
+    forkserver._forkserver.__init__()  # one that the tests have started is no child of this process
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([])
     for _ in range(2):

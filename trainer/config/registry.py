@@ -48,8 +48,10 @@ def shared(group: str) -> Any:
 
 
 def verbs() -> list[str]:
-    """The names of the verbs."""
-    return list(_modules("trainer.commands"))
+    """The names of the verbs, those first that people begin with."""
+    first = ("train", "resume", "eval", "inspect")
+    found = _modules("trainer.commands")
+    return [*(verb for verb in first if verb in found), *(verb for verb in found if verb not in first)]
 
 
 def command(verb: str) -> ModuleType:

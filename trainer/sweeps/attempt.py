@@ -11,12 +11,12 @@ from trainer.run import resuming, starting
 from trainer.run.parts import Parts
 from trainer.run.training import Training
 from trainer.show.report import Report
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.system.errors import InterruptedRunError, StorageError, TrainerError, named
 
 
-def attempt(planned: Planned) -> Job:
+def attempt(planned: Planned) -> Outcome:
     """Run the job to its end, from its checkpoint where there is one; a failure is in its result.json, too.
 
     Raises:
@@ -53,7 +53,7 @@ class Attempt:
             opened = starting.opened(config, self.screen, planned.directory, beside, planned.hooks)
         return self._opened.enter_context(opened)
 
-    def end(self, rest: Callable[[], dict[str, Any]]) -> Job:
+    def end(self, rest: Callable[[], dict[str, Any]]) -> Outcome:
         """Do the `rest` of the job, which gives the content of its result.json, and close what is open.
 
         Raises:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, ClassVar, Generic, TypeVar
 
 from trainer.show.report import Report
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
@@ -34,7 +34,7 @@ class Submitted(Generic[Handle]):
     submitted: float = field(default_factory=time.monotonic)
     since: float | None = None  # when it was first seen to run
 
-    def ended(self, status: str, error: str) -> Job:
+    def ended(self, status: str, error: str) -> Outcome:
         """The job's line of sweep.jsonl if it left none itself."""
         job = self.planned.ended(status, error)
         job.seconds = time.monotonic() - (self.since or self.submitted)
@@ -65,7 +65,7 @@ class Concurrent(ABC, Generic[Handle]):
         """
 
     @abstractmethod
-    def ended(self, job: Submitted[Handle]) -> Job | None:
+    def ended(self, job: Submitted[Handle]) -> Outcome | None:
         """How the job ended, or None while it has not."""
 
     @abstractmethod
@@ -139,7 +139,7 @@ class Concurrent(ABC, Generic[Handle]):
             if ended is not None:
                 self._end(job, ended)
 
-    def _end(self, job: Submitted[Handle], ended: Job) -> None:
+    def _end(self, job: Submitted[Handle], ended: Outcome) -> None:
         self.jobs.remove(job)
         if ended.status == "interrupted" and not self.stopping:
             self.cut_short.append(job.planned)
@@ -181,7 +181,7 @@ def library(name: str, extra: str) -> ModuleType:
         raise ConfigError(f"sweep={extra} needs {name}", f"pip install 'trainer[{extra}]'") from error
 
 
-def _failed(planned: Planned) -> Job:
+def _failed(planned: Planned) -> Outcome:
     """How a job ends that cannot be composed: it only says so, and no place is needed for it."""
     from trainer.sweeps.attempt import attempt  # late: this process does without torch otherwise
 

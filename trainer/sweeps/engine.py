@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.show.report import Report, duration
 from trainer.sweeps import runner
-from trainer.sweeps.job import LOG, Job, append, read
+from trainer.sweeps.job import LOG, Outcome, append, read
 from trainer.sweeps.plan import Listed
 from trainer.sweeps.results import table as results
 from trainer.system.errors import StorageError
@@ -24,10 +24,10 @@ class Sweep:
     def __init__(self, directory: Path, source: "Listed | Search", settings: Any) -> None:
         self.directory, self.source, self.settings = directory, source, settings
         self.screen = Report()
-        self.jobs: list[Job] = []  # that have ended
+        self.jobs: list[Outcome] = []  # that have ended
         self.started = time.monotonic()
 
-    def run(self) -> list[Job]:
+    def run(self) -> list[Outcome]:
         """Run the jobs that are not done yet, then show the ranking, also if a job failed or the sweep was stopped.
 
         Raises:
@@ -44,7 +44,7 @@ class Sweep:
         self._show()
         return self.jobs
 
-    def _done(self, job: Job) -> None:
+    def _done(self, job: Outcome) -> None:
         self.jobs.append(job)
         with self._warning() if job.status == "interrupted" else nullcontext():
             self.source.done(job)
@@ -58,7 +58,7 @@ class Sweep:
         except StorageError as error:
             self.screen.warn(error.message)
 
-    def _keep(self, kept: list[Job]) -> None:
+    def _keep(self, kept: list[Outcome]) -> None:
         """Take over the jobs that are done; those that sweep.jsonl lacks ended just when the sweep was killed."""
         path = self.directory / LOG
         noted = {job.job: job.status for job in read(path)} if path.exists() else {}

@@ -1,4 +1,4 @@
-"""How a job of a sweep ended, and sweep.jsonl, which has a line for each job that has."""
+"""How the jobs of a sweep ended, and sweep.jsonl, which has a line for each that has."""
 
 import json
 import os
@@ -15,8 +15,8 @@ PRUNED = "pruned"  # the status of a trial that a search gave up; the reason in 
 
 
 @dataclass
-class Job:
-    """One line of sweep.jsonl."""
+class Outcome:
+    """How a job ended: one line of sweep.jsonl."""
 
     job: int
     overrides: dict[str, str]
@@ -30,7 +30,7 @@ class Job:
     error: str = ""
 
 
-def read(path: Path) -> list[Job]:
+def read(path: Path) -> list[Outcome]:
     """The jobs of a sweep.jsonl by their numbers. Of several lines of one job the last counts.
 
     A last line that was cut off when the power failed is ignored, and its job has to be run again.
@@ -42,7 +42,7 @@ def read(path: Path) -> list[Job]:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from error
-    jobs: dict[int, Job] = {}
+    jobs: dict[int, Outcome] = {}
     for number, line in enumerate(lines, start=1):
         try:
             job = _job(json.loads(line))
@@ -54,7 +54,7 @@ def read(path: Path) -> list[Job]:
     return [jobs[number] for number in sorted(jobs)]
 
 
-def append(path: Path, job: Job) -> None:
+def append(path: Path, job: Outcome) -> None:
     """Add a job that has ended, in place of a line that was cut off, and bring it to the disk.
 
     Raises:
@@ -68,11 +68,11 @@ def append(path: Path, job: Job) -> None:
         os.fsync(file.fileno())
 
 
-def _job(found: Any) -> Job:
+def _job(found: Any) -> Outcome:
     """The job of a line. What a later version has written besides is left out."""
     if not isinstance(found, dict):
         raise TypeError("no job")
-    job = Job(**{f.name: found[f.name] for f in fields(Job) if f.name in found})
+    job = Outcome(**{f.name: found[f.name] for f in fields(Outcome) if f.name in found})
     if not isinstance(job.job, int) or not isinstance(job.overrides, dict):
         raise TypeError("no job")
     job.metrics = {name: value for name, value in job.metrics.items() if value is not None}

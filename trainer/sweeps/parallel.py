@@ -13,15 +13,15 @@ from typing import Any
 
 from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, Submitted
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, serve
 from trainer.system.machine import cores, gpus
 
 # Workers are forked from a server that has imported torch, which takes 0.1 s each instead of 3 s. The server computes
-# nothing: it has no threads of torch's and no CUDA, which would not survive a fork. Each worker sets up its own CUDA,
-# which reads CUDA_VISIBLE_DEVICES only then. Apple's libraries do not allow forks once they are loaded.
+# nothing, so it has neither threads of torch's nor CUDA, which would not survive a fork. Each worker initialises its
+# own CUDA, which reads CUDA_VISIBLE_DEVICES only then. Apple's libraries do not allow a fork once they are loaded.
 context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 
 
@@ -52,12 +52,12 @@ class Worker:
         theirs.close()
         return self.orders
 
-    def result(self) -> Job | str:
+    def result(self) -> Outcome | str:
         """The line of sweep.jsonl that the worker has sent, or how its process ended."""
         assert self.orders is not None
         assert self.process is not None
         try:
-            job: Job = self.orders.recv()
+            job: Outcome = self.orders.recv()
         except (EOFError, ConnectionResetError):
             self.process.join(5)
             code = self.process.exitcode or 0
@@ -90,7 +90,7 @@ class Parallel(Concurrent[Worker]):
 
     def run(self, jobs: Iterator[Planned]) -> None:
         if context.get_start_method() == "forkserver":
-            context.set_forkserver_preload(["trainer.sweeps.attempt"])
+            context.set_forkserver_preload(["trainer.sweeps.preload"])
         try:
             super().run(jobs)
         finally:
@@ -102,7 +102,7 @@ class Parallel(Concurrent[Worker]):
         worker.give(planned)
         return worker
 
-    def ended(self, job: Submitted[Worker]) -> Job | None:
+    def ended(self, job: Submitted[Worker]) -> Outcome | None:
         worker = job.handle
         assert worker.orders is not None
         if not worker.orders.poll():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.config.train import Train
 from trainer.run import directory as runs
 from trainer.show.report import Report
-from trainer.sweeps.job import PRUNED, Job
+from trainer.sweeps.job import PRUNED, Outcome
 from trainer.system.atomic import storing, write_text
 from trainer.system.errors import RunError, TrainerError
 
@@ -47,25 +47,19 @@ class Planned:
     finished: dict[str, Any] | None = None  # the content of its result.json, if nothing is left to do
     hooks: "tuple[Hook, ...]" = ()  # of its training, beside those of every run
 
-    def ended(self, status: str, error: str = "") -> Job:
+    def ended(self, status: str, error: str = "") -> Outcome:
         """The job's line of sweep.jsonl without results."""
-        return Job(self.number, self.overrides, status, 0.0, error=error)
+        return Outcome(self.number, self.overrides, status, 0.0, error=error)
 
-    def completed(self, result: dict[str, Any]) -> Job:
-        """The job's line of sweep.jsonl for the content of its result.json."""
-        pruned = str(result.get("stopped")).startswith(PRUNED)
-        job, objective = self.ended(PRUNED if pruned else result["status"]), result["objective"]
-        job.objective, job.direction = objective["name"], objective["direction"]
-        job.value, job.best_epoch, job.metrics = objective["value"], result["best_epoch"], result["metrics"]
-        job.seconds = result["seconds"]
-        return job
-
-    def ended_as(self, result: dict[str, Any]) -> Job:
-        """The same, also for a job that has failed."""
-        if result.get("status") == "completed":
-            return self.completed(result)
-        job = self.ended("failed", str(result.get("error") or ""))
+    def completed(self, result: dict[str, Any]) -> Outcome:
+        """The job's line of sweep.jsonl for the content of its result.json, also if it has failed."""
+        job = self.ended(result["status"], str(result.get("error") or ""))
         job.seconds = float(result.get("seconds") or 0.0)
+        if job.status == "completed":
+            job.status = PRUNED if str(result.get("stopped")).startswith(PRUNED) else "completed"
+            objective = result["objective"]
+            job.objective, job.direction, job.value = objective["name"], objective["direction"], objective["value"]
+            job.best_epoch, job.metrics = result["best_epoch"], result["metrics"]
         return job
 
     @property
@@ -141,7 +135,7 @@ class Listed:
         self.planned = numbered(directory, asked)
         self.plots = any(job.config is not None and job.config.plots for job in asked)
 
-    def begin(self, screen: Report) -> list[Job]:
+    def begin(self, screen: Report) -> list[Outcome]:
         """Prepare the sweep's directory; return the jobs that are done already."""
         claim(self.directory, self.planned)
         return [planned.completed(planned.finished) for planned in self.planned if planned.finished is not None]
@@ -150,14 +144,14 @@ class Listed:
         """The jobs to run, each decided when it is taken."""
         return (planned for planned in self.planned if planned.finished is None)
 
-    def done(self, job: Job) -> None:
+    def done(self, job: Outcome) -> None:
         """Hear that a job has ended, or was interrupted."""
 
-    def unfinished(self, jobs: Sequence[Job]) -> bool:
+    def unfinished(self, jobs: Sequence[Outcome]) -> bool:
         """Whether the sweep would run something if it was resumed after `jobs`."""
         return any(job.status in ("not run", "interrupted", "failed") for job in jobs)
 
-    def failure(self, jobs: Sequence[Job]) -> str:
+    def failure(self, jobs: Sequence[Outcome]) -> str:
         """Why the sweep has failed, or "" if it has not."""
         failed = sum(job.status == "failed" for job in jobs)
         return f"{failed} of the sweep's jobs failed" if failed else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, Submitted, library
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, work
@@ -97,12 +97,12 @@ class Ray(Concurrent[Any]):
         log = _log(job.planned)  # its process writes a line before anything else
         return log.exists() and log.stat().st_size > self.logged[job.planned.number]
 
-    def ended(self, job: Submitted[Any]) -> Job | None:
+    def ended(self, job: Submitted[Any]) -> Outcome | None:
         ready, _ = self.ray.wait([job.handle], timeout=0)
         if not ready:
             return None
         try:
-            found: Job = self.ray.get(job.handle)
+            found: Outcome = self.ray.get(job.handle)
         except self.ray.exceptions.TaskCancelledError:
             return job.ended("interrupted", "it was cancelled")
         except self.ray.exceptions.RayTaskError as error:  # outside the job, which catches its own errors

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from trainer.show.report import Report
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 
-Done = Callable[[Job], None]
+Done = Callable[[Outcome], None]
 CLUSTERS = ("slurm", "ray")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from trainer.run import directory as runs
 from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted, library
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, work
@@ -97,7 +97,7 @@ class Slurm(Concurrent[Any]):
     def runs(self, job: Submitted[Any]) -> bool:
         return bool(job.handle.paths.stdout.exists())
 
-    def ended(self, job: Submitted[Any]) -> Job | None:
+    def ended(self, job: Submitted[Any]) -> Outcome | None:
         handle = job.handle
         if not handle.done(force_check=self.stopping):
             return None
@@ -112,7 +112,7 @@ class Slurm(Concurrent[Any]):
         found = handle.exception()
         if found is not None:  # outside the job: the node may have no trainer, say
             return job.ended("failed", f"{_reason(str(found))}: {handle.paths.stderr}")
-        result: Job = handle.result()
+        result: Outcome = handle.result()
         return result
 
     def cancel(self, job: Submitted[Any]) -> None:

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from trainer.run.directory import timestamp
-from trainer.sweeps.job import Job
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.system.errors import InterruptedRunError, TerminatedError
 from trainer.system.workers import end_with
@@ -33,7 +33,7 @@ class Place:
         return Place(os.getcwd(), [p for p in sys.path if p], kept, threads, str(log.absolute()) if log else None)
 
 
-def work(planned: Planned, place: Place) -> Job:
+def work(planned: Planned, place: Place) -> Outcome:
     """Run the job to its end. A job that is told to stop writes its checkpoint and is returned as interrupted."""
     os.chdir(place.directory)
     sys.path += [entry for entry in place.path if entry not in sys.path]

@@ -1,4 +1,4 @@
-"""What this machine has: cores and GPUs. Found without torch where that can be, as importing it takes seconds."""
+"""What this machine has: cores and GPUs. They are found without torch if possible, whose import takes seconds."""
 
 import ctypes
 import os
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def cores() -> int:
-    """How many this process may run on."""
+    """The number of CPU cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus() -> list[str]:
-    """What to set CUDA_VISIBLE_DEVICES to, for each GPU that this process may use."""
+    """For each GPU that this process may use, the value of CUDA_VISIBLE_DEVICES that stands for it."""
     if not _driver():
         return []
     import torch
@@ -24,7 +24,7 @@ def gpus() -> list[str]:
 
 
 def _driver() -> bool:
-    """Whether torch may find a GPU: on Linux not without NVIDIA's library, or AMD's device file."""
+    """Whether torch may find a GPU. On Linux it needs NVIDIA's library, or AMD's device file."""
     if sys.platform != "linux":
         return True
     try:

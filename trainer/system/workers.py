@@ -1,4 +1,4 @@
-"""Processes that work for another: they end with it, however it ends."""
+"""Processes that work for another process end with it, however it ends."""
 
 import ctypes
 import multiprocessing

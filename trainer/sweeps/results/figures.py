@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from trainer.engine.measures import label, measure
-from trainer.sweeps.job import PRUNED, Job
+from trainer.sweeps.job import PRUNED, Outcome
 from trainer.sweeps.results.grid import Grid, numbers_in
 from trainer.sweeps.results.ranking import Ranked, ranked
 from trainer.system.atomic import storing
@@ -43,7 +43,7 @@ STYLE: Any = {
 }
 
 
-def save(jobs: Sequence[Job], directory: Path) -> list[Path]:
+def save(jobs: Sequence[Outcome], directory: Path) -> list[Path]:
     """Draw what there is to see of the jobs, each picture as a PNG in `directory`; return the files.
 
     Raises:
@@ -61,7 +61,7 @@ def save(jobs: Sequence[Job], directory: Path) -> list[Path]:
     return paths
 
 
-def figures(jobs: Sequence[Job]) -> Iterator[tuple[str, Figure]]:
+def figures(jobs: Sequence[Outcome]) -> Iterator[tuple[str, Figure]]:
     """(name, figure) of each swept key and of pairs of them, for each objective by itself."""
     rows = ranked(jobs)
     objectives = list(dict.fromkeys(row.objective for row in rows if row.values))

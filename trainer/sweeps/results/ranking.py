@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from trainer.show import report
-from trainer.sweeps.job import PRUNED, Job
+from trainer.sweeps.job import PRUNED, Outcome
 
 SEED = "seed"
 CHANCE = 0.05  # the p-value below which a difference counts
@@ -23,7 +23,7 @@ class Ranked:
     """Jobs of the same settings. `rank` counts from 1 among the settings of the same objective."""
 
     overrides: dict[str, str]  # without the seed
-    jobs: tuple[Job, ...]
+    jobs: tuple[Outcome, ...]
     rank: int | None = None
 
     @cached_property
@@ -33,7 +33,7 @@ class Ranked:
         return tuple(value for value in seeds.values() if value is not None)
 
     @cached_property
-    def best(self) -> Job:
+    def best(self) -> Outcome:
         """The job of the best seed, or the first job if none has a value."""
         return min(filter(has_value, self.jobs), key=_badness, default=self.jobs[0])
 
@@ -67,17 +67,17 @@ class Ranked:
         return self.mean - half, self.mean + half
 
 
-def has_value(job: Job) -> bool:
+def has_value(job: Outcome) -> bool:
     """Whether the job can be ranked by its objective. A pruned job cannot: its value is not that of its end."""
     return job.value is not None and math.isfinite(job.value) and job.status != PRUNED
 
 
-def ranked(jobs: Sequence[Job]) -> list[Ranked]:
+def ranked(jobs: Sequence[Outcome]) -> list[Ranked]:
     """The settings of the jobs, best first by the mean over their seeds.
 
     Different objectives do not compare: the settings of one follow those of another. Settings without a value are last.
     """
-    groups: dict[tuple[tuple[str, str], ...], list[Job]] = {}
+    groups: dict[tuple[tuple[str, str], ...], list[Outcome]] = {}
     for job in jobs:
         groups.setdefault(tuple(sorted(settings(job).items())), []).append(job)
     found = [Ranked(settings(group[0]), tuple(group)) for group in groups.values()]
@@ -85,7 +85,7 @@ def ranked(jobs: Sequence[Job]) -> list[Ranked]:
     return [replace(one, rank=rank) for rank, one in placed]
 
 
-def places(jobs: Sequence[Job]) -> list[tuple[int | None, Job]]:
+def places(jobs: Sequence[Outcome]) -> list[tuple[int | None, Outcome]]:
     """Each job by itself with its rank, in the order of `ranked`."""
     return _placed(jobs, _objective, _badness)
 
@@ -99,12 +99,12 @@ def _placed(
     return placed + [(None, one) for one in found if not objective(one)]
 
 
-def settings(job: Job) -> dict[str, str]:
+def settings(job: Outcome) -> dict[str, str]:
     """A job's overrides without its seed."""
     return {key: value for key, value in job.overrides.items() if key != SEED}
 
 
-def varied(jobs: Iterable[Job]) -> list[str]:
+def varied(jobs: Iterable[Outcome]) -> list[str]:
     """The keys of the overrides that differ between jobs, or of all of them if none does."""
     found = [job.overrides for job in jobs]
     keys = list(dict.fromkeys(key for overrides in found for key in overrides))
@@ -156,11 +156,11 @@ def welch(first: Ranked, second: Ranked) -> float:
     return float(found.pvalue)
 
 
-def _objective(job: Job) -> str:
+def _objective(job: Outcome) -> str:
     return job.objective if has_value(job) else ""
 
 
-def _badness(job: Job) -> float:
+def _badness(job: Outcome) -> float:
     return _signed(job.value or 0.0, job.direction)
 
 

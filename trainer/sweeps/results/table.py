@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 
 from trainer.show.report import Facts, metric
-from trainer.sweeps.job import PRUNED, Job
+from trainer.sweeps.job import PRUNED, Outcome
 from trainer.sweeps.results import ranking
 from trainer.sweeps.results.ranking import SEED, Ranked, has_value, ranked, varied
 from trainer.system.atomic import replacing
@@ -18,7 +18,7 @@ TEST = ("test/accuracy", "test/mse")  # what the table shows of the test split
 GROUP = ("group_rank", "group_mean", "group_std", "group_low", "group_high", "group_n")
 
 
-def table(jobs: Sequence[Job], ascii_only: bool = False) -> tuple[list[str], list[list[str]]]:
+def table(jobs: Sequence[Outcome], ascii_only: bool = False) -> tuple[list[str], list[list[str]]]:
     """Header and rows for `Report.table`, best first. Jobs that differ in their seeds alone share a row."""
     rows = ranked(jobs)
     varying = varied(jobs)
@@ -42,7 +42,7 @@ def table(jobs: Sequence[Job], ascii_only: bool = False) -> tuple[list[str], lis
     return ["rank", "job", *keys, *seeds, name, "best epoch", "test", "seconds", "status"], cells
 
 
-def write_csv(path: Path, jobs: Sequence[Job]) -> None:
+def write_csv(path: Path, jobs: Sequence[Outcome]) -> None:
     """Write one line per job, best first, with the figures of its settings over all seeds.
 
     Raises:
@@ -67,7 +67,7 @@ def rerun(row: Ranked) -> str:
     return " ".join(["trainer train", *(typed(f"{key}={value}") for key, value in row.best.overrides.items())])
 
 
-def facts(jobs: Sequence[Job], directory: Path) -> Facts:
+def facts(jobs: Sequence[Outcome], directory: Path) -> Facts:
     """The closing lines: where the sweep is, whether the best is better by more than chance, and what to do next."""
     rows = ranked(jobs)
     best = [row for row in rows if row.rank == 1]  # of each objective
@@ -90,7 +90,7 @@ def _value(row: Ranked, plus_minus: str) -> str:
     return f"{text} {plus_minus} {metric(row.objective, row.std) if text.endswith('%') else f'{row.std:.2g}'}"
 
 
-def _epochs(jobs: Sequence[Job]) -> str:
+def _epochs(jobs: Sequence[Outcome]) -> str:
     """`7`, or `5-9` if the seeds differ."""
     epochs = [job.best_epoch for job in jobs if job.best_epoch is not None]
     if not epochs:
@@ -98,7 +98,7 @@ def _epochs(jobs: Sequence[Job]) -> str:
     return str(epochs[0]) if min(epochs) == max(epochs) else f"{min(epochs)}-{max(epochs)}"
 
 
-def _test(jobs: Sequence[Job]) -> str:
+def _test(jobs: Sequence[Outcome]) -> str:
     """The mean over the seeds of what the test split gave."""
     for name in TEST:
         values = [job.metrics[name] for job in jobs if name in job.metrics]
@@ -125,7 +125,7 @@ def _status(row: Ranked) -> str:
     return "; ".join(parts)
 
 
-def _ending(job: Job) -> str:
+def _ending(job: Outcome) -> str:
     text = job.status
     if job.status == "completed" and not has_value(job):
         text += " without a finite objective"

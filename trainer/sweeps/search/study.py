@@ -24,20 +24,6 @@ NAME = "search"  # of the study in its journal
 DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
 
 
-class _Lock:
-    """A lock that the system ends with its process; Optuna's own locks outlive a process that is killed."""
-
-    def __init__(self, path: Path) -> None:
-        self._lock = FileLock(f"{path}.lock")
-
-    def acquire(self) -> bool:
-        self._lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self._lock.release()
-
-
 class Opened:
     """The study and its journal, to which other processes write as well."""
 
@@ -54,7 +40,8 @@ class Opened:
 
         path = directory / JOURNAL
         try:
-            backend = JournalFileBackend(str(path), lock_obj=_Lock(path))  # type: ignore[arg-type]
+            # Optuna's own locks outlive a process that is killed; the system ends this one with it.
+            backend = JournalFileBackend(str(path), lock_obj=FileLock(f"{path}.lock"))  # type: ignore[arg-type]
             self.storage: BaseStorage = optuna.storages.JournalStorage(backend)
             if not self.storage.get_all_studies():
                 optuna.create_study(study_name=NAME, storage=self.storage, direction=DIRECTIONS[direction])

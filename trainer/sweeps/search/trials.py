@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from trainer.config.train import Train
 from trainer.run import directory as runs
 from trainer.show.report import Report
-from trainer.sweeps.job import LOG, PRUNED, Job, read
+from trainer.sweeps.job import LOG, PRUNED, Outcome, read
 from trainer.sweeps.plan import Asked, Planned, claim, known
 from trainer.sweeps.results.ranking import has_value
 from trainer.sweeps.search import study
@@ -60,7 +60,7 @@ class Search(Iterator[Planned]):
             self._check(trials)
             self.planned = [self._planned(trial) for trial in trials]
 
-    def begin(self, screen: Report) -> list[Job]:
+    def begin(self, screen: Report) -> list[Outcome]:
         """Make the study if there is none, and tell it of results that it has not heard of."""
         with storing(self.directory / study.JOURNAL):
             study.mend(self.directory)
@@ -74,7 +74,7 @@ class Search(Iterator[Planned]):
         for planned in self.planned:
             if planned.finished is None:
                 continue
-            job = noted.get(planned.number) or planned.ended_as(planned.finished)
+            job = noted.get(planned.number) or planned.completed(planned.finished)
             if not trials[planned.number].state.is_finished():
                 self.done(job)
             kept.append(job)
@@ -99,7 +99,7 @@ class Search(Iterator[Planned]):
         self._running.add(planned.number)
         return planned
 
-    def done(self, job: Job) -> None:
+    def done(self, job: Outcome) -> None:
         """Tell the study. It hears nothing of a trial that was interrupted, which is continued later."""
         from optuna.trial import TrialState
 
@@ -115,11 +115,11 @@ class Search(Iterator[Planned]):
             else:
                 tell(job.job, state=TrialState.FAIL)
 
-    def unfinished(self, jobs: Sequence[Job]) -> bool:
+    def unfinished(self, jobs: Sequence[Outcome]) -> bool:
         over = sum(job.status not in ("interrupted", "not run") for job in jobs)
         return over < max(int(self.settings.trials), len(self.planned))
 
-    def failure(self, jobs: Sequence[Job]) -> str:
+    def failure(self, jobs: Sequence[Outcome]) -> str:
         """A search fails only if nothing comes of it: that a setting fails is a finding."""
         over = not self.unfinished(jobs)
         return "no trial of the search came to a result" if over and not any(map(has_value, jobs)) else ""
