@@ -36,12 +36,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Side by side, these begin first: at the end one of them would keep everybody waiting.
-LONG = ("reliability", "sweep_resume", "sweep_kills", "sweep_slurm", "sweep_ray", "search_resume", "batched_sweep")
+# Side by side, these files begin first: at the end one of them would keep everybody waiting.
+LONG = (
+    *("reliability", "sweep_kills", "sweep_ray", "sweep_slurm", "train_eval", "batched_sweep", "sweep_parallel"),
+    *("errors", "untrusted", "resume_command", "batched", "odd_places", "streamed", "docs", "resume"),
+    *("search_resume", "recipes"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONG)
+    order = {f"test_{name}": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """`python hostile_child.py FOLDER`: `trainer eval ckpt=FILE` of each file in it, in one process, and what that took.
 
-A line of JSON per file: exit code, what was on screen, seconds, MiB of memory, and what was done that evaluation has no
-need of: programs started, connections opened, modules imported from elsewhere, files read or written elsewhere.
+A line of JSON per file: exit code, what was on screen, seconds of CPU, MiB of memory, and what was done that evaluation
+has no need of: programs started, connections opened, modules imported from elsewhere, files read or written elsewhere.
 Composing the config takes longest and is the same for all: it is done once, and anew only for files called `*.full`.
 """
 
@@ -113,7 +113,7 @@ def run(folder: Path) -> None:
     files = sorted(folder.iterdir(), key=lambda path: (path.name != "honest", path.name))
     for path in files:
         forget()
-        before, started, known = peak(), time.perf_counter(), set(sys.modules)
+        before, started, known = peak(), time.process_time(), set(sys.modules)
         watch.seen, watch.imported, watch.on = [], set(), path.name != "honest"
         code, out, err = evaluate(path)
         watch.on = False
@@ -122,7 +122,7 @@ def run(folder: Path) -> None:
             "code": code,
             "out": out,
             "err": err,
-            "seconds": time.perf_counter() - started,
+            "seconds": time.process_time() - started,
             "mib": peak() - before,
             "seen": watch.seen,
             "imported": sorted(set(sys.modules) - known),

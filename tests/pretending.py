@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import ImageFile
 
 
 def cores(patch: pytest.MonkeyPatch, count: int) -> None:
@@ -78,3 +79,15 @@ def full_disk(patch: pytest.MonkeyPatch, concerns: Callable[[Path], object]) -> 
         plain(source, target)
 
     patch.setattr(os, "replace", replace)
+
+
+def decoding(patch: pytest.MonkeyPatch, seen: Callable[[Path], object]) -> None:
+    """`seen` is called with each image file before its pixels are read."""
+    plain = ImageFile.ImageFile.load
+
+    def load(image: ImageFile.ImageFile) -> Any:
+        if image.tile:  # what is read already has none any more
+            seen(Path(image.fp.name))  # type: ignore[union-attr]
+        return plain(image)
+
+    patch.setattr(ImageFile.ImageFile, "load", load)

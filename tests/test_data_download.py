@@ -218,7 +218,6 @@ def test_processes_that_start_together_download_once(tmp_path: Path) -> None:
 
 
 @forking
-@pytest.mark.timeout(60)
 def test_a_download_that_is_killed_holds_nobody_up(tmp_path: Path) -> None:
     """Others wait for it; then one of them starts anew, and what was half done goes away."""
     context = multiprocessing.get_context("fork")
@@ -254,7 +253,6 @@ def test_a_download_that_is_killed_holds_nobody_up(tmp_path: Path) -> None:
 
 
 @forking
-@pytest.mark.timeout(60)
 def test_a_download_that_fails_leaves_the_root_to_those_who_wait(tmp_path: Path) -> None:
     """The first makes the root and would remove it again; each of the others then tries for itself."""
     root = tmp_path / "new"
@@ -316,7 +314,6 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pa
     thread.join(20)
 
 
-@pytest.mark.timeout(60)
 def test_first_downloads_at_once_fetch_each_file_once(tmp_path: Path, mirror: tuple[Path, list[str]]) -> None:
     found: list[Any] = []
     data.load(mnist_in(tmp_path / "alone"))
@@ -333,7 +330,6 @@ def test_first_downloads_at_once_fetch_each_file_once(tmp_path: Path, mirror: tu
     assert {p.name for p in (tmp_path / "root").iterdir()} == {"MNIST", ".mnist.lock"}
 
 
-@pytest.mark.timeout(60)
 def test_an_archive_that_arrives_truncated_is_named_and_not_kept(
     tmp_path: Path, mirror: tuple[Path, list[str]]
 ) -> None:

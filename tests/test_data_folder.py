@@ -15,7 +15,6 @@ from PIL import Image
 from torchvision import transforms
 
 from trainer import data
-from trainer.data import folder
 from trainer.data.folder import read_image
 from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset
@@ -189,7 +188,6 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @forking
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("size", [10, 700])  # a part is all files, or two
 def test_processes_decode_what_one_does(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     tree(tmp_path, {"a": 7, "b": 8})
@@ -210,7 +208,6 @@ def test_processes_decode_what_one_does(tmp_path: Path, size: int, monkeypatch: 
 
 
 @forking
-@pytest.mark.timeout(60)
 def test_a_broken_image_that_a_process_meets_is_named(tmp_path: Path, two_processes: None) -> None:
     broken(tmp_path)
     with pytest.raises(DataError, match=r"b/broken\.jpg cannot be read as an image"):
@@ -218,19 +215,14 @@ def test_a_broken_image_that_a_process_meets_is_named(tmp_path: Path, two_proces
 
 
 @forking
-@pytest.mark.timeout(60)
 def test_a_process_that_is_killed_ends_the_decoding(
     tmp_path: Path, two_processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As for want of memory."""
     tree(tmp_path, {"a": 5, "b": 5})
-    monkeypatch.setattr(folder, "read_image", _killed)
+    pretending.decoding(monkeypatch, lambda path: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(DataError, match="a process that decodes images was killed"):
         load(tmp_path)
-
-
-def _killed(path: str, **keys: Any) -> Any:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 # --- pixels -------------------------------------------------------------------------------------------

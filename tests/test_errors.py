@@ -1,5 +1,7 @@
 """Mistakes: two lines at most, exit code 2, no traceback, and nothing left behind."""
 
+import copy
+import functools
 import os
 import shutil
 import sys
@@ -13,10 +15,14 @@ import pretending
 import pytest
 import torch
 from conftest import Ran, Trainer
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 from running import QUICK, SILENT
 
+from trainer.config import composition, registry
+from trainer.config.check import check
 from trainer.run import parts
-from trainer.system.errors import first_line
+from trainer.system.errors import ConfigError, first_line
 
 WEIGHTS = {"linear.weight": torch.zeros(10, 784), "linear.bias": torch.zeros(10)}
 LINEAR = ("model=linear", "data=digits")
@@ -156,65 +162,30 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "train epoch=3": ("epoch:", "did you mean 'epochs'?"),
     "train +epoch=3": ("epoch:", "did you mean 'epochs'?"),
     "train ++epoch=3": ("epoch:", "did you mean 'epochs'?"),
-    "train modle=lenet": ("modle", "did you mean 'model'?"),
     "train optim.lrr=0.1": ("optim.lrr", "did you mean 'lr'?"),
     "train +optim.lrr=0.1": ("optim.lrr", "did you mean 'lr'?"),
-    "train optim.momentum=0.9": ("optim.momentum", "choose from", "betas"),
-    "train data.augment.flop=true": ("data.augment.flop", "did you mean 'flip'?"),
-    "train early_stopping.patiense=3": ("early_stopping.patiense", "did you mean 'patience'?"),
     "train +unknown=1": ("unknown", "choose from"),
     "train +optim.lr=0.1": ("optim.lr",),
     "train ~unknown": ("unknown",),
     "train ~model": ("model",),
     "train hydra.nope=1": ("nope",),
     "eval ckpt=good.pt epochs=3": ("epochs", "choose from"),
-    "inspect inspect.outt=x.png": ("inspect.outt", "did you mean 'out'?"),
     # types
     "train epochs=three": ("epochs=three", "a whole number"),
-    "train epochs=1.5": ("epochs=1.5", "a whole number"),
-    "train epochs=null": ("epochs=null", "a whole number"),
     "train epochs=1,2": ("epochs=1,2",),
-    "train optim.lr=fast": ("optim.lr=fast", "a number"),
-    "train plots=perhaps": ("plots=perhaps", "true or false"),
-    "train data.batch_size=[1,2]": ("data.batch_size", "a whole number or null"),
     "train optim.betas=0.9": ("optim.betas", "a list"),
-    "train optim.betas=[0.9]": ("optim.betas",),
-    "train optim.betas=[0.9,0.99,0.999]": ("optim.betas",),
-    "train data.augment=true": ("data.augment", "section"),
-    "train evaluate=test": ("evaluate", "section"),
     "train loss=a=b": ("loss=a=b",),
     # values out of range
     "train optim.lr=-1": ("optim.lr=-1", "above 0"),
-    "train optim.lr=0": ("optim.lr=0", "above 0"),
-    "train optim.lr=nan": ("optim.lr=nan", "above 0"),
-    "train optim.lr=inf": ("optim.lr=inf",),
-    "train optim.weight_decay=-0.1": ("optim.weight_decay", "at least 0"),
-    "train optim.betas=[0.9,1.5]": ("optim.betas", "below 1"),
-    "train epochs=0": ("epochs=0", "at least 1"),
-    "train max_steps=0": ("max_steps=0", "at least 1"),
-    "train accumulate=0": ("accumulate=0", "at least 1"),
-    "train clip_norm=0": ("clip_norm=0", "above 0"),
-    "train seed=-1": ("seed=-1", "at least 0"),
-    "train data.batch_size=0": ("data.batch_size=0", "at least 1"),
-    "train data.val_fraction=1": ("data.val_fraction=1", "below 1"),
-    "train data.limit=0": ("data.limit=0", "at least 1"),
     "train data.limit=1": ("data.val_fraction", "empty"),
-    "train model.dropout=1": ("model.dropout=1", "below 1"),
-    "train evaluate.every_steps=0": ("evaluate.every_steps=0", "at least 1"),
-    "train early_stopping.patience=0": ("early_stopping.patience=0", "at least 1"),
-    "train scheduler=step scheduler.gamma=0": ("scheduler.gamma=0", "above 0"),
     "train scheduler.warmup_steps=100000": ("scheduler.warmup_steps=100000", "steps"),
     "train scheduler=onecycle scheduler.warmup_steps=2": ("onecycle", "pct_start"),
     "train optim=sgd optim.nesterov=true": ("optim=sgd", "momentum"),
     # choices of values
     "train precision=float23": ("precision=float23", "did you mean 'float32'?"),
-    "train loss=mes": ("loss=mes", "did you mean 'mse'?"),
-    "train direction=up": ("direction=up", "choose from", "max"),
-    "train evaluate.split=tests": ("evaluate.split=tests", "did you mean 'test'?"),
     "train objective=val/acuracy": ("objective=val/acuracy", "did you mean 'val/accuracy'?"),
     "train objective=val/accuracy data.val_fraction=0": ("objective=val/accuracy", "data.val_fraction"),
     "train early_stopping.patience=2 data.val_fraction=0": ("early_stopping", "data.val_fraction"),
-    "eval ckpt=good.pt model=linear data=digits split=vall": ("split=vall", "did you mean 'val'?"),
     "eval ckpt=good.pt model=linear data=digits split=val data.val_fraction=0": ("validation set", "data.val_fraction"),
     # checkpoints
     "eval": ("ckpt= is missing", "ckpt=RUN"),
@@ -301,6 +272,74 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "train data=folder data.path=~nobody-of-that-name/images": ("~nobody-of-that-name/images",),
     "train output=~nobody-of-that-name/runs": ("~nobody-of-that-name/runs",),
 }
+
+
+# The same of what the declarations refuse by themselves.
+REFUSED: dict[str, tuple[str, ...]] = {
+    # keys
+    "train modle=lenet": ("modle", "did you mean 'model'?"),
+    "train optim.momentum=0.9": ("optim.momentum", "choose from", "betas"),
+    "train data.augment.flop=true": ("data.augment.flop", "did you mean 'flip'?"),
+    "train early_stopping.patiense=3": ("early_stopping.patiense", "did you mean 'patience'?"),
+    "inspect inspect.outt=x.png": ("inspect.outt", "did you mean 'out'?"),
+    # types
+    "train epochs=1.5": ("epochs=1.5", "a whole number"),
+    "train epochs=null": ("epochs=null", "a whole number"),
+    "train optim.lr=fast": ("optim.lr=fast", "a number"),
+    "train plots=perhaps": ("plots=perhaps", "true or false"),
+    "train data.batch_size=[1,2]": ("data.batch_size", "a whole number or null"),
+    "train optim.betas=[0.9]": ("optim.betas",),
+    "train optim.betas=[0.9,0.99,0.999]": ("optim.betas",),
+    "train data.augment=true": ("data.augment", "section"),
+    "train evaluate=test": ("evaluate", "section"),
+    # values out of range
+    "train optim.lr=0": ("optim.lr=0", "above 0"),
+    "train optim.lr=nan": ("optim.lr=nan", "above 0"),
+    "train optim.lr=inf": ("optim.lr=inf",),
+    "train optim.weight_decay=-0.1": ("optim.weight_decay", "at least 0"),
+    "train optim.betas=[0.9,1.5]": ("optim.betas", "below 1"),
+    "train epochs=0": ("epochs=0", "at least 1"),
+    "train max_steps=0": ("max_steps=0", "at least 1"),
+    "train accumulate=0": ("accumulate=0", "at least 1"),
+    "train clip_norm=0": ("clip_norm=0", "above 0"),
+    "train seed=-1": ("seed=-1", "at least 0"),
+    "train data.batch_size=0": ("data.batch_size=0", "at least 1"),
+    "train data.val_fraction=1": ("data.val_fraction=1", "below 1"),
+    "train data.limit=0": ("data.limit=0", "at least 1"),
+    "train model.dropout=1": ("model.dropout=1", "below 1"),
+    "train evaluate.every_steps=0": ("evaluate.every_steps=0", "at least 1"),
+    "train early_stopping.patience=0": ("early_stopping.patience=0", "at least 1"),
+    "train scheduler=step scheduler.gamma=0": ("scheduler.gamma=0", "above 0"),
+    # choices of values
+    "train loss=mes": ("loss=mes", "did you mean 'mse'?"),
+    "train direction=up": ("direction=up", "choose from", "max"),
+    "train evaluate.split=tests": ("evaluate.split=tests", "did you mean 'test'?"),
+    "eval ckpt=good.pt model=linear data=digits split=vall": ("split=vall", "did you mean 'val'?"),
+}
+
+
+@functools.cache
+def composed(verb: str, *choices: str) -> tuple[DictConfig, dict[str, str]]:
+    with composition.ready():
+        return composition.compose(verb, choices)
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_what_the_declarations_refuse_they_say_in_two_lines(command: str) -> None:
+    """Checked as the command line has it checked, which a dozen of the commands below show for each kind of mistake."""
+    verb, *words = command.split()
+    choices = [word for word in words if word.split("=")[0] in registry.GROUPS]
+    values = [word for word in words if word not in choices]
+    shared, chosen = composed(verb, *choices)
+    config = copy.deepcopy(shared)
+    for override in OverridesParser.create().parse_overrides(values):
+        OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
+    with pytest.raises(ConfigError) as caught:
+        check(verb, config, values, chosen)
+    lines = f"{caught.value.message}\n{caught.value.hint}".splitlines()
+    assert len(lines) <= 2
+    for word in REFUSED[command]:
+        assert word in "\n".join(lines)
 
 
 @pytest.mark.parametrize("command", MISTAKES)

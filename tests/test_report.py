@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Trainer
@@ -101,11 +102,16 @@ def test_a_log_that_cannot_be_opened_is_done_without(capsys: pytest.CaptureFixtu
 def test_a_full_disk_below_the_log_is_said_once_and_ends_no_training(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch, sweep: tuple[str, ...]
 ) -> None:
-    log_to = Report.log_to
-    monkeypatch.setattr(Report, "log_to", lambda self, path: log_to(self, Path("/dev/full")))
+    plain = Path.open
+
+    def to_a_full_disk(path: Path, *how: Any, **keys: Any) -> Any:
+        return plain(Path("/dev/full") if path.name == "train.log" else path, *how, **keys)
+
+    monkeypatch.setattr(Path, "open", to_a_full_disk)
     ran = trainer("train", *sweep, "model=linear", "data=line", "epochs=2", *SILENT)
     assert ran.code == 0
-    assert ran.err == "warning: cannot write /dev/full: No space left on device; what follows is only shown here\n"
+    (log,) = (path.with_name("train.log") for path in Path("runs").rglob("result.json"))
+    assert ran.err == f"warning: cannot write {log}: No space left on device; what follows is only shown here\n"
     assert "linear_line: done" in ran.out
     (run,) = runs()
     assert result(run)["status"] == "completed"

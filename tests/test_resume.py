@@ -3,15 +3,12 @@
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 import resuming
 import running
 import torch
 from conftest import Trainer
-
-from trainer.engine import evaluator
 
 SMALL = ("plots=false", "tensorboard.graph=false", "tensorboard.every_steps=1", "epochs=3", "data.limit=96")
 MODELS = {
@@ -69,19 +66,21 @@ def test_on_a_gpu_it_does_so_with_deterministic_kernels(trainer: Trainer, compil
 def test_interrupted_within_an_evaluation_it_repeats_that(trainer: Trainer) -> None:
     asked = (*SMALL, *MODELS["lenet"])
     whole = running.train(trainer, *asked, "output=whole")
-    evaluate, calls = evaluator.evaluate, []
+    calls = []
 
-    def interrupted(*args: Any, **kwargs: Any) -> Any:
-        calls.append(1)
-        if len(calls) % 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return evaluate(*args, **kwargs)
+    def interrupt(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if type(module).__name__ == "LeNet" and not module.training and len(inputs[0]) > 2:  # fewer find its shapes
+            calls.append(1)
+            if len(calls) % 3:
+                os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainer.engine.evaluator.evaluate", interrupted)
+    watching = torch.nn.modules.module.register_module_forward_pre_hook(interrupt)
+    try:
         assert trainer("train", *asked, "output=parts").code == 143
         run = next(Path("parts").glob("*/*"))
         codes = resuming.go_on(trainer, run, 143)
+    finally:
+        watching.remove()
     assert codes[-1] == 0
-    assert codes.count(143) > 5
+    assert codes.count(143) >= 5
     assert resuming.differences(whole, run) == []

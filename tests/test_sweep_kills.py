@@ -26,7 +26,6 @@ def training() -> set[str]:
 
 
 @pytest.mark.parametrize("how", ["serial", "parallel"])
-@pytest.mark.timeout(300)
 def test_killed_at_any_moment_and_resumed_every_job_is_done_once(trainer: Trainer, machine: Machine, how: str) -> None:
     """The results are those of an undisturbed sweep, to the bit. TRAINER_SOAK=1: five kills, not two."""
     grid = ("optim.lr=0.01,0.1", "optim.momentum=0,0.9", "seed=0,1,2")

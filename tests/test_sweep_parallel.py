@@ -50,13 +50,13 @@ def test_a_job_whose_process_dies_takes_no_other_down(trainer: Trainer, sick: Pa
     ("signum", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
 )
 def test_a_signal_stops_every_job_with_a_checkpoint(
-    machine: Machine, trainer: Trainer, sick: Path, signum: int, code: int
+    trainer: Trainer, machine: Machine, sick: Path, signum: int, code: int
 ) -> None:
     asked = ("-m", "model.does=wait", "seed=0,1,2", "epochs=100", "data.batch_size=10", *JOBS)
     ran = machine.start("train", *asked, "sweep=parallel", "sweep.jobs=2")
     ran.until(lambda: len(list(Path("runs/sweeps").glob("*/*/*/checkpoints/last.pt"))) == 2)
     ran.send(signum, group=True)
-    ended = ran.wait(60)
+    ended = ran.wait()
     out = ended.out + ended.err
     assert ended.code == code, out
     assert sorted((line["job"], line["status"]) for line in lines(swept())) == [(0, "interrupted"), (1, "interrupted")]
@@ -105,7 +105,7 @@ def test_a_job_that_does_not_stop_in_time_is_killed_and_was_interrupted(
 
     def jobs() -> Iterator[Planned]:
         yield planned(0, *running.SILENT, "model=sick", "model.does=hang")
-        assert until(Path("0/hangs").exists, 60, pause=0.01)
+        assert until(Path("0/hangs").exists, pause=0.05)
         raise KeyboardInterrupt
 
     started = time.monotonic()
@@ -163,8 +163,8 @@ def test_workers_are_killed_with_the_sweep(machine: Machine, sick: Path) -> None
     assert len(pids) == 2
     assert all(map(alive, pids))
     ran.kill()
-    ran.wait(20)
-    assert until(lambda: not any(map(alive, pids)), 20, pause=0.01)
+    ran.wait()
+    assert until(lambda: not any(map(alive, pids)), pause=0.01)
     assert ran.leaves_nobody()
 
 

@@ -33,7 +33,7 @@ def test_jobs_end_as_one_after_the_other_and_one_that_dies_fails_alone(
     asked = ("-m", *JOBS, "epochs=2")
     assert trainer("train", *asked, "model.does=learn", "name=serial").code == 0
     ran = machine.start("train", *asked, "model.does=die,learn,raise", "sweep=ray", "sweep.jobs=1", "name=there")
-    ended = ran.wait(100)
+    ended = ran.wait()
     out = ended.out + ended.err
     assert ended.code == 1, out
     found = {line["job"]: line for line in lines(swept("there"))}
@@ -53,7 +53,7 @@ def test_a_signal_stops_jobs_with_checkpoints_and_resume_goes_on(
     ran = machine.start("train", *asked, "sweep=ray", "sweep.jobs=2", "sweep.cpus=0.5")
     ran.until(lambda: trains(0) and trains(1))
     ran.send(signal.SIGTERM)
-    ended = ran.wait(60)
+    ended = ran.wait()
     out = ended.out + ended.err
     assert ended.code == 143, out
     assert sorted((line["job"], line["status"]) for line in lines(swept())) == [(0, "interrupted"), (1, "interrupted")]

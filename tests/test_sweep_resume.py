@@ -1,9 +1,6 @@
 """`trainer resume SWEEP`: what is done is kept, what was interrupted goes on, what is missing runs."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -135,13 +132,6 @@ def test_a_sweep_that_runs_is_not_run_twice(trainer: Trainer, monkeypatch: pytes
         ran = trainer("resume", str(swept()))
     assert ran.code == 2
     assert "another process" in ran.err
-
-
-def command(*args: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    words = [sys.executable, "-m", "trainer", *args]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(words, env=environment, text=True, start_new_session=True, **pipes)
 
 
 def test_a_table_that_cannot_be_written_does_not_hide_that_somebody_stopped_the_sweep(trainer: Trainer) -> None:

@@ -48,7 +48,7 @@ def test_ctrl_c_stops_jobs_with_checkpoints(machine: Machine, sick: Path) -> Non
     ran = machine.start("train", *asked, *LOCAL, "sweep.jobs=1")
     ran.until(lambda: trains(0))
     ran.send(signal.SIGINT, group=True)  # all processes of the terminal's group get it
-    ended = ran.wait(60)
+    ended = ran.wait()
     out = ended.out + ended.err
     assert ended.code == 130, out
     assert [(line["job"], line["status"]) for line in lines(swept())] == [(0, "interrupted")]
@@ -88,7 +88,7 @@ def test_a_job_whose_time_is_up_goes_on_later(machine: Machine, sick: Path, slur
     task = int((slurm / "100.task").read_text())
     for _ in range(2):  # once before the limit, and once more by mistake
         os.kill(task, signal.SIGUSR2)
-    ended = ran.wait(60)
+    ended = ran.wait()
     out = ended.out + ended.err
     assert ended.code == 143, out
     assert [(line["job"], line["status"]) for line in lines(swept())] == [(0, "interrupted")]
@@ -107,7 +107,7 @@ def test_stopping_the_sweep_cancels_its_jobs(machine: Machine, sick: Path, slurm
     ran = machine.start("train", *asked)
     ran.until(lambda: trains(0))
     ran.send(signal.SIGTERM)  # which cancels it
-    ended = ran.wait(60)
+    ended = ran.wait()
     out = ended.out + ended.err
     assert ended.code == 143, out
     assert "last.pt is written" in lines(swept())[0]["error"]

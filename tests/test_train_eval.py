@@ -286,7 +286,7 @@ def test_a_signal_ends_a_run_with_a_checkpoint(machine: Machine, trainer: Traine
     process = machine.start("train", *SILENT, "model=linear", "data=line", "epochs=100000000")
     process.until_said(" +1 +1 ")  # the first epoch is done
     process.send(signum)
-    ended = process.wait(60)
+    ended = process.wait()
     assert ended.code == code, ended
     assert "Traceback" not in ended.err
     assert "last.pt" in ended.err

@@ -79,7 +79,6 @@ def state(path: Path) -> tuple[Any, ...]:
     return status.st_mode, status.st_size, status.st_mtime_ns, content
 
 
-@pytest.mark.timeout(180)
 def test_the_honest_file_that_others_are_made_of_is_evaluated(ran: Results) -> None:
     assert ran["honest"]["code"] == 0, ran["honest"]["err"]
 

@@ -76,7 +76,7 @@ def load(config: Config, ckpt: str, compute: "Compute", screen: "Report") -> "tu
     from trainer import checkpoint
     from trainer.checkpoint.adoption import adopt
     from trainer.data.described import trained_on
-    from trainer.data.loading import eval_batch_size, load_dataset, stream_workers
+    from trainer.data.loading import eval_batch_size, example, load_dataset, stream_workers
     from trainer.engine.evaluator import Evaluator
     from trainer.engine.objective import choose_loss
     from trainer.models.build import build_model
@@ -86,7 +86,8 @@ def load(config: Config, ckpt: str, compute: "Compute", screen: "Report") -> "tu
         screen.warn(warning)
     adopt(config, found)
     loaded = trained_on(load_dataset(config, screen.track), found)
-    built = build_model(config, compute.device, compute.dtype, found)
+    first, outputs = example(loaded, compute.device, compute.dtype), int(loaded.facts()["outputs"])
+    built = build_model(config, compute.device, compute.dtype, first, outputs, found)
     used = choose_loss(str(found.description.get("loss", "auto")), loaded)
     batch_size, workers = eval_batch_size(config, loaded), stream_workers(config, loaded, compute.device)
     return Evaluator(built, loaded, compute, used, batch_size, workers), found

@@ -51,7 +51,7 @@ def run(config: Inspect) -> dict[str, Any]:
     from trainer.commands.eval import load
     from trainer.data.loading import load_dataset
     from trainer.engine import device
-    from trainer.models.build import build_model, check_forward
+    from trainer.models.build import build_model
     from trainer.show.report import Report
 
     screen = Report()
@@ -60,17 +60,18 @@ def run(config: Inspect) -> dict[str, Any]:
     loaded: Dataset | None = None
     if config.ckpt is not None:
         evaluator, found = load(config, config.ckpt, compute, screen)
-        built, loaded = evaluator.model, evaluator.data
+        loaded = evaluator.data
         screen.say(f"checkpoint {found.path}", style="bold")
     elif "channels" in known and "num_classes" in known:  # layers can be shown without the files
         config.fill_data(known)
-        built = build_model(config, compute.device, compute.dtype)
     else:
         loaded = load_dataset(config, screen.track)
-        built = build_model(config, compute.device, compute.dtype)
     known = config.facts()
     shape = (known["channels"], known["size"], known["size"]) if "channels" in known else (known["features"],)
-    check_forward(built, config, torch.zeros(1, *shape), known["outputs"])
+    if config.ckpt is not None:
+        built = evaluator.model
+    else:
+        built = build_model(config, compute.device, compute.dtype, torch.zeros(1, *shape), known["outputs"])
     total, flops = _layers(config, built, shape, screen)
     if loaded is None:
         loaded = load_dataset(config, screen.track)

@@ -1,9 +1,10 @@
 """Decoded samples in files that are mapped into memory, so that the next run starts at once.
 
-An entry is a directory NAME-DIGEST: one `.npy` file per array and `entry.json`, which says what it was made of.
-The digest is of the settings, so that runs with other settings have an entry of their own; an entry whose source
-has changed is made anew. It is made under another name and then renamed, under a lock: processes that start
-together make it once, and one that is killed leaves nothing that could be taken for whole.
+An entry is a directory NAME-SETTINGS-SOURCE: one `.npy` file per array and `entry.json`, which lists them. SETTINGS and
+SOURCE are digests: runs with other settings have an entry of their own, and so has a source that has changed, so that
+a name never comes to mean other samples. The entry of an older source is removed; who has mapped it keeps it. An entry
+is made under another name and then renamed, under a lock: processes that start together make it once, and one that is
+killed leaves nothing that could be taken for whole.
 """
 
 import errno
@@ -57,12 +58,21 @@ class Stored:
 
 
 class Mapped:
-    """Images of a `.npy` file (N, H, W, C), as (N, C, H, W). A process that is sent one maps the file anew."""
+    """Images of a `.npy` file (N, H, W, C), as (N, C, H, W). A process that is sent one maps the file anew.
+
+    Raises:
+        DataError: The file is no longer there.
+    """
 
     def __init__(self, path: Path, mapped: Array | None = None) -> None:
         self.path = path
         if mapped is None:
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+            try:
+                mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+            except FileNotFoundError as error:
+                raise DataError(
+                    f"{path} was removed while it was in use, for its source has changed", "start again"
+                ) from error
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nobody writes to it
             self._images = torch.from_numpy(mapped).permute(0, 3, 1, 2)
@@ -83,27 +93,34 @@ class Mapped:
 
 
 def stored(folder: str | None, name: str, settings: Mapping[str, Any], source: str, make: Make) -> Stored:
-    """The entry for these `settings` below `folder`, made by `make` if it is not there or not of this `source`.
+    """The entry below `folder` for these `settings` and this `source`, made by `make` if it is not there.
 
     Without a `folder`, or where it cannot be written, everything is made in memory.
     """
     if not folder:
         return _in_memory(make, "")
-    digest = hashlib.blake2b(json.dumps(dict(settings), sort_keys=True).encode(), digest_size=8).hexdigest()
+    family = f"{name}-{_digest(json.dumps(dict(settings), sort_keys=True))}"
     try:
-        path = expanded(folder) / f"{name}-{digest}"
+        path = expanded(folder) / f"{family}-{_digest(f'{FORMAT} {source}')}"
     except ConfigError as error:  # no home directory, as in some containers
         return _in_memory(make, f"none: {error.message}")
-    found = _open(path, source)
+    found = _open(path)
     if found is not None:
         return found
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.parent / f".{path.name}.lock"):
-            found = _open(path, source) or _made(path, source, make)
+        with FileLock(path.parent / f".{family}.lock"):
+            found = _open(path)
+            if found is None:
+                found = _made(path, path.parent / f".{family}.part", make)
+                _remove_others(path, family)
     except OSError as error:
         return _in_memory(make, f"none: {error.strerror or error} ({path.parent})")
     return found
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def source_of(files: Iterable[os.DirEntry[str] | Path], root: Path) -> str:
@@ -125,12 +142,9 @@ def source_of(files: Iterable[os.DirEntry[str] | Path], root: Path) -> str:
     return digest.hexdigest()
 
 
-def _open(path: Path, source: str) -> Stored | None:
-    """The entry, if it is whole and of this source."""
+def _open(path: Path) -> Stored | None:
     try:
         entry = json.loads((path / "entry.json").read_text(encoding="utf-8"))
-        if entry["format"] != FORMAT or entry["source"] != source:
-            return None
         arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in entry["arrays"]}
         if {name: list(array.shape) for name, array in arrays.items()} != entry["arrays"]:
             return None
@@ -141,9 +155,8 @@ def _open(path: Path, source: str) -> Stored | None:
     return Stored(arrays, facts, path, f"{_readable(size)} in {path} (data.cache=null: none)")
 
 
-def _made(path: Path, source: str, make: Make) -> Stored:
-    """Make the entry; what a killed process left of it, and an entry of another source, go away."""
-    part = path.with_name(f".{path.name}.part")
+def _made(path: Path, part: Path, make: Make) -> Stored:
+    """Make the entry, as `part` at first; what a killed process left of it goes away, and so does a damaged entry."""
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:
@@ -160,16 +173,23 @@ def _made(path: Path, source: str, make: Make) -> Stored:
         for array in arrays.values():
             array.flush()  # type: ignore[attr-defined]  # to the disk, before the name says that it is there
         shapes = {name: list(array.shape) for name, array in arrays.items()}
-        entry = {"format": FORMAT, "source": source, "arrays": shapes, "facts": facts}
-        (part / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
+        (part / "entry.json").write_text(json.dumps({"arrays": shapes, "facts": facts}), encoding="utf-8")
         shutil.rmtree(path, ignore_errors=True)
         os.replace(part, path)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    found = _open(path, source)
+    found = _open(path)
     assert found is not None
     return found
+
+
+def _remove_others(path: Path, family: str) -> None:
+    """Remove the entries of the same settings whose source has changed, so that the cache does not grow for ever."""
+    for other in path.parent.iterdir():
+        same = other.name.startswith(f"{family}-") and len(other.name) == len(path.name)
+        if same and other.name != path.name:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _reserve(file: Path) -> None:

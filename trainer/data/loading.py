@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from trainer import data
 from trainer.config import custom
@@ -36,6 +37,13 @@ def load_dataset(config: Config, track: Track[Any] = untracked, loaded: Dataset 
         loaded = data.load(section, track)
     config.fill_data(loaded.facts())
     return loaded
+
+
+def example(loaded: Dataset, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The first training sample, (1, ...), as a model sees it; no other is read."""
+    first = loaded.train.take(slice(1))
+    inputs, _ = next(iter(Batches(first, 1, device, dtype, loaded.mean, loaded.std, workers=0)))
+    return inputs
 
 
 def training_batches(

@@ -4,21 +4,34 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from trainer import checkpoint, models
 from trainer.checkpoint import Checkpoint
 from trainer.config import custom
 from trainer.config.base import Config, Custom
 from trainer.models.mode import evaluating
-from trainer.system.errors import CheckpointError, ConfigError
+from trainer.system.errors import CheckpointError, ConfigError, first_line
+
+SAFE_CHANNELS = 16  # of a 1x1 convolution with a stride, from which on channels-last is safe on a CPU
 
 
-def build_model(config: Config, device: torch.device, dtype: torch.dtype, found: Checkpoint | None = None) -> nn.Module:
-    """The model that `config` chooses, on `device` in `dtype`; with the weights of `found`.
+def build_model(
+    config: Config,
+    device: torch.device,
+    dtype: torch.dtype,
+    inputs: Tensor,
+    outputs: int,
+    found: Checkpoint | None = None,
+) -> nn.Module:
+    """Build the model that `config` chooses, on `device` in `dtype`, with the weights of `found`.
+
+    The model is sent one sample, `inputs` (1, ...), before anything else is done with it: what it makes on first use,
+    such as the parameters of lazy layers, is then there for weights to be loaded into and for an optimizer.
 
     Raises:
-        ConfigError: it does not fit the data, or the user's own class fails.
-        CheckpointError: the weights do not fit the model.
+        ConfigError: The model fails on the sample, does not give `outputs` values for it, or cannot be built.
+        CheckpointError: The weights do not fit the model.
     """
     section = config.model
     if found is not None:
@@ -29,19 +42,75 @@ def build_model(config: Config, device: torch.device, dtype: torch.dtype, found:
             raise ConfigError(f"model._target_={section.target} gives a {type(built).__name__}, not a torch.nn.Module")
     else:
         built = _ours(section, pretrained=found is None)
+    if _lazy(built):  # its numbers are drawn where those of other models are
+        _try(built, config, inputs.cpu().float(), outputs)
     built = built.to(device, dtype)
-    if any(isinstance(m, nn.Conv2d) for m in built.modules()):
-        # Channels-last convolutions and poolings are several times faster on CPU.
-        built = built.to(memory_format=torch.channels_last)
+    _try(built, config, inputs, outputs)
+    lay_out(built, device)
     if found is not None:
         checkpoint.load_into(built, found.model, found.path)
     return built
 
 
+def _try(built: nn.Module, config: Config, inputs: Tensor, outputs: int) -> None:
+    """Send `inputs` through, so that a mismatch of model and data shows before training.
+
+    Not in inference mode, in which lazy layers would make parameters that never get a gradient.
+    """
+    name, data = config.title("model"), config.title("data")
+    try:
+        with evaluating(built), torch.no_grad():
+            found = built(inputs)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ConfigError(
+            f"model={name} fails on data={data} of shape {tuple(inputs.shape[1:])}: {first_line(error)}",
+            "choose a model and data that fit",
+        ) from error
+    if not isinstance(found, Tensor) or found.shape != (1, outputs):
+        shape = tuple(found.shape[1:]) if isinstance(found, Tensor) else type(found).__name__
+        raise ConfigError(
+            f"model={name} has outputs of shape {shape}; the data need ({outputs},)",
+            "set its number of outputs to ${data.outputs}",
+        )
+    for unknown in _lazy(built):
+        raise ConfigError(
+            f"model={name}: the shape of {unknown} is not known, for its layer is lazy and was given no input",
+            "use the layer in forward, or remove it",
+        )
+
+
+def _lazy(built: nn.Module) -> list[str]:
+    """The names of parameters and buffers whose shapes torch does not know before the first input."""
+    values = [*built.named_parameters(), *built.named_buffers()]
+    return [name for name, value in values if is_lazy(value)]
+
+
+def lay_out(built: nn.Module, device: torch.device) -> None:
+    """Put images and kernels channels-last, in which convolutions and poolings are several times faster on a CPU.
+
+    On machines with AVX2 oneDNN writes beyond its buffers in the weight gradient of a channels-last 1x1 convolution
+    with a stride and few input channels: fewer than 8, says its issue 6035, but here 8, 9 and 12 crashed, too. Such
+    layers are given, and have, contiguous tensors.
+    """
+    convolutions = [module for module in built.modules() if isinstance(module, nn.Conv2d)]
+    if convolutions:
+        built.to(memory_format=torch.channels_last)
+    for layer in convolutions:
+        few = layer.in_channels // layer.groups < SAFE_CHANNELS
+        if device.type == "cpu" and few and layer.kernel_size == (1, 1) and layer.stride != (1, 1):
+            layer.to(memory_format=torch.contiguous_format)
+            layer.register_forward_pre_hook(_contiguous)
+
+
+def _contiguous(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    # `contiguous()` would leave images of one channel as they are, which torch then takes for channels-last.
+    return tuple(image.clone(memory_format=torch.contiguous_format) for image in inputs)
+
+
 def _ours(section: Any, pretrained: bool) -> nn.Module:
     keys = {k: v for k, v in vars(section).items() if k != "name"}
     if not pretrained and "weights" in keys:
-        keys["weights"] = None  # others come over them
+        keys["weights"] = None  # those of a checkpoint replace them
     try:
         return models.make(section.name, **keys)
     except ValueError as error:
@@ -59,27 +128,3 @@ def _check_weights(section: Any, found: Checkpoint) -> None:
         except RuntimeError as error:  # more elements than there are numbers for
             raise CheckpointError(f"{found.path} describes a model that is too large for any machine") from error
         checkpoint.fitting(shapes, found.model, found.path)
-
-
-def check_forward(built: nn.Module, config: Config, inputs: Tensor, outputs: int) -> None:
-    """Send `inputs` (1, ...) through: the mismatch of a model and its data shows before training.
-
-    Raises:
-        ConfigError: the model fails on it, or has outputs of another shape.
-    """
-    name = config.title("model")
-    try:
-        with evaluating(built), torch.inference_mode():
-            found = built(inputs)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(
-            f"model={name} fails on data={config.title('data')} of shape {tuple(inputs.shape[1:])}: {reason}",
-            "choose a model and data that fit",
-        ) from error
-    if not isinstance(found, Tensor) or found.shape != (1, outputs):
-        shape = tuple(found.shape[1:]) if isinstance(found, Tensor) else type(found).__name__
-        raise ConfigError(
-            f"model={name} has outputs of shape {shape}; the data need ({outputs},)",
-            "set its number of outputs to ${data.outputs}",
-        )

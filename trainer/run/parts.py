@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from trainer.checkpoint import Checkpoint
 from trainer.config.train import Train
 from trainer.data.batches import Batches
-from trainer.data.loading import eval_batch_size, load_dataset, stream_workers, training_batches
+from trainer.data.loading import eval_batch_size, example, load_dataset, stream_workers, training_batches
 from trainer.data.splits import Dataset, Track
 from trainer.engine import device, rng, state
 from trainer.engine.device import Compute
@@ -21,7 +21,7 @@ from trainer.engine.optimizers import make_optimizer
 from trainer.engine.schedule import Schedule, make_schedule
 from trainer.engine.state import Plan, Row, State, Step
 from trainer.engine.steps import kind, make_step
-from trainer.models.build import build_model, check_forward
+from trainer.models.build import build_model
 from trainer.system.errors import ConfigError
 
 
@@ -69,7 +69,7 @@ class Parts:
     @property
     def example(self) -> Tensor:
         """One sample (1, ...) as the model sees it."""
-        return example_of(self.train)
+        return example(self.data, self.compute.device, self.compute.dtype)
 
     def evaluate(self) -> Row:
         """The metrics of the split that is evaluated during training."""
@@ -96,14 +96,14 @@ def assemble(
     data = load_dataset(config, track, beside.data if beside is not None else None)
     loss = choose_loss(settings.loss, data, settings.label_smoothing)
     rng.seed(settings.seed)
-    model = build_model(config, compute.device, compute.dtype, found)
+    first, outputs = example(data, compute.device, compute.dtype), int(data.facts()["outputs"])
+    model = build_model(config, compute.device, compute.dtype, first, outputs, found)
     workers = stream_workers(config, data, compute.device)  # before anything lies on the device
     if beside is not None:
         train = beside.train.reseeded(settings.seed)
     else:
         train = training_batches(config, data, compute.device, compute.dtype, workers)
     _check_last_batch(model, train)
-    check_forward(model, config, example_of(train), int(data.facts()["outputs"]))
     evaluated = "test" if settings.evaluate.split == "test" else "val" if data.val is not None else None
     objective = choose_objective(config, data, evaluated)
     evaluate, length = settings.evaluate, (settings.epochs, settings.max_steps, settings.accumulate)
@@ -122,12 +122,6 @@ def assemble(
         *(config, compute, model, loss, train, evaluator, optimizer, schedule),
         *(objective, evaluated, plan, step, batches, compiled, state),
     )
-
-
-def example_of(train: Batches) -> Tensor:
-    """One sample (1, ...) as the model sees it."""
-    inputs, _ = next(iter(train))
-    return inputs[:1]
 
 
 def _check_last_batch(model: nn.Module, train: Batches) -> None:

@@ -20,6 +20,7 @@ from trainer.engine.metrics import Evaluation
 from trainer.engine.objective import Objective
 from trainer.engine.optimizers import OptimizerState
 from trainer.engine.state import State, StoppedError
+from trainer.engine.unused import NamesUnused
 from trainer.run import directory as runs
 from trainer.run import summary
 from trainer.run.hooks.checkpoints import Checkpoints
@@ -92,11 +93,12 @@ class Training:
         write_text(directory / "config.yaml", parts.config.to_yaml())
         screen.log_to(directory / "train.log")
         screen.facts(f"{parts.name}  {directory}", self._opening())
-        self.log = MetricsLog(directory / "metrics.jsonl")
         self.checkpoints = self._checkpoints()
+        self.log = MetricsLog(directory / "metrics.jsonl")
         self.table = Screen(screen, summary.columns(parts), parts.step_sizes, parts.plan)
         self.board = self._tensorboard()
-        hooks = [self.log, self.table, self.board, self.early_stopping, *self.watching]
+        unused = NamesUnused(parts.model.named_parameters, screen.warn)
+        hooks = [unused, self.log, self.table, self.board, self.early_stopping, *self.watching]
         # Last, for a checkpoint holds the schedule's state after the epoch.
         self.hooks = [hook for hook in (*hooks, parts.schedule, self.checkpoints) if hook is not None]
         return self

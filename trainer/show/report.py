@@ -10,14 +10,7 @@ from typing import IO, TypeVar
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.panel import Panel
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -172,59 +165,6 @@ class _Log:
         warn(f"cannot write {self.path}: {error.strerror}; what follows is only shown here")
 
 
-class EpochTable:
-    """A table with a line per epoch, and a progress bar while an epoch runs."""
-
-    def __init__(self, report: Report, columns: Sequence[str], epochs: int) -> None:
-        self.report, self.columns, self.epochs = report, columns, epochs
-        self.names = ["epoch", "step", *columns, "lr", "seconds", "samples/s"]
-        self.live = report.live
-        self._progress: Progress | None = None
-        self._headed = False
-
-    def line(self, row: dict[str, float], within: bool = False) -> None:
-        """Print a row; `within` says that it is an evaluation within an epoch, and marks it."""
-        if not self._headed:
-            self._headed = True
-            self.report.say("  ".join(f"{name:>{_width(name)}}" for name in self.names), style="dim")
-        mark = "" if not within else "*" if self.report.ascii_only else "·"
-        cells = [f"{int(row['epoch'])}{mark}", f"{int(row['step'])}"]
-        cells += [_number(name, row.get(name)) for name in self.columns]
-        cells += [f"{row['lr']:.2e}"]
-        cells += [_seconds(row["seconds"]) if "seconds" in row else ""]
-        cells += [f"{row['samples_per_second']:,.0f}" if "samples_per_second" in row else ""]
-        self.report.say("  ".join(f"{c:>{_width(n)}}" for c, n in zip(cells, self.names, strict=True)).rstrip())
-
-    def progress(self, epoch: int, done: int, total: int, rate: float, seconds_left: float, loss: float) -> None:
-        """Draw the bar of the current epoch: `done` of `total` steps, samples per second, seconds left, latest loss."""
-        if self._progress is None:
-            self._progress = Progress(
-                SpinnerColumn("line" if self.report.ascii_only else "dots"),
-                TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn(
-                    "{task.fields[rate]:,.0f} samples/s  loss {task.fields[loss]:.4f}  {task.fields[left]} left"
-                ),
-                console=self.report.console,
-                auto_refresh=False,
-                transient=True,
-            )
-            self._progress.start()
-            self._progress.add_task("", total=total, epoch=epoch, epochs=self.epochs, rate=rate, loss=loss, left="")
-        self._progress.update(
-            self._progress.task_ids[0],
-            total=total, completed=done, epoch=epoch, rate=rate, loss=loss, left=duration(seconds_left),
-        )  # fmt: skip
-        self._progress.refresh()
-
-    def close(self) -> None:
-        """Remove the bar."""
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
-
-
 def duration(seconds: float) -> str:
     """`4.2 s`, `3:05` or `1:02:03`."""
     if seconds < 60:
@@ -242,23 +182,6 @@ def metric(name: str, value: float) -> str:
 def metrics(values: dict[str, float]) -> str:
     """Several metrics in one line, without the split before their names."""
     return ", ".join(f"{name.split('/')[-1]} {metric(name, value)}" for name, value in values.items())
-
-
-def _number(name: str, value: float | None) -> str:
-    """A cell of the table of epochs: unlike `metric`, with as many decimals in each row."""
-    if value is None:
-        return ""
-    if measure(name).percent:
-        return metric(name, value)
-    return f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.2e}"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.1f}" if value >= 1 else f"{value:.3f}"
-
-
-def _width(name: str) -> int:
-    return {"epoch": 6, "step": 7, "seconds": 7, "samples/s": 9}.get(name, max(len(name), 8))
 
 
 def _is_number(text: str) -> bool:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from trainer.checkpoint.untrusted import archive, legacy
-from trainer.checkpoint.untrusted.values import WANTED, RefusedError
+from trainer.checkpoint.untrusted.objects import WANTED, RefusedError
 from trainer.system.errors import CheckpointError
 from trainer.system.memory import free_memory
 
@@ -63,7 +63,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """All tensors in what was read, whose depth `nesting` has bounded."""
+    """All tensors in what was read, whose depth `pickles` has bounded."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, dict | list | tuple):

@@ -5,7 +5,7 @@ import zipfile
 from typing import BinaryIO
 
 from trainer.checkpoint.untrusted import pickles
-from trainer.checkpoint.untrusted.values import SAVE, WANTED, RefusedError
+from trainer.checkpoint.untrusted.objects import SAVE, WANTED, RefusedError
 
 MAGIC = b"PK\x03\x04"
 _DIRECTORY = 2**24  # bytes; an entry takes about a hundred

@@ -5,7 +5,7 @@ import struct
 from typing import BinaryIO
 
 from trainer.checkpoint.untrusted import pickles
-from trainer.checkpoint.untrusted.values import WANTED, RefusedError
+from trainer.checkpoint.untrusted.objects import WANTED, RefusedError
 
 _MAGIC = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # torch's magic number, pickled
 _VERSION = 1001

@@ -1,51 +1,47 @@
 """Walks through a pickle without running it: what would it make, and how large would that be?
 
 `torch.load(weights_only=True)` calls only functions of a list, but some of them allocate as much as they are told to,
-and a tensor that reaches beyond its values is given the room for it. The walk keeps a stack as an unpickler does, on
-which functions are names and tensors are `TENSOR`. It accepts what the `state_dict`s of torch's modules, optimizers
-and schedules are made of.
+and a tensor that reaches beyond its values is given the room for it. The walk keeps a stack as an unpickler does. It
+accepts what the `state_dict`s of torch's modules, optimizers and schedules are made of (`objects`).
 """
 
 import io
-import math
 import pickletools
 from typing import Any
 
-from trainer.checkpoint.untrusted import nesting
-from trainer.checkpoint.untrusted.values import (
-    DEVICE,
-    DTYPES,
-    ITEMSIZE,
-    KNOWN,
-    LARGEST,
+from trainer.checkpoint.untrusted.objects import (
     SAVE,
-    SCALARS,
-    TENSOR,
-    Name,
+    Objects,
     Ordered,
     RefusedError,
     Storage,
+    check_leaf,
     code,
-    is_count,
+    filled,
+    named,
 )
 
 LONGEST = 2**26  # bytes of a pickle with its texts; a ResNet-18 with its optimizer has 60 thousand
-_SHARED = 4  # tensors may share values, if all of them together have no more than so many times the file's size
-_SMALL = 2**26  # so many bytes may all tensors together always have
+_MOST = 2**20  # values, and instructions, each of which makes less than 100 bytes
+_DEEPEST = 50  # levels of containers
 
 _MARK = object()  # where the items of a list begin on the stack
 _UNREADABLE = RefusedError("is damaged: its pickle cannot be read")
 
 
 class Walk:
-    """Walks through the pickles of one file of `size` bytes, and gathers the storages that they declare."""
+    """Walks through the pickles of one file of `size` bytes."""
 
     def __init__(self, size: int) -> None:
-        self.storages: dict[str, Storage] = {}
-        self._room = max(_SMALL, _SHARED * size)
-        self._steps = LARGEST
+        self._objects = Objects(size)
+        self._steps = _MOST
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
+
+    @property
+    def storages(self) -> dict[str, Storage]:
+        """Those that the pickles so far declare."""
+        return self._objects.storages
 
     def content(self, pickled: bytes | io.BytesIO) -> None:
         """Walk through the pickle of what was saved.
@@ -53,7 +49,7 @@ class Walk:
         Raises:
             RefusedError: it holds anything but tensors and plain values, or more than the file can have.
         """
-        nesting.check(self.value(pickled))
+        _check_nesting(self.value(pickled))
 
     def value(self, pickled: bytes | io.BytesIO) -> Any:
         """The content of one pickle, with `TENSOR` in place of each tensor.
@@ -96,11 +92,11 @@ class Walk:
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
                 stack.append(self._pop(int(instruction[-1])))
             case "GLOBAL":
-                stack.append(_name(argument))
+                stack.append(named(argument))
             case "BINPERSID":
-                stack.append(self._storage(*self._pop(1)))
+                stack.append(self._objects.storage(*self._pop(1)))
             case "REDUCE":
-                stack.append(self._call(*self._pop(2)))
+                stack.append(self._objects.call(*self._pop(2)))
             case "NONE" | "NEWTRUE" | "NEWFALSE":
                 stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[instruction])
             case "EMPTY_TUPLE":
@@ -115,12 +111,15 @@ class Walk:
                 self._append(self._pop_mark())
             case "SETITEM":
                 key, value = self._pop(2)
-                _fill(stack[-1], [(key, value)])
+                filled(stack[-1], [(key, value)])
             case "SETITEMS":
                 items = self._pop_mark()
-                _fill(stack[-1], list(zip(items[::2], items[1::2], strict=True)))
-            case "BUILD":
-                self._build(*self._top(2))
+                filled(stack[-1], list(zip(items[::2], items[1::2], strict=True)))
+            case "BUILD":  # attributes of an object: `state_dict`s have the versions of their modules in `_metadata`
+                target, state = self._top(2)
+                if type(target) is not Ordered or type(state) is not dict or list(state) != ["_metadata"]:
+                    raise code(target)
+                self._pop(1)
             case "PROTO" | "STOP":
                 pass
             case _:
@@ -150,85 +149,29 @@ class Walk:
             raise _UNREADABLE
         self._stack[-1].extend(items)
 
-    def _storage(self, found: Any) -> Storage:
-        """A storage: `("storage", type, key, location, numel)`, in old files with a view of it, None, at the end."""
-        if type(found) is not tuple or found[:1] != ("storage",) or found[5:] not in ((), (None,)):
-            raise RefusedError("refers to something that is not in it")
-        _, kind, key, location, numel = found[:5]
-        if not (isinstance(kind, Name) and kind.name in ITEMSIZE and isinstance(key, str)):
-            raise RefusedError("holds values of a kind that trainer does not read", SAVE)
-        if not isinstance(location, str) or not is_count(numel):
-            raise RefusedError("is damaged: the number of its values is wrong")
-        storage = Storage(key, numel, ITEMSIZE[kind.name])
-        if self.storages.setdefault(key, storage) != storage:
-            raise RefusedError("is damaged: it names the same values in two ways")
-        return storage
 
-    def _call(self, function: Any, arguments: Any) -> Any:
-        if not isinstance(function, Name) or type(arguments) is not tuple:
-            raise code(function)
-        match function.name.split()[-1], arguments:
-            case "OrderedDict", ():
-                return Ordered()
-            case "OrderedDict", ([*pairs],):
-                return _fill(Ordered(), pairs)
-            case "Counter", (dict() as counts,):
-                return _fill({}, list(counts.items()))
-            case "set", ([*items],) if all(isinstance(item, SCALARS) for item in items):
-                return items
-            case "Size", (tuple() as sizes,) if all(map(is_count, sizes)):
-                return sizes
-            case "device", (str(), *index) if len(index) <= 1 and all(map(is_count, index)):
-                return DEVICE
-            case "encode", (str() as text, "latin1"):
-                return text
-            case "_rebuild_tensor", (Storage() as storage, offset, size, stride):
-                return self._tensor(storage, offset, size, stride, storage.itemsize)
-            case "_rebuild_tensor_v2", (Storage() as storage, offset, size, stride, bool(), hooks, *more):
-                if not hooks and more in ([], [None]):
-                    return self._tensor(storage, offset, size, stride, storage.itemsize)
-            case "_rebuild_tensor_v3", (Storage() as storage, offset, size, stride, bool(), hooks, Name(kind), *more):
-                if not hooks and more in ([], [None]) and kind in DTYPES:
-                    return self._tensor(storage, offset, size, stride, DTYPES[kind])
-            case "_rebuild_parameter", (tensor, bool(), hooks) if tensor is TENSOR and not hooks:
-                return TENSOR
-        raise RefusedError(f"holds a call of {function.name.replace(' ', '.')} that torch.save does not write", SAVE)
+def _check_nesting(content: Any) -> None:
+    """Check that `content` has tensors and plain values only, in containers that code can walk by recursion.
 
-    def _tensor(self, storage: Storage, offset: Any, size: Any, stride: Any, itemsize: int) -> object:
-        """A tensor whose elements are all in its storage."""
-        numbers = (offset, *size, *stride)
-        if not all(map(is_count, numbers)) or len(size) != len(stride):
-            raise RefusedError("is damaged: the shape of a tensor is wrong")
-        elements = math.prod(size)
-        last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if elements else offset - 1
-        if (last + 1) * itemsize > storage.nbytes:
-            raise RefusedError("is damaged: a tensor reaches beyond its values")
-        self._room -= elements * itemsize
-        if self._room < 0:
-            raise RefusedError("has tensors that are many times as large as their values")
-        return TENSOR
+    A container may contain itself, or share parts so that it unfolds without end.
+    """
+    known: dict[int, tuple[int, int]] = {}
 
-    def _build(self, target: Any, state: Any) -> None:
-        """Set attributes of an object: `state_dict`s have the versions of their modules in `_metadata`."""
-        if type(target) is not Ordered or type(state) is not dict or list(state) != ["_metadata"]:
-            raise code(target)
-        self._pop(1)
+    def measured(value: Any, around: int) -> tuple[int, int]:
+        """How many values there are in `value`, counting each as often as it is met, and how deep it is."""
+        if not isinstance(value, list | dict | tuple):
+            check_leaf(value)
+            return 1, 0
+        count, depth = known.get(id(value), (1, 1))
+        if around + depth > _DEEPEST:
+            raise RefusedError("is damaged: it is nested too deeply")
+        if id(value) not in known:
+            for part in value.values() if isinstance(value, dict) else value:
+                values, below = measured(part, around + 1)
+                count, depth = count + values, max(depth, 1 + below)
+                if count > _MOST:
+                    raise RefusedError("is damaged: it unfolds to too many values")
+            known[id(value)] = count, depth
+        return count, depth
 
-
-def _name(name: str) -> Name:
-    if name not in KNOWN:
-        if name.startswith("torch._utils _rebuild"):
-            raise RefusedError(f"holds a tensor that is not dense ({name.split()[-1]})", SAVE)
-        raise code(name)
-    return Name(name)
-
-
-def _fill(target: Any, pairs: list[Any]) -> dict[Any, Any]:
-    """Enter `pairs`. Keys must be scalars: hashing nested ones can take forever, or overflow the stack."""
-    if type(target) not in (dict, Ordered):
-        raise _UNREADABLE
-    for key, value in pairs:
-        if not isinstance(key, SCALARS):
-            raise RefusedError("holds a dictionary with keys that are not plain values", SAVE)
-        target[key] = value
-    return target  # type: ignore[no-any-return]
+    measured(content, 0)
