@@ -412,8 +412,8 @@ def test_what_could_not_work_is_refused_before_training(trainer: Trainer, args: 
     assert not Path("runs").exists()
 
 
-def test_a_last_batch_of_one_sample_is_refused_with_batch_normalisation(trainer: Trainer, images: Path) -> None:
-    folder = ("data=folder", f"data.path={images}", "data.val_fraction=0", "data.batch_size=23")
+def test_a_last_batch_of_one_sample_is_refused_where_it_is_wanted(trainer: Trainer, images: Path) -> None:
+    folder = ("data=folder", f"data.path={images}", "data.val_fraction=0", "data.batch_size=23", "data.drop_last=false")
     ran = trainer("train", "model=resnet18", *folder)
     assert ran.code == 2
     assert "the last batch has one sample" in ran.err
