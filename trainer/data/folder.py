@@ -25,21 +25,21 @@ from trainer.system.memory import RESIDENT_SHARE, free_memory
 from trainer.system.paths import expanded
 from trainer.system.workers import end_with
 
-PARALLEL = 1000  # so many files are decoded by several processes
+PARALLEL = 1000  # files, from which on several processes decode them
 Listing = tuple[list[os.DirEntry[str]], list[int]]  # files and the class index of each
-Pick = tuple[str, Tensor]  # the name of a listing, and which of its files
+Pick = tuple[str, Tensor]  # the name of a listing, and the numbers of some of its files
 Reader = partial[Array]  # of one image
 
 
 def load(config: Folder, track: Track[object]) -> Dataset:
-    """`path/train/CLASS/*`, `path/test/CLASS/*` and maybe `path/val/CLASS/*`; or `path/CLASS/*`, split at random.
+    """Read `path/train/CLASS/*`, `path/test/CLASS/*` and perhaps `path/val/CLASS/*`; or split `path/CLASS/*` at random.
 
-    Without `test/`, the test split is cut at random from the training images. Images are decoded once, into the
-    cache or, without one, into memory; where they do not fit into that, once to check them, and batch by batch.
+    Without `test/`, the test split is cut at random from the training images. Images are decoded once, into the cache
+    or, without one, into memory. If they do not fit there, they are decoded once as a check, and then batch by batch.
 
     Raises:
-        DataError: no such folder, no classes, an empty class, classes that differ, a file that is no image, or
-            one that would be left out.
+        DataError: The folder is missing, has fewer than two classes, an empty class or different classes in its
+            splits; or a file is not an image, or would be left out.
     """
     path = expanded(config.path)
     if not path.is_dir():
@@ -55,7 +55,7 @@ def load(config: Folder, track: Track[object]) -> Dataset:
         raise DataError("data.mean and data.std go together", "give both, or neither to have them measured")
     classes, listings = _listings(path)
     picks = _picks(config, listings)
-    if config.limit is not None:  # nothing is decoded that is not used
+    if config.limit is not None:  # so that only images that are used are decoded
         listings = {name: _pick(listings[listing], index) for name, (listing, index) in picks.items()}
         picks = {name: (name, torch.arange(len(listings[name][0]))) for name in picks}
     read = partial(read_image, size=size, resize=config.resize, channels=channels)
@@ -78,7 +78,7 @@ def load(config: Folder, track: Track[object]) -> Dataset:
 
 
 class Files:
-    """Images of files, decoded when asked for, as (N, C, H, W) uint8."""
+    """Images that are decoded from their files whenever they are indexed, as (N, C, H, W) uint8."""
 
     def __init__(self, paths: Sequence[str], read: Reader, shape: tuple[int, int, int]) -> None:
         self.paths, self.read, self._shape = paths, read, shape
@@ -98,7 +98,7 @@ class Files:
 
 
 def _folders(top: Path) -> list[str]:
-    """The names of the classes' folders."""
+    """The names of the folders of the classes, in order."""
     entries = sorted((p for p in top.iterdir() if not p.name.startswith(".")), key=lambda p: p.name)
     folders = [p for p in entries if p.is_dir()]
     for path in entries:
@@ -120,7 +120,7 @@ def _classes(top: Path) -> list[str]:
 
 
 def _same_nowhere(paths: Sequence[os.DirEntry[str] | Path]) -> None:
-    """Refuse names that are one on macOS and Windows: a copy of the folder would lose files."""
+    """Refuse names that differ only in case: macOS and Windows take them for one, and a copy would lose files."""
     seen: dict[str, str] = {}
     for path in paths:
         other = seen.setdefault(path.name.lower(), path.name)
@@ -139,7 +139,7 @@ def _same_classes(folder: Path, classes: Sequence[str]) -> None:
 
 
 def _listings(path: Path) -> tuple[list[str], dict[str, Listing]]:
-    """The classes, and the files of `path/train`, `path/test` and `path/val`, or of `path` itself as `train`."""
+    """The classes, and the listings of `path/train`, `path/test` and `path/val`, or of `path` itself as `train`."""
     top = path / "train" if (path / "train").is_dir() else path
     classes = _classes(top)
     listings = {"train": _list(top, classes)}
@@ -172,7 +172,7 @@ def _list(top: Path, classes: Sequence[str]) -> Listing:
 
 
 def _none_left_out(entries: Sequence[os.DirEntry[str]]) -> None:
-    """Refuse images that would be passed over, as notes and thumbnails' indices are."""
+    """Refuse images that would be ignored; notes, indices of thumbnails and the like may lie there."""
     for entry in entries:
         if entry.name.lower().endswith(OTHERS):
             raise DataError(f"{entry.path} is of a format that is not read", "save it as JPEG or PNG, or remove it")
@@ -181,7 +181,7 @@ def _none_left_out(entries: Sequence[os.DirEntry[str]]) -> None:
 
 
 def _picks(config: Folder, listings: dict[str, Listing]) -> dict[str, Pick]:
-    """The files of each split, in a fixed random order, so that a prefix has all classes."""
+    """The files of each split, in a fixed random order, so that the first few are of all classes."""
     total, where = len(listings["train"][0]), f" in {config.path}"
     picks = {name: (name, torch.arange(len(files))) for name, (files, _) in listings.items()}
     if "test" not in picks:
@@ -208,15 +208,15 @@ def _images(
     read: Reader,
     track: Track[object],
 ) -> tuple[dict[str, Samples], str]:
-    """The images of each listing, wherever there is room for them, and what there is to say of their cache."""
+    """The images of each listing, in the cache, in memory or in their files, and what to tell of the cache."""
     paths = {name: [entry.path for entry in files] for name, (files, _) in listings.items()}
     needed = sum(map(len, paths.values())) * math.prod(shape)
     free = free_memory(torch.device("cpu"))
     if not config.cache and (
         config.placement == "stream" or (config.placement == "auto" and needed > RESIDENT_SHARE * free)
     ):
-        check_room(math.prod(shape))  # for one at least
-        for name, files in paths.items():  # before a batch is asked for, perhaps hours later
+        check_room(math.prod(shape))  # a batch holds at least one
+        for name, files in paths.items():  # now, and not hours later in a batch
             for _ in track(_each(files, check_image, 0), len(files), f"checking {name} images"):
                 pass
         return {name: Files(files, read, shape) for name, files in paths.items()}, ""
@@ -238,15 +238,16 @@ def _images(
 
 
 def _each(paths: Sequence[str], function: Callable[[str], Any], nbytes: int) -> Iterator[Any]:
-    """What `function` gives for each file, in their order; each result takes `nbytes`.
+    """Call `function` for each file and yield the results in order; each takes `nbytes`.
 
-    Many files are shared among processes on all cores: threads would wait for each other, for much of decoding is
-    Python.
+    Processes on all cores share many files. Threads would wait for each other, for much of decoding is Python.
     """
-    if len(paths) < PARALLEL or cores() == 1 or multiprocessing.current_process().daemon:  # a worker has no children
+    if (
+        len(paths) < PARALLEL or cores() == 1 or multiprocessing.current_process().daemon
+    ):  # a worker of a DataLoader may not start others
         yield from map(function, paths)
         return
-    size = max(1, min(64, 2**22 // max(1, nbytes)))  # files of which a process hands the results over at once
+    size = max(1, min(64, 2**22 // max(1, nbytes)))  # files whose results a process returns together
     with ProcessPoolExecutor(cores(), initializer=_start, initargs=(os.getpid(),)) as pool:
         try:
             yield from pool.map(function, paths, chunksize=size)
@@ -259,7 +260,7 @@ def _each(paths: Sequence[str], function: Callable[[str], Any], nbytes: int) -> 
 
 
 def _start(parent: int) -> None:
-    """Ctrl-C reaches every process of the terminal; the parent then ends the others."""
+    """Leave Ctrl-C, which reaches every process of the terminal, to the parent, which then ends this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     end_with(parent)

@@ -14,16 +14,16 @@ from trainer.system.memory import free_memory
 
 
 def found(path: Path) -> Path:
-    """`path`, or its `.gz` where only that has been put there."""
+    """`path`, or its `.gz` if only that is there."""
     compressed = path.with_name(f"{path.name}.gz")
     return compressed if compressed.exists() and not path.exists() else path
 
 
 def read(path: Path, dimensions: int, hint: str) -> Array:
-    """The bytes of a file, `.gz` or not, in the shape that its header says.
+    """Read the bytes of a file, which may be a `.gz`, in the shape that its header says.
 
     Raises:
-        DataError: the file is missing, is no such file, or is longer or shorter than its header says.
+        DataError: The file is missing or not in this format, or longer or shorter than its header says.
     """
     magic = bytes([0, 0, 8, dimensions])  # 8: unsigned bytes
     try:
@@ -37,7 +37,7 @@ def read(path: Path, dimensions: int, hint: str) -> Array:
             shape = tuple(np.frombuffer(header, ">u4")[1:].tolist())
             size = math.prod(shape)
             says = f"its header says {' x '.join(map(str, shape))} bytes"
-            if size > free_memory(torch.device("cpu")):  # before room is made for what a wrong header promises
+            if size > free_memory(torch.device("cpu")):  # before memory is taken for what a wrong header promises
                 raise DataError(f"{path}: {says}, more than there is memory", hint)
             content = file.read(size + 1)
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Files in the format of MNIST: torchvision downloads them; they are read here, for torchvision checks none."""
+"""Data sets in the format of MNIST: torchvision downloads them, but does not check the files that it reads."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ SHAPE = (28, 28)
 
 
 def of_kind(config: Downloaded, kind: str, classes: tuple[str, ...], mean: tuple[float], std: tuple[float]) -> Dataset:
-    """A data set in MNIST's format: `kind` names torchvision's class and its folder below the root."""
+    """Load a data set in MNIST's format: `kind` names torchvision's class and the folder below the root."""
 
     def download(root: str) -> None:
         from torchvision import datasets  # late: it takes longer to import than the files to read
