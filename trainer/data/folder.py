@@ -108,17 +108,6 @@ def _folders(top: Path) -> list[str]:
     return [p.name for p in folders]
 
 
-def _classes(top: Path) -> list[str]:
-    names = _folders(top)
-    if len(names) < 2:
-        found = f"one folder, '{names[0]}'" if names else "no folder"
-        raise DataError(
-            f"{top} has {found} in it, and classification needs two classes",
-            "one folder per class, images in it",
-        )
-    return names
-
-
 def _same_nowhere(paths: Sequence[os.DirEntry[str] | Path]) -> None:
     """Refuse names that differ only in case: macOS and Windows take them for one, and a copy would lose files."""
     seen: dict[str, str] = {}
@@ -131,22 +120,25 @@ def _same_nowhere(paths: Sequence[os.DirEntry[str] | Path]) -> None:
             )
 
 
-def _same_classes(folder: Path, classes: Sequence[str]) -> None:
-    other = _folders(folder)
-    if other != list(classes):
-        differ = sorted(set(other).symmetric_difference(classes))
-        raise DataError(f"{folder} and train/ have different classes: {', '.join(differ[:5])} only in one of them")
-
-
 def _listings(path: Path) -> tuple[list[str], dict[str, Listing]]:
     """The classes, and the listings of `path/train`, `path/test` and `path/val`, or of `path` itself as `train`."""
     top = path / "train" if (path / "train").is_dir() else path
-    classes = _classes(top)
+    classes = _folders(top)
+    if len(classes) < 2:
+        found = f"one folder, '{classes[0]}'" if classes else "no folder"
+        raise DataError(
+            f"{top} has {found} in it, and classification needs two classes",
+            "one folder per class, images in it",
+        )
     listings = {"train": _list(top, classes)}
     for name in ("test", "val"):
-        if top != path and (path / name).is_dir():
-            _same_classes(path / name, classes)
-            listings[name] = _list(path / name, classes)
+        folder = path / name
+        if top != path and folder.is_dir():
+            differ = sorted(set(_folders(folder)).symmetric_difference(classes))
+            if differ:
+                shown = ", ".join(differ[:5])
+                raise DataError(f"{folder} and train/ have different classes: {shown} only in one of them")
+            listings[name] = _list(folder, classes)
     return classes, listings
 
 
@@ -187,12 +179,11 @@ def _picks(config: Folder, listings: dict[str, Listing]) -> dict[str, Pick]:
     if "test" not in picks:
         train, test = divide(total, config.test_fraction, config.split_seed, "data.test_fraction", where)
         picks |= {"train": ("train", train), "test": ("train", test)}
-    return {name: (listing, _shuffled(index, config)) for name, (listing, index) in picks.items()}
-
-
-def _shuffled(index: Tensor, config: Folder) -> Tensor:
-    order = torch.randperm(len(index), generator=torch.Generator().manual_seed(config.split_seed))
-    return index[order[: config.limit]]
+    shuffled = {}
+    for name, (listing, index) in picks.items():
+        order = torch.randperm(len(index), generator=torch.Generator().manual_seed(config.split_seed))
+        shuffled[name] = listing, index[order[: config.limit]]
+    return shuffled
 
 
 def _pick(listing: Listing, index: Tensor) -> Listing:

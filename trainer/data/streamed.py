@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from trainer.data.splits import Split, packed
 from trainer.system.errors import DataError
@@ -30,12 +30,13 @@ class Streamed:
 
     def __init__(self, split: Split, device: torch.device, workers: int) -> None:
         self.device = device
-        self.plan = _Plan()
+        self.planned: list[Rows] = []  # the rows of each batch that is to be read
+        self.iterations = 0
         self.started = False  # the workers
         self.loader = DataLoader(
             _Rows(split),
             batch_size=None,  # an item is a batch already
-            sampler=self.plan,
+            sampler=self.planned,
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
@@ -45,9 +46,11 @@ class Streamed:
 
     def read(self, indices: Sequence[Tensor | slice]) -> Iterator[tuple[Any, ...]]:
         """Each batch as `samples` takes it: inputs and targets that are on the device, or on their way there."""
-        self.plan.batches = planned = [rows if isinstance(rows, slice) else rows.numpy() for rows in indices]
+        self.planned[:] = [rows if isinstance(rows, slice) else rows.numpy() for rows in indices]
+        self.iterations += 1
+        iteration = self.iterations
         for read in _handed_over(self._reading()):
-            assert self.plan.batches is planned, "another iteration has begun, and the workers read for that one"
+            assert self.iterations == iteration, "another iteration has begun, and the workers read for that one"
             if isinstance(read, DataError):
                 raise read
             inputs, targets = read
@@ -85,19 +88,6 @@ def _handed_over(reading: Iterator[Any]) -> Iterator[Any]:
         if "DataLoader worker process" in str(error):  # it was raised in a worker, while it read samples
             raise
         raise RuntimeError("DataLoader worker was killed as it handed a batch over") from error
-
-
-class _Plan(Sampler[Rows]):
-    """The rows of each batch that is to be read."""
-
-    def __init__(self) -> None:
-        self.batches: list[Rows] = []
-
-    def __iter__(self) -> Iterator[Rows]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
 
 
 class _Rows(Dataset[Any]):
