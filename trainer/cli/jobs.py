@@ -31,6 +31,7 @@ class Jobs:
         self.name = given.name
         self._loader = GlobalHydra.instance().config_loader()
         self._parser = OverridesParser.create(config_loader=self._loader)
+        self._groups: dict[str, bool] = {}  # whether a key names a group
         self._composed: dict[tuple[str, ...], tuple[bytes, dict[str, str]]] = {}  # by the words that choose configs
         self.overrides = self._parsed(given.prepared())
         for override in self.overrides:
@@ -79,7 +80,10 @@ class Jobs:
         """Whether it sets a key, and chooses nothing that brings others with it."""
         if not override.is_force_add() or override.package is not None or override.is_hydra_override():
             return False
-        return not self._loader.get_group_options(override.key_or_group)
+        key = override.key_or_group
+        if key not in self._groups:  # to ask takes longer than to make a job
+            self._groups[key] = bool(self._loader.get_group_options(key))
+        return not self._groups[key]
 
 
 def _root(override: Override) -> str:
