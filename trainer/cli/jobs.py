@@ -31,8 +31,8 @@ class Jobs:
         self.name = given.name
         self._loader = GlobalHydra.instance().config_loader()
         self._parser = OverridesParser.create(config_loader=self._loader)
-        self._groups: dict[str, bool] = {}  # whether a key names a group
         self._composed: dict[tuple[str, ...], tuple[bytes, dict[str, str]]] = {}  # by the words that choose configs
+        self._groups: dict[str, bool] = {}  # whether a key is a group
         self.overrides = self._parsed(given.prepared())
         for override in self.overrides:
             if _root(override) in registry.OF_A_SWEEP and override.is_sweep_override():
@@ -81,7 +81,7 @@ class Jobs:
         if not override.is_force_add() or override.package is not None or override.is_hydra_override():
             return False
         key = override.key_or_group
-        if key not in self._groups:  # to ask takes longer than to make a job
+        if key not in self._groups:  # for each job Hydra would copy all that it knows, which takes 14 ms
             self._groups[key] = bool(self._loader.get_group_options(key))
         return not self._groups[key]
 

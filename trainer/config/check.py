@@ -197,6 +197,8 @@ def _convert(hint: Any, value: Any) -> Any:
         return [_convert(item, v) for v in value]
     if value is None or (inner is int and isinstance(value, float) and not value.is_integer()):
         raise ValueError
+    if inner is str and isinstance(value, bool):
+        return str(value).lower()  # as it is written in YAML
     return _NODES[inner].validate_and_convert(value)
 
 

@@ -23,6 +23,12 @@ class Data:
     classifies: ClassVar[bool | None] = True  # whether it has classes; None: only the files tell
     name: str = key(MISSING, "registry name")
     batch_size: int | None = key(64, "samples per step; null: the whole training set", minimum=1)
+    drop_last: str = key(
+        "auto",
+        "leave the last batch of an epoch out if it is smaller than the others: true, false, or auto: only if it is "
+        "one sample and the model has batch normalisation",
+        choices=("auto", "true", "false"),
+    )
     eval_batch_size: int | None = key(
         None,
         "samples per batch in evaluation; null: 1,000, or fewer of large ones",

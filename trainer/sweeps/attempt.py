@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 from trainer.run import directory as runs
@@ -13,7 +13,7 @@ from trainer.run.training import Training
 from trainer.show.report import Report
 from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
-from trainer.system.errors import InterruptedRunError, StorageError, TrainerError, named
+from trainer.system.errors import InterruptedRunError, TrainerError, named
 
 
 def attempt(planned: Planned) -> Outcome:
@@ -69,9 +69,6 @@ class Attempt:
         except Exception as error:
             traceback.print_exc()  # ours, or the user's code: not to be hidden
             reason = named(error)
-        if not runs.read_result(self.planned.directory):
-            with suppress(StorageError):  # then the sweep's own files say it
-                runs.write_result(self.planned.directory, {"status": "failed", "metrics": {}, "error": reason})
-        job = self.planned.ended("failed", reason)
+        job = self.planned.failed(reason)
         job.seconds = time.perf_counter() - self.started
         return job

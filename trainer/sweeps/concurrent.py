@@ -112,8 +112,8 @@ class Concurrent(ABC, Generic[Handle]):
     def _fill(self, jobs: Iterator[Planned]) -> bool:
         """Hand over as many jobs as there are places; return whether there is a job to wait for."""
         while len(self.jobs) < self.places and (planned := self.refused or next(jobs, None)) is not None:
-            if planned.asked.mistake is not None:
-                self.done(_failed(planned))
+            if planned.asked.mistake is not None:  # no place is needed to say so
+                self.done(planned.failed(planned.asked.mistake.message))
                 continue
             try:
                 handle = self.submit(planned)
@@ -179,10 +179,3 @@ def library(name: str, extra: str) -> ModuleType:
         if (error.name or "").partition(".")[0] != name:
             raise
         raise ConfigError(f"sweep={extra} needs {name}", f"pip install 'trainer[{extra}]'") from error
-
-
-def _failed(planned: Planned) -> Outcome:
-    """How a job ends that cannot be composed: it only says so, and no place is needed for it."""
-    from trainer.sweeps.attempt import attempt  # late: this process does without torch otherwise
-
-    return attempt(planned)

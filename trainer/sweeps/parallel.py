@@ -132,6 +132,5 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        for name in values:
-            os.environ.pop(name)
-            os.environ.update({name: before[name]} if name in before else {})
+        os.environ.clear()
+        os.environ.update(before)

@@ -4,6 +4,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from trainer.run import directory as runs
 from trainer.show.report import Report
 from trainer.sweeps.job import PRUNED, Outcome
 from trainer.system.atomic import storing, write_text
-from trainer.system.errors import RunError, TrainerError
+from trainer.system.errors import RunError, StorageError, TrainerError
 
 if TYPE_CHECKING:  # torch comes with it
     from trainer.engine.loop import Hook
@@ -50,6 +51,13 @@ class Planned:
     def ended(self, status: str, error: str = "") -> Outcome:
         """The job's line of sweep.jsonl without results."""
         return Outcome(self.number, self.overrides, status, 0.0, error=error)
+
+    def failed(self, error: str) -> Outcome:
+        """The outcome of a job that has failed, which its result.json tells if its training has not written one."""
+        if not runs.read_result(self.directory):
+            with suppress(StorageError):  # then the sweep's own files tell it
+                runs.write_result(self.directory, {"status": "failed", "metrics": {}, "error": error})
+        return self.ended("failed", error)
 
     def completed(self, result: dict[str, Any]) -> Outcome:
         """The job's line of sweep.jsonl for the content of its result.json, also if it has failed."""
