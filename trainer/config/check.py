@@ -33,7 +33,7 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str])
     values = plain(cfg)
     groups = [group for group in registry.GROUPS if group in {f.name for f in dataclasses.fields(cls)}]
     root = {key: value for key, value in values.items() if key not in groups}
-    config: Config = made(cls, followed(cfg, root), "", groups)
+    config: Config = made(cls, followed(cfg, root, verb), "", groups)
     config.typed, config.choices, config._cfg = typed, choices, cfg
     described = ("model", "data") if root.get("ckpt") is not None or root.get("from") is not None else ()
     for group in groups:
