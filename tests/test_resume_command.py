@@ -104,7 +104,7 @@ OTHER = {
     "model.activation": "tanh",
     "data.name": "line", "data.batch_size": "16", "data.val_fraction": "0.2", "data.split_seed": "1",
     "data.limit": "90", "data.augment.flip": "true", "data.augment.crop": "1", "data.augment.shift": "1",
-    "data.augment.cutout": "1", "data.features": "65", "data.outputs": "11", "data.num_classes": "11",
+    "data.augment.cutout": "1", "data.drop_last": "true", "data.features": "65", "data.outputs": "11", "data.num_classes": "11",
     "data.channels": "2", "data.size": "9",
     "optim.name": "sgd", "optim.lr": "0.5", "optim.weight_decay": "0.1", "optim.betas": "[0.8,0.9]",
     "optim.eps": "0.1", "optim.amsgrad": "true",
