@@ -143,6 +143,15 @@ def test_each_worker_has_its_share_of_the_threads_and_prints_nothing(empty: Path
     assert Path("said").read_text() == f"{cores()} {cores()} /dev/null\n"
 
 
+@pytest.mark.slow
+def test_a_temporary_folder_whose_name_is_too_long_for_a_socket_is_no_matter(machine: Machine) -> None:
+    folder = Path("x" * 100).absolute()
+    folder.mkdir()
+    ended = machine.run("train", "-m", "seed=0,1", *QUICK, "sweep=parallel", "sweep.jobs=2", TMPDIR=str(folder))
+    assert ended.code == 0, ended.err
+    assert [line["status"] for line in lines(swept())] == ["completed"] * 2
+
+
 def test_each_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainer.sweeps.parallel.gpus", lambda: ["0", "GPU-1"])
     made: Any = Parallel(sweep.Parallel(), Report(quiet=True), lambda job: None)

@@ -4,10 +4,12 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -19,17 +21,12 @@ from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, serve
 from trainer.system.machine import cores, gpus
 
-# Workers are forked from a server that has imported torch, which takes 0.1 s each instead of 3 s. The server computes
-# nothing, so it has neither threads of torch's nor CUDA, which would not survive a fork. Each worker initialises its
-# own CUDA, which reads CUDA_VISIBLE_DEVICES only then. Apple's libraries do not allow a fork once they are loaded.
-context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-
 
 class Worker:
     """A process that runs one job after the other. It is started when it gets a job, and anew after it has died."""
 
-    def __init__(self, environment: dict[str, str], threads: int | None) -> None:
-        self.environment, self.threads = environment, threads
+    def __init__(self, context: Any, environment: dict[str, str], threads: int | None = None) -> None:
+        self.context, self.environment, self.threads = context, environment, threads
         self.process: BaseProcess | None = None
         self.orders: Connection | None = None
 
@@ -43,13 +40,14 @@ class Worker:
 
     def _start(self) -> Connection:
         place = replace(Place.here(self.threads), environment={**os.environ, **self.environment})
-        self.orders, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, os.getpid(), place))  # type: ignore[attr-defined]
+        orders, theirs = self.context.Pipe()
+        process = self.context.Process(target=serve, args=(theirs, os.getpid(), place))
         # If the server is started now, it imports the modules that this process has, from no other place.
         path = {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path), "PYTHONSAFEPATH": "1"}
         with _environment(self.environment | path):
-            self.process.start()
+            process.start()
         theirs.close()
+        self.orders, self.process = orders, process
         return self.orders
 
     def result(self) -> Outcome | str:
@@ -77,20 +75,18 @@ class Parallel(Concurrent[Worker]):
 
     def __init__(self, settings: Any, screen: Report, done: Done) -> None:
         super().__init__(settings, screen, done)
-        devices = gpus()
+        context, devices = _context(), gpus()
         self.places = settings.jobs or len(devices) or cores()
         if devices:
             shares = [{"CUDA_VISIBLE_DEVICES": devices[i % len(devices)]} for i in range(self.places)]
-            self.workers = [Worker(share, None) for share in shares]
+            self.workers = [Worker(context, share) for share in shares]
         else:
             threads = max(1, cores() // self.places)
             share = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-            self.workers = [Worker(share, threads) for _ in range(self.places)]
+            self.workers = [Worker(context, share, threads) for _ in range(self.places)]
         self.free = list(self.workers)
 
     def run(self, jobs: Iterator[Planned]) -> None:
-        if context.get_start_method() == "forkserver":
-            context.set_forkserver_preload(["trainer.sweeps.preload"])
         try:
             super().run(jobs)
         finally:
@@ -123,6 +119,21 @@ class Parallel(Concurrent[Worker]):
 
     def wait(self) -> None:
         wait([job.handle.orders for job in self.jobs if job.handle.orders is not None], self.poll_seconds)
+
+
+def _context() -> BaseContext:
+    """How workers are started: forked from a server that has imported torch, in 0.1 s each instead of 3 s.
+
+    The server computes nothing, so it has neither threads of torch's nor CUDA, which would not survive a fork. Each
+    worker initialises its own CUDA, which reads CUDA_VISIBLE_DEVICES only then.
+    """
+    # Apple's libraries do not allow a fork once they are loaded. The server's socket, whose path has at most 107 bytes,
+    # is in the temporary folder; its name there has 32.
+    if sys.platform != "linux" or len(os.fsencode(tempfile.gettempdir())) > 75:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["trainer.sweeps.preload"])
+    return context
 
 
 @contextmanager
