@@ -3,6 +3,7 @@
 No module of `trainer` is named but the two of the last two functions: these tests do not care who asks.
 """
 
+import ctypes
 import errno
 import itertools
 import os
@@ -18,6 +19,13 @@ from PIL import ImageFile
 def cores(patch: pytest.MonkeyPatch, count: int) -> None:
     """This process may run on so many cores."""
     patch.setattr(os, "sched_getaffinity", lambda pid: set(range(count)), raising=False)
+
+
+def gpus(patch: pytest.MonkeyPatch, *names: str) -> None:
+    """There are these GPUs, as CUDA_VISIBLE_DEVICES names them."""
+    patch.setenv("CUDA_VISIBLE_DEVICES", ",".join(names))
+    patch.setattr(ctypes, "CDLL", lambda name: None)  # the driver is there
+    patch.setattr(torch.cuda, "is_available", lambda: True)
 
 
 def free_memory(patch: pytest.MonkeyPatch, size: int) -> None:

@@ -12,7 +12,7 @@ import running
 import torch
 from conftest import Trainer
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainer.engine import loop
 from trainer.engine.state import State
@@ -39,6 +39,20 @@ def interrupting(due: Callable[[State], bool], signum: int = signal.SIGINT) -> I
         for runs in ("trainer.run.training", "trainer.sweeps.batched.team"):
             patch.setattr(f"{runs}.fit", interrupted)
         yield
+
+
+@contextmanager
+def watching(seen: Callable[[nn.Module, Tensor], object]) -> Iterator[None]:
+    """Within the block, `seen` is called with every model or layer and its inputs, before it is computed."""
+
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen(module, inputs[0])
+
+    handle = nn.modules.module.register_module_forward_pre_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def go_on(trainer: Trainer, run: Path, interrupted: int) -> list[int]:

@@ -308,16 +308,18 @@ class Quiet(Serial):
     """In the place of processes side by side."""
 
 
-def auto_sweep(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, *args: str) -> Ran:
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "Parallel", Quiet)
+
+
+def auto_sweep(trainer: Trainer, *args: str) -> Ran:
     return trainer("train", "-m", *args, "sweep=auto", "name=auto")
 
 
-def test_auto_batches_small_models_and_runs_the_rest_side_by_side(
-    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_batches_small_models_and_runs_the_rest_side_by_side(trainer: Trainer, quiet: None) -> None:
     args = ("model=linear,small", "seed=0,1", *QUICK, "device=cpu")
-    ran = auto_sweep(trainer, monkeypatch, *args)
+    ran = auto_sweep(trainer, *args)
     assert ran.code == 0, ran.err
     assert ran.out.count("as one program") == 1
     same(runs_of(directory("auto")), swept(trainer, "serial", *args))
@@ -333,20 +335,15 @@ def test_auto_batches_small_models_and_runs_the_rest_side_by_side(
         (("model=linear", "data.placement=stream", "data.workers=0"), False),
     ],
 )
-def test_auto_knows_what_pays(
-    trainer: Trainer, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...], batched: bool
-) -> None:
-    ran = auto_sweep(trainer, monkeypatch, *args, "optim.lr=0.01,0.1", *QUICK, "device=cpu")
+def test_auto_knows_what_pays(trainer: Trainer, quiet: None, args: tuple[str, ...], batched: bool) -> None:
+    ran = auto_sweep(trainer, *args, "optim.lr=0.01,0.1", *QUICK, "device=cpu")
     assert ran.code == 0, ran.err
     assert ("as one program" in ran.out) == batched
     assert reasons(ran.out) == []
 
 
-def test_auto_fails_where_a_job_does_and_goes_on_after_a_signal(
-    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_fails_where_a_job_does_and_goes_on_after_a_signal(trainer: Trainer, quiet: None) -> None:
     args = ("model=linear,small", "optim=sgd", "optim.lr=0.01,0.1,-1", *QUICK, "device=cpu")
-    monkeypatch.setattr(parallel, "Parallel", Quiet)
     with resuming.interrupting(once(7)):
         assert trainer("train", "-m", *args, "sweep=auto", "name=auto").code == 130
     ran = trainer("resume", str(directory("auto")))

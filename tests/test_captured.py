@@ -24,7 +24,7 @@ from trainer.engine.loop import Hook, fit
 from trainer.engine.schedule import Schedule
 from trainer.engine.state import Plan, State
 from trainer.engine.steps import kind
-from trainer.engine.steps.captured import CapturedStep, Drawn, capturable
+from trainer.engine.steps.captured import CapturedStep, RawBatches, capturable
 from trainer.engine.steps.eager import EagerStep
 from trainer.system.errors import DeviceError
 
@@ -103,7 +103,7 @@ def trained(
 
     plan, hooks = Plan(3, accumulate=accumulate), [Rows(), schedule]
     if capture:
-        fit(CapturedStep(eager, train.ready, whole, pytest.fail, graphs), Drawn(train), plan, hooks=hooks)
+        fit(CapturedStep(eager, train.inputs, whole, pytest.fail, graphs), RawBatches(train), plan, hooks=hooks)
     else:
         fit(eager, train, plan, hooks=hooks)
     return [p.detach() for p in model.parameters()], rows, graphs
@@ -142,8 +142,8 @@ def test_recording_takes_no_step_and_leaves_learning_rates_as_they_were() -> Non
     model, train = lenet(), batches()
     optimizer = OPTIMIZERS["sgd"](model.parameters())
     eager = EagerStep(model, LOSS, optimizer, None, nullcontext)
-    step = CapturedStep(eager, train.ready, True, pytest.fail, Pretend(model))
-    raws = list(train.drawn(0))
+    step = CapturedStep(eager, train.inputs, True, pytest.fail, Pretend(model))
+    raws = list(train.raw(0))
     for raw in raws[:3]:
         step([raw])
     before = [p.detach().clone() for p in model.parameters()]
@@ -156,12 +156,12 @@ def test_gradients_after_a_replay_are_those_of_the_graph() -> None:
     """TensorBoard's histograms read them, and an update outside the graph steps on them."""
     model, train = lenet(), batches()
     eager = EagerStep(model, LOSS, OPTIMIZERS["sgd"](model.parameters()), None, nullcontext)
-    step = CapturedStep(eager, train.ready, False, pytest.fail, Pretend(model))
-    step._record([next(train.drawn(0))])
+    step = CapturedStep(eager, train.inputs, False, pytest.fail, Pretend(model))
+    step._record([next(train.raw(0))])
     gradients = [torch.full_like(p, 2.0) for p in model.parameters()]
     step._gradients, step._replay = list(gradients), lambda: None
     before = [p.detach().clone() for p in model.parameters()]
-    step._again([next(train.drawn(0))])
+    step._again([next(train.raw(0))])
     for parameter, old, gradient in zip(model.parameters(), before, gradients, strict=True):
         assert parameter.grad is gradient
         torch.testing.assert_close(parameter.detach(), old - 0.1, rtol=0, atol=1e-6)  # 0.05 times 2
@@ -171,8 +171,8 @@ def test_a_model_that_cannot_be_captured_runs_eagerly_and_says_so_once() -> None
     said: list[str] = []
     model, train = lenet(), batches()
     eager = EagerStep(model, LOSS, OPTIMIZERS["sgd"](model.parameters()), 1.0, nullcontext)
-    step = CapturedStep(eager, train.ready, True, said.append, Pretend(model, "operation not permitted\nmore"))
-    fit(step, Drawn(train), Plan(3))
+    step = CapturedStep(eager, train.inputs, True, said.append, Pretend(model, "operation not permitted\nmore"))
+    fit(step, RawBatches(train), Plan(3))
     assert type(eager.optimizer.param_groups[0]["lr"]) is float
     expected, _, _ = trained("sgd", Constant(), False)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), expected, strict=True))
@@ -194,7 +194,7 @@ def test_the_reason_is_what_failed_and_not_what_failed_after_it() -> None:
     said: list[str] = []
     model, train = lenet(), batches()
     eager = EagerStep(model, LOSS, OPTIMIZERS["sgd"](model.parameters()), None, nullcontext)
-    fit(CapturedStep(eager, train.ready, True, said.append, Failing(model)), Drawn(train), Plan(1))
+    fit(CapturedStep(eager, train.inputs, True, said.append, Failing(model)), RawBatches(train), Plan(1))
     assert [line.split(": ")[-1] for line in said] == ["called a synchronizing CUDA operation"]
 
 
@@ -211,7 +211,7 @@ def test_a_model_that_draws_numbers_on_the_cpu_is_not_captured(draw: Callable[[]
     model, train = Drawing(784, 10), batches()
     eager = EagerStep(model, LOSS, OPTIMIZERS["sgd"](model.parameters()), None, nullcontext)
     graphs = Pretend(model)
-    fit(CapturedStep(eager, train.ready, True, said.append, graphs), Drawn(train), Plan(2))
+    fit(CapturedStep(eager, train.inputs, True, said.append, graphs), RawBatches(train), Plan(2))
     assert graphs.recorded == 0
     assert len(said) == 1
     assert "draws random numbers on the CPU" in said[0]
@@ -221,8 +221,8 @@ def test_a_training_that_begins_with_a_ragged_batch_captures_the_others() -> Non
     model, train = lenet(), batches()
     eager = EagerStep(model, LOSS, OPTIMIZERS["sgd"](model.parameters()), None, nullcontext)
     graphs = Pretend(model)
-    step = CapturedStep(eager, train.ready, True, pytest.fail, graphs)
-    fit(step, Drawn(train), Plan(3), state=State(batch=8, step=8, losses=torch.ones(8)))
+    step = CapturedStep(eager, train.inputs, True, pytest.fail, graphs)
+    fit(step, RawBatches(train), Plan(3), state=State(batch=8, step=8, losses=torch.ones(8)))
     assert graphs.replayed == 2 * 8 - 3
 
 
@@ -231,9 +231,9 @@ def test_learning_rates_of_a_loaded_state_reach_the_graph() -> None:
     model, train = lenet(), batches()
     optimizer = OPTIMIZERS["sgd"](model.parameters())
     eager = EagerStep(model, LOSS, optimizer, None, nullcontext)
-    step = CapturedStep(eager, train.ready, True, pytest.fail, Pretend(model))
+    step = CapturedStep(eager, train.inputs, True, pytest.fail, Pretend(model))
     optimizer.load_state_dict(optimizer.state_dict())
-    raws = list(train.drawn(0))
+    raws = list(train.raw(0))
     for raw in raws[:4]:
         step([raw])
     optimizer.param_groups[0]["lr"] = 0.0
@@ -282,7 +282,7 @@ def on_a_gpu(
         if "capturable" in group:
             group["capturable"] = True
     eager = EagerStep(model, LOSS, optimizer, 1.0, nullcontext)
-    step, source = (CapturedStep(eager, train.ready, True, say), Drawn(train)) if captured else (eager, train)
+    step, source = (CapturedStep(eager, train.inputs, True, say), RawBatches(train)) if captured else (eager, train)
     schedule = Schedule(Cosine(warmup_steps=5), optimizer, 36, "train/loss", "min")
     fit(step, source, Plan(4), hooks=[schedule])
     return [p.detach().cpu() for p in model.parameters()]

@@ -62,9 +62,8 @@ def test_a_documented_command_is_accepted(
 ) -> None:
     """Everything up to running the verb: flags, choices, keys, types and limits. A sweep stands for its first job."""
     accepted = []
-    for verb in registry.verbs():
-        monkeypatch.setattr(f"trainer.commands.{verb}.run", accepted.append)
-    monkeypatch.setattr("trainer.sweeps.engine.Sweep.run", lambda sweep: accepted.append(sweep) or [])
+    for place in (*(f"commands.{verb}.run" for verb in registry.verbs()), "sweeps.engine.Sweep.run"):
+        monkeypatch.setattr(f"trainer.{place}", lambda asked: accepted.append(asked) or [])
     words = shlex.split(command)[1:]
     if "--config-dir" in words:
         (own_parts / "my_configs" / "model").mkdir(parents=True)

@@ -21,7 +21,6 @@ from running import QUICK, SILENT
 
 from trainer.config import composition, registry
 from trainer.config.check import check
-from trainer.run import parts
 from trainer.system.errors import ConfigError, first_line
 
 WEIGHTS = {"linear.weight": torch.zeros(10, 784), "linear.bias": torch.zeros(10)}
@@ -398,14 +397,22 @@ def test_the_environment_is_left_as_it_was(
     assert os.environ.get("HYDRA_FULL_ERROR") == setting
 
 
-@pytest.mark.parametrize("part", ["load_dataset", "build_model", "make_optimizer", "make_schedule"])
-def test_a_bug_of_ours_is_not_hidden(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+@pytest.mark.parametrize(
+    "called",
+    [
+        *("sklearn.datasets.load_digits", "torch.nn.Linear.__init__", "torch.optim.Adam.__init__"),
+        "torch.optim.lr_scheduler.ExponentialLR.__init__",
+    ],
+)
+def test_a_bug_of_ours_is_not_hidden(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, called: str) -> None:
+    """As if data, model, optimizer or schedule had one: what they call fails for a reason that is not the user's."""
+
     def bug(*args: Any, **kwargs: Any) -> NoReturn:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(parts, part, bug)
+    monkeypatch.setattr(called, bug)
     with pytest.raises(ZeroDivisionError, match="ours"):
-        trainer("train", *QUICK)
+        trainer("train", *QUICK, "data.cache=null", "scheduler=exponential")
 
 
 @pytest.mark.parametrize(
@@ -423,8 +430,8 @@ def test_what_could_not_work_is_refused_before_training(trainer: Trainer, args: 
     assert not Path("runs").exists()
 
 
-def test_a_last_batch_of_one_sample_is_refused_with_batch_normalisation(trainer: Trainer, images: Path) -> None:
-    folder = ("data=folder", f"data.path={images}", "data.val_fraction=0", "data.batch_size=23")
+def test_a_last_batch_of_one_sample_is_refused_where_it_is_wanted(trainer: Trainer, images: Path) -> None:
+    folder = ("data=folder", f"data.path={images}", "data.val_fraction=0", "data.batch_size=23", "data.drop_last=false")
     ran = trainer("train", "model=resnet18", *folder)
     assert ran.code == 2
     assert "the last batch has one sample" in ran.err

@@ -68,19 +68,16 @@ def test_interrupted_within_an_evaluation_it_repeats_that(trainer: Trainer) -> N
     whole = running.train(trainer, *asked, "output=whole")
     calls = []
 
-    def interrupt(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        if type(module).__name__ == "LeNet" and not module.training and len(inputs[0]) > 2:  # fewer find its shapes
+    def interrupt(module: torch.nn.Module, inputs: torch.Tensor) -> None:
+        if type(module).__name__ == "LeNet" and not module.training and len(inputs) > 2:  # fewer find its shapes
             calls.append(1)
             if len(calls) % 3:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    watching = torch.nn.modules.module.register_module_forward_pre_hook(interrupt)
-    try:
+    with resuming.watching(interrupt):
         assert trainer("train", *asked, "output=parts").code == 143
         run = next(Path("parts").glob("*/*"))
         codes = resuming.go_on(trainer, run, 143)
-    finally:
-        watching.remove()
     assert codes[-1] == 0
     assert codes.count(143) >= 5
     assert resuming.differences(whole, run) == []

@@ -138,13 +138,13 @@ def test_a_key_of_the_steps_before_is_refused_with_both_values(parts: Path, key:
     with pytest.raises(ConfigError) as caught:
         reopened(OmegaConf.from_dotlist(typed), typed)
     assert caught.value.message.startswith(f"{key}=")
-    assert "the steps before were trained with" in caught.value.message
+    assert "the steps so far were trained with" in caught.value.message
     assert caught.value.hint == f"start a new run from its weights: trainer train from={parts} {key}=..."
 
 
 def test_a_key_that_may_not_change_ends_the_command_before_anything_is_touched(trainer: Trainer, parts: Path) -> None:
     words = (
-        "optim.lr=0.5: the steps before were trained with optim.lr=0.001, and a run with both would be neither",
+        "optim.lr=0.5: the steps so far were trained with optim.lr=0.001, and a run with both would be neither",
         f"trainer train from={parts} optim.lr=...",
     )
     refused(trainer, "resume", str(parts), "optim.lr=0.5", words=words)
@@ -161,7 +161,7 @@ def test_a_key_that_is_typed_as_it_was_is_accepted(trainer: Trainer, parts: Path
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("model=lenet",), ("model=lenet: a training goes on with what it was started with", "from=RUN")),
+        (("model=lenet",), ("model=lenet: a training continues with what it was started with", "from=RUN")),
         (("data=mnist",), ("data=mnist", "from=RUN")),
         (("optim=sgd",), ("optim=sgd",)),
         (("scheduler=cosine",), ("scheduler=cosine",)),

@@ -219,7 +219,7 @@ def test_samples_in_files_are_sent_as_the_names_of_the_files(tmp_path: Path) -> 
 @pytest.mark.parametrize("kind", [mapped, in_memory, table], ids=lambda kind: kind.__name__)
 def test_a_worker_sends_a_batch_and_not_what_it_is_a_part_of(tmp_path: Path, kind: Any) -> None:
     streamed = batches(kind(tmp_path), 1)
-    for part in next(streamed.source.fetch([slice(4, 8), slice(8, 12)])):
+    for part in next(streamed.source.read([slice(4, 8), slice(8, 12)])):
         assert part.untyped_storage().nbytes() == part.nbytes
 
 

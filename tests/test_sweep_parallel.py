@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pretending
 import pytest
 import resuming
 import running
@@ -95,11 +96,9 @@ def test_a_worker_that_is_killed_while_it_has_nothing_to_do_is_started_anew(empt
     assert [(job.job, job.status) for job in ended] == [(0, "completed"), (1, "completed")]
 
 
-def test_a_job_that_does_not_stop_in_time_is_killed_and_was_interrupted(
-    sick: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_that_does_not_stop_in_time_is_killed_and_was_interrupted(sick: Path) -> None:
     parallel, ended = runner(2)
-    monkeypatch.setattr(parallel, "stop_seconds", 0.2)
+    parallel.stop_seconds = 0.2
 
     def jobs() -> Iterator[Planned]:
         yield planned(0, *running.SILENT, "model=sick", "model.does=hang")
@@ -151,7 +150,7 @@ def test_a_temporary_folder_whose_name_is_too_long_for_a_socket_is_no_matter(mac
 
 
 def test_each_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.sweeps.parallel.gpus", lambda: ["0", "GPU-1"])
+    pretending.gpus(monkeypatch, "0", "GPU-1")
     made = Parallel(sweep.Parallel(), Report(quiet=True), lambda job: None)
     assert made.shares == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "GPU-1"}]
     more = Parallel(sweep.Parallel(jobs=3), Report(quiet=True), lambda job: None)

@@ -159,7 +159,7 @@ def test_workers_that_read_batches_are_killed_with_their_parent(pipe: tuple[int,
 
     def work(say: Say) -> None:
         split = Split(Slow(say), torch.arange(8))
-        streamed = Streamed(split, lambda images: images, torch.device("cpu"), 2)
-        list(streamed.fetch([slice(0, 4), slice(4, 8)]))
+        streamed = Streamed(split, torch.device("cpu"), 2)
+        list(streamed.read([slice(0, 4), slice(4, 8)]))
 
     assert killed(pipe, work, 2) == -signal.SIGKILL

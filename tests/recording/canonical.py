@@ -153,13 +153,15 @@ def _yaml(path: Path) -> Any:
 def _add_curves(path: Path, curves: dict[str, list[Any]]) -> None:
     """Add the points and histograms of a TensorBoard file to those of the same run's earlier ones.
 
-    Which file a point is in depends on where a run was interrupted. Graphs are left out: the order of nodes is chance.
+    Which file a point is in depends on where a run was interrupted. Pictures are left out, for they are in plots/, and
+    so are graphs: the order of their nodes is chance.
     """
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     for event in EventFileLoader(str(path)).Load():
         for value in event.summary.value:
-            if value.tag not in (*_TIMES, "__run_graph__"):
+            kind = value.metadata.plugin_data.plugin_name
+            if value.tag not in _TIMES and kind != "images" and not kind.startswith("graph"):
                 point = list(value.tensor.float_val) or value.tensor.SerializeToString().hex()
                 curves.setdefault(value.tag, []).append([event.step, point])
 

@@ -8,7 +8,6 @@ from trainer.config.keys import MISSING, key
 
 if TYPE_CHECKING:
     from trainer.checkpoint import Checkpoint
-    from trainer.config.base import Config
     from trainer.engine.device import Compute
     from trainer.engine.evaluator import Evaluator
     from trainer.show.report import Report
@@ -35,8 +34,11 @@ class Eval(Config):
 def run(config: Eval) -> dict[str, Any]:
     """Show loss and metrics, and for classes the accuracy of each.
 
+    Returns:
+        The metrics by names like `test/loss`.
+
     Raises:
-        UserError: no checkpoint, or one that does not fit the model or the data.
+        UserError: There is no such checkpoint, or it does not fit the model or the data.
     """
     from trainer.data.described import changed
     from trainer.engine import device
@@ -44,10 +46,9 @@ def run(config: Eval) -> dict[str, Any]:
     from trainer.show.report import Report
 
     screen = Report()
-    settings = config
-    compute = device.choose(settings.device, settings.precision)
+    compute = device.choose(config.device, config.precision)
     evaluator, found = load(config, config.ckpt, compute, screen)
-    split = settings.split
+    split = config.split
     evaluation = evaluator(split)
     loaded = evaluator.data
     facts = [
@@ -72,7 +73,7 @@ def run(config: Eval) -> dict[str, Any]:
 
 
 def load(config: Config, ckpt: str, compute: "Compute", screen: "Report") -> "tuple[Evaluator, Checkpoint]":
-    """The model of a checkpoint with its weights, and the data to evaluate it on."""
+    """Build the model of a checkpoint with its weights, and an evaluator of it on its data."""
     from trainer import checkpoint
     from trainer.checkpoint.adoption import adopt
     from trainer.data.described import trained_on

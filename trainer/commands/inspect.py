@@ -12,7 +12,6 @@ from trainer.system.paths import expanded
 if TYPE_CHECKING:
     from torch import nn
 
-    from trainer.config.base import Config
     from trainer.data.splits import Dataset, Split
     from trainer.show.report import Report
 
@@ -43,8 +42,11 @@ class Inspect(Config):
 def run(config: Inspect) -> dict[str, Any]:
     """Show a model and its data; with `inspect.out=FILE` also draw the filters or a grid of images.
 
+    Returns:
+        The numbers of parameters and of FLOPs per sample.
+
     Raises:
-        UserError: no such checkpoint or data, or the picture cannot be written.
+        UserError: The checkpoint or the data do not exist, or the picture cannot be written.
     """
     import torch
 
@@ -113,25 +115,14 @@ def _data(loaded: "Dataset", screen: "Report") -> None:
         facts.append(("columns", ", ".join(loaded.columns)))
     screen.facts(f"data {loaded.name}", facts)
     if loaded.classes is not None:
-        counts = {
-            name: torch.bincount(split.targets, minlength=len(loaded.classes)).tolist()
-            for name, split in splits.items()
-        }
-        screen.table(
-            ("class", *counts),
-            [(c, *(str(n[i]) for n in counts.values())) for i, c in enumerate(loaded.classes)],
-        )
+        size = len(loaded.classes)
+        counts = [torch.bincount(split.targets, minlength=size).tolist() for split in splits.values()]
+        rows = [(name, *map(str, row)) for name, *row in zip(loaded.classes, *counts, strict=True)]
+        screen.table(("class", *splits), rows)
     else:
         values = loaded.train.targets
-        screen.facts(
-            "target",
-            [
-                (
-                    "train",
-                    f"mean {float(values.mean()):.4g}, from {float(values.min()):.4g} to {float(values.max()):.4g}",
-                )
-            ],
-        )
+        mean, low, high = float(values.mean()), float(values.min()), float(values.max())
+        screen.facts("target", [("train", f"mean {mean:.4g}, from {low:.4g} to {high:.4g}")])
 
 
 def _picture(config: Inspect, built: "nn.Module", loaded: "Dataset", out: Path, screen: "Report") -> None:

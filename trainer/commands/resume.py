@@ -19,17 +19,17 @@ trainer resume SWEEP sweep=parallel
 
 @dataclass
 class Resume(Config):
-    """`trainer resume`: continue a training exactly. Beside `run`, the keys of `train` that may change."""
+    """`trainer resume`: continue a training exactly. It takes `run`, and the keys of `train` that may change."""
 
     run: str = key(MISSING, "a run directory")
 
 
 def run(config: "Train") -> dict[str, Any]:
-    """Go on with the run directory `config.directory`, or say that it is finished; the content of result.json.
+    """Continue the run in `config.directory`, or say that it is finished; return the content of result.json.
 
     Raises:
-        UserError: there is nothing to go on from, or the data are not those that the training began with.
-        TrainingFailedError, InterruptedRunError: the run directory says how it ended.
+        UserError: There is nothing to continue from, or the data are not those that the training began with.
+        TrainingFailedError, InterruptedRunError: The run directory says how the training ended.
     """
     from trainer.run import resuming
 

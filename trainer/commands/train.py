@@ -1,11 +1,8 @@
 """`trainer train`: fit, then test; one run directory. Its keys stand in `trainer.config.train`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from trainer.config.train import Train as Train
-
-if TYPE_CHECKING:
-    from trainer.config.train import Train
+from trainer.config.train import Train
 
 SUMMARY = "fit a model, then test it"
 EXAMPLES = """
@@ -17,12 +14,12 @@ trainer train -m search=optuna 'optim.lr=interval(0.001,0.1)'
 """
 
 
-def run(config: "Train") -> dict[str, Any]:
-    """Train and test as `config` says, in a new run directory; the content of result.json.
+def run(config: Train) -> dict[str, Any]:
+    """Train and test as `config` says, in a new run directory; return the content of result.json.
 
     Raises:
-        UserError: nothing was started.
-        TrainingFailedError, InterruptedRunError: the run directory says how it ended.
+        UserError: Nothing was started.
+        TrainingFailedError, InterruptedRunError: The run directory says how the training ended.
     """
     from trainer.run import starting
 

@@ -47,7 +47,6 @@ class Config:
     model: Any  # these two of the verbs that have them
     data: Any
     _cfg: Any  # the DictConfig that was composed, with `${...}` as it is written
-    _known: dict[str, Any]  # the values of the model that do not come from the data
 
     def given(self, group: str) -> bool:
         """Whether a section was chosen for `group`, by default or on the command line."""

@@ -56,24 +56,20 @@ def check_sweep(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         ConfigError: A key is unknown or missing, a value has the wrong type or is out of range.
     """
-    found = {}
     for group in registry.OF_A_SWEEP:
-        values = plain(cfg).get(group)
-        if not isinstance(values, dict):
-            raise ConfigError(f"{group}={values}: no such config", _choose(group))
-        _check_target(group, values)
-        found[group] = made(_declaration(group, values), followed(cfg[group], values, group), group)
-    return found
+        if not isinstance(cfg.get(group), DictConfig):
+            raise ConfigError(f"{group}={cfg.get(group)}: no such config", _choose(group))
+    return {group: _section(cfg[group], group) for group in registry.OF_A_SWEEP}
 
 
 def take(config: Config, group: str) -> None:
     """Make the field of a group from what was composed; of a model check what does not come from the data."""
-    values = config.written(group)
-    _check_target(group, values)
-    if group == "model":
-        config._known = _known(values)
-    else:
-        setattr(config, group, _section(group, values, followed(config._cfg[group], values, group)))
+    if group != "model":
+        setattr(config, group, _section(config._cfg[group], group))
+        return
+    written = config.written(group)
+    if not _is_own(group, written):
+        converted(_declaration(group, written), {k: v for k, v in written.items() if not interpolated(v)}, group)
 
 
 def model(config: Config) -> Any:
@@ -82,42 +78,34 @@ def model(config: Config) -> Any:
     Raises:
         ConfigError: The model needs what the data do not have, or cannot work with it.
     """
-    written = config.written("model")
+    node, written, data = config._cfg.model, config.written("model"), config.title("data")
     if "_target_" in written:
-        return _section("model", written, followed(config._cfg.model, written, "model"))
+        return _section(node, "model")
     waiting = {key: value for key, value in written.items() if interpolated(value)}
-    values = followed(config._cfg.model, waiting, "model")
-    for key, value in values.items():
+    for key, value in followed(node, waiting, "model").items():
         if value is None:
             source = str(waiting[key]).strip("${}")
             what = "images" if source in ("data.channels", "data.size") else source
             raise ConfigError(
-                f"model={written['name']} needs {what}, which data={config.title('data')} does not have "
-                f"(model.{key} is {source})",
+                f"model={written['name']} needs {what}, which data={data} does not have (model.{key} is {source})",
                 "model=linear and model=mlp work with any data",
             )
-    cls = registry.section("model", written["name"])
     try:
-        found = {**config._known, **converted(cls, values, "model")}
+        return _section(node, "model")
     except ConfigError as error:
         raise ConfigError(
-            f"model={config.title('model')} does not fit data={config.title('data')}: {error.message}",
+            f"model={config.title('model')} does not fit data={data}: {error.message}",
             f"{error.hint}; choose another model, or other data",
         ) from error
-    return _complete(cls, found, "model")
 
 
-def _known(values: dict[str, Any]) -> dict[str, Any]:
-    if "_target_" in values:
-        return {}
-    return converted(_declaration("model", values), {k: v for k, v in values.items() if not interpolated(v)}, "model")
-
-
-def _section(group: str, written: dict[str, Any], values: dict[str, Any]) -> Any:
-    if "_target_" not in written:
+def _section(node: DictConfig, group: str) -> Any:
+    """An instance of the dataclass that a section names, or `Custom`."""
+    written = plain(node)
+    values = followed(node, written, group)
+    if not _is_own(group, written):
         return made(_declaration(group, written), values, group)
-    target = values.pop("_target_")
-    common = registry.shared(group)
+    target, common = values.pop("_target_"), registry.shared(group)
     if common is None:
         return Custom(target, values)
     names = {f.name for f in dataclasses.fields(common)}
@@ -125,14 +113,16 @@ def _section(group: str, written: dict[str, Any], values: dict[str, Any]) -> Any
     return Custom(target, values, made(common, shared | {"name": target}, group))
 
 
-def _check_target(group: str, values: Mapping[str, Any]) -> None:
-    if "_target_" not in values:
-        return
+def _is_own(group: str, written: Mapping[str, Any]) -> bool:
+    """Whether a section is the user's own, which not all may be."""
+    if "_target_" not in written:
+        return False
     if group not in registry.OF_THE_USER:
         raise ConfigError(f"{group}: one of your own is not supported", _choose(group))
-    target = values["_target_"]
+    target = written["_target_"]
     if not isinstance(target, str) or "." not in target:
         raise ConfigError(f"{group}._target_={target}: not of the form module.Class")
+    return True
 
 
 def _declaration(group: str, values: Mapping[str, Any]) -> Any:
@@ -156,7 +146,11 @@ def _choose(group: str) -> str:
 
 def made(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str] = ()) -> Any:
     """An instance of a section's dataclass from plain values; `also` are keys that are filled in later."""
-    return _complete(cls, converted(cls, values, path, also), path, also)
+    found = converted(cls, values, path, also)
+    for name, (field, _) in _declared(cls).items():
+        if field.default == MISSING and field.name not in found and name not in also:
+            raise _missing(f"{path}.{name}" if path else name, field)
+    return cls(**found)
 
 
 def converted(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str] = ()) -> dict[str, Any]:
@@ -186,13 +180,6 @@ def converted(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str
     return found
 
 
-def _complete(cls: Any, found: dict[str, Any], path: str, also: Iterable[str] = ()) -> Any:
-    for name, (field, _) in _declared(cls).items():
-        if field.default == MISSING and field.name not in found and name not in also:
-            raise _missing(f"{path}.{name}" if path else name, field)
-    return cls(**found)
-
-
 @functools.cache
 def _declared(cls: Any) -> dict[str, tuple["dataclasses.Field[Any]", Any]]:
     """The fields of a dataclass and their types, by the keys that people type."""
@@ -213,6 +200,8 @@ def _convert(hint: Any, value: Any) -> Any:
         return [_convert(item, v) for v in value]
     if value is None or (inner is int and isinstance(value, float) and not value.is_integer()):
         raise ValueError
+    if inner is str and isinstance(value, bool):
+        return str(value).lower()  # as it is written in YAML
     return _NODES[inner].validate_and_convert(value)
 
 

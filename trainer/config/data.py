@@ -11,8 +11,8 @@ class Augment:
     """Random changes to training images, drawn anew for each sample and epoch from the run's seed."""
 
     flip: bool = key(False, "mirror left to right with probability one half")
-    crop: int = key(0, "pad by this many black pixels and crop at random (0: off)", minimum=0)
-    shift: int = key(0, "move by up to this many pixels; the border is mirrored in (0: off)", minimum=0)
+    crop: int = key(0, "pad by N black pixels and crop at random (0: off)", minimum=0)
+    shift: int = key(0, "move by up to N pixels; the border is mirrored (0: off)", minimum=0)
     cutout: int = key(0, "side of a random square set to black (0: off)", minimum=0)
 
 
@@ -23,6 +23,12 @@ class Data:
     classifies: ClassVar[bool | None] = True  # whether it has classes; None: only the files tell
     name: str = key(MISSING, "registry name")
     batch_size: int | None = key(64, "samples per step; null: the whole training set", minimum=1)
+    drop_last: str = key(
+        "auto",
+        "leave the last batch of an epoch out if it is smaller than the others: true, false, or auto: only if it is "
+        "one sample and the model has batch normalisation",
+        choices=("auto", "true", "false"),
+    )
     eval_batch_size: int | None = key(
         None,
         "samples per batch in evaluation; null: 1,000, or fewer of large ones",
@@ -31,8 +37,8 @@ class Data:
         runtime=True,
     )
     val_fraction: float = key(0.1, "share of the training set held out for validation", minimum=0, below=1)
-    split_seed: int = key(0, "seed of the random splits; apart from `seed`, so that runs compare", minimum=0)
-    limit: int | None = key(None, "use only the first so many samples of each split", minimum=1)
+    split_seed: int = key(0, "seed of the random splits; not `seed`, so that runs can be compared", minimum=0)
+    limit: int | None = key(None, "use only the first N samples of each split", minimum=1)
     augment: Augment = field(default_factory=Augment, metadata={"doc": "random changes to training images"})
     placement: str = key(
         "auto",

@@ -19,10 +19,11 @@ def key(
     private: bool = False,
     runtime: bool = False,
 ) -> Any:
-    """Declare a key.
+    """Declare a key: a field of a dataclass with its meaning, its limits and its choices.
 
-    `private` keys say how to get something, not what it is: no checkpoint records them. `runtime` keys may change
-    when a training is resumed: they say where, how long and with what beside it, and nothing of the weights at a step.
+    `minimum`, `above`, `maximum` and `below` limit a number or each number of a list, whose size is `length`. A
+    `private` key says how to get something and not what it is: no checkpoint records it. A `runtime` key may change
+    when a training is resumed, for the weights at a given step do not depend on it.
     """
     limits = {
         "minimum": minimum,
@@ -39,7 +40,7 @@ def key(
 
 
 def public(name: str) -> str:
-    """A key as people type it: Python has words of its own, so `from` is `from_` here."""
+    """A key as people type it: `from` is the field `from_`, for Python has that word for itself."""
     return name.removesuffix("_")
 
 

@@ -1,14 +1,15 @@
-"""The config of a run that is resumed: what its directory has, and the few keys that may change."""
+"""The config of a run that is resumed: the one in its directory, with the few keys that may change."""
 
 import dataclasses
-import typing
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config import registry
+from trainer.config.base import Custom
 from trainer.config.check import check
 from trainer.config.keys import public, shown
 from trainer.config.scheduler import Scheduler
@@ -19,49 +20,59 @@ from trainer.system.paths import expanded
 from trainer.system.paths import typed as typed_path
 
 LONGEST = 2**20  # bytes of a config.yaml; one has about two thousand
+Change = tuple[str, Any, Any]  # a key, its value before and the one that was typed
 
 
 def reopened(cfg: DictConfig, typed: list[str]) -> Train:
-    """The config that the run directory `cfg.run` was made with, and the keys typed to go on with.
+    """The config that the run directory `cfg.run` was made with, and what was typed to resume it.
 
     Raises:
-        RunError: no run directory, or its config cannot be read.
-        ConfigError: a key that would change what has been trained already, or a class that the user has not named.
+        RunError: There is no such run directory, or its config cannot be read.
+        ConfigError: A key would change what has been trained already, or the user has not named a class of the file's.
     """
     check("resume", OmegaConf.create({"run": cfg.run}), typed, {})
     run = expanded(str(cfg.run))
     try:
         return _reopened(run, cfg, typed)
-    except OmegaConfBaseException as error:  # an interpolation that leads nowhere
+    except OmegaConfBaseException as error:  # a `${...}` leads nowhere
         raise _unreadable(run, error) from error
 
 
 def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Train:
     kept = _kept(run)
-    changes = OmegaConf.create({k: v for k, v in plain(cfg).items() if k != "run"})
-    for override in typed:
-        key, _, _ = override.partition("=")
-        if key != "run":
-            _check_change(kept, changes, key, run)
-    _check_targets(kept, {o.partition("=")[0] for o in typed}, run)
-    before = OmegaConf.select(kept, "epochs"), OmegaConf.select(kept, "max_steps")
-    OmegaConf.set_struct(kept, False)
-    config: Train = check("train", typing.cast(DictConfig, OmegaConf.merge(kept, changes)), typed, {})
-    planned = config.scheduler
-    if isinstance(planned, Scheduler) and planned.whole and before != (config.epochs, config.max_steps):
+    _check_targets(plain(kept), {word.partition("=")[0] for word in typed}, run)
+    again = f"start a new run from its weights: trainer train from={typed_path(run)}"
+
+    def refuse(changed: Iterator[Change]) -> None:
+        for key, old, new in changed:
+            raise ConfigError(
+                f"{key}={shown(new)}: the steps so far were trained with {key}={shown(old)}, "
+                "and a run with both would be neither",
+                f"{again} {key}=...",
+            )
+
+    merged = OmegaConf.merge(kept, {key: value for key, value in plain(cfg).items() if key != "run"})
+    assert isinstance(merged, DictConfig)
+    refuse(_renamed(plain(kept), plain(merged)))
+    before: Train = check("train", kept, [], {})
+    after: Train = check("train", merged, typed, {})
+    refuse(_changed(before, after))
+    planned, length = after.scheduler, (after.epochs, after.max_steps)
+    if isinstance(planned, Scheduler) and planned.whole and length != (before.epochs, before.max_steps):
         raise ConfigError(
             f"scheduler={planned.name} was laid out for the length that {run} was started with: "
             "with another, all its learning rates would have been others",
-            f"start a new run from its weights: trainer train from={typed_path(run)} epochs=...",
+            f"{again} epochs=...",
         )
-    config.directory = run
-    return config
+    after.directory = run
+    return after
 
 
 def _kept(run: Path) -> DictConfig:
     """What `config.yaml` in a run directory holds."""
     import yaml
 
+    path = run / "config.yaml"
     if (run / "sweep.jsonl").is_file():
         raise RunError(
             f"{run} is a sweep that does not say how it was started",
@@ -70,12 +81,11 @@ def _kept(run: Path) -> DictConfig:
     if run.is_file():
         raise RunError(f"{run} is a file", "give the run directory that it is in")
     try:
-        _check_text(run / "config.yaml")
-        kept = OmegaConf.load(run / "config.yaml")
-        if not isinstance(kept, DictConfig) or not all(
-            _is_section(plain(kept).get(group)) for group in registry.GROUPS
-        ):
-            raise RunError(f"{run / 'config.yaml'} is not the config of a training")
+        _check_text(path)
+        kept = OmegaConf.load(path)
+        sections = plain(kept) if isinstance(kept, DictConfig) else {}
+        if not all(_is_section(sections.get(group)) for group in registry.GROUPS):
+            raise RunError(f"{path} is not the config of a training")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
             f"{run}: {'no run directory (it has no config.yaml)' if run.is_dir() else 'no such directory'}",
@@ -83,11 +93,11 @@ def _kept(run: Path) -> DictConfig:
         ) from error
     except (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
         raise _unreadable(run, error) from error
-    return kept
+    return cast(DictConfig, kept)
 
 
 def _check_text(path: Path) -> None:
-    """Refuse what would unfold to any size: we write neither long configs nor aliases."""
+    """Refuse what would unfold to any size: trainer writes neither long configs nor aliases."""
     import yaml
 
     if path.stat().st_size > LONGEST:
@@ -102,57 +112,49 @@ def _unreadable(run: Path, error: Exception) -> RunError:
 
 
 def _is_section(section: Any) -> bool:
-    """Whether it says in plain words what it is: a name of ours, or a class."""
+    """Whether it says in plain words what it is: by a name of trainer's, or by a class."""
     if not isinstance(section, dict):
         return False
     word = section.get("_target_") or section.get("name")
     return isinstance(word, str) and ("_target_" in section or "${" not in word)
 
 
-def _check_change(kept: DictConfig, changes: DictConfig, key: str, run: Path) -> None:
-    """Whether `key` may be other than it was: a runtime key, or one that is not changed at all."""
-    again = f"start a new run from its weights: trainer train from={typed_path(run)} {key}=..."
-    group, _, name = key.partition(".")
-    if group in registry.GROUPS and not name:
-        raise ConfigError(f"{key}: a training goes on with the {group} that it was started with", again)
-    field = _field_of(kept, key)
-    if field is None or field.metadata.get("runtime"):
-        return  # no such key: the check will say so
-    old, new = OmegaConf.select(kept, key), OmegaConf.select(changes, key)
-    if old != new:
-        raise ConfigError(
-            f"{key}={shown(new)}: the steps before were trained with {key}={shown(old)}, "
-            "and a run with both would be neither",
-            again,
-        )
+def _renamed(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
+    """The groups in which something else is chosen, whose keys would be unknown."""
+    for group in registry.GROUPS:
+        old, new = before[group].get("name"), after[group].get("name")
+        if old != new:
+            yield f"{group}.name", old, new
 
 
-def _field_of(kept: DictConfig, key: str) -> "dataclasses.Field[Any] | None":
-    """The declaration of a key of `train`; None where there is none."""
-    parts = key.split(".")
-    cls: Any = Train
-    own = False
-    if parts[0] in registry.GROUPS:
-        group, *parts = parts
-        own = "_target_" in kept[group]
-        cls = registry.shared(group) if own else registry.section(group, str(kept[group].get("name")))
-    field = None
-    for part in parts:
-        fields = dataclasses.fields(cls) if cls is not None else ()
-        field = next((f for f in fields if public(f.name) == part), None)
-        if field is None:
-            return _OWN if own else None
-        cls = field.type if dataclasses.is_dataclass(field.type) else None
-    return field
+def _changed(before: Any, after: Any, path: str = "") -> Iterator[Change]:
+    """The keys that have another value and may not change."""
+    for field in dataclasses.fields(before):
+        key = path + public(field.name)
+        old, new = getattr(before, field.name), getattr(after, field.name)
+        if key == "model":  # its values may wait for the data
+            yield from _differing(before.written("model"), after.written("model"), "model.")
+        elif isinstance(old, Custom) and isinstance(new, Custom):
+            yield from _differing(
+                {"_target_": old.target, **old.kwargs}, {"_target_": new.target, **new.kwargs}, f"{key}."
+            )
+            yield from _changed(old.common, new.common, f"{key}.") if old.common is not None else ()
+        elif dataclasses.is_dataclass(old) and type(old) is type(new):
+            yield from _changed(old, new, f"{key}.")
+        elif old != new and not field.metadata.get("runtime"):
+            yield key, old, new
 
 
-_OWN: "dataclasses.Field[Any]" = dataclasses.field(metadata={})  # a key of the user's own: not for us to say
+def _differing(before: dict[str, Any], after: dict[str, Any], path: str) -> Iterator[Change]:
+    for key in {**before, **after}:
+        if before.get(key) != after.get(key):
+            yield path + key, before.get(key), after.get(key)
 
 
-def _check_targets(kept: DictConfig, typed: set[str], run: Path) -> None:
+def _check_targets(kept: dict[str, Any], typed: set[str], run: Path) -> None:
     """A run directory may be a stranger's: a class that it names is used only if the user names it, too."""
     for group in registry.GROUPS:
-        target = plain(kept)[group].get("_target_")
+        target = kept[group].get("_target_")
         if target is None or f"{group}._target_" in typed:
             continue
         own = {_own_target(path) for path in (Path("configs") / group).glob("*.yaml")}

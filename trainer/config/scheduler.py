@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
+Direction = Literal["min", "max"]  # of the metric that a training is judged by
+
 
 @dataclass
 class Scheduler:
@@ -39,8 +41,7 @@ class Scheduler:
     def make(self, optimizer: "Optimizer", total_steps: int, direction: Literal["min", "max"]) -> "LRScheduler | None":
         """Make torch's scheduler for an optimizer; None where the learning rate stays as it is.
 
-        `total_steps` counts the steps without those of the warm-up, and `direction` says whether the metric that the
-        training is judged by is to fall or to rise.
+        `total_steps` counts the steps without those of the warm-up; `direction` is where the objective is to go.
         """
         return None
 

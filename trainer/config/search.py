@@ -14,10 +14,10 @@ class Exhaustive:
 
 @dataclass
 class Optuna:
-    """Optuna chooses the values of each job (a trial) by what came of those before."""
+    """Optuna chooses the values of each job (a trial) by the results of earlier ones."""
 
     name: str = key("optuna", "registry name")
-    trials: int = key(20, "trials in all, also those of before a resume", minimum=1, runtime=True)
+    trials: int = key(20, "trials in all, including those before a resume", minimum=1, runtime=True)
     sampler: str = key(
         "tpe",
         "what chooses the values: a tree-structured Parzen estimator, a Gaussian process, or chance",
@@ -30,10 +30,12 @@ class Optuna:
         choices=("median", "hyperband", "none"),
         runtime=True,
     )
-    startup: int = key(8, "the first trials: chosen by chance, and none is pruned before they have ended", minimum=1)
+    startup: int = key(
+        8, "the first N trials are chosen by chance, and none is pruned before they have ended", minimum=1
+    )
     at_once: int | None = key(
         None,
-        "so many trials at most that have not ended, for what comes of them chooses others; null: 8, or one per GPU or "
+        "trials that are under way at once; fewer learn more from each other; null: 8, or one per GPU or "
         "CPU core where those are more",
         minimum=1,
         runtime=True,

@@ -12,7 +12,7 @@ class Sweeping:
     name: str = key(MISSING, "registry name")
     dry_run: bool = key(False, "only list the jobs, and what would be done with each", runtime=True)
     plots: bool = key(
-        False, "draw each job's own pictures, too: for small models that takes longer than training", runtime=True
+        False, "also draw each job's own pictures, which takes longer than training a small model", runtime=True
     )
 
 
@@ -28,7 +28,7 @@ class Parallel(Sweeping):
     """Several jobs at once, each in a process with its share of the CPU cores, or with a GPU of its own."""
 
     name: str = key("parallel", "registry name")
-    jobs: int | None = key(None, "so many at once; null: one per GPU, or one per CPU core", minimum=1, runtime=True)
+    jobs: int | None = key(None, "jobs at once; null: one per GPU, or one per CPU core", minimum=1, runtime=True)
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Batched(Sweeping):
     """Jobs that differ in numbers alone as one program on one device: their models are stacked."""
 
     name: str = key("batched", "registry name")
-    jobs: int = key(64, "so many at once; more take their turn", minimum=1, runtime=True)
+    jobs: int = key(64, "jobs at once; the others wait", minimum=1, runtime=True)
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Auto(Sweeping):
     """Batched where that pays (on a CPU: linear models and small perceptrons), the rest in parallel."""
 
     name: str = key("auto", "registry name")
-    jobs: int | None = key(None, "so many at once; null: as the two ways have it", minimum=1, runtime=True)
+    jobs: int | None = key(None, "jobs at once; null: the defaults of the two ways", minimum=1, runtime=True)
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Slurm(Sweeping):
         "slurm", "slurm; or local: processes on this machine, to try it out", choices=("slurm", "local"), runtime=True
     )
     jobs: int | None = key(
-        None, "so many in the queue at once, waiting or running; null: 16, locally one per CPU core",
+        None, "jobs in the queue at once, waiting or running; null: 16, locally one per CPU core",
         minimum=1, runtime=True,
     )  # fmt: skip
     partition: str | None = key(None, "sbatch --partition; null: the cluster's default", runtime=True)
@@ -86,7 +86,7 @@ class Ray(Sweeping):
     )  # fmt: skip
     jobs: int | None = key(
         None,
-        "so many at once; null: as many as the cluster has CPUs and GPUs for as it begins",
+        "jobs at once; null: as many as the cluster has CPUs and GPUs for when the sweep begins",
         minimum=1,
         runtime=True,
     )

@@ -12,8 +12,8 @@ class Evaluate:
     """When and on what the model is evaluated during training."""
 
     split: str = key("val", "val; or test, as the tutorials do (then no best.pt is picked)", choices=("val", "test"))
-    every_epochs: int = key(1, "after every so many epochs", minimum=1)
-    every_steps: int | None = key(None, "also after every so many steps", minimum=1)
+    every_epochs: int = key(1, "after every N epochs", minimum=1)
+    every_steps: int | None = key(None, "also after every N steps", minimum=1)
 
 
 @dataclass
@@ -28,9 +28,9 @@ class EarlyStopping:
 class Checkpointing:
     """When checkpoints/last.pt is written, beside the start and the end; best.pt goes with it."""
 
-    every_steps: int | None = key(None, "after every so many steps", minimum=1, runtime=True)
-    every_epochs: int | None = key(None, "after every so many epochs", minimum=1, runtime=True)
-    every_minutes: float | None = key(0.5, "as soon as the last one is so many minutes old", above=0, runtime=True)
+    every_steps: int | None = key(None, "after every N steps", minimum=1, runtime=True)
+    every_epochs: int | None = key(None, "after every N epochs", minimum=1, runtime=True)
+    every_minutes: float | None = key(0.5, "when the last one is N minutes old", above=0, runtime=True)
 
 
 @dataclass
@@ -38,7 +38,7 @@ class TensorBoard:
     """What goes into TensorBoard's file beside metrics.jsonl."""
 
     enabled: bool = key(True, "write events.out.tfevents.*", runtime=True)
-    every_steps: int = key(50, "one point of the curve train/step_loss per so many steps", minimum=1, runtime=True)
+    every_steps: int = key(50, "one point of the curve train/step_loss per N steps", minimum=1, runtime=True)
     graph: bool = key(False, "the model's graph, drawn by torch.export: that takes seconds", runtime=True)
     histograms: bool = key(False, "histograms of weights and gradients, each epoch", runtime=True)
 
@@ -70,7 +70,7 @@ class Train(Config):
     )
     deterministic: bool = key(False, "only kernels that give the same bits each time (on a GPU; slower)", runtime=True)
     epochs: int = key(10, "passes over the training set", minimum=1, runtime=True)
-    max_steps: int | None = key(None, "stop after so many steps, even within an epoch", minimum=1, runtime=True)
+    max_steps: int | None = key(None, "stop after N steps, even within an epoch", minimum=1, runtime=True)
     accumulate: int = key(1, "batches whose gradients make one step", minimum=1)
     clip_norm: float | None = key(None, "largest norm of the gradient", above=0)
     on_nan: str = key(

@@ -1,9 +1,12 @@
-"""Batches in an order that is a pure function of (seed, epoch): gathered, augmented and normalised on the device."""
+"""Batches in an order that is a pure function of (seed, epoch): gathered, augmented and normalised on the device.
+
+A batch goes from indices to raw samples, augmented ones, and the inputs of the model.
+"""
 
 import copy
 import hashlib
 from collections.abc import Iterator, Sequence
-from functools import partial
+from dataclasses import replace
 from itertools import repeat
 
 import torch
@@ -11,10 +14,10 @@ from torch import Tensor
 
 from trainer.data.augment import Augmenter
 from trainer.data.resident import Resident
-from trainer.data.splits import Split
+from trainer.data.splits import Split, Standardised
 from trainer.data.streamed import Streamed
 
-Raw = tuple[Tensor | slice | None, ...]  # a batch before it is `ready`
+Raw = tuple[Tensor | slice | None, ...]  # what `Batches.inputs` makes a batch of
 Batch = tuple[Tensor, Tensor]
 
 
@@ -29,7 +32,8 @@ class Batches:
 
     The samples lie on the device; or, with a number of `workers` (0: none but this process), are streamed to it.
     Images stay uint8 until they are a batch, and become (B, C, H, W) floats in channels-last memory. Iterating
-    goes through the split in order, without augmentation; `epoch` in the random order of (seed, epoch).
+    goes through the split in order, without augmentation; `epoch` in the random order of (seed, epoch). Set
+    `drops_last` to leave a smaller last batch out of each epoch.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Batches:
     ) -> None:
         self.total = len(split)
         self.batch_size = min(batch_size or self.total, self.total)
+        self.drops_last = False
         self.device, self.dtype, self.augment, self.seed = device, dtype, augment, seed
         self.is_image = len(split.shape) == 3
         wide_mean = torch.tensor(mean or [0.0], dtype=torch.float64)
@@ -54,12 +59,11 @@ class Batches:
             scale = 255.0 if split.dtype == torch.uint8 else 1.0
             self.mean = (wide_mean * scale).to(dtype).to(device)
             self.inverse_std = (1 / (wide_std * scale)).to(dtype).to(device)
-            form = _channels_last
         else:
-            form = partial(_standardised, mean=wide_mean, std=wide_std, dtype=dtype)
+            split = replace(split, samples=Standardised(split.samples, wide_mean, wide_std, dtype))
         if split.targets.is_floating_point():
-            split = Split(split.samples, split.targets.to(dtype), split.rows)
-        self.source = Resident(split, form, device) if workers is None else Streamed(split, form, device, workers)
+            split = replace(split, targets=split.targets.to(dtype))
+        self.source = Resident(split, device) if workers is None else Streamed(split, device, workers)
 
     def reseeded(self, seed: int) -> "Batches":
         """The same samples, where they are, in the order of another seed."""
@@ -68,60 +72,57 @@ class Batches:
         return other
 
     def __len__(self) -> int:
-        return -(-self.total // self.batch_size)
+        return -(-self.used // self.batch_size)
+
+    @property
+    def last(self) -> int:
+        """How many samples are left for a last batch that is smaller than the others; 0: there is no such."""
+        return self.total % self.batch_size
+
+    @property
+    def used(self) -> int:
+        """How many samples an epoch has."""
+        return self.total - self.last if self.drops_last else self.total
 
     @property
     def sizes(self) -> list[int]:
-        """How many samples each batch has: all the same but for the last."""
-        return [min(self.batch_size, self.total - i) for i in range(0, self.total, self.batch_size)]
+        """How many samples each batch of an epoch has: all the same but for the last."""
+        return [min(self.batch_size, self.used - i) for i in range(0, self.used, self.batch_size)]
 
     def __iter__(self) -> Iterator[Batch]:
-        batches = [slice(i, i + self.batch_size) for i in range(0, self.total, self.batch_size)]
-        for raw in self.source.fetch(batches):
-            inputs, targets = self.source.samples(raw)
-            yield self._normalised(inputs), targets
+        indices = [slice(i, i + self.batch_size) for i in range(0, self.total, self.batch_size)]
+        for read in self.source.read(indices):
+            yield self.inputs((*read, None))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch number `epoch` from batch `start` on."""
-        return map(self.ready, self.drawn(epoch, start))
+        return map(self.inputs, self.raw(epoch, start))
 
-    def drawn(self, epoch: int, start: int = 0) -> Iterator[Raw]:
-        """The batches of an epoch as `ready` takes them: which samples, and how each is to be changed."""
+    def raw(self, epoch: int, start: int = 0) -> Iterator[Raw]:
+        """The batches of an epoch as `inputs` takes them: which samples, and how each is to be augmented."""
         if self.batch_size == self.total and self.augment is None:  # order is no matter
-            batches: Sequence[Tensor | slice] = [slice(None)]
+            indices: Sequence[Tensor | slice] = [slice(None)]
         else:
             order = torch.randperm(self.total, generator=generator(self.seed, epoch, "order"))
-            batches = torch.split(order.to(self.source.order_device), self.batch_size)
+            indices = torch.split(order.to(self.source.order_device)[: self.used], self.batch_size)
         changes: Iterator[Tensor | None] = repeat(None)
         if self.augment is not None:
             drawn = self.augment.draw(self.total, generator(self.seed, epoch, "augment")).to(self.device)
-            changes = iter(torch.split(drawn, self.batch_size)[start:])
-        for raw in self.source.fetch(batches[start:]):
-            yield *raw, next(changes)
+            changes = iter(torch.split(drawn[: self.used], self.batch_size)[start:])
+        for read in self.source.read(indices[start:]):
+            yield *read, next(changes)
+
+    def inputs(self, raw: Raw) -> Batch:
+        """The inputs of a batch as the model takes them, and the targets."""
+        *read, changes = raw
+        samples, targets = self.source.samples(*read)
+        if not self.is_image:
+            return samples, targets
+        if isinstance(changes, Tensor) and self.augment is not None:
+            samples = self.augment.apply(samples, changes)
+        normalised = samples.to(self.dtype).sub(self.mean).mul(self.inverse_std)
+        return normalised.permute(0, 3, 1, 2), targets
 
     def close(self) -> None:
-        """End what reads batches; the next iteration would start it again."""
+        """End what reads batches; the next iteration starts it again."""
         self.source.close()
-
-    def ready(self, raw: Raw) -> Batch:
-        """The inputs as the model takes them, and the targets."""
-        *rows, changes = raw
-        inputs, targets = self.source.samples(tuple(rows))
-        if self.augment is not None:
-            assert isinstance(changes, Tensor)
-            inputs = self.augment.apply(inputs, changes)
-        return self._normalised(inputs), targets
-
-    def _normalised(self, inputs: Tensor) -> Tensor:
-        if not self.is_image:
-            return inputs
-        normalised = inputs.to(self.dtype).sub(self.mean).mul(self.inverse_std)
-        return normalised.permute(0, 3, 1, 2)
-
-
-def _channels_last(images: Tensor) -> Tensor:
-    return images.permute(0, 2, 3, 1).contiguous()
-
-
-def _standardised(table: Tensor, mean: Tensor, std: Tensor, dtype: torch.dtype) -> Tensor:
-    return ((table.double() - mean) / std).to(dtype)

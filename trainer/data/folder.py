@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -236,54 +238,31 @@ def _images(
 
 
 def _each(paths: Sequence[str], function: Callable[[str], Any], nbytes: int) -> Iterator[Any]:
-    """What `function` gives for each file, in their order; that takes `nbytes`.
+    """What `function` gives for each file, in their order; each result takes `nbytes`.
 
-    Many files go to processes on all cores: threads would wait for each other, for much of decoding is Python.
+    Many files are shared among processes on all cores: threads would wait for each other, for much of decoding is
+    Python.
     """
     if len(paths) < PARALLEL or cores() == 1 or multiprocessing.current_process().daemon:  # a worker has no children
         yield from map(function, paths)
         return
-    size = max(1, min(256, 2**22 // max(1, nbytes)))  # what goes from process to process at once
-    parts = [paths[i : i + size] for i in range(0, len(paths), size)]
-    context = multiprocessing.get_context()
-    with context.Pool(cores(), _start, (os.getpid(), context.Semaphore(cores()))) as pool:
-        started = {child.pid for child in multiprocessing.active_children()}
-        results = pool.imap(partial(_part, function), parts)
-        for _ in parts:
-            while True:
-                try:
-                    part = results.next(timeout=1)
-                    break
-                except multiprocessing.TimeoutError:
-                    if started <= {child.pid for child in multiprocessing.active_children()}:
-                        continue
-                    raise DataError(  # the pool would wait for its part for ever
-                        "a process that decodes images was killed",
-                        "perhaps for want of memory: free some, and try again",
-                    ) from None
-            if isinstance(part, DataError):
-                raise part
-            yield from part
+    size = max(1, min(64, 2**22 // max(1, nbytes)))  # files of which a process hands the results over at once
+    with ProcessPoolExecutor(cores(), initializer=_start, initargs=(os.getpid(),)) as pool:
+        try:
+            yield from pool.map(function, paths, chunksize=size)
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a process that decodes images was killed", "perhaps for want of memory: free some, and try again"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _start(parent: int, first: Any) -> None:
-    """Ctrl-C reaches every process of the terminal; the parent then ends the others.
-
-    A process that takes the place of one that was killed is started by a thread of the pool's: Linux would take the
-    end of that thread for the end of the parent.
-    """
+def _start(parent: int) -> None:
+    """Ctrl-C reaches every process of the terminal; the parent then ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if first.acquire(block=False):
-        end_with(parent)
-
-
-def _part(function: Callable[[str], Any], paths: Sequence[str]) -> list[Any] | DataError:
-    """Of some files; in a process of its own, so the error of a broken one is handed back to be raised."""
-    try:
-        return [function(path) for path in paths]
-    except DataError as error:
-        return error
+    end_with(parent)
 
 
 def _per_channel(key: str, values: list[float] | None, channels: int) -> tuple[float, ...] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from trainer.system.errors import DataError
+from trainer.system.errors import DataError, first_line
 
 EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"
@@ -66,7 +66,7 @@ def _naming(path: str | Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         raise DataError(f"{path} cannot be read as an image: {reason}", "repair or remove it") from error
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise DataError(f"{path} cannot be read as an image: {reason}", "repair or remove it") from error
 
 

@@ -47,35 +47,50 @@ def example(loaded: Dataset, device: torch.device, dtype: torch.dtype) -> Tensor
 
 
 def training_batches(
-    config: Train, loaded: Dataset, device: torch.device, dtype: torch.dtype, workers: int | None
+    config: Train,
+    loaded: Dataset,
+    device: torch.device,
+    dtype: torch.dtype,
+    workers: int | None,
+    needs_two: bool = False,
+    beside: Batches | None = None,
 ) -> Batches:
     """The training split on the device (or streamed by `workers`), in random order and augmented as `config` says.
 
+    `needs_two` says that the model cannot be trained on a batch of one sample. With `beside`, the batches of another
+    run with the same data, the samples are shared with that.
+
     Raises:
-        ConfigError: augmentation of something that is no image.
+        ConfigError: augmentation of something that is no image; a last batch of one sample for a model that needs two.
     """
     common: Data = config.samples
-    augmenter = None
-    if any(vars(common.augment).values()):
-        if not loaded.is_image:
-            raise ConfigError(f"data.augment is for images, and data={loaded.name} is a table", "leave it out")
-        height, width = loaded.train.shape[1:]
-        if common.augment.shift >= min(height, width):
-            raise ConfigError(
-                f"data.augment.shift={common.augment.shift}: the images are {width}x{height}", "shift less"
-            )
-        augmenter = Augmenter(common.augment, height, width)
-    return Batches(
-        loaded.train,
-        common.batch_size,
-        device,
-        dtype,
-        loaded.mean,
-        loaded.std,
-        augmenter,
-        config.seed,
-        workers,
+    if beside is not None:
+        batches = beside.reseeded(config.seed)
+    else:
+        augmenter = _augmenter(common, loaded)
+        moments = loaded.mean, loaded.std
+        batches = Batches(loaded.train, common.batch_size, device, dtype, *moments, augmenter, config.seed, workers)
+    droppable = 0 < batches.last < batches.total
+    batches.drops_last = droppable and (
+        common.drop_last == "true" or (common.drop_last == "auto" and needs_two and batches.last == 1)
     )
+    if needs_two and batches.sizes[-1] == 1:
+        raise ConfigError(
+            f"the last batch has one sample (batches of {batches.batch_size}), and batch normalisation needs two",
+            "leave data.drop_last=false out" if droppable else "set a larger data.batch_size",
+        )
+    return batches
+
+
+def _augmenter(common: Data, loaded: Dataset) -> Augmenter | None:
+    if not any(vars(common.augment).values()):
+        return None
+    if not loaded.is_image:
+        raise ConfigError(f"data.augment is for images, and data={loaded.name} is a table", "leave it out")
+    height, width = loaded.train.shape[1:]
+    if common.augment.shift >= min(height, width):
+        raise ConfigError(f"data.augment.shift={common.augment.shift}: the images are {width}x{height}", "shift less")
+    return Augmenter(common.augment, height, width)
 
 
 def stream_workers(config: Config, loaded: Dataset, device: torch.device) -> int | None:

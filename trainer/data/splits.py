@@ -95,6 +95,29 @@ def rows_of(samples: Tensor, index: slice | Tensor) -> Tensor:
     return samples.index_select(0, index)
 
 
+def packed(inputs: Tensor) -> Tensor:
+    """Images (N, C, H, W) as (N, H, W, C), of which a batch is gathered as whole rows; features as they are."""
+    return inputs.permute(0, 2, 3, 1).contiguous() if inputs.dim() == 4 else inputs
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """The features of a table (N, F) with mean and deviation taken out in double precision, then in `dtype`."""
+
+    table: Samples
+    mean: Tensor
+    std: Tensor
+    dtype: torch.dtype
+
+    @property
+    def shape(self) -> torch.Size:
+        return self.table.shape
+
+    def __getitem__(self, index: Any) -> Tensor:
+        features = rows_of(self.table, index) if isinstance(self.table, Tensor) else self.table[index]
+        return ((features.double() - self.mean) / self.std).to(self.dtype)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Splits that share no sample, and what they mean.

@@ -3,7 +3,7 @@
 import os
 import signal
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from trainer.data.splits import Split
+from trainer.data.splits import Split, packed
 from trainer.system.errors import DataError
 from trainer.system.workers import end_with
 
@@ -28,12 +28,12 @@ class Streamed:
 
     order_device = torch.device("cpu")
 
-    def __init__(self, split: Split, form: Callable[[Tensor], Tensor], device: torch.device, workers: int) -> None:
+    def __init__(self, split: Split, device: torch.device, workers: int) -> None:
         self.device = device
         self.plan = _Plan()
         self.started = False  # the workers
         self.loader = DataLoader(
-            _Rows(split, form),
+            _Rows(split),
             batch_size=None,  # an item is a batch already
             sampler=self.plan,
             num_workers=workers,
@@ -43,9 +43,9 @@ class Streamed:
             generator=torch.Generator(),  # its own, for it draws a seed from it: dropout must not notice
         )
 
-    def fetch(self, batches: Sequence[Tensor | slice]) -> Iterator[tuple[Any, ...]]:
-        """Each batch on the device, or on its way there."""
-        self.plan.batches = planned = [rows if isinstance(rows, slice) else rows.numpy() for rows in batches]
+    def read(self, indices: Sequence[Tensor | slice]) -> Iterator[tuple[Any, ...]]:
+        """Each batch as `samples` takes it: inputs and targets that are on the device, or on their way there."""
+        self.plan.batches = planned = [rows if isinstance(rows, slice) else rows.numpy() for rows in indices]
         for read in _handed_over(self._reading()):
             assert self.plan.batches is planned, "another iteration has begun, and the workers read for that one"
             if isinstance(read, DataError):
@@ -72,9 +72,8 @@ class Streamed:
             reading._shutdown_workers()  # type: ignore[attr-defined]
         self.started = False
 
-    def samples(self, raw: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
+    def samples(self, inputs: Any, targets: Any) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a batch; images are (B, H, W, C)."""
-        inputs, targets = raw
         return inputs, targets
 
 
@@ -104,13 +103,13 @@ class _Plan(Sampler[Rows]):
 class _Rows(Dataset[Any]):
     """Reads batches; in a worker."""
 
-    def __init__(self, split: Split, form: Callable[[Tensor], Tensor]) -> None:
-        self.split, self.form = split, form
+    def __init__(self, split: Split) -> None:
+        self.split = split
 
     def __getitem__(self, rows: Rows) -> Any:
         index = rows if isinstance(rows, slice) else torch.from_numpy(rows)
         try:
-            batch = self.form(self.split[index]), self.split.targets[index]
+            batch = packed(self.split[index]), self.split.targets[index]
         except DataError as error:  # a broken file: raised in the parent, where it is shown
             return error
         return batch if get_worker_info() is None else tuple(map(_alone, batch))

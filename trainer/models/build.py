@@ -107,6 +107,11 @@ def _contiguous(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, .
     return tuple(image.clone(memory_format=torch.contiguous_format) for image in inputs)
 
 
+def has_batch_norm(model: nn.Module) -> bool:
+    """Whether `model` normalises by batch, for which a batch of one sample may be too small."""
+    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+
+
 def _ours(section: Any, pretrained: bool) -> nn.Module:
     keys = {k: v for k, v in vars(section).items() if k != "name"}
     if not pretrained and "weights" in keys:

@@ -21,8 +21,7 @@ from trainer.engine.optimizers import make_optimizer
 from trainer.engine.schedule import Schedule, make_schedule
 from trainer.engine.state import Plan, Row, State, Step
 from trainer.engine.steps import kind, make_step
-from trainer.models.build import build_model
-from trainer.system.errors import ConfigError
+from trainer.models.build import build_model, has_batch_norm
 
 
 @dataclass
@@ -99,11 +98,9 @@ def assemble(
     first, outputs = example(data, compute.device, compute.dtype), int(data.facts()["outputs"])
     model = build_model(config, compute.device, compute.dtype, first, outputs, found)
     workers = stream_workers(config, data, compute.device)  # before anything lies on the device
-    if beside is not None:
-        train = beside.train.reseeded(settings.seed)
-    else:
-        train = training_batches(config, data, compute.device, compute.dtype, workers)
-    _check_last_batch(model, train)
+    shared = beside.train if beside is not None else None
+    dtype, needs_two = compute.dtype, has_batch_norm(model)
+    train = training_batches(config, data, compute.device, dtype, workers, needs_two, shared)
     evaluated = "test" if settings.evaluate.split == "test" else "val" if data.val is not None else None
     objective = choose_objective(config, data, evaluated)
     evaluate, length = settings.evaluate, (settings.epochs, settings.max_steps, settings.accumulate)
@@ -122,11 +119,3 @@ def assemble(
         *(config, compute, model, loss, train, evaluator, optimizer, schedule),
         *(objective, evaluated, plan, step, batches, compiled, state),
     )
-
-
-def _check_last_batch(model: nn.Module, train: Batches) -> None:
-    if train.sizes[-1] == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
-        raise ConfigError(
-            f"the last batch has one sample (batches of {train.batch_size}), and batch normalisation needs two",
-            "change data.batch_size by one",
-        )

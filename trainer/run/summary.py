@@ -36,6 +36,9 @@ def opening(parts: Parts) -> Facts:
     if settings.max_steps:
         length += f" or {settings.max_steps:,} steps"
     batch = f"batch {parts.train.batch_size * settings.accumulate:,}"
+    if parts.train.drops_last:
+        last = parts.train.last
+        batch += f" (data.drop_last: the last batch of each epoch, of {last} sample{'s' * (last > 1)}, is left out)"
     picked = f"best by {parts.objective.name}" if parts.picks_best else "the last weights are tested"
     where = {None: "on the device", 0: "streamed", 1: "streamed by 1 worker"}.get(
         parts.evaluator.workers, f"streamed by {parts.evaluator.workers} workers"

@@ -89,10 +89,10 @@ def scatter(targets: Tensor, outputs: Tensor) -> Figure:
 def samples(images: Tensor, titles: Sequence[str], wrong: Sequence[bool] | None = None) -> Figure:
     """A grid of images (N, C, H, W) in 0..1, each with a title, which is red where `wrong` says so."""
     count, _, height, width = images.shape
-    title = math.ceil(0.3 * height)
-    mosaic, places = _mosaic([_colours(image) for image in images], 8, title, math.ceil(0.08 * width))
+    title, gap = math.ceil(0.3 * height), math.ceil(0.08 * width)
+    mosaic, places = _mosaic([_colours(image) for image in images], 8, title, gap)
     columns = min(8, count)
-    figure = Figure(figsize=(1.4 * columns, 1.4 * columns * mosaic.shape[0] / mosaic.shape[1]))
+    figure = Figure(figsize=(1.4 * columns, 1.4 * columns * mosaic.shape[0] / (mosaic.shape[1] + gap)))
     axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
     axes.set_axis_off()
     axes.imshow(mosaic, interpolation="nearest")

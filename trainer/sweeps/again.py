@@ -1,4 +1,4 @@
-"""What `trainer resume SWEEP` is short for: the sweep's own command line, with what was typed now."""
+"""`trainer resume SWEEP` repeats the sweep's own command line, with what is typed now."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ FLAGS = ("-m", "--multirun")
 
 
 def is_sweep(directory: Path) -> bool:
-    """Whether it is the directory of a sweep, and not of one run."""
+    """Whether `directory` is that of a sweep, and not of one run."""
     return (directory / "overrides.yaml").is_file() and not (directory / "config.yaml").exists()
 
 
@@ -18,13 +18,13 @@ def arguments(directory: Path, typed: list[str]) -> list[str]:
     """The sweep's command line after `trainer train`; a key that is typed again takes its new values.
 
     Raises:
-        RunError: the sweep does not say what it was.
-        ConfigError: it names code to run, and may be a stranger's.
+        RunError: The sweep does not say how it was started.
+        ConfigError: The command line names code to run, and may be a stranger's.
     """
     kept = runs.overrides(directory)
     if not set(FLAGS) & set(kept):
         raise RunError(
-            f"{directory / 'overrides.yaml'} is not what a sweep writes", "start it anew: trainer train -m ..."
+            f"{directory / 'overrides.yaml'} is not what a sweep writes", "start a new sweep: trainer train -m ..."
         )
     for word in kept:
         key = _key(word)

@@ -11,7 +11,7 @@ from trainer.engine import state
 from trainer.engine.device import Compute
 from trainer.engine.losses import Loss
 from trainer.engine.schedule import Schedule
-from trainer.engine.steps.captured import CapturedStep, Drawn, capturable
+from trainer.engine.steps.captured import CapturedStep, RawBatches, capturable
 from trainer.engine.steps.compiled import Compiled
 from trainer.engine.steps.eager import EagerStep, SkippingStep
 from trainer.system.errors import ConfigError, DeviceError
@@ -54,5 +54,5 @@ def make_step(
         eager.forward = Compiled(model, say)
     if kind == "cudagraph":
         whole = capturable(optimizer) and not schedule.moves_momentum
-        return CapturedStep(eager, train.ready, whole, say), Drawn(train)
+        return CapturedStep(eager, train.inputs, whole, say), RawBatches(train)
     return eager, train

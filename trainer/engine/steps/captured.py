@@ -107,18 +107,18 @@ class Draws(Protocol):
     @property
     def sizes(self) -> list[int]: ...
 
-    def drawn(self, epoch: int, start: int = 0) -> Iterator[Raw]: ...
+    def raw(self, epoch: int, start: int = 0) -> Iterator[Raw]: ...
 
 
-class Drawn:
-    """Batches before they are ready: gathering, augmentation and normalisation are part of the captured step."""
+class RawBatches:
+    """Raw batches: gathering, augmentation and normalisation are part of the captured step."""
 
     def __init__(self, batches: Draws) -> None:
         self.batches = batches
         self.sizes = batches.sizes
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Raw]:
-        return self.batches.drawn(epoch, start)
+        return self.batches.raw(epoch, start)
 
 
 class CapturedStep:
@@ -135,12 +135,12 @@ class CapturedStep:
     def __init__(
         self,
         eager: Eager,
-        ready: Callable[[Raw], Batch],
+        inputs_of: Callable[[Raw], Batch],
         whole: bool,
         say: Callable[[str], None],
         graphs: Graphs | None = None,
     ) -> None:
-        self.eager, self.ready, self.whole, self.say = eager, ready, whole, say
+        self.eager, self.inputs_of, self.whole, self.say = eager, inputs_of, whole, say
         self.loss, self.device, self.jobs, self.on_nan = eager.loss, eager.device, eager.jobs, eager.on_nan
         self.learning_rate = eager.learning_rate
         self.graphs = graphs or CudaGraphs(eager.device)
@@ -166,7 +166,7 @@ class CapturedStep:
         return self._again(batches)
 
     def _eagerly(self, raws: Sequence[Raw]) -> Tensor:
-        return self.eager([self.ready(raw) for raw in raws])
+        return self.eager([self.inputs_of(raw) for raw in raws])
 
     def _warmed(self, raws: Sequence[Raw]) -> Tensor:
         before = _host_randomness()
@@ -196,7 +196,7 @@ class CapturedStep:
             parameter.grad = None
 
         def work() -> Tensor:
-            batches = [self.ready(raw) for raw in self._inputs]
+            batches = [self.inputs_of(raw) for raw in self._inputs]
             return self.eager(batches) if self.whole else self.eager.gradients(batches)
 
         try:

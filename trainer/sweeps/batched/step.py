@@ -29,23 +29,23 @@ class StackedBatches:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on."""
-        return map(self.ready, self.drawn(epoch, start))
+        return map(self.inputs, self.raw(epoch, start))
 
-    def drawn(self, epoch: int, start: int = 0) -> Iterator[Raw]:
+    def raw(self, epoch: int, start: int = 0) -> Iterator[Raw]:
         """The samples of each batch: those of all jobs, one after the other."""
         if self.shared:
-            yield from self.drawing[0].drawn(epoch, start)
+            yield from self.drawing[0].raw(epoch, start)
             return
-        orders: dict[int, Iterator[Raw]] = {b.seed: b.drawn(epoch, start) for b in self.drawing}
+        orders: dict[int, Iterator[Raw]] = {b.seed: b.raw(epoch, start) for b in self.drawing}
         seeds = [batches.seed for batches in self.drawing]
         for raws in zip(*orders.values(), strict=True):
             of = dict(zip(orders, raws, strict=True))
             parts = zip(*(of[seed] for seed in seeds), strict=True)
             yield tuple(torch.cat(part) if isinstance(part[0], Tensor) else part[0] for part in parts)
 
-    def ready(self, raw: Raw) -> Batch:
+    def inputs(self, raw: Raw) -> Batch:
         """Inputs and targets on the device."""
-        inputs, targets = self.drawing[0].ready(raw)
+        inputs, targets = self.drawing[0].inputs(raw)
         if self.shared:
             return inputs, targets
         jobs = len(self.drawing)

@@ -9,7 +9,7 @@ import torch
 from trainer.engine.loop import Hook, fit
 from trainer.engine.metrics import wide
 from trainer.engine.state import Batches, Row, State, Step, StoppedError
-from trainer.engine.steps.captured import CapturedStep, Drawn, capturable
+from trainer.engine.steps.captured import CapturedStep, RawBatches, capturable
 from trainer.models.mode import evaluating
 from trainer.run.signals import stopping
 from trainer.sweeps.batched.member import Member
@@ -81,7 +81,7 @@ class Team(Hook):
         self.batches: Batches = batches
         if self.first.compiled == "cudagraph":
             whole = capturable(self.optimizer.optimizer) and not follow
-            self.step, self.batches = CapturedStep(step, batches.ready, whole, say), Drawn(batches)
+            self.step, self.batches = CapturedStep(step, batches.inputs, whole, say), RawBatches(batches)
         self._shown = [  # TensorBoard's histograms look for gradients in the models
             (job, dict(parts.model.named_parameters()))
             for job, parts in enumerate(every)
