@@ -3,7 +3,6 @@
 import itertools
 import pickle
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,7 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 from trainer.cli.arguments import Arguments
 from trainer.config import registry
 from trainer.config.composition import compose, explained
-from trainer.config.written import plain
 from trainer.system.errors import ConfigError
 
 Composed = tuple[DictConfig, dict[str, str]]  # a config, and the choice in each group
@@ -104,8 +102,3 @@ def _values(override: Override) -> list[str]:
             f"search in it: add search=optuna; or name values: {word.split('=')[0]}=a,b,c",
         )
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
-
-
-def ways(cfg: DictConfig) -> dict[str, Any]:
-    """How a config says that a sweep is run and searched."""
-    return {group: plain(cfg).get(group) for group in registry.OF_A_SWEEP}

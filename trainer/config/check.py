@@ -33,7 +33,7 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str])
     values = plain(cfg)
     groups = [group for group in registry.GROUPS if group in {f.name for f in dataclasses.fields(cls)}]
     root = {key: value for key, value in values.items() if key not in groups}
-    config: Config = made(cls, followed(cfg, root), "", groups)
+    config: Config = made(cls, followed(cfg, root, verb), "", groups)
     config.typed, config.choices, config._cfg = typed, choices, cfg
     described = ("model", "data") if root.get("ckpt") is not None or root.get("from") is not None else ()
     for group in groups:
@@ -44,7 +44,7 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str])
         if value is not None and not isinstance(value, dict):
             raise ConfigError(f"{group}={value}: no such config", did_you_mean(str(value), group_choices(group)))
         if config.given(group):
-            take(config, group)
+            take(config, group, values[group])
         elif value is not None and group not in described:  # else these are overrides of what a checkpoint describes
             raise ConfigError(f"{group} has no name", _choose(group))
     return config
@@ -59,16 +59,14 @@ def check_sweep(cfg: DictConfig) -> dict[str, Any]:
     for group in registry.OF_A_SWEEP:
         if not isinstance(cfg.get(group), DictConfig):
             raise ConfigError(f"{group}={cfg.get(group)}: no such config", _choose(group))
-    return {group: _section(cfg[group], group) for group in registry.OF_A_SWEEP}
+    return {group: _section(group, cfg[group], plain(cfg[group])) for group in registry.OF_A_SWEEP}
 
 
-def take(config: Config, group: str) -> None:
+def take(config: Config, group: str, written: dict[str, Any]) -> None:
     """Make the field of a group from what was composed; of a model check what does not come from the data."""
     if group != "model":
-        setattr(config, group, _section(config._cfg[group], group))
-        return
-    written = config.written(group)
-    if not _is_own(group, written):
+        setattr(config, group, _section(group, config._cfg[group], written))
+    elif not _is_own(group, written):
         converted(_declaration(group, written), {k: v for k, v in written.items() if not interpolated(v)}, group)
 
 
@@ -80,7 +78,7 @@ def model(config: Config) -> Any:
     """
     node, written, data = config._cfg.model, config.written("model"), config.title("data")
     if "_target_" in written:
-        return _section(node, "model")
+        return _section("model", node, written)
     waiting = {key: value for key, value in written.items() if interpolated(value)}
     for key, value in followed(node, waiting, "model").items():
         if value is None:
@@ -91,7 +89,7 @@ def model(config: Config) -> Any:
                 "model=linear and model=mlp work with any data",
             )
     try:
-        return _section(node, "model")
+        return _section("model", node, written)
     except ConfigError as error:
         raise ConfigError(
             f"model={config.title('model')} does not fit data={data}: {error.message}",
@@ -99,9 +97,8 @@ def model(config: Config) -> Any:
         ) from error
 
 
-def _section(node: DictConfig, group: str) -> Any:
+def _section(group: str, node: DictConfig, written: dict[str, Any]) -> Any:
     """An instance of the dataclass that a section names, or `Custom`."""
-    written = plain(node)
     values = followed(node, written, group)
     if not _is_own(group, written):
         return made(_declaration(group, written), values, group)

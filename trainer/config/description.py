@@ -105,7 +105,7 @@ def adopt(config: Config, group: str, described: Mapping[str, Any]) -> None:
     if "root" in values and not {"data.root", "data.download"} & typed:
         node["download"] = False  # a file does not say where on this machine to write
     config._cfg[group] = node
-    take(config, group)
+    take(config, group, plain(node))
 
 
 def _check_described(group: str, node: DictConfig, values: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ class Optim:
 
     fused: ClassVar[bool] = False  # has a fused kernel on CPU and CUDA
     capturable: ClassVar[bool] = False  # has to be told that its steps will be in a CUDA graph
-    linear: ClassVar[bool] = True  # moves a parameter by an amount that is linear in the learning rate
+    linear: ClassVar[bool] = False  # as batched sweeps need it: moves a parameter by an amount linear in `lr`
 
     name: str = key(MISSING, "registry name")
     lr: float = key(1e-3, "learning rate; with `scheduler=onecycle` its peak", above=0)
@@ -27,6 +27,7 @@ class Optim:
 class SGD(Optim):
     """Stochastic gradient descent."""
 
+    linear: ClassVar[bool] = True
     fused: ClassVar[bool] = True
     name: str = key("sgd", "registry name")
     lr: float = key(0.01, "learning rate; with `scheduler=onecycle` its peak", above=0)
@@ -39,6 +40,7 @@ class SGD(Optim):
 class Adam(Optim):
     """Adam (Kingma and Ba, 2015)."""
 
+    linear: ClassVar[bool] = True
     fused: ClassVar[bool] = True
     capturable: ClassVar[bool] = True
     name: str = key("adam", "registry name")
@@ -59,6 +61,7 @@ class AdamW(Adam):
 class Adagrad(Optim):
     """Adagrad (Duchi et al., 2011)."""
 
+    linear: ClassVar[bool] = True
     name: str = key("adagrad", "registry name")
     lr: float = key(0.01, "learning rate; with `scheduler=onecycle` its peak", above=0)
     lr_decay: float = key(0.0, "decay of the learning rate", minimum=0)
@@ -69,6 +72,7 @@ class Adagrad(Optim):
 class RMSprop(Optim):
     """RMSprop (Hinton's lecture, 2012)."""
 
+    linear: ClassVar[bool] = True
     capturable: ClassVar[bool] = True
     name: str = key("rmsprop", "registry name")
     lr: float = key(0.01, "learning rate; with `scheduler=onecycle` its peak", above=0)

@@ -26,27 +26,17 @@ def interpolated(value: Any) -> bool:
     return isinstance(value, str) and "${" in value
 
 
-def followed(node: DictConfig, values: dict[str, Any], path: str = "") -> dict[str, Any]:
-    """The plain `values` of a section with each `${...}` followed; `path` is where it stands.
+def followed(node: DictConfig, values: dict[str, Any], path: str) -> dict[str, Any]:
+    """The plain `values` of the section at `path` with each `${...}` followed.
 
     Raises:
         ConfigError: A `${...}` leads nowhere.
     """
-    found = {}
-    for key, value in values.items():
-        full = f"{path}.{key}" if path else key
-        if not interpolated(value):
-            found[key] = value
-        elif isinstance(value, dict):
-            found[key] = followed(node[key], value, full)
-        else:
-            found[key] = _followed(node, key, full)
-    return found
-
-
-def _followed(node: DictConfig, key: str, full: str) -> Any:
+    found = dict(values)
     try:
-        value = node[key]
-        return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        for key in filter(lambda key: interpolated(values[key]), values):
+            value = node[key]
+            found[key] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{full}: {first_line(error)}") from error
+        raise ConfigError(f"{error.full_key or path}: {first_line(error)}") from error
+    return found
