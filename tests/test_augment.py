@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torchvision.transforms.functional as tvf
 from torch import Tensor
 
 from trainer.config.data import Augment
@@ -13,6 +12,8 @@ HEIGHT, WIDTH = 8, 7
 
 def one_by_one(images: Tensor, drawn: Tensor, config: Augment) -> Tensor:
     """(B, H, W, C) -> the same: flip, shift with a mirrored border, pad and crop, black out a square."""
+    import torchvision.transforms.functional as tvf
+
     changed = []
     for image, (flip, down, right, y, x, *shift) in zip(images.permute(0, 3, 1, 2), drawn.tolist(), strict=True):
         if config.flip and flip:

@@ -14,10 +14,14 @@ from pathlib import Path
 import numpy as np
 import pretending
 import pytest
+from composing import composed
 from conftest import Ran, Trainer
 from folders import picture, tree
 from formats import chunk, idx, png, write_cifar10, write_mnist
 from PIL import Image
+
+from trainer.data.loading import load_dataset
+from trainer.system.errors import DataError
 
 Damage = Callable[[], object]
 RAW = Path("data/MNIST/raw")
@@ -36,9 +40,18 @@ def refused(ran: Ran, before: set[Path], file: str, reason: str) -> None:
     assert {path for path in Path().rglob("*") if not path.name.endswith(".lock")} == before
 
 
-def check(trainer: Trainer, options: str, file: str, reason: str) -> None:
+def command(trainer: Trainer, options: str, file: str, reason: str) -> None:
     before = set(Path().rglob("*"))
     refused(trainer("train", *options.split(), "model=linear"), before, file, reason)
+
+
+def check(options: str, file: str, reason: str) -> None:
+    """The same without a command line: other files of a kind of which a command shows some."""
+    before = set(Path().rglob("*"))
+    with pytest.raises(DataError) as caught:
+        load_dataset(composed("train", *options.split(), "model=linear"))
+    error = caught.value
+    refused(Ran(error.exit_code, "", f"error: {error.message}\n  {error.hint}\n"), before, file, reason)
 
 
 # --- IDX files ------------------------------------------------------------------------------------------
@@ -116,17 +129,17 @@ IDX: dict[str, tuple[Damage, str, str]] = {
 
 
 @pytest.mark.parametrize("wrong", IDX)
-def test_mnist(trainer: Trainer, wrong: str) -> None:
+def test_mnist(empty: Path, wrong: str) -> None:
     write_mnist(Path("data/MNIST"))
     damage, file, reason = IDX[wrong]
     damage()
-    check(trainer, "data=mnist", file, reason)
+    check("data=mnist", file, reason)
 
 
 def test_fashion_mnist_is_looked_at_as_well(trainer: Trainer) -> None:
     write_mnist(Path("data/FashionMNIST"))
     _rewrite(Path("data/FashionMNIST/raw/train-labels-idx1-ubyte"), LATE_77)
-    check(trainer, "data=fashion_mnist", "data/FashionMNIST/raw/train-labels-idx1-ubyte", "label 18 of 30 is 77")
+    command(trainer, "data=fashion_mnist", "data/FashionMNIST/raw/train-labels-idx1-ubyte", "label 18 of 30 is 77")
 
 
 def test_a_file_that_goes_bad_is_not_hidden_by_the_cache(trainer: Trainer) -> None:
@@ -137,7 +150,7 @@ def test_a_file_that_goes_bad_is_not_hidden_by_the_cache(trainer: Trainer) -> No
     before, content = LABELS.stat(), LABELS.read_bytes()
     LABELS.write_bytes(content[:-1] + b"\x4d")
     os.utime(LABELS, ns=(before.st_atime_ns, before.st_mtime_ns))
-    check(trainer, "data=mnist", "train-labels-idx1-ubyte", "label 30 of 30 is 77")
+    command(trainer, "data=mnist", "train-labels-idx1-ubyte", "label 30 of 30 is 77")
 
 
 # --- CIFAR-10 -------------------------------------------------------------------------------------------
@@ -218,7 +231,7 @@ def test_cifar10(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, wrong: str) 
     write_cifar10(BATCHES, monkeypatch)
     damage, file, reason = CIFAR[wrong]
     damage(monkeypatch)
-    check(trainer, "data=cifar10", file, reason)
+    command(trainer, "data=cifar10", file, reason)
     assert not Path("it-ran").exists()
 
 
@@ -333,10 +346,10 @@ def photos(empty: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", PHOTOS)
-def test_folder(photos: None, trainer: Trainer, wrong: str) -> None:
+def test_folder(photos: None, wrong: str) -> None:
     damage, file, reason = PHOTOS[wrong]
     damage()
-    check(trainer, "data=folder data.path=photos", file, reason)
+    check("data=folder data.path=photos", file, reason)
 
 
 @pytest.mark.parametrize(
@@ -348,7 +361,7 @@ def test_a_folder_that_is_streamed_is_looked_at_before_the_first_step(
     damage, file, reason = PHOTOS[wrong]
     damage()
     options = "data.mean=[0.5] data.std=[0.5] data.placement=stream data.cache=null"
-    check(trainer, f"data=folder data.path=photos {options}", file, reason)
+    command(trainer, f"data=folder data.path=photos {options}", file, reason)
 
 
 def test_processes_that_look_at_streamed_files_name_a_broken_one(
@@ -357,12 +370,12 @@ def test_processes_that_look_at_streamed_files_name_a_broken_one(
     pretending.parallel_decoding(monkeypatch)
     _shortened("x.jpg")
     options = "data.mean=[0.5] data.std=[0.5] data.placement=stream data.cache=null"
-    check(trainer, f"data=folder data.path=photos {options}", "cat/x.jpg", "truncated")
+    command(trainer, f"data=folder data.path=photos {options}", "cat/x.jpg", "truncated")
 
 
 def test_an_image_too_long_to_be_scaled(photos: None, trainer: Trainer) -> None:
     _save("long.png", Image.new("L", (1, 9000)))
-    check(trainer, "data=folder data.path=photos data.resize=256", "cat/long.png", "scaled to 256 x 2304000")
+    command(trainer, "data=folder data.path=photos data.resize=256", "cat/long.png", "scaled to 256 x 2304000")
 
 
 # --- tables -------------------------------------------------------------------------------------------------
@@ -424,10 +437,10 @@ TABLES: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("wrong", TABLES)
-def test_csv(trainer: Trainer, wrong: str) -> None:
+def test_csv(empty: Path, wrong: str) -> None:
     content, reason = TABLES[wrong]
     Path("houses.csv").write_bytes(content)
-    check(trainer, "data=csv data.path=houses.csv data.target=price", "houses.csv", reason)
+    check("data=csv data.path=houses.csv data.target=price", "houses.csv", reason)
 
 
 # --- the user's own ---------------------------------------------------------------------------------------
@@ -460,4 +473,4 @@ def test_own_data(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, change: str
     monkeypatch.setattr("sys.dont_write_bytecode", True)
     monkeypatch.setitem(sys.modules, "own_points", None)
     del sys.modules["own_points"]
-    check(trainer, "data=own", name, reason)
+    command(trainer, "data=own", name, reason)

@@ -12,7 +12,6 @@ import pytest
 import torch
 from folders import picture, tree
 from PIL import Image
-from torchvision import transforms
 
 from trainer import data
 from trainer.data.folder import read_image
@@ -240,6 +239,8 @@ def test_mean_and_std_are_measured_on_the_training_part_or_as_given(tmp_path: Pa
 
 def torchvisions(path: Path, channels: int, steps: Sequence[Any]) -> torch.Tensor:
     """(C, H, W) uint8 as torchvision's transforms of a PIL image give it."""
+    from torchvision import transforms
+
     image = Image.open(path).convert("L" if channels == 1 else "RGB")
     return transforms.Compose([*steps, transforms.PILToTensor()])(image)
 
@@ -252,6 +253,8 @@ SIZES = [(40, 40), (60, 40), (40, 61), (33, 57), (58, 31), (24, 24), (10, 90)]
 def test_images_are_scaled_to_the_square_as_torchvision_does(
     tmp_path: Path, size: tuple[int, int], channels: int
 ) -> None:
+    from torchvision import transforms
+
     path = picture(tmp_path / "a.png", 7, size)
     found = torch.tensor(read_image(path, 24, None, channels)).permute(2, 0, 1)
     assert torch.equal(found, torchvisions(path, channels, [transforms.Resize((24, 24))]))
@@ -261,6 +264,8 @@ def test_images_are_scaled_to_the_square_as_torchvision_does(
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 def test_resize_and_centre_crop_are_torchvisions(tmp_path: Path, size: tuple[int, int], resize: int) -> None:
     """Also where the crop is larger than the image: torchvision pads it with black."""
+    from torchvision import transforms
+
     path = picture(tmp_path / "a.png", 7, size)
     found = torch.tensor(read_image(path, 24, resize, 3)).permute(2, 0, 1)
     assert torch.equal(found, torchvisions(path, 3, [transforms.Resize(resize), transforms.CenterCrop(24)]))

@@ -1,7 +1,5 @@
 """Mistakes: two lines at most, exit code 2, no traceback, and nothing left behind."""
 
-import copy
-import functools
 import os
 import shutil
 import sys
@@ -14,13 +12,10 @@ from typing import Any, NoReturn
 import pretending
 import pytest
 import torch
+from composing import composed
 from conftest import Ran, Trainer
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
 from running import QUICK, SILENT
 
-from trainer.config import composition, registry
-from trainer.config.check import check
 from trainer.system.errors import ConfigError, first_line
 
 WEIGHTS = {"linear.weight": torch.zeros(10, 784), "linear.bias": torch.zeros(10)}
@@ -317,24 +312,11 @@ REFUSED: dict[str, tuple[str, ...]] = {
 }
 
 
-@functools.cache
-def composed(verb: str, *choices: str) -> tuple[DictConfig, dict[str, str]]:
-    with composition.ready():
-        return composition.compose(verb, choices)
-
-
 @pytest.mark.parametrize("command", REFUSED)
 def test_what_the_declarations_refuse_they_say_in_two_lines(command: str) -> None:
     """Checked as the command line has it checked, which a dozen of the commands below show for each kind of mistake."""
-    verb, *words = command.split()
-    choices = [word for word in words if word.split("=")[0] in registry.GROUPS]
-    values = [word for word in words if word not in choices]
-    shared, chosen = composed(verb, *choices)
-    config = copy.deepcopy(shared)
-    for override in OverridesParser.create().parse_overrides(values):
-        OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
     with pytest.raises(ConfigError) as caught:
-        check(verb, config, values, chosen)
+        composed(*command.split())
     lines = f"{caught.value.message}\n{caught.value.hint}".splitlines()
     assert len(lines) <= 2
     for word in REFUSED[command]:

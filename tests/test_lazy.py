@@ -164,6 +164,13 @@ def test_parameters_without_a_gradient_are_named_once(trainer: Trainer, unused: 
     assert (ran.err + ran.out).count("no gradient") == 1
 
 
+def test_parameters_without_a_gradient_are_named_where_models_are_stepped_together(trainer: Trainer) -> None:
+    ran = trainer("train", "-m", *FAST, net("Unused"), "sweep=batched", "seed=0,1", "optim.lr=0.1,0.01")
+    assert ran.code == 0, ran.err
+    assert "heads.0.weight, heads.1.weight" in " ".join((ran.err + ran.out).split())
+    assert (ran.err + ran.out).count("no gradient") == 1
+
+
 def test_models_whose_parameters_all_have_gradients_say_nothing(trainer: Trainer) -> None:
     for model in ("model=mlp", net("Lazy"), "model=lenet"):
         ran = trainer("train", *FAST, model, "max_steps=2")

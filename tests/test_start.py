@@ -62,7 +62,7 @@ from trainer.show.report import Report
 from trainer.sweeps import engine, parallel
 machine._driver = lambda: False
 assert machine.gpus() == []
-assert parallel.Parallel(Parallel(), Report(quiet=True), print).workers
+assert parallel.Parallel(Parallel(), Report(quiet=True), print).shares
 assert "torch" not in sys.modules
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)

@@ -5,7 +5,6 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pretending
 import pytest
@@ -88,10 +87,9 @@ def test_a_worker_that_is_killed_while_it_has_nothing_to_do_is_started_anew(empt
 
     def jobs() -> Iterator[Planned]:
         yield planned(0, *QUICK)
-        process = parallel.workers[0].process
-        assert process is not None
-        process.kill()
-        process.join()
+        (worker,) = parallel.idle
+        worker.process.kill()
+        worker.process.join()
         yield planned(1, *QUICK)
 
     parallel.run(jobs())
@@ -142,15 +140,21 @@ def test_each_worker_has_its_share_of_the_threads_and_prints_nothing(empty: Path
     assert Path("said").read_text() == f"{cores()} {cores()} /dev/null\n"
 
 
+@pytest.mark.slow
+def test_a_temporary_folder_whose_name_is_too_long_for_a_socket_is_no_matter(machine: Machine) -> None:
+    folder = Path("x" * 100).absolute()
+    folder.mkdir()
+    ended = machine.run("train", "-m", "seed=0,1", *QUICK, "sweep=parallel", "sweep.jobs=2", TMPDIR=str(folder))
+    assert ended.code == 0, ended.err
+    assert [line["status"] for line in lines(swept())] == ["completed"] * 2
+
+
 def test_each_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     pretending.gpus(monkeypatch, "0", "GPU-1")
-    made: Any = Parallel(sweep.Parallel(), Report(quiet=True), lambda job: None)
-    assert [worker.environment for worker in made.workers] == [
-        {"CUDA_VISIBLE_DEVICES": "0"},
-        {"CUDA_VISIBLE_DEVICES": "GPU-1"},
-    ]
-    more: Any = Parallel(sweep.Parallel(jobs=3), Report(quiet=True), lambda job: None)
-    assert [worker.environment["CUDA_VISIBLE_DEVICES"] for worker in more.workers] == ["0", "GPU-1", "0"]
+    made = Parallel(sweep.Parallel(), Report(quiet=True), lambda job: None)
+    assert made.shares == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "GPU-1"}]
+    more = Parallel(sweep.Parallel(jobs=3), Report(quiet=True), lambda job: None)
+    assert [share["CUDA_VISIBLE_DEVICES"] for share in more.shares] == ["0", "GPU-1", "0"]
 
 
 @pytest.mark.slow

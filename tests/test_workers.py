@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pretending
 import pytest
+import sleeping
 import torch
 from folders import tree
 
@@ -98,18 +99,12 @@ def test_a_child_whose_parent_was_killed_before_it_could_say_so_ends(pipe: tuple
     assert killed(pipe, work, 1) == -signal.SIGKILL
 
 
-def _sleep_below_a_server(writing: Connection, parent: int) -> None:
-    end_with(parent)
-    os.write(writing.fileno(), b"x")
-    time.sleep(LONG)
-
-
 def _children_of_a_server(say: Say, writing: int) -> None:
     forkserver._forkserver.__init__()  # one that the tests have started is no child of this process
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([])
     for _ in range(2):
-        context.Process(target=_sleep_below_a_server, args=(Connection(os.dup(writing)), os.getpid())).start()
+        context.Process(target=sleeping.say_and_sleep, args=(Connection(os.dup(writing)), os.getpid())).start()
     time.sleep(LONG)
 
 

@@ -1,4 +1,4 @@
-"""Random changes to training images, per sample, on whole batches, wherever the data lie."""
+"""Random changes to training images, per sample, on whole batches, on the device where the samples lie."""
 
 import torch
 from torch import Tensor
@@ -7,9 +7,9 @@ from trainer.config.data import Augment
 
 
 class Augmenter:
-    """Flip, shift and cut out, drawn for a whole epoch at once: a pure function of the generator.
+    """Flips, shifts, crops and cutouts, drawn for a whole epoch at once: a pure function of the generator.
 
-    Works on images (B, H, W, C) before normalisation, so that padding and holes are black.
+    It works on images (B, H, W, C) before normalisation, so that padding and holes are black.
     """
 
     def __init__(self, config: Augment, height: int, width: int) -> None:
@@ -17,13 +17,13 @@ class Augmenter:
         self.height, self.width = height, width
 
     def draw(self, samples: int, generator: torch.Generator) -> Tensor:
-        """(samples, 7) int64: mirrored or not, crop down and right, centre of the hole, shift down and right."""
+        """Draw (samples, 7) int64: mirrored or not, crop down and right, centre of the hole, shift down and right."""
         crop, shift = 2 * self.config.crop + 1, 2 * self.config.shift + 1
         high = (2, crop, crop, self.height, self.width, shift, shift)
         return torch.stack([torch.randint(h, (samples,), generator=generator) for h in high], dim=1)
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
-        """The changed copies of `images`, given the rows of `draw` that are theirs."""
+        """Return changed copies of `images`, given the rows of `draw` that are theirs."""
         if self.config.flip:
             images = torch.where(drawn[:, 0].bool()[:, None, None, None], images.flip(2), images)
         if self.config.shift:
@@ -35,13 +35,13 @@ class Augmenter:
         return images
 
     def _crop(self, images: Tensor, down: Tensor, right: Tensor) -> Tensor:
-        """As torchvision's RandomCrop(size, padding=crop), with an offset for each sample."""
+        """Crop as torchvision's RandomCrop(size, padding=crop) does, with an offset for each sample."""
         crop = self.config.crop
         padded = torch.nn.functional.pad(images, (0, 0, crop, crop, crop, crop))
         return self._window(padded, *self._places(down, right))
 
     def _shift(self, images: Tensor, down: Tensor, right: Tensor) -> Tensor:
-        """Moved by whole pixels, the border mirrored in (as in Jordan's airbench, 2024)."""
+        """Move images by whole pixels and mirror the border in (as in Jordan's airbench, 2024)."""
         shift = self.config.shift
         rows, columns = self._places(down - shift, right - shift)
         return self._window(images, _mirrored(rows, self.height), _mirrored(columns, self.width))

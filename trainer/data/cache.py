@@ -2,9 +2,9 @@
 
 An entry is a directory NAME-SETTINGS-SOURCE: one `.npy` file per array and `entry.json`, which lists them. SETTINGS and
 SOURCE are digests: runs with other settings have an entry of their own, and so has a source that has changed, so that
-a name never comes to mean other samples. The entry of an older source is removed; who has mapped it keeps it. An entry
-is made under another name and then renamed, under a lock: processes that start together make it once, and one that is
-killed leaves nothing that could be taken for whole.
+a name never comes to mean other samples. The entry of an older source is removed; a process that has mapped it keeps
+it. An entry is made under another name and then renamed, under a lock: processes that start together make it
+once, and one that is killed leaves nothing that could be taken for a whole entry.
 """
 
 import errno
@@ -31,15 +31,18 @@ from trainer.system.paths import expanded
 
 FORMAT = 2  # of an entry, and of what our readers make of the same files: higher whenever either changes
 Array = np.ndarray[Any, Any]
-# (name, shape, dtype) -> a place to write an array to.
+# Called with name, shape and dtype; returns the array to fill.
 Allocate = Callable[[str, tuple[int, ...], str], Array]
-# Fills arrays, and gives what else there is to know of them, as JSON has it.
+# Allocates and fills arrays; returns what else is to be known of them, as plain values that JSON can hold.
 Make = Callable[[Allocate], dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Stored:
-    """The arrays of one entry, mapped or in memory, and what else is known of them."""
+    """The arrays of one entry, mapped or in memory, with the facts that were stored with them.
+
+    `note` tells the user where they are kept, or why they are not.
+    """
 
     arrays: Mapping[str, Array]
     facts: dict[str, Any]
@@ -47,7 +50,7 @@ class Stored:
     note: str = ""
 
     def images(self, name: str) -> Samples:
-        """An array (N, H, W, C) of uint8, as (N, C, H, W)."""
+        """The array called `name`, (N, H, W, C) of uint8, seen as (N, C, H, W)."""
         if self.path is not None:
             return Mapped(self.path / f"{name}.npy", self.arrays[name])
         return torch.from_numpy(self.arrays[name]).permute(0, 3, 1, 2)
@@ -58,7 +61,7 @@ class Stored:
 
 
 class Mapped:
-    """Images of a `.npy` file (N, H, W, C), as (N, C, H, W). A process that is sent one maps the file anew.
+    """Images of a `.npy` file (N, H, W, C), as (N, C, H, W). Another process that gets one maps the file again.
 
     Raises:
         DataError: The file is no longer there.
@@ -93,9 +96,9 @@ class Mapped:
 
 
 def stored(folder: str | None, name: str, settings: Mapping[str, Any], source: str, make: Make) -> Stored:
-    """The entry below `folder` for these `settings` and this `source`, made by `make` if it is not there.
+    """Open the entry below `folder` for these `settings` and this `source`; `make` makes it if it is not there.
 
-    Without a `folder`, or where it cannot be written, everything is made in memory.
+    Without a `folder`, or if it cannot be written to, the arrays are made in memory.
     """
     if not folder:
         return _in_memory(make, "")
@@ -124,10 +127,10 @@ def _digest(text: str) -> str:
 
 
 def source_of(files: Iterable[os.DirEntry[str] | Path], root: Path) -> str:
-    """A digest of the paths, below `root`, the sizes and the times of `files`.
+    """A digest of the sizes and times of `files`, and of their paths relative to `root`.
 
     Raises:
-        DataError: one of them is a link to nothing, or went away.
+        DataError: A file is a link to nothing, or was removed meanwhile.
     """
     digest = hashlib.blake2b(digest_size=16)
     start = len(os.fspath(root / "_")) - 1
@@ -137,7 +140,7 @@ def source_of(files: Iterable[os.DirEntry[str] | Path], root: Path) -> str:
             facts = file.stat()
         except OSError as error:
             raise DataError(f"{name} cannot be read: {error.strerror}", "repair or remove it") from error
-        times = f"{facts.st_mtime_ns}\0{facts.st_ctime_ns}"  # the latter cannot be set back
+        times = f"{facts.st_mtime_ns}\0{facts.st_ctime_ns}"  # nobody can set the latter back
         digest.update(f"{name[start:]}\0{facts.st_size}\0{times}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
@@ -156,7 +159,7 @@ def _open(path: Path) -> Stored | None:
 
 
 def _made(path: Path, part: Path, make: Make) -> Stored:
-    """Make the entry, as `part` at first; what a killed process left of it goes away, and so does a damaged entry."""
+    """Make the entry as `part`, then rename it; what a killed process left and a damaged entry are removed."""
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:
@@ -171,7 +174,7 @@ def _made(path: Path, part: Path, make: Make) -> Stored:
 
         facts = make(allocate)
         for array in arrays.values():
-            array.flush()  # type: ignore[attr-defined]  # to the disk, before the name says that it is there
+            array.flush()  # type: ignore[attr-defined]  # to the disk before the entry has its name
         shapes = {name: list(array.shape) for name, array in arrays.items()}
         (part / "entry.json").write_text(json.dumps({"arrays": shapes, "facts": facts}), encoding="utf-8")
         shutil.rmtree(path, ignore_errors=True)
@@ -193,7 +196,7 @@ def _remove_others(path: Path, family: str) -> None:
 
 
 def _reserve(file: Path) -> None:
-    """Fill a file's holes: on a full disk this fails, where writing to a mapped hole would kill the process."""
+    """Allocate a file's blocks: that raises on a full disk, while writing to a mapped hole kills the process."""
     size = file.stat().st_size
     if hasattr(os, "posix_fallocate"):
         with file.open("r+b") as handle:
@@ -214,10 +217,10 @@ def _in_memory(make: Make, note: str) -> Stored:
 
 
 def check_room(needed: int) -> None:
-    """Refuse what does not fit into memory.
+    """Check that so many bytes fit into memory.
 
     Raises:
-        DataError: so many bytes do not.
+        DataError: They do not.
     """
     free = free_memory(torch.device("cpu"))
     if needed > free:

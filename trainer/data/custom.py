@@ -9,18 +9,18 @@ from torch import Tensor
 from trainer.data.splits import Dataset, Split
 from trainer.system.errors import DataError
 
-PART = 1024  # samples looked at once, so that no copy of all is made
+PART = 1024  # samples checked at a time, so that no copy of all is made
 
 
 def adapt(given: Any, name: str) -> Dataset:
-    """Make a `Dataset` of an object with `train` and `test`, and maybe `val`, `classes`, `mean` and `std`.
+    """Make a `Dataset` from an object that has `train` and `test`, and may have `val`, `classes`, `mean` and `std`.
 
     Each split is a pair of tensors (inputs, targets), or a `torch.utils.data.Dataset` of such pairs.
-    Integer targets are classes, float targets values. Without `mean` and `std` inputs stay as they are
-    (uint8 images become 0..1).
+    Integer targets are classes, float targets are values. Without `mean` and `std` inputs are not changed,
+    except that uint8 images become 0..1.
 
     Raises:
-        DataError: something is missing or has the wrong shape.
+        DataError: Something is missing, has the wrong shape or is not finite.
     """
     if isinstance(given, Dataset):
         for part, split in (("train", given.train), ("val", given.val), ("test", given.test)):
@@ -58,7 +58,7 @@ def adapt(given: Any, name: str) -> Dataset:
 
 
 def _classes(given: Any, splits: dict[str, Split], name: str) -> tuple[str, ...] | None:
-    """The names of the classes, numbers where there are none; None for values."""
+    """The names of the classes, or their numbers where no names are given; None if the targets are values."""
     floating = {split.targets.is_floating_point() for split in splits.values()}
     if len(floating) > 1:
         raise DataError(f"{name}: some splits have classes (integer targets) and some values (float targets)")
@@ -97,13 +97,13 @@ def _split(given: Any, where: str) -> Split:
     flat = targets.reshape(len(targets), -1) if targets.is_floating_point() else targets.long().reshape(-1)
     _finite(inputs, f"{where}: input")
     _finite(flat, f"{where}: target")
-    if inputs.dim() == 4:  # as batches want them: no second copy is made later
+    if inputs.dim() == 4:  # the layout that batches need: so no second copy is made later
         inputs = inputs.contiguous(memory_format=torch.channels_last)
     return Split(inputs, flat)
 
 
 def _finite(values: Tensor, where: str) -> None:
-    """Refuse what is not finite, or would not be in single precision; one such value makes every weight NaN."""
+    """Refuse values that are not finite, or not in single precision: one of them would make every weight NaN."""
     if not values.is_floating_point():
         return
     for start in range(0, len(values), PART):
@@ -112,7 +112,9 @@ def _finite(values: Tensor, where: str) -> None:
         if len(bad):
             row, column = bad[0].tolist()
             found = values[start + row].flatten()[column].item()
-            raise DataError(f"{where} number {start + row} (from 0) has {found}", "leave it out, or fill it")
+            raise DataError(
+                f"{where} number {start + row} (from 0) has {found}", "leave this sample out, or replace the value"
+            )
 
 
 def _numbers(values: Any, where: str) -> tuple[float, ...] | None:

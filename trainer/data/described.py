@@ -1,4 +1,4 @@
-"""What a checkpoint says of the data that its model was trained on, held against the data that are here."""
+"""What a checkpoint says about the data that its model was trained on, and whether the data here are the same."""
 
 import hashlib
 from dataclasses import replace
@@ -12,7 +12,7 @@ from trainer.system.errors import CheckpointError
 
 
 def described(loaded: Dataset) -> dict[str, Any]:
-    """Classes, normalisation, columns, the number of samples and a fingerprint, as plain values."""
+    """Describe a data set by classes, normalisation, columns, number of samples and fingerprint, as plain values."""
     return {
         "classes": None if loaded.classes is None else list(loaded.classes),
         "mean": None if loaded.mean is None else list(loaded.mean),
@@ -24,7 +24,7 @@ def described(loaded: Dataset) -> dict[str, Any]:
 
 
 def fingerprint(split: Split) -> str:
-    """A digest of all targets and a few inputs: enough to tell other data from the same, without reading all."""
+    """A digest of all targets and at most 16 inputs, which tells data sets apart without reading all of them."""
     few = split[torch.linspace(0, len(split) - 1, min(16, len(split))).long()]
     digest = hashlib.blake2b(digest_size=16)
     for part in (split.targets, few):
@@ -33,10 +33,10 @@ def fingerprint(split: Split) -> str:
 
 
 def trained_on(loaded: Dataset, found: Checkpoint) -> Dataset:
-    """`loaded` with the normalisation of the training; its classes and columns must be the same.
+    """Give `loaded` the normalisation that the model was trained with.
 
     Raises:
-        CheckpointError: they are not.
+        CheckpointError: The model was trained on other classes or columns.
     """
     if found.bare:
         return loaded
@@ -55,7 +55,7 @@ def trained_on(loaded: Dataset, found: Checkpoint) -> Dataset:
 
 
 def changed(loaded: Dataset, found: Checkpoint) -> str:
-    """A note where the data of a checkpoint are not as large as in training: random splits then fall otherwise."""
+    """A note for the user if the data have not as many samples as in training, for then random splits differ; or ""."""
     before, now = found.description.get("samples"), _samples(loaded)
     if before is None or before == now:
         return ""

@@ -1,4 +1,4 @@
-"""Data sets that torchvision downloads: one process at a time, and whole or not at all."""
+"""Data sets that torchvision downloads: one process at a time, and completely or not at all."""
 
 import contextlib
 import os
@@ -18,12 +18,12 @@ from trainer.system.paths import expanded
 
 @dataclass(frozen=True)
 class Source:
-    """Where the files of a data set are, and how they get there."""
+    """Where the files of a data set lie, and how they are downloaded."""
 
     config: Downloaded
-    name: str  # of its folder below the data root
-    download: Callable[[str], object]  # into the folder it is given, by torchvision
-    packed: str = ""  # the archive that is read where there is no folder
+    name: str  # of the folder below the data root
+    download: Callable[[str], object]  # torchvision's, into the folder that it is given
+    packed: str = ""  # the archive that is read if there is no folder
 
     @property
     def root(self) -> Path:
@@ -43,27 +43,27 @@ class Source:
 
     @property
     def files(self) -> list[Path]:
-        """All that there is."""
+        """All files that are there."""
         if not self.folder.is_dir():
             return [self.archive]
         return sorted(path for path in self.folder.rglob("*") if path.is_file())
 
     @property
     def hint(self) -> str:
-        """What to do about a file that is wrong."""
+        """What the user can do about a file that is wrong."""
         return (
             f"remove {self.archive if self.packed and not self.folder.is_dir() else self.folder} to download it again"
         )
 
 
 def fetch(source: Source) -> None:
-    """Make sure that the data set is there.
+    """Download the data set if it is not there.
 
     It is downloaded into a temporary directory beside its place and then renamed, under a lock: processes that
-    start together download once, and one that is killed leaves nothing that could be taken for whole.
+    start together download it once, and one that is killed leaves nothing that could be taken for a whole data set.
 
     Raises:
-        DataError: it is not there and cannot be downloaded.
+        DataError: It is not there and cannot be downloaded.
     """
     if source.is_there:
         return
@@ -79,8 +79,8 @@ def fetch(source: Source) -> None:
             if not source.is_there:
                 _download(source)
         except BaseException:
-            # While it is locked: who waits for it sees that the lock is gone, and makes another.
-            with contextlib.suppress(OSError):  # other data sets may be there, or on their way
+            # Under the lock: a process that waits for it sees that the file is gone, and makes another.
+            with contextlib.suppress(OSError):  # the root may hold other data sets, or their locks
                 Path(lock.lock_file).unlink(missing_ok=True)
                 if not existed:
                     source.root.rmdir()
@@ -96,13 +96,13 @@ def _acquire(lock: FileLock, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire()
-        except FileNotFoundError:  # one that failed has removed the root that it had made
+        except FileNotFoundError:  # a process whose download failed has removed the root that it had made
             continue
         return
 
 
 def _download(source: Source) -> None:
-    """Under the lock, so that whatever is half done is of processes that were killed."""
+    """Download under the lock; unfinished downloads that lie there are of processes that were killed."""
     prefix, suffix = f".{source.config.name}.", ".part"
     for left in source.root.glob(f"{prefix}*{suffix}"):
         shutil.rmtree(left, ignore_errors=True)
@@ -115,13 +115,13 @@ def _download(source: Source) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """torchvision's first line names the file, and its last one says what was wrong."""
+    """One line of a message of torchvision's, whose first line names the file and whose last one says what is wrong."""
     lines = str(error).strip().splitlines() or ["no reason given"]
     return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
 
 
 def kept(source: Source, make: Make) -> Stored:
-    """The data set's cached arrays, made by `make` from its files, after `fetch`."""
+    """Fetch the data set and open its cached arrays; `make` makes them from its files."""
     fetch(source)
     settings = {"name": source.config.name, "files": str(source.folder.resolve())}
     entry = source_of(source.files, source.root)

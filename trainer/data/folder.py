@@ -25,21 +25,21 @@ from trainer.system.memory import RESIDENT_SHARE, free_memory
 from trainer.system.paths import expanded
 from trainer.system.workers import end_with
 
-PARALLEL = 1000  # so many files are decoded by several processes
+PARALLEL = 1000  # files, from which on several processes decode them
 Listing = tuple[list[os.DirEntry[str]], list[int]]  # files and the class index of each
-Pick = tuple[str, Tensor]  # the name of a listing, and which of its files
+Pick = tuple[str, Tensor]  # the name of a listing, and the numbers of some of its files
 Reader = partial[Array]  # of one image
 
 
 def load(config: Folder, track: Track[object]) -> Dataset:
-    """`path/train/CLASS/*`, `path/test/CLASS/*` and maybe `path/val/CLASS/*`; or `path/CLASS/*`, split at random.
+    """Read `path/train/CLASS/*`, `path/test/CLASS/*` and perhaps `path/val/CLASS/*`; or split `path/CLASS/*` at random.
 
-    Without `test/`, the test split is cut at random from the training images. Images are decoded once, into the
-    cache or, without one, into memory; where they do not fit into that, once to check them, and batch by batch.
+    Without `test/`, the test split is cut at random from the training images. Images are decoded once, into the cache
+    or, without one, into memory. If they do not fit there, they are decoded once as a check, and then batch by batch.
 
     Raises:
-        DataError: no such folder, no classes, an empty class, classes that differ, a file that is no image, or
-            one that would be left out.
+        DataError: The folder is missing, has fewer than two classes, an empty class or different classes in its
+            splits; or a file is not an image, or would be left out.
     """
     path = expanded(config.path)
     if not path.is_dir():
@@ -55,7 +55,7 @@ def load(config: Folder, track: Track[object]) -> Dataset:
         raise DataError("data.mean and data.std go together", "give both, or neither to have them measured")
     classes, listings = _listings(path)
     picks = _picks(config, listings)
-    if config.limit is not None:  # nothing is decoded that is not used
+    if config.limit is not None:  # so that only images that are used are decoded
         listings = {name: _pick(listings[listing], index) for name, (listing, index) in picks.items()}
         picks = {name: (name, torch.arange(len(listings[name][0]))) for name in picks}
     read = partial(read_image, size=size, resize=config.resize, channels=channels)
@@ -78,7 +78,7 @@ def load(config: Folder, track: Track[object]) -> Dataset:
 
 
 class Files:
-    """Images of files, decoded when asked for, as (N, C, H, W) uint8."""
+    """Images that are decoded from their files whenever they are indexed, as (N, C, H, W) uint8."""
 
     def __init__(self, paths: Sequence[str], read: Reader, shape: tuple[int, int, int]) -> None:
         self.paths, self.read, self._shape = paths, read, shape
@@ -98,7 +98,7 @@ class Files:
 
 
 def _folders(top: Path) -> list[str]:
-    """The names of the classes' folders."""
+    """The names of the folders of the classes, in order."""
     entries = sorted((p for p in top.iterdir() if not p.name.startswith(".")), key=lambda p: p.name)
     folders = [p for p in entries if p.is_dir()]
     for path in entries:
@@ -108,19 +108,8 @@ def _folders(top: Path) -> list[str]:
     return [p.name for p in folders]
 
 
-def _classes(top: Path) -> list[str]:
-    names = _folders(top)
-    if len(names) < 2:
-        found = f"one folder, '{names[0]}'" if names else "no folder"
-        raise DataError(
-            f"{top} has {found} in it, and classification needs two classes",
-            "one folder per class, images in it",
-        )
-    return names
-
-
 def _same_nowhere(paths: Sequence[os.DirEntry[str] | Path]) -> None:
-    """Refuse names that are one on macOS and Windows: a copy of the folder would lose files."""
+    """Refuse names that differ only in case: macOS and Windows take them for one, and a copy would lose files."""
     seen: dict[str, str] = {}
     for path in paths:
         other = seen.setdefault(path.name.lower(), path.name)
@@ -131,22 +120,25 @@ def _same_nowhere(paths: Sequence[os.DirEntry[str] | Path]) -> None:
             )
 
 
-def _same_classes(folder: Path, classes: Sequence[str]) -> None:
-    other = _folders(folder)
-    if other != list(classes):
-        differ = sorted(set(other).symmetric_difference(classes))
-        raise DataError(f"{folder} and train/ have different classes: {', '.join(differ[:5])} only in one of them")
-
-
 def _listings(path: Path) -> tuple[list[str], dict[str, Listing]]:
-    """The classes, and the files of `path/train`, `path/test` and `path/val`, or of `path` itself as `train`."""
+    """The classes, and the listings of `path/train`, `path/test` and `path/val`, or of `path` itself as `train`."""
     top = path / "train" if (path / "train").is_dir() else path
-    classes = _classes(top)
+    classes = _folders(top)
+    if len(classes) < 2:
+        found = f"one folder, '{classes[0]}'" if classes else "no folder"
+        raise DataError(
+            f"{top} has {found} in it, and classification needs two classes",
+            "one folder per class, images in it",
+        )
     listings = {"train": _list(top, classes)}
     for name in ("test", "val"):
-        if top != path and (path / name).is_dir():
-            _same_classes(path / name, classes)
-            listings[name] = _list(path / name, classes)
+        folder = path / name
+        if top != path and folder.is_dir():
+            differ = sorted(set(_folders(folder)).symmetric_difference(classes))
+            if differ:
+                shown = ", ".join(differ[:5])
+                raise DataError(f"{folder} and train/ have different classes: {shown} only in one of them")
+            listings[name] = _list(folder, classes)
     return classes, listings
 
 
@@ -172,7 +164,7 @@ def _list(top: Path, classes: Sequence[str]) -> Listing:
 
 
 def _none_left_out(entries: Sequence[os.DirEntry[str]]) -> None:
-    """Refuse images that would be passed over, as notes and thumbnails' indices are."""
+    """Refuse images that would be ignored; notes, indices of thumbnails and the like may lie there."""
     for entry in entries:
         if entry.name.lower().endswith(OTHERS):
             raise DataError(f"{entry.path} is of a format that is not read", "save it as JPEG or PNG, or remove it")
@@ -181,18 +173,17 @@ def _none_left_out(entries: Sequence[os.DirEntry[str]]) -> None:
 
 
 def _picks(config: Folder, listings: dict[str, Listing]) -> dict[str, Pick]:
-    """The files of each split, in a fixed random order, so that a prefix has all classes."""
+    """The files of each split, in a fixed random order, so that the first few are of all classes."""
     total, where = len(listings["train"][0]), f" in {config.path}"
     picks = {name: (name, torch.arange(len(files))) for name, (files, _) in listings.items()}
     if "test" not in picks:
         train, test = divide(total, config.test_fraction, config.split_seed, "data.test_fraction", where)
         picks |= {"train": ("train", train), "test": ("train", test)}
-    return {name: (listing, _shuffled(index, config)) for name, (listing, index) in picks.items()}
-
-
-def _shuffled(index: Tensor, config: Folder) -> Tensor:
-    order = torch.randperm(len(index), generator=torch.Generator().manual_seed(config.split_seed))
-    return index[order[: config.limit]]
+    shuffled = {}
+    for name, (listing, index) in picks.items():
+        order = torch.randperm(len(index), generator=torch.Generator().manual_seed(config.split_seed))
+        shuffled[name] = listing, index[order[: config.limit]]
+    return shuffled
 
 
 def _pick(listing: Listing, index: Tensor) -> Listing:
@@ -208,15 +199,15 @@ def _images(
     read: Reader,
     track: Track[object],
 ) -> tuple[dict[str, Samples], str]:
-    """The images of each listing, wherever there is room for them, and what there is to say of their cache."""
+    """The images of each listing, in the cache, in memory or in their files, and what to tell of the cache."""
     paths = {name: [entry.path for entry in files] for name, (files, _) in listings.items()}
     needed = sum(map(len, paths.values())) * math.prod(shape)
     free = free_memory(torch.device("cpu"))
     if not config.cache and (
         config.placement == "stream" or (config.placement == "auto" and needed > RESIDENT_SHARE * free)
     ):
-        check_room(math.prod(shape))  # for one at least
-        for name, files in paths.items():  # before a batch is asked for, perhaps hours later
+        check_room(math.prod(shape))  # a batch holds at least one
+        for name, files in paths.items():  # now, and not hours later in a batch
             for _ in track(_each(files, check_image, 0), len(files), f"checking {name} images"):
                 pass
         return {name: Files(files, read, shape) for name, files in paths.items()}, ""
@@ -238,15 +229,16 @@ def _images(
 
 
 def _each(paths: Sequence[str], function: Callable[[str], Any], nbytes: int) -> Iterator[Any]:
-    """What `function` gives for each file, in their order; each result takes `nbytes`.
+    """Call `function` for each file and yield the results in order; each takes `nbytes`.
 
-    Many files are shared among processes on all cores: threads would wait for each other, for much of decoding is
-    Python.
+    Processes on all cores share many files. Threads would wait for each other, for much of decoding is Python.
     """
-    if len(paths) < PARALLEL or cores() == 1 or multiprocessing.current_process().daemon:  # a worker has no children
+    if (
+        len(paths) < PARALLEL or cores() == 1 or multiprocessing.current_process().daemon
+    ):  # a worker of a DataLoader may not start others
         yield from map(function, paths)
         return
-    size = max(1, min(64, 2**22 // max(1, nbytes)))  # files of which a process hands the results over at once
+    size = max(1, min(32, 2**22 // max(1, nbytes)))  # files whose results a process returns together
     with ProcessPoolExecutor(cores(), initializer=_start, initargs=(os.getpid(),)) as pool:
         try:
             yield from pool.map(function, paths, chunksize=size)
@@ -259,7 +251,7 @@ def _each(paths: Sequence[str], function: Callable[[str], Any], nbytes: int) -> 
 
 
 def _start(parent: int) -> None:
-    """Ctrl-C reaches every process of the terminal; the parent then ends the others."""
+    """Leave Ctrl-C, which reaches every process of the terminal, to the parent, which then ends this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     end_with(parent)

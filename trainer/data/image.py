@@ -1,4 +1,4 @@
-"""An image file as the pixels that a viewer shows, in 8 bits; what cannot be shown so is refused."""
+"""An image file as the 8-bit pixels that a viewer shows; files that lose something by that are refused."""
 
 import contextlib
 import warnings
@@ -13,23 +13,23 @@ from trainer.system.errors import DataError, first_line
 EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"
 )  # fmt: skip
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")  # whatever the name says; of others some run programs
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")  # by content, not name; some others run programs
 OTHERS = (
     ".avif", ".heic", ".heif", ".jp2", ".jxl", ".svg", ".ico", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".tga"
 )  # fmt: skip
-LARGEST = 2 * (2**30 // 12)  # pixels; where Pillow draws the line for what it opens
+LARGEST = 2 * (2**30 // 12)  # pixels; Pillow's own limit for the files that it opens
 
 
 def read_image(path: str | Path, size: int, resize: int | None, channels: int) -> np.ndarray:
-    """One image as (size, size, channels) uint8: scaled to the square, or its shorter side to `resize` and
-    the centre cropped.
+    """Read an image as (size, size, channels) uint8: scaled to the square, or with `resize` scaled until its shorter
+    side has that length and cropped in the centre.
 
     Raises:
-        DataError: the file is no image, or a broken one, or one that would lose what it shows.
+        DataError: The file is not an image, is broken, or would lose something that it shows.
     """
     with _naming(path):
         image = _shown(path).convert("L" if channels == 1 else "RGB")
-        if resize is not None:  # as torchvision's Resize and CenterCrop, to the pixel
+        if resize is not None:  # exactly as torchvision's Resize and CenterCrop
             short = min(image.size)
             scaled = resize * image.width // short, resize * image.height // short
             if scaled[0] * scaled[1] > LARGEST:
@@ -43,10 +43,10 @@ def read_image(path: str | Path, size: int, resize: int | None, channels: int) -
 
 
 def check_image(path: str | Path) -> None:
-    """Decode an image for nothing but what is wrong with it.
+    """Decode an image only to find out what is wrong with it.
 
     Raises:
-        DataError: as `read_image`.
+        DataError: As `read_image`.
     """
     with _naming(path):
         _shown(path)
@@ -54,10 +54,10 @@ def check_image(path: str | Path) -> None:
 
 @contextlib.contextmanager
 def _naming(path: str | Path) -> Iterator[None]:
-    """Damaged files raise nearly anything, from struct.error to MemoryError: whatever it is, it is the file's fault."""
+    """Turn any error into one that names the file: damaged files raise anything from struct.error to MemoryError."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on files that it reads all the same
+            warnings.simplefilter("ignore")  # which Pillow gives for files that it can read
             yield
     except UnidentifiedImageError as error:
         reason = f"it is none of {', '.join(FORMATS)}"
@@ -71,10 +71,10 @@ def _naming(path: str | Path) -> Iterator[None]:
 
 
 def _shown(path: str | Path) -> Image.Image:
-    """Upright, in 8 bits a channel, on white."""
-    # Not by its name: Pillow would map a TIFF into memory, and mix up the rows of one that is to be turned.
+    """The image as it is shown: upright, in 8 bits per channel, on white."""
+    # Opened here, because Pillow maps a TIFF that it opens by name, and then mixes up the rows of one to be turned.
     with Path(path).open("rb") as opened, Image.open(opened, formats=FORMATS) as file:
-        if getattr(file, "is_animated", False) and file.format != "MPO":  # a photo with previews of itself
+        if getattr(file, "is_animated", False) and file.format != "MPO":  # an MPO is a photo with previews of itself
             raise ValueError(f"it has {getattr(file, 'n_frames', 'several')} frames, and a sample is one image")
         if file.mode == "F":
             raise ValueError("its pixels are floats, and nothing says which are black and white")
@@ -82,7 +82,7 @@ def _shown(path: str | Path) -> Image.Image:
         if sixteen and "transparency" in file.info:
             raise ValueError("it has 16 bits and a transparent colour, which 8 bits cannot tell from its neighbours")
         file.load()
-        with contextlib.suppress(Exception):  # broken metadata are no broken pixels
+        with contextlib.suppress(Exception):  # the pixels may be right though the metadata are broken
             ImageOps.exif_transpose(file, in_place=True)
         if file.mode.startswith("I"):
             return _higher_bits(file)
@@ -90,7 +90,7 @@ def _shown(path: str | Path) -> Image.Image:
 
 
 def _higher_bits(file: Image.Image) -> Image.Image:
-    """The higher 8 of 16 bits, as Pillow takes them of colour images; of grey ones it would clip to white."""
+    """The higher 8 of 16 bits, which Pillow takes of colour images, while it clips grey ones to white."""
     levels = np.asarray(file)
     low, high = levels.min(), levels.max()
     if low < 0 or high > 65535:
@@ -99,7 +99,7 @@ def _higher_bits(file: Image.Image) -> Image.Image:
 
 
 def _on_white(file: Image.Image) -> Image.Image:
-    """On white where it is transparent, as a page would show it; Pillow would show whatever colour lies below."""
+    """The image on white, as a page shows it; Pillow would show whatever colour a transparent pixel has."""
     if not file.has_transparency_data:
         return file.copy()
     layer = file.convert("RGBA")

@@ -1,4 +1,4 @@
-"""The data set that a config chooses, and the batches that a training takes of it."""
+"""The data set that a config chooses, and the batches in which a training reads it."""
 
 from typing import Any
 
@@ -22,10 +22,10 @@ from trainer.system.memory import RESIDENT_SHARE, free_memory
 
 
 def load_dataset(config: Config, track: Track[Any] = untracked, loaded: Dataset | None = None) -> Dataset:
-    """Load the data that `config` chooses, if they are not there yet, and fill in what models take from them.
+    """Load the data that `config` chooses, unless they are `loaded`, and fill in what models take from them.
 
     Raises:
-        DataError, ConfigError: missing or unreadable data; the user's own class fails.
+        DataError, ConfigError: The data are missing or cannot be read, or the user's own class fails.
     """
     section = config.data
     if loaded is not None:
@@ -55,13 +55,13 @@ def training_batches(
     needs_two: bool = False,
     beside: Batches | None = None,
 ) -> Batches:
-    """The training split on the device (or streamed by `workers`), in random order and augmented as `config` says.
+    """The training split on the device, or streamed by `workers`, in random order and augmented as `config` says.
 
     `needs_two` says that the model cannot be trained on a batch of one sample. With `beside`, the batches of another
     run with the same data, the samples are shared with that.
 
     Raises:
-        ConfigError: augmentation of something that is no image; a last batch of one sample for a model that needs two.
+        ConfigError: Tables are to be augmented, or the last batch has one sample and the model needs two.
     """
     common: Data = config.samples
     if beside is not None:
@@ -94,10 +94,10 @@ def _augmenter(common: Data, loaded: Dataset) -> Augmenter | None:
 
 
 def stream_workers(config: Config, loaded: Dataset, device: torch.device) -> int | None:
-    """How many processes read batches, where samples do not lie on the device; None where they do.
+    """How many processes read batches if the samples do not lie on the device; None if they do.
 
     Raises:
-        ConfigError: they shall lie on it, and do not fit.
+        ConfigError: The config wants them on the device, and they do not fit.
     """
     common: Data = config.samples
     splits = [split for split in (loaded.train, loaded.val, loaded.test) if split is not None]
@@ -117,12 +117,12 @@ def stream_workers(config: Config, loaded: Dataset, device: torch.device) -> int
             return None
     if common.workers is not None:
         return common.workers
-    if device.type == "cpu":  # which computes on the same cores
+    if device.type == "cpu":  # training needs the same cores
         return max(1, cores() // 2) if decoding else 0
     return max(1, min(8, cores() - 1)) if decoding else 2
 
 
 def eval_batch_size(config: Config, loaded: Dataset) -> int:
-    """`data.eval_batch_size`, of our own data sets and the user's; by itself 1,000, or fewer of large samples."""
+    """Samples per batch in evaluation: `data.eval_batch_size`, or 1,000, or fewer if samples are large."""
     values = loaded.train.shape.numel()
     return int(config.samples.eval_batch_size or max(1, min(1000, 2**24 // values)))

@@ -1,4 +1,4 @@
-"""What a data set is once opened, and how it is limited, split and measured."""
+"""A data set in memory: its splits, and how it is limited, split and measured."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -11,21 +11,21 @@ from trainer.config.data import Data
 from trainer.system.errors import DataError
 
 T = TypeVar("T")
-# (items, how many, what is being done) -> the items, with progress shown meanwhile.
+# Called with items, their number and what is being done; returns the items, and shows progress meanwhile.
 Track = Callable[[Iterable[T], int, str], Iterable[T]]
 
 
 def untracked(items: Iterable[T], total: int, doing: str) -> Iterable[T]:
-    """No progress shown."""
+    """Show no progress."""
     return items
 
 
 class Samples(Protocol):
-    """Inputs of samples: a tensor, a mapped file, or files that are decoded when asked for."""
+    """Inputs of samples: a tensor, a mapped file, or files that are decoded when they are indexed."""
 
     @property
     def shape(self) -> torch.Size:
-        """Of all together: images (N, C, H, W) or features (N, F)."""
+        """That of all samples: images (N, C, H, W) or features (N, F)."""
 
     @property
     def dtype(self) -> torch.dtype: ...
@@ -36,11 +36,11 @@ class Samples(Protocol):
 
 @dataclass(frozen=True)
 class Split:
-    """Samples and what they are to be recognised as.
+    """Samples and their targets.
 
     `samples` are images, uint8 or float, or features, float; `targets` are class indices (N,) int64, or values
-    (N, columns) float. `rows` says which of `samples` are the split's, in its order; None: all of them. So
-    cutting a split copies no inputs.
+    (N, columns) float. `rows` are the numbers of the split's samples among `samples`, in order; None: all of them. So
+    no inputs are copied when a split is cut.
     """
 
     samples: Samples
@@ -57,12 +57,12 @@ class Split:
 
     @property
     def inputs(self) -> Tensor:
-        """All inputs; what is not in memory is read."""
+        """All inputs, read if they are not in memory."""
         return self[:]
 
     @property
     def shape(self) -> torch.Size:
-        """Of one sample."""
+        """The shape of one sample."""
         return self.samples.shape[1:]
 
     @property
@@ -71,11 +71,11 @@ class Split:
 
     @property
     def nbytes(self) -> int:
-        """Memory that all inputs take."""
+        """Bytes of memory that all inputs take."""
         return len(self) * self.shape.numel() * self.dtype.itemsize
 
     def chunks(self, nbytes: int = 2**24) -> Iterator[Tensor]:
-        """All inputs, a part of about `nbytes` at a time."""
+        """Yield all inputs, in parts of about `nbytes`."""
         size = max(1, nbytes * len(self) // max(1, self.nbytes))
         for start in range(0, len(self), size):
             yield self[start : start + size]
@@ -87,7 +87,7 @@ class Split:
 
 
 def rows_of(samples: Tensor, index: slice | Tensor) -> Tensor:
-    """`samples[index]`; images that lie channels last as whole rows of bytes, where torch goes pixel by pixel."""
+    """`samples[index]`. Images that lie channels last are copied whole, while torch would go pixel by pixel."""
     if isinstance(index, slice):
         return samples[index]
     if samples.dim() == 4:
@@ -96,7 +96,7 @@ def rows_of(samples: Tensor, index: slice | Tensor) -> Tensor:
 
 
 def packed(inputs: Tensor) -> Tensor:
-    """Images (N, C, H, W) as (N, H, W, C), of which a batch is gathered as whole rows; features as they are."""
+    """Images (N, C, H, W) as (N, H, W, C), so that batches are gathered image by image; features unchanged."""
     return inputs.permute(0, 2, 3, 1).contiguous() if inputs.dim() == 4 else inputs
 
 
@@ -120,10 +120,10 @@ class Standardised:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Splits that share no sample, and what they mean.
+    """Splits that share no sample, with their classes and normalisation.
 
-    `classes` is None for regression. `mean` and `std` are per channel (of values in 0..1) or per feature;
-    None with `standardise` set: measured on the training split once it is cut.
+    `classes` is None for regression. `mean` and `std` are per channel (of values in 0..1) or per feature. If they are
+    None and `standardise` is set, they are measured on the training split once it is cut.
     """
 
     name: str
@@ -135,7 +135,7 @@ class Dataset:
     std: tuple[float, ...] | None = None
     standardise: bool = False
     columns: tuple[str, ...] = ()  # names of the features of a table
-    cache: str = ""  # what there is to say of the file that decoded samples are kept in
+    cache: str = ""  # tells the user where decoded samples are kept
 
     @property
     def is_image(self) -> bool:
@@ -145,7 +145,7 @@ class Dataset:
         """`train`, `val` or `test`.
 
         Raises:
-            DataError: there is no validation set.
+            DataError: There is no validation set.
         """
         if name == "val" and self.val is None:
             raise DataError(f"{self.name} has no validation set", "set data.val_fraction, or use split=test")
@@ -154,7 +154,7 @@ class Dataset:
         return found
 
     def facts(self) -> dict[str, Any]:
-        """What models take by interpolation: `${data.features}` and so on."""
+        """What a model's config takes by interpolation: `${data.features}` and so on."""
         shape = self.train.shape
         facts: dict[str, Any] = {"features": shape.numel()}
         if self.classes is not None:
@@ -166,10 +166,10 @@ class Dataset:
 
 
 def prepare(raw: Dataset, config: Data) -> Dataset:
-    """Cut `limit` and the validation split, and measure mean and standard deviation on what is left.
+    """Apply `limit`, cut the validation split, and measure mean and deviation on the training samples that are left.
 
     Raises:
-        DataError: a split would be empty.
+        DataError: A split would be empty.
     """
     dataset = raw
     if config.limit is not None:
@@ -185,10 +185,10 @@ def prepare(raw: Dataset, config: Data) -> Dataset:
 
 
 def divide(total: int, fraction: float, seed: int, key: str, where: str = "") -> tuple[Tensor, Tensor]:
-    """Two disjoint random sets of indices below `total`; the second holds `fraction` of them.
+    """Divide the indices below `total` at random; the second part holds `fraction` of them.
 
     Raises:
-        DataError: one of them would be empty.
+        DataError: A part would be empty.
     """
     second = round(total * fraction)
     if not 0 < second < total:
@@ -200,7 +200,7 @@ def divide(total: int, fraction: float, seed: int, key: str, where: str = "") ->
 
 
 def measured(dataset: Dataset) -> Dataset:
-    """With mean and standard deviation of the training split; a constant channel or feature gets 1."""
+    """Measure mean and standard deviation on the training split; a constant channel or feature gets deviation 1."""
     train = dataset.train
     if train.dtype == torch.uint8:
         mean, std = _moments_of_bytes(train)
@@ -214,7 +214,7 @@ def measured(dataset: Dataset) -> Dataset:
 
 
 def _moments_of_bytes(images: Split) -> tuple[list[float], list[float]]:
-    """Per channel, of values in 0..1; from histograms, so that no float copy of the whole set is made."""
+    """Mean and deviation per channel, of values in 0..1; from histograms, so that no float copy is made."""
     channels = images.shape[0]
     counts = torch.zeros(channels, 256, dtype=torch.int64)
     for chunk in images.chunks():

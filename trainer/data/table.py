@@ -14,21 +14,22 @@ from trainer.data.splits import Dataset, Split, Track, divide
 from trainer.system.errors import DataError, did_you_mean
 from trainer.system.paths import expanded
 
-# From how many different whole numbers on a target counts as a quantity and not as classes.
+# A target of more different whole numbers is a quantity, and not classes.
 MANY = 20
-# A column of more different words is a name or a text, and no feature.
+# A column of more different words holds names or texts, and is no feature.
 WORDS = 1000
-# So few of a column's cells, or of its different cells, may be words for it to be one of numbers, with mistakes.
+# If at most this share of the cells, or of the different cells, are words, they are mistakes in a column of numbers.
 FEW = 0.2
 FEWEST = 3  # rows: one to train, one to validate and one to test
 LARGEST = torch.finfo(torch.float32).max
 
 
 def load(config: CSV, track: Track[object]) -> Dataset:
-    """Columns of numbers as they are, columns of words one-hot; a random part is the test split.
+    """Load columns of numbers as they are and columns of words one-hot; a random part is the test split.
 
     Raises:
-        DataError: no such file, no such target, an empty cell, a word among numbers, a table too small to split.
+        DataError: The file or the target is missing, a cell is empty or not a number among numbers, or the table is
+            too small to be split.
     """
     path = expanded(config.path)
     header, rows = _read(path)
@@ -66,7 +67,7 @@ def _read(path: Path) -> tuple[list[str], dict[int, list[str]]]:
         if path.exists() and not path.is_file():
             raise DataError(f"data.path={path} is not a file")
         text = _text(path)
-        # Strict, for else a quote that is never closed would take the rest of the file into one cell.
+        # Strict, because otherwise a quote that is never closed takes the rest of the file into one cell.
         lines = csv.reader(io.StringIO(text, newline=""), strict=True)
         table = {i: [cell.strip() for cell in row] for i, row in enumerate(lines, start=1) if row}
     except FileNotFoundError as error:
@@ -104,7 +105,7 @@ def _read(path: Path) -> tuple[list[str], dict[int, list[str]]]:
 
 
 def _text(path: Path) -> str:
-    """The content of a file in UTF-8, with or without a byte-order mark; no other encoding can be told for sure."""
+    """The text of a file in UTF-8, with or without a byte-order mark; other encodings cannot be recognised for sure."""
     content = path.read_bytes()
     sixteen = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if sixteen or b"\0" in content:
@@ -129,13 +130,13 @@ def _is_number(cell: str) -> bool:
 
 
 def _no_word_among_numbers(path: Path, name: str, rows: Sequence[int], cells: Sequence[str]) -> None:
-    """Refuse a word in a column of numbers: each of its numbers would become a feature."""
+    """Refuse a word in a column of numbers, because each different number would become a feature."""
     words = [(row, cell) for row, cell in zip(rows, cells, strict=True) if not _is_number(cell)]
     if not words:
         return
     different, different_words = len(set(cells)), len({cell for _, cell in words})
     few = len(words) <= FEW * len(cells) or different_words <= FEW * different
-    if few and different_words < different - different_words:  # `0` and many a word are categories
+    if few and different_words < different - different_words:  # a column of `0` and many words holds categories
         row, cell = words[0]
         more = f", and {len(words) - 1} more" if len(words) > 1 else ""
         raise DataError(

@@ -115,7 +115,7 @@ def has_batch_norm(model: nn.Module) -> bool:
 def _ours(section: Any, pretrained: bool) -> nn.Module:
     keys = {k: v for k, v in vars(section).items() if k != "name"}
     if not pretrained and "weights" in keys:
-        keys["weights"] = None  # those of a checkpoint replace them
+        keys["weights"] = None  # those of the checkpoint are loaded instead
     try:
         return models.make(section.name, **keys)
     except ValueError as error:
@@ -125,11 +125,11 @@ def _ours(section: Any, pretrained: bool) -> nn.Module:
 
 
 def _check_weights(section: Any, found: Checkpoint) -> None:
-    """Compare the weights of a file with the model it describes, before that takes memory: it may ask for any size."""
+    """Compare the weights of a file with the model that it describes before that, of whatever size, takes memory."""
     if not isinstance(section, Custom):
         try:
             with torch.device("meta"):
                 shapes = _ours(section, pretrained=False)
-        except RuntimeError as error:  # more elements than there are numbers for
+        except RuntimeError as error:  # it has more elements than an integer can count
             raise CheckpointError(f"{found.path} describes a model that is too large for any machine") from error
         checkpoint.fitting(shapes, found.model, found.path)

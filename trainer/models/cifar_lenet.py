@@ -8,7 +8,7 @@ class CifarLeNet(nn.Module):
     """Two 5x5 convolutions (16 and 32 channels), three linear layers; (N, C, S, S) -> logits.
 
     Raises:
-        ValueError: images smaller than 16x16, which the layers would shrink to nothing.
+        ValueError: Images are smaller than 16x16, and the layers would shrink them to nothing.
     """
 
     channels = (16, 32)

@@ -11,7 +11,7 @@ class LeNet(nn.Module):
     the two commute, and pooling first does the ReLU on a quarter of the values.
 
     Raises:
-        ValueError: images smaller than 16x16, which the layers would shrink to nothing.
+        ValueError: Images are smaller than 16x16, and the layers would shrink them to nothing.
     """
 
     def __init__(self, in_channels: int, image_size: int, num_classes: int, dropout: float = 0.5) -> None:

@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Within the block the model is in evaluation mode; then in the mode it was in."""
+    """Put the model into evaluation mode within the block, and afterwards into the mode that it was in."""
     was_training = model.training
     model.eval()
     try:

@@ -16,11 +16,11 @@ def ResNet18(  # noqa: N802  it builds a model as a class does
     only `fc`.
 
     Raises:
-        CheckpointError: the weights cannot be downloaded, read or fitted.
+        CheckpointError: The weights cannot be downloaded or read, or do not fit.
     """
-    from torchvision.models import ResNet18_Weights, resnet18  # late: it takes longer to import than torch
+    from torchvision.models import ResNet18_Weights, resnet18  # late: importing it takes longer than importing torch
 
-    assert in_channels == 3  # its declared limits say so to users
+    assert in_channels == 3  # the declared limits of the key tell users so
     model: nn.Module = resnet18()
     if weights == "DEFAULT":
         try:

@@ -4,10 +4,13 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing.connection import Connection, wait
+from itertools import cycle, islice
+from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -19,110 +22,98 @@ from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, serve
 from trainer.system.machine import cores, gpus
 
-# Workers are forked from a server that has imported torch, which takes 0.1 s each instead of 3 s. The server computes
-# nothing, so it has neither threads of torch's nor CUDA, which would not survive a fork. Each worker initialises its
-# own CUDA, which reads CUDA_VISIBLE_DEVICES only then. Apple's libraries do not allow a fork once they are loaded.
-context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-
 
 class Worker:
-    """A process that runs one job after the other. It is started when it gets a job, and anew after it has died."""
+    """A process that runs one job after the other, with its `share` of the machine as environment variables."""
 
-    def __init__(self, environment: dict[str, str], threads: int | None) -> None:
-        self.environment, self.threads = environment, threads
-        self.process: BaseProcess | None = None
-        self.orders: Connection | None = None
-
-    def give(self, planned: Planned) -> None:
-        """Send the worker a job."""
-        try:
-            orders = self.orders or self._start()
-            orders.send(planned)
-        except OSError:  # it was killed while it had nothing to do
-            self._start().send(planned)
-
-    def _start(self) -> Connection:
-        place = replace(Place.here(self.threads), environment={**os.environ, **self.environment})
+    def __init__(self, context: Any, share: dict[str, str], threads: int | None) -> None:
+        self.share = share
         self.orders, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, os.getpid(), place))  # type: ignore[attr-defined]
+        place = replace(Place.here(threads), environment={**os.environ, **share})
+        self.process: BaseProcess = context.Process(target=serve, args=(theirs, os.getpid(), place))
         # If the server is started now, it imports the modules that this process has, from no other place.
         path = {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path), "PYTHONSAFEPATH": "1"}
-        with _environment(self.environment | path):
+        with _environment(share | path):
             self.process.start()
         theirs.close()
-        return self.orders
 
-    def result(self) -> Outcome | str:
-        """The line of sweep.jsonl that the worker has sent, or how its process ended."""
-        assert self.orders is not None
-        assert self.process is not None
-        try:
-            job: Outcome = self.orders.recv()
-        except (EOFError, ConnectionResetError):
-            self.process.join(5)
-            code = self.process.exitcode or 0
-            return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        return job
-
-    def dismiss(self) -> None:
-        """End the process."""
-        if self.orders is not None and self.process is not None:
-            self.orders.close()
-            self.process.join(5)
-            self.process.kill()
+    def death(self) -> str:
+        """How the process has ended."""
+        self.process.join(5)
+        code = self.process.exitcode or 0
+        reason = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return f"its process {reason}"
 
 
 class Parallel(Concurrent[Worker]):
-    """Each job runs in one of `settings.jobs` processes."""
+    """Each job runs in one of `settings.jobs` processes, which are started as they are needed."""
 
     def __init__(self, settings: Any, screen: Report, done: Done) -> None:
         super().__init__(settings, screen, done)
-        devices = gpus()
+        self.context, devices = _context(), gpus()
         self.places = settings.jobs or len(devices) or cores()
-        if devices:
-            shares = [{"CUDA_VISIBLE_DEVICES": devices[i % len(devices)]} for i in range(self.places)]
-            self.workers = [Worker(share, None) for share in shares]
-        else:
-            threads = max(1, cores() // self.places)
-            share = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-            self.workers = [Worker(share, threads) for _ in range(self.places)]
-        self.free = list(self.workers)
+        self.threads = None if devices else max(1, cores() // self.places)
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(self.threads))
+        visible = [{"CUDA_VISIBLE_DEVICES": device} for device in devices]
+        self.shares = list(islice(cycle(visible or [threads]), self.places))  # of the workers still to be started
+        self.idle: list[Worker] = []
 
     def run(self, jobs: Iterator[Planned]) -> None:
-        if context.get_start_method() == "forkserver":
-            context.set_forkserver_preload(["trainer.sweeps.preload"])
         try:
             super().run(jobs)
         finally:
-            for worker in self.workers:
-                worker.dismiss()
+            for worker in self.idle:
+                worker.orders.close()  # which ends it
+                worker.process.join(5)
 
     def submit(self, planned: Planned) -> Worker:
-        worker = self.free.pop(0)
-        worker.give(planned)
+        while self.idle:
+            worker = self.idle.pop()
+            try:
+                worker.orders.send(planned)
+            except OSError:  # it was killed while it had nothing to do
+                self.shares.append(worker.share)
+            else:
+                return worker
+        worker = Worker(self.context, self.shares.pop(0), self.threads)
+        worker.orders.send(planned)
         return worker
 
     def ended(self, job: Submitted[Worker]) -> Outcome | None:
         worker = job.handle
-        assert worker.orders is not None
         if not worker.orders.poll():
             return None
-        result = worker.result()
-        self.free.append(worker)
-        if isinstance(result, str):
-            return job.ended("interrupted" if self.stopping else "failed", f"its process {result}")
-        return result
+        try:
+            outcome: Outcome = worker.orders.recv()
+        except (EOFError, ConnectionResetError):
+            self.shares.append(worker.share)
+            return job.ended("interrupted" if self.stopping else "failed", worker.death())
+        self.idle.append(worker)
+        return outcome
 
     def cancel(self, job: Submitted[Worker]) -> None:
-        if job.handle.process is not None:
-            job.handle.process.terminate()
+        job.handle.process.terminate()
 
     def kill(self, job: Submitted[Worker]) -> None:
-        if job.handle.process is not None:
-            job.handle.process.kill()
+        job.handle.process.kill()
 
     def wait(self) -> None:
-        wait([job.handle.orders for job in self.jobs if job.handle.orders is not None], self.poll_seconds)
+        wait([job.handle.orders for job in self.jobs], self.poll_seconds)
+
+
+def _context() -> BaseContext:
+    """How workers are started: forked from a server that has imported torch, in 0.1 s each instead of 3 s.
+
+    The server computes nothing, so it has neither threads of torch's nor CUDA, which would not survive a fork. Each
+    worker initialises its own CUDA, which reads CUDA_VISIBLE_DEVICES only then.
+    """
+    # Apple's libraries do not allow a fork once they are loaded. The server's socket, whose path has at most 107 bytes,
+    # is in the temporary folder; its name there has 32.
+    if sys.platform != "linux" or len(os.fsencode(tempfile.gettempdir())) > 75:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["trainer.sweeps.preload"])
+    return context
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from trainer.engine.loop import Hook, fit
 from trainer.engine.metrics import wide
 from trainer.engine.state import Batches, Row, State, Step, StoppedError
 from trainer.engine.steps.captured import CapturedStep, RawBatches, capturable
+from trainer.engine.unused import NamesUnused
 from trainer.models.mode import evaluating
 from trainer.run.signals import stopping
 from trainer.sweeps.batched.member import Member
@@ -41,7 +42,10 @@ def _until_one_is_over(running: Sequence[Member], state: State, say: Callable[[s
     """Train a team; afterwards nobody holds anything that is stacked."""
     try:
         team = Team(running, state, say)
-        fit(team.step, team.batches, team.first.plan, team.evaluate, [team, watch], state)
+        hooks = [team, watch]
+        if state.step == 0:
+            hooks.append(NamesUnused(team.stack.trained.items, say))
+        fit(team.step, team.batches, team.first.plan, team.evaluate, hooks, state)
     except Exception as error:  # nobody's own: what a device has no memory for, or a bug of ours
         traceback.print_exc()
         for member in running:
