@@ -71,6 +71,9 @@ def _check_ways(words: Sequence[str], cfg: DictConfig, common: DictConfig) -> No
 
 def _searched(jobs: Jobs) -> tuple[Make, Path]:
     """The same for jobs that a search chooses; an example of them shows mistakes before it begins."""
+    from trainer.sweeps import search
+
+    search.check()
     from trainer.sweeps.search import ranges
     from trainer.sweeps.search.goal import goal
     from trainer.sweeps.search.trials import Search
