@@ -8,7 +8,7 @@ Scaling goes through the memory several times more. For models beyond a CPU's ne
 parameter group for each job does: they have their learning rates in their groups.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from itertools import groupby
 from typing import Any
@@ -91,37 +91,33 @@ class StackedOptimizer:
             self._step()
         self._link_states()
 
-    def _take_states(self) -> None:
-        """Begin where the jobs' optimizers stand: some have no state yet, or never one, like SGD without momentum."""
+    def _states(self) -> Iterator[tuple[Tensor, list[tuple[dict[Tensor, Any], Tensor]]]]:
+        """Each part of a stacked parameter, with the states and the parameter of each of its jobs' optimizers."""
         for part, jobs in zip(self.parts, self.groups, strict=True):
             for number, values in enumerate(part):
-                states: list[Any] = [self.own[job].state.get(self._parameter(job, number)) for job in jobs]
-                first = states[0]
-                if first:
-                    self.optimizer.state[values] = {
-                        key: torch.stack([state[key] for state in states if state])
-                        if _per_value(key, value)
-                        else deepcopy(value)
-                        for key, value in first.items()
-                    }
+                yield values, [(self.own[job].state, self.own[job].param_groups[0]["params"][number]) for job in jobs]
+
+    def _take_states(self) -> None:
+        """Begin where the jobs' optimizers stand: some have no state yet, or never one, like SGD without momentum."""
+        for values, own in self._states():
+            found: list[Any] = [states[parameter] for states, parameter in own if states.get(parameter)]
+            if found:
+                self.optimizer.state[values] = {
+                    key: torch.stack([state[key] for state in found]) if _per_value(key, value) else deepcopy(value)
+                    for key, value in found[0].items()
+                }
 
     def _link_states(self) -> None:
         """Make the states of the jobs' optimizers views of the stacked ones."""
         if len(self.optimizer.state) == self._linked:
             return
         self._linked = len(self.optimizer.state)
-        for part, jobs in zip(self.parts, self.groups, strict=True):
-            for number, values in enumerate(part):
-                stacked = self.optimizer.state.get(values, {})
-                for place, job in enumerate(jobs):
-                    if stacked:
-                        self.own[job].state[self._parameter(job, number)] = {
-                            key: state[place] if _per_value(key, state) else state for key, state in stacked.items()
-                        }
-
-    def _parameter(self, job: int, number: int) -> Tensor:
-        found: Tensor = self.own[job].param_groups[0]["params"][number]
-        return found
+        for values, own in self._states():
+            stacked = self.optimizer.state.get(values, {})
+            for place, (states, parameter) in enumerate(own if stacked else ()):
+                states[parameter] = {
+                    key: state[place] if _per_value(key, state) else state for key, state in stacked.items()
+                }
 
 
 def _per_value(key: str, state: Any) -> bool:
