@@ -49,15 +49,14 @@ class Ray(Concurrent[Any]):
 
     def _connect(self) -> None:
         address = self.settings.address
-        size = {"num_cpus": cores()} if address is None else {}
         before = {signum: signal.getsignal(signum) for signum in HANDLED}
         try:
             self.ray.init(
                 address=address or "local",
+                num_cpus=cores() if address is None else None,
                 include_dashboard=False if address is None else None,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                **size,
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigError(f"sweep.address={address}: {first_line(error)}", "see: ray status") from error

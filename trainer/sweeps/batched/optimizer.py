@@ -24,7 +24,7 @@ _OF_A_JOB = ("params", "lr", "initial_lr", "max_lr", "min_lr")  # all but the fi
 
 
 def alike(optimizer: Optimizer) -> str:
-    """What jobs have in common that can be in one parameter group: everything but the learning rate."""
+    """Everything but the learning rate: jobs can be in one parameter group where this is equal."""
     return repr(sorted(_common(optimizer).items()))
 
 
@@ -33,11 +33,11 @@ def _common(optimizer: Optimizer) -> dict[str, Any]:
 
 
 class StackedOptimizer:
-    """Steps for `own`, an optimizer of each job over its own parameters, which are views of `parameters` (jobs, ...).
+    """Steps for `own`, the optimizers of the jobs, whose parameters are views of `parameters` (jobs, ...).
 
-    The states of `own` become views, too, and their learning rates are followed; other hyperparameters as well, where
-    `follow` says that schedules move them. Neighbours of one kind in `kinds`, a name for each job, are one parameter
-    group: they are alike throughout.
+    The states of `own` become views, too. Each step takes their learning rates, and with `follow` also the other
+    hyperparameters, which schedules then move. `kinds` has a name for each job: neighbours with the same name are alike
+    until the end, and are one parameter group.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class StackedOptimizer:
         self._rates = torch.ones(len(own), dtype=self.parameters[0].dtype, device=self.parameters[0].device)
         self._scales = [self._rates.view(-1, *(1 for _ in values.shape[1:])) for values in self.parameters]
         self._take_states()
-        self._linked = 0  # so many parameters have states that are linked: some get one with their first gradient
+        self._linked = 0  # the number of parameters with linked states: some get a state with their first gradient
         self._link_states()
         self.refill()
 
     def refill(self) -> None:
-        """Take over what schedules have changed; outside of what a CUDA graph repeats."""
+        """Take over what schedules have changed. A CUDA graph does not repeat this."""
         rates = [optimizer.param_groups[0]["lr"] for optimizer in self.own]
         if rates != self._filled:
             self._filled = rates
