@@ -46,12 +46,10 @@ class Attempt:
         config = planned.asked.config
         assert config is not None
         config.change("plots", config.plots and config.sweep.plots)
-        if planned.started:
-            opened = resuming.opened(config, self.screen, planned.directory, beside, planned.hooks)
-        else:
+        if not planned.started:
             runs.rewind(planned.directory, {})  # of a run that was killed before its first checkpoint
-            opened = starting.opened(config, self.screen, planned.directory, beside, planned.hooks)
-        return self._opened.enter_context(opened)
+        opened = resuming.opened if planned.started else starting.opened
+        return self._opened.enter_context(opened(config, self.screen, planned.directory, beside, planned.hooks))
 
     def end(self, rest: Callable[[], dict[str, Any]]) -> Outcome:
         """Do the `rest` of the job, which gives the content of its result.json, and close what is open.

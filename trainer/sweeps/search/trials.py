@@ -51,13 +51,13 @@ class Search(Iterator[Planned]):
         self.settings, self.epochs = base.search, base.epochs
         self.plots = base.plots
         self._at_once = self.settings.at_once or max(AT_ONCE, len(gpus()) or cores())
-        self._taken: set[int] = set()
         self._running: set[int] = set()
         self.planned: list[Planned] = []
         if (directory / study.JOURNAL).exists():
             trials = self._trials()
             self._check(trials)
             self.planned = [self._planned(trial) for trial in trials]
+        self._interrupted = [planned for planned in self.planned if planned.finished is None]
 
     def begin(self, screen: Report) -> list[Outcome]:
         """Make the study if there is none, and tell it of results that it has not heard of."""
@@ -86,15 +86,15 @@ class Search(Iterator[Planned]):
         """A trial that was interrupted, or else a new one."""
         if len(self._running) >= self._at_once:
             raise StopIteration
-        planned = next((p for p in self.planned if p.finished is None and p.number not in self._taken), None)
-        if planned is None:
-            if len(self.planned) >= self.settings.trials:
-                raise StopIteration
+        if self._interrupted:
+            planned = self._interrupted.pop(0)
+        elif len(self.planned) < self.settings.trials:
             with storing(self.directory / study.JOURNAL):
                 planned = self._planned(self._opened.ask(self.space.ranges, self.settings))
             self.planned.append(planned)
+        else:
+            raise StopIteration
         claim(self.directory, [planned])
-        self._taken.add(planned.number)
         self._running.add(planned.number)
         return planned
 
