@@ -27,7 +27,7 @@ def attempt(planned: Planned) -> Outcome:
 
 
 class Attempt:
-    """A job whose training is opened, run and ended, in so many calls as others that run beside it need."""
+    """A job whose training is opened and ended by separate calls, so that jobs in a team can train in between."""
 
     def __init__(self, planned: Planned, screen: Report) -> None:
         self.planned, self.screen = planned, screen
@@ -38,7 +38,7 @@ class Attempt:
         """Start or resume the training; `beside` as in `starting.opened`.
 
         Raises:
-            TrainerError: it cannot be; call `end` with what raises it.
+            TrainerError: it cannot be started. Then call `end` with a function that raises the error.
         """
         planned = self.planned
         if planned.asked.mistake is not None:

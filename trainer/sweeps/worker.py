@@ -18,7 +18,7 @@ from trainer.system.workers import end_with
 
 @dataclass
 class Place:
-    """What a job needs to find in its process what the process that started the sweep has."""
+    """What a process takes over from the one that started the sweep, so that a job finds the same files and classes."""
 
     directory: str  # the current directory, which the run directories are named from
     path: list[str]  # where the user's own classes are imported from
@@ -28,7 +28,7 @@ class Place:
 
     @staticmethod
     def here(threads: int | None = None, log: Path | None = None) -> "Place":
-        """The place of this process; of its environment, what trainer itself reads."""
+        """The place of this process, with those variables of its environment that trainer itself reads."""
         kept = {name: value for name, value in os.environ.items() if name.startswith("TRAINER_")}
         return Place(os.getcwd(), [p for p in sys.path if p], kept, threads, str(log.absolute()) if log else None)
 
@@ -61,12 +61,12 @@ def serve(orders: Connection, parent: int, place: Place) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
-    os.environ.clear()  # a server's that has forked this process may be an older one
+    os.environ.clear()  # the server that has forked this process may have older values
     os.environ.update(place.environment)
     if place.threads is not None:
         import torch
 
-        torch.set_num_threads(place.threads)  # a worker that was forked has imported torch before
+        torch.set_num_threads(place.threads)  # a forked worker had torch imported before OMP_NUM_THREADS was set
     while True:
         try:
             planned: Planned = orders.recv()

@@ -74,7 +74,8 @@ def has_value(job: Outcome) -> bool:
 def ranked(jobs: Sequence[Outcome]) -> list[Ranked]:
     """The settings of the jobs, best first by the mean over their seeds.
 
-    Different objectives do not compare: the settings of one follow those of another. Settings without a value are last.
+    Different objectives cannot be compared: the settings of one follow those of another. Settings without a value are
+    last.
     """
     groups: dict[tuple[tuple[str, str], ...], list[Outcome]] = {}
     for job in jobs:
