@@ -146,24 +146,17 @@ def test_a_signal_after_the_training_stops_what_is_still_to_come(trainer: Traine
 
 @pytest.mark.parametrize("where", ["opened", pytest.param("reason_against", marks=pytest.mark.slow)])
 def test_a_signal_as_jobs_are_set_up(trainer: Trainer, where: str) -> None:
-    calls: list[int] = []
+    owner, name = (starting, "assemble") if where == "opened" else (module, "reason_against")
+    own, calls = getattr(owner, name), []
 
-    def signalled(*args: Any) -> None:
+    def signalled(*args: Any) -> Any:
         calls.append(1)
         if len(calls) == (3 if where == "opened" else 1):
             os.kill(os.getpid(), signal.SIGINT)
+        return own(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        if where == "opened":
-            own = starting.assemble
-
-            def assemble(*args: Any) -> Any:
-                signalled()
-                return own(*args)
-
-            patch.setattr(starting, "assemble", assemble)
-        else:
-            patch.setattr(module, "reason_against", signalled)
+        patch.setattr(owner, name, signalled)
         ran = trainer("train", "-m", *LINEAR, "seed=0,1,2,3", "sweep=batched", "name=parts", "tensorboard.enabled=true")
     assert ran.code == 130
     begun, stopped = (2, 3) if where == "opened" else (1, 1)

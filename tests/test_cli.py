@@ -159,6 +159,7 @@ SEARCHING = "# @package _global_\n# A search.\ndefaults:\n  - override /search: 
     ("words", "said"),
     [
         (["search=optuna"], "goes with -m"),
+        (["search=optuna", "optim.lr=interval(0.1,0.2)"], "goes with -m"),
         (["++search.name=optuna"], "goes with -m"),
         (["experiment=searching"], "goes with -m"),
         (["-m", "experiment=searching,line"], "another search"),

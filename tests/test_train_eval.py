@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 import yaml
 from conftest import Trainer
+from formats import write_cifar10
 from PIL import Image
 from processes import Machine
 from running import QUICK, SILENT, checkpoint, evaluate, reported, result, rows, same, train, weights
@@ -385,19 +386,7 @@ def offline(name: str, request: pytest.FixtureRequest) -> tuple[str, ...]:
                 write_idx(raw / f"{part}-images-idx3-ubyte", rng.integers(0, 256, (count, 28, 28)))
                 write_idx(raw / f"{part}-labels-idx1-ubyte", np.arange(count) % 10)
         case "cifar10":
-            batches = Path("data/cifar-10-batches-py")
-            batches.mkdir(parents=True)
-            for batch in ("data_batch_1", "test_batch"):
-                entry = {"data": rng.integers(0, 256, (40, 3072), dtype=np.uint8), "labels": list(range(10)) * 4}
-                (batches / batch).write_bytes(pickle.dumps(entry))
-            (batches / "batches.meta").write_bytes(pickle.dumps({"label_names": [f"class {i}" for i in range(10)]}))
-            patch = request.getfixturevalue("monkeypatch")
-            for attribute, value in (
-                ("train_list", [["data_batch_1", None]]),
-                ("test_list", [["test_batch", None]]),
-                ("meta", {"filename": "batches.meta", "key": "label_names", "md5": None}),
-            ):
-                patch.setattr(f"torchvision.datasets.CIFAR10.{attribute}", value)
+            write_cifar10(Path("data/cifar-10-batches-py"), request.getfixturevalue("monkeypatch"))
         case "folder":
             return (f"data.path={request.getfixturevalue('images')}",)
         case "csv":

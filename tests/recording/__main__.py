@@ -18,6 +18,7 @@ from .side import Left, Side
 EXPECTED = (
     Expected("tensorboard.graph", True, False, "TorchScript, which drew the graph, is deprecated"),
     Expected("data.drop_last", ABSENT, "auto", "a last batch of one sample is no error any more"),
+    Expected("description.data.drop_last", ABSENT, "auto", "the same, where a checkpoint describes its data"),
 )
 
 

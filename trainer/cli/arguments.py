@@ -119,6 +119,9 @@ def _check(given: Arguments) -> None:
             usage = f"trainer {verb} RUN" if key == "run" else f"trainer {verb} {key}=RUN"
             more = " (a run directory)" if key == "run" else " (a run directory or a checkpoint file)"
             raise ConfigError(f"{key}= is missing", usage + more)
+    chosen = {_key(word): word.partition("=")[2] for word in given.words}
+    if verb == "train" and not (given.multirun or given.shows) and chosen.get("search", "none") != "none":
+        raise search_alone()
     if verb != "resume":
         return
     for override in given.overrides:
@@ -129,6 +132,11 @@ def _check(given: Arguments) -> None:
             )
     if given.multirun:
         raise ConfigError("-m goes with train: a run is resumed once", "trainer resume RUN")
+
+
+def search_alone() -> ConfigError:
+    """What to say of a search without `-m`, which would train one run and search nothing."""
+    return ConfigError("a search runs many jobs, and goes with -m", "trainer train -m search=optuna ...")
 
 
 def needed(verb: str) -> list[str]:

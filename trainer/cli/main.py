@@ -185,5 +185,5 @@ def _checked(verb: str, cfg: Any, words: list[str], choices: dict[str, str]) -> 
         return reopened(cfg, words)
     config = check(verb, cfg, words, choices)
     if verb == "train" and config.search.name != "none":
-        raise ConfigError("a search runs many jobs, and goes with -m", "trainer train -m search=optuna ...")
+        raise arguments.search_alone()
     return config

@@ -25,7 +25,7 @@ def show(given: Arguments) -> int:
             _print(cfg, flags.get("--package", "_global_"), "--resolve" in flags)
             return 0
     words = [word for flag, value in flags.items() for word in (flag, value) if word and flag != "--config-dir"]
-    return by_hydra(given.verb, [*words, *overrides])
+    return by_hydra(given.verb, [*words, "hydra/job_logging=none", "hydra/hydra_logging=none", *overrides])
 
 
 def _print(cfg: DictConfig, package: str, resolve: bool) -> None:

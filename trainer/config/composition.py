@@ -1,6 +1,7 @@
 """Hydra's side of a config: where the files are found, how they are composed, and what Hydra's complaints mean."""
 
 import functools
+import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ _HERE = Path(__file__).resolve().parent.parent
 CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
 
 # Parts of Hydra's own config that nothing here uses: each would be one more file to read and merge.
-_UNUSED = ("launcher", "sweeper", "output", "help", "hydra_help", "job_logging", "hydra_logging")
+_UNUSED = ("launcher", "sweeper", "output", "help", "hydra_help", "job_logging", "hydra_logging", "env")
 
 
 @functools.cache  # Hydra keeps what it was told for the whole process
@@ -88,7 +89,10 @@ def compose(name: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, 
         whole = hydra.compose(name, [*unused, *overrides], return_hydra_config=True)
     HydraConfig.instance().set_config(whole)  # for `${hydra:runtime.choices.model}` and the like
     choices = {str(group): str(choice) for group, choice in whole.hydra.runtime.choices.items()}
-    return OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"]), choices
+    cfg: DictConfig = pickle.loads(pickle.dumps(whole))  # a tenth of the time of copy.deepcopy
+    OmegaConf.set_struct(cfg, False)
+    del cfg["hydra"]
+    return cfg, choices
 
 
 def group_choices(group: str) -> list[str]:

@@ -238,7 +238,7 @@ def _each(paths: Sequence[str], function: Callable[[str], Any], nbytes: int) -> 
     ):  # a worker of a DataLoader may not start others
         yield from map(function, paths)
         return
-    size = max(1, min(64, 2**22 // max(1, nbytes)))  # files whose results a process returns together
+    size = max(1, min(32, 2**22 // max(1, nbytes)))  # files whose results a process returns together
     with ProcessPoolExecutor(cores(), initializer=_start, initargs=(os.getpid(),)) as pool:
         try:
             yield from pool.map(function, paths, chunksize=size)
