@@ -16,10 +16,9 @@ from test_sweep_resume import lines, swept
 
 from trainer.config.sweep import Ray as RayConfig
 from trainer.show.report import Report
-from trainer.sweeps import worker
 from trainer.sweeps.concurrent import Submitted
 from trainer.sweeps.plan import Asked, Planned
-from trainer.sweeps.ray import Ray
+from trainer.sweeps.ray import Ray, logged
 from trainer.system.errors import ConfigError
 
 __all__ = ["sick"]
@@ -111,7 +110,7 @@ def test_what_this_machine_does_not_have_is_refused() -> None:
 def test_a_job_is_shown_as_running_when_its_process_has_begun(tmp_path: Path) -> None:
     """Though its directory is full of files: those of the job before the sweep was resumed."""
     runner = sized({"CPU": 8.0}, {})
-    runner.task = SimpleNamespace(remote=lambda planned, place: place)
+    runner.task = SimpleNamespace(remote=lambda planned, place, log: log)
     directory, log = tmp_path / "0", tmp_path / "ray" / "0.log"
     for path in (directory, log.parent):
         path.mkdir()
@@ -120,7 +119,7 @@ def test_a_job_is_shown_as_running_when_its_process_has_begun(tmp_path: Path) ->
     planned = Planned(0, directory, Asked([], None), "")
     job = Submitted(planned, runner.submit(planned))
     assert not runner.runs(job)
-    with worker.logged(job.handle.log):
+    with logged(job.handle):
         assert runner.runs(job)
 
 

@@ -12,7 +12,7 @@ from trainer.cli.jobs import Composed, Jobs
 from trainer.config import registry
 from trainer.config.check import check, check_sweep
 from trainer.run import directory as runs
-from trainer.sweeps import runner
+from trainer.sweeps import runner, search
 from trainer.sweeps.engine import Sweep
 from trainer.sweeps.plan import Asked, Listed
 from trainer.system.errors import ConfigError, TrainerError, TrainingFailedError, UnknownKeyError
@@ -71,6 +71,7 @@ def _check_ways(words: Sequence[str], cfg: DictConfig, common: DictConfig) -> No
 
 def _searched(jobs: Jobs) -> tuple[Make, Path]:
     """The same for jobs that a search chooses; an example of them shows mistakes before it begins."""
+    search.check()
     from trainer.sweeps.search import ranges
     from trainer.sweeps.search.goal import goal
     from trainer.sweeps.search.trials import Search

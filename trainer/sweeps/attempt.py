@@ -27,7 +27,7 @@ def attempt(planned: Planned) -> Outcome:
 
 
 class Attempt:
-    """A job whose training is opened, run and ended, in so many calls as others that run beside it need."""
+    """A job whose training is opened and ended by separate calls, so that jobs in a team can train in between."""
 
     def __init__(self, planned: Planned, screen: Report) -> None:
         self.planned, self.screen = planned, screen
@@ -38,7 +38,7 @@ class Attempt:
         """Start or resume the training; `beside` as in `starting.opened`.
 
         Raises:
-            TrainerError: it cannot be; call `end` with what raises it.
+            TrainerError: it cannot be started. Then call `end` with a function that raises the error.
         """
         planned = self.planned
         if planned.asked.mistake is not None:
@@ -46,12 +46,10 @@ class Attempt:
         config = planned.asked.config
         assert config is not None
         config.change("plots", config.plots and config.sweep.plots)
-        if planned.started:
-            opened = resuming.opened(config, self.screen, planned.directory, beside, planned.hooks)
-        else:
+        if not planned.started:
             runs.rewind(planned.directory, {})  # of a run that was killed before its first checkpoint
-            opened = starting.opened(config, self.screen, planned.directory, beside, planned.hooks)
-        return self._opened.enter_context(opened)
+        opened = resuming.opened if planned.started else starting.opened
+        return self._opened.enter_context(opened(config, self.screen, planned.directory, beside, planned.hooks))
 
     def end(self, rest: Callable[[], dict[str, Any]]) -> Outcome:
         """Do the `rest` of the job, which gives the content of its result.json, and close what is open.

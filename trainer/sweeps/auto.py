@@ -40,11 +40,10 @@ def pays(job: Planned) -> bool:
     """Whether a job and others like it are faster as one program than side by side."""
     config = job.asked.config
     assert config is not None
-    settings, placement = config, config.written("data").get("placement")
-    if settings.on_nan == "skip" or settings.compile == "inductor" or placement == "stream":
+    placement = config.written("data").get("placement")
+    if config.on_nan == "skip" or config.compile == "inductor" or placement == "stream":
         return False  # such jobs cannot be batched, and would run one after the other
-    device = settings.device
-    if device.startswith("cuda") or (device == "auto" and gpus()):
+    if config.device.startswith("cuda") or (config.device == "auto" and gpus()):
         return True
     model = config.written("model")
     return model.get("name") == "linear" or (model.get("name") == "mlp" and int(model["hidden"]) <= SMALL)

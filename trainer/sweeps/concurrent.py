@@ -42,7 +42,7 @@ class Submitted(Generic[Handle]):
 
 
 class Concurrent(ABC, Generic[Handle]):
-    """A runner that keeps `places` jobs under way and takes the next as one ends. A job that dies fails alone."""
+    """A runner that keeps `places` jobs under way and takes the next as one ends. A job that dies stops no other."""
 
     poll_seconds: ClassVar[float] = 0.5
     stop_seconds: ClassVar[float] = 30.0  # how long jobs that are told to stop have for their checkpoints
@@ -94,7 +94,7 @@ class Concurrent(ABC, Generic[Handle]):
             while self._fill(jobs):
                 self._look()
                 self.wait()
-                self._look()  # again, for a job that has begun and ended meanwhile is shown as well
+                self._look()  # again, so that a job that has begun and ended meanwhile is shown, too
                 self._collect()
         except BaseException:
             self._stop()

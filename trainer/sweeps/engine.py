@@ -59,7 +59,7 @@ class Sweep:
             self.screen.warn(error.message)
 
     def _keep(self, kept: list[Outcome]) -> None:
-        """Take over the jobs that are done; those that sweep.jsonl lacks ended just when the sweep was killed."""
+        """Take over the jobs that are done. sweep.jsonl lacks a job that ended just when the sweep was killed."""
         path = self.directory / LOG
         noted = {job.job: job.status for job in read(path)} if path.exists() else {}
         for job in kept:

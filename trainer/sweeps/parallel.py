@@ -31,7 +31,7 @@ class Worker:
         self.orders, theirs = context.Pipe()
         place = replace(Place.here(threads), environment={**os.environ, **share})
         self.process: BaseProcess = context.Process(target=serve, args=(theirs, os.getpid(), place))
-        # If the server is started now, it imports the modules that this process has, from no other place.
+        # The first worker also starts the server, which has to import the same modules as this process.
         path = {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path), "PYTHONSAFEPATH": "1"}
         with _environment(share | path):
             self.process.start()

@@ -46,14 +46,14 @@ class Planned:
     asked: Asked
     label: str  # the overrides in which the job differs from others
     finished: dict[str, Any] | None = None  # the content of its result.json, if nothing is left to do
-    hooks: "tuple[Hook, ...]" = ()  # of its training, beside those of every run
+    hooks: "tuple[Hook, ...]" = ()  # of its training, in addition to those of every run
 
     def ended(self, status: str, error: str = "") -> Outcome:
         """The job's line of sweep.jsonl without results."""
         return Outcome(self.number, self.overrides, status, 0.0, error=error)
 
     def failed(self, error: str) -> Outcome:
-        """The outcome of a job that has failed, which its result.json tells if its training has not written one."""
+        """The outcome of a job that has failed; its result.json is written if its training has not written one."""
         if not runs.read_result(self.directory):
             with suppress(StorageError):  # then the sweep's own files tell it
                 runs.write_result(self.directory, {"status": "failed", "metrics": {}, "error": error})
@@ -89,7 +89,7 @@ class Planned:
 
 
 def numbered(directory: Path, asked: list[Asked]) -> list[Planned]:
-    """Number the jobs of a sweep. A job with the config of one that was there before keeps its number and directory."""
+    """Number the jobs of a sweep. A job whose config the sweep had before keeps its number and directory."""
     before: dict[str, list[int]] = {}
     for number, digest in known(directory).items():
         before.setdefault(digest, []).append(number)

@@ -3,9 +3,13 @@
 import logging
 import os
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from trainer.run.directory import timestamp
 from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, Submitted, library
 from trainer.sweeps.job import Outcome
@@ -49,15 +53,14 @@ class Ray(Concurrent[Any]):
 
     def _connect(self) -> None:
         address = self.settings.address
-        size = {"num_cpus": cores()} if address is None else {}
         before = {signum: signal.getsignal(signum) for signum in HANDLED}
         try:
             self.ray.init(
                 address=address or "local",
+                num_cpus=cores() if address is None else None,
                 include_dashboard=False if address is None else None,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                **size,
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigError(f"sweep.address={address}: {first_line(error)}", "see: ray status") from error
@@ -86,12 +89,12 @@ class Ray(Concurrent[Any]):
             )
         self.places = self.settings.jobs or max(1, room)
         # `trainer resume` continues what was interrupted, and a job that died may die again.
-        self.task = self.ray.remote(work).options(num_cpus=cpus, num_gpus=gpus, max_retries=0)
+        self.task = self.ray.remote(_work).options(num_cpus=cpus, num_gpus=gpus, max_retries=0)
 
     def submit(self, planned: Planned) -> Any:
         log = _log(planned)
         self.logged[planned.number] = log.stat().st_size if log.exists() else 0
-        return self.task.remote(planned, Place.here(log=log))
+        return self.task.remote(planned, Place.here(), log.absolute())
 
     def runs(self, job: Submitted[Any]) -> bool:
         log = _log(job.planned)  # its process writes a line before anything else
@@ -118,6 +121,31 @@ class Ray(Concurrent[Any]):
 
     def kill(self, job: Submitted[Any]) -> None:
         self.ray.cancel(job.handle, force=True)
+
+
+def _work(planned: Planned, place: Place, log: Path) -> Outcome:
+    with logged(log):
+        return work(planned, place)
+
+
+@contextmanager
+def logged(path: Path) -> Iterator[None]:
+    """Within the block, standard output and error go to the end of a file, after a line of when and where."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = [os.dup(fd) for fd in (1, 2)]
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.write(file, f"{timestamp()} on {os.uname().nodename}\n".encode())
+    for fd in (1, 2):
+        os.dup2(file, fd)
+    os.close(file)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        for fd, before in zip((1, 2), kept, strict=True):
+            os.dup2(before, fd)
+            os.close(before)
 
 
 def _log(planned: Planned) -> Path:

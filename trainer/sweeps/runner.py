@@ -18,8 +18,8 @@ class Runner(Protocol):
     def run(self, jobs: Iterator[Planned]) -> None:
         """Run every job to its end, and call `done` with each as it ends, also with those that failed.
 
-        The next job is taken when there is a place for it and not before, since a search decides then what it is. A
-        search may have none until others have ended, so `jobs` is asked again though it was at its end before.
+        The next job is taken only when there is a place for it, since a search decides then what to try. A search may
+        have no job until others have ended, so `jobs` is asked again after it was exhausted.
 
         Raises:
             InterruptedRunError, KeyboardInterrupt: the sweep was stopped; jobs that ran have written checkpoints.

@@ -45,7 +45,6 @@ def check(settings: Any) -> None:
 class Slurm(Concurrent[Any]):
     """Each job is one of Slurm's, or with `sweep.cluster=local` a process that submitit starts on this machine."""
 
-    poll_seconds = 0.5
     stop_seconds = 60.0  # Slurm kills a job that has not ended 30 s (KillWait) after it was told to
 
     def __init__(self, settings: Any, screen: Report, done: Done) -> None:
@@ -145,14 +144,13 @@ def _refuse_twice(folder: Path) -> None:
     Raises:
         RunError: some of those jobs wait or run.
     """
-    before = {path.name.removesuffix("_submitted.pkl") for path in folder.glob("*/*_submitted.pkl")}
-    before -= {
-        path.name.removesuffix("_0_result.pkl") for path in folder.glob("*/*_0_result.pkl")
-    }  # Slurm only tidies up
-    if not before or shutil.which("squeue") is None:
+    jobs = {path.name.removesuffix("_submitted.pkl") for path in folder.glob("*/*_submitted.pkl")}
+    # Slurm only tidies up after those that have a result.
+    jobs -= {path.name.removesuffix("_0_result.pkl") for path in folder.glob("*/*_0_result.pkl")}
+    if not jobs or shutil.which("squeue") is None:
         return
     asked = subprocess.run(["squeue", "--noheader", "--me", "--format=%i"], capture_output=True, text=True, check=False)
-    queued = sorted(before & set(asked.stdout.split()))
+    queued = sorted(jobs & set(asked.stdout.split()))
     if queued:
         raise RunError(
             f"jobs of this sweep are still in Slurm's queue: {' '.join(queued)}",

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 
-from trainer.run.directory import timestamp
 from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.system.errors import InterruptedRunError, TerminatedError
@@ -18,19 +16,18 @@ from trainer.system.workers import end_with
 
 @dataclass
 class Place:
-    """What a job needs to find in its process what the process that started the sweep has."""
+    """What a process takes over from the one that started the sweep, so that a job finds the same files and classes."""
 
     directory: str  # the current directory, which the run directories are named from
     path: list[str]  # where the user's own classes are imported from
     environment: dict[str, str]
     threads: int | None = None
-    log: str | None = None  # a file for standard output and error
 
     @staticmethod
-    def here(threads: int | None = None, log: Path | None = None) -> "Place":
-        """The place of this process; of its environment, what trainer itself reads."""
+    def here(threads: int | None = None) -> "Place":
+        """The place of this process, with those variables of its environment that trainer itself reads."""
         kept = {name: value for name, value in os.environ.items() if name.startswith("TRAINER_")}
-        return Place(os.getcwd(), [p for p in sys.path if p], kept, threads, str(log.absolute()) if log else None)
+        return Place(os.getcwd(), [p for p in sys.path if p], kept, threads)
 
 
 def work(planned: Planned, place: Place) -> Outcome:
@@ -40,14 +37,13 @@ def work(planned: Planned, place: Place) -> Outcome:
     os.environ.update(place.environment)
     if place.threads is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(place.threads))
-    with logged(place.log):
-        try:
-            with _stoppable():
-                from trainer.sweeps.attempt import attempt  # late: torch reads the number of threads when imported
+    try:
+        with _stoppable():
+            from trainer.sweeps.attempt import attempt  # late: torch reads the number of threads when imported
 
-                return attempt(planned)
-        except (InterruptedRunError, KeyboardInterrupt) as error:
-            return planned.ended("interrupted", str(error))
+            return attempt(planned)
+    except (InterruptedRunError, KeyboardInterrupt) as error:
+        return planned.ended("interrupted", str(error))
 
 
 def serve(orders: Connection, parent: int, place: Place) -> None:
@@ -61,12 +57,12 @@ def serve(orders: Connection, parent: int, place: Place) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
-    os.environ.clear()  # a server's that has forked this process may be an older one
+    os.environ.clear()  # the server that has forked this process may have older values
     os.environ.update(place.environment)
     if place.threads is not None:
         import torch
 
-        torch.set_num_threads(place.threads)  # a worker that was forked has imported torch before
+        torch.set_num_threads(place.threads)  # a forked worker had torch imported before OMP_NUM_THREADS was set
     while True:
         try:
             planned: Planned = orders.recv()
@@ -97,26 +93,3 @@ def _terminated(signum: int, frame: object) -> None:
 def _warned(signum: int, frame: object) -> None:
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a second one would end the job without its checkpoint
     signal.raise_signal(signal.SIGTERM)  # handled by the training if it has begun, else by `_terminated`
-
-
-@contextmanager
-def logged(path: str | None) -> Iterator[None]:
-    """Within the block, standard output and error go to the end of a file, after a line of when and where."""
-    if path is None:
-        yield
-        return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    kept = [os.dup(fd) for fd in (1, 2)]
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    os.write(file, f"{timestamp()} on {os.uname().nodename}\n".encode())
-    for fd in (1, 2):
-        os.dup2(file, fd)
-    os.close(file)
-    try:
-        yield
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        for fd, before in zip((1, 2), kept, strict=True):
-            os.dup2(before, fd)
-            os.close(before)

@@ -10,17 +10,17 @@ KINDS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 class Dropout(nn.Module):
-    """Stands for a dropout layer of kind `KINDS` in each of several models.
+    """Replaces the same dropout layer, one of `KINDS`, of several models.
 
-    On a CPU each model draws from its own generator just what it would draw alone; on another device all draw from
-    the device's.
+    On a CPU each model draws from its own generator exactly what it would draw alone; on another device all models
+    draw from the generator of the device.
     """
 
     job: Tensor
 
     def __init__(self, kind: nn.Module, same: Sequence[nn.Module], generators: Sequence[torch.Generator]) -> None:
         super().__init__()
-        self.channels = not isinstance(kind, nn.Dropout)  # whole ones are dropped
+        self.channels = not isinstance(kind, nn.Dropout)  # whether whole channels are dropped
         self.rates = [float(module.p) for module in same]  # type: ignore[arg-type]
         self.generators = generators
         self.register_buffer("job", torch.zeros((), dtype=torch.long), persistent=False)
@@ -33,13 +33,13 @@ class Dropout(nn.Module):
         return x * noise
 
     def _draw(self, x: Tensor) -> Tensor:
-        """The factors for activations (jobs, B, ...)."""
+        """The factors of activations `x` of shape (jobs, B, ...)."""
         shape = (*x.shape[:3], *(1 for _ in x.shape[3:])) if self.channels else x.shape
         if x.device.type != "cpu":
             rates = torch.tensor(self.rates, dtype=x.dtype).to(x.device).view(-1, *(1 for _ in shape[1:]))
             kept = torch.rand(shape, dtype=x.dtype, device=x.device) >= rates
-            return torch.where(kept, 1 / (1 - rates), 0)  # and not the product: with a rate of 1 that would be nan
-        # The order in memory, which is that of drawing, is the one that images have in a model alone.
+            return torch.where(kept, 1 / (1 - rates), 0)  # the product would be nan with a rate of 1
+        # Numbers are drawn in the order of memory, which for images is the one that they have in a single model.
         form = torch.channels_last if len(shape) == 5 else torch.contiguous_format
         each = []
         for rate, generator in zip(self.rates, self.generators, strict=True):
@@ -52,7 +52,7 @@ class Dropout(nn.Module):
 
 
 class _Noise(torch.autograd.Function):
-    """Leaves vmap for a moment: `draw` sees the activations of all models."""
+    """Calls `draw` outside of vmap, with the activations of all models."""
 
     @staticmethod
     def forward(x: Tensor, job: Tensor, draw: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""A training in a team: which trainings can be stacked, and how one is told of the team's steps."""
+"""A training in a team: which trainings can be stacked, and how one hears of the team's steps."""
 
 import copy
 import math
@@ -23,7 +23,7 @@ from trainer.system.errors import first_line
 
 
 class Member:
-    """A training that may be in a team: it has its own hooks and files, and draws from generators of its own."""
+    """A training that may be in a team: it has its own hooks and files, and its own random generators."""
 
     def __init__(self, attempt: Attempt, training: Training) -> None:
         self.attempt, self.training, self.planned = attempt, training, attempt.planned
@@ -31,7 +31,7 @@ class Member:
         self.parts, self.state = training.parts, training.state
         self.random = rng.Own()
         self._draw_from(self.random)
-        self.error: BaseException | None = None  # what ended it before its time
+        self.error: BaseException | None = None  # the error that has ended this training
         self._hooks = Hooks(training.hooks)
         self._checked = time.perf_counter()
 
@@ -40,20 +40,20 @@ class Member:
 
     @property
     def place(self) -> tuple[int, int]:
-        """Where it stands: only trainings that stand at the same place can step together."""
+        """Epoch and batch: only trainings that stand at the same place can step together."""
         return self.state.epoch, self.state.batch
 
     @property
     def kind(self) -> str:
-        """The same for those whose optimizers differ in the learning rate alone, from now on to the end."""
+        """Equal for trainings whose optimizers differ in the learning rate alone until they end."""
         moved = repr(self.parts.config.scheduler) if self.parts.schedule.moves_momentum else ""
         return alike(self.parts.optimizer) + moved
 
     @property
     def form(self) -> object:
-        """What its model computes with beside its values: the same for models that can be stacked.
+        """The structure of its model without its values: it is equal for models that can be stacked.
 
-        The config does not tell: a model may have drawn a number, or frozen a layer, by its seed.
+        The config does not tell it: a model may draw a number, or freeze a layer, by its seed.
         """
         model = self.parts.model
         parameters = [(name, p.shape, p.requires_grad) for name, p in model.named_parameters()]
@@ -61,7 +61,7 @@ class Member:
         return repr((parameters, [(name, values.shape) for name, values in model.named_buffers()], modules))
 
     def tell(self, event: str, state: State, *row: Row) -> None:
-        """Pass an event of the team's loop on to its hooks; where one fails, this training ends, and no other."""
+        """Pass an event of the team's loop on to this training's hooks. If one fails, only this training ends."""
         own = self.state
         try:
             self._check(event, *row)
@@ -72,7 +72,7 @@ class Member:
             self.error = error
 
     def _check(self, event: str, *row: Row) -> None:
-        """Look at the losses as the loop does for a single model: now and then, at each row and at the end."""
+        """Check the losses as the loop does for a single model: now and then, at each row and at the end."""
         now = time.perf_counter()
         due = now - self._checked > CHECK_SECONDS if event == "on_step" else event == "on_end"
         if self.parts.step.on_nan == "stop" and (due or not all(math.isfinite(r["train/loss"]) for r in row)):
@@ -80,17 +80,17 @@ class Member:
             check_finite(self.state)
 
     def is_over(self) -> bool:
-        """Whether it takes no further step, and owes no row of an epoch that `max_steps` has cut short."""
+        """Whether this training takes no further step, and owes no row of an epoch that `max_steps` has cut short."""
         state, plan = self.state, self.parts.plan
         owes = plan.max_steps is not None and state.step >= plan.max_steps and state.batch > state.reported
         stopped = bool(state.interrupted) or (bool(state.stop) and not owes)
         return self.error is not None or stopped or state.epoch >= plan.epochs
 
     def rest(self) -> None:
-        """What is left of its part in the loop once it is over.
+        """Tell the hooks that this training has ended.
 
         Raises:
-            BaseException: what its hooks raised.
+            BaseException: the error that has ended it.
         """
         if self.error is None:
             self.tell("on_end", self.state)
@@ -98,7 +98,7 @@ class Member:
             raise self.error
 
     def leave(self) -> None:
-        """Keep its values by itself, and not in what is stacked, which would otherwise stay in memory with it."""
+        """Copy its values out of the stack, which would otherwise stay in memory as long as this training."""
         model, optimizer = self.parts.model, self.parts.optimizer
         for values in [*model.parameters(), *model.buffers()]:
             values.data, values.grad = values.data.clone(), None
@@ -107,21 +107,21 @@ class Member:
         self.state.losses = self.state.losses.clone()
 
     def train_alone(self) -> None:
-        """Draw from the process's generators after all, which go on from where its own are."""
+        """Draw from the process's generators after all; they continue from the state of its own."""
         shared = rng.Generators()
         shared.load_state_dict(self.random.state_dict())
         self._draw_from(shared)
 
 
 def _plain(module: nn.Module) -> dict[str, Any]:
-    """The attributes of a module that are numbers or text, but for rates of dropout: each job has its own."""
+    """The attributes of a module that are numbers or text, without rates of dropout: each job has its own rate."""
     rates = ("p",) if type(module) in dropout.KINDS else ()
     kept = (int, float, str, tuple, list, type(None))
     return {name: value for name, value in vars(module).items() if isinstance(value, kept) and name not in rates}
 
 
 def reason_against(member: Member) -> str:
-    """Why a training cannot be in a team with others like it; nothing if it can."""
+    """Why a training cannot be in a team with others like it, or "" if it can."""
     parts = member.parts
     kind = declared(parts.optimizer)
     if kind is None or not kind.linear or is_changed(parts.optimizer):
@@ -145,12 +145,12 @@ def reason_against(member: Member) -> str:
 
 
 def _holds_tensors(value: object) -> bool:
-    """As recurrent layers do, which have their weights in a list besides."""
+    """Whether an attribute is, or contains, a tensor: recurrent layers also keep their weights in a list."""
     return isinstance(value, Tensor) or (isinstance(value, list | tuple) and any(map(_holds_tensors, value)))
 
 
 def _reason_of_model(member: Member) -> str:
-    """Why vmap cannot run the model, found by trying with copies of it."""
+    """Why vmap cannot run the model, or "": this is found by running two copies of it."""
     parts = member.parts
     devices = [parts.compute.device] if parts.compute.device.type == "cuda" else []
     with torch.random.fork_rng(devices):

@@ -8,7 +8,7 @@ Scaling goes through the memory several times more. For models beyond a CPU's ne
 parameter group for each job does: they have their learning rates in their groups.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from itertools import groupby
 from typing import Any
@@ -24,7 +24,7 @@ _OF_A_JOB = ("params", "lr", "initial_lr", "max_lr", "min_lr")  # all but the fi
 
 
 def alike(optimizer: Optimizer) -> str:
-    """What jobs have in common that can be in one parameter group: everything but the learning rate."""
+    """Everything but the learning rate: jobs can be in one parameter group where this is equal."""
     return repr(sorted(_common(optimizer).items()))
 
 
@@ -33,11 +33,11 @@ def _common(optimizer: Optimizer) -> dict[str, Any]:
 
 
 class StackedOptimizer:
-    """Steps for `own`, an optimizer of each job over its own parameters, which are views of `parameters` (jobs, ...).
+    """Steps for `own`, the optimizers of the jobs, whose parameters are views of `parameters` (jobs, ...).
 
-    The states of `own` become views, too, and their learning rates are followed; other hyperparameters as well, where
-    `follow` says that schedules move them. Neighbours of one kind in `kinds`, a name for each job, are one parameter
-    group: they are alike throughout.
+    The states of `own` become views, too. Each step takes their learning rates, and with `follow` also the other
+    hyperparameters, which schedules then move. `kinds` has a name for each job: neighbours with the same name are alike
+    until the end, and are one parameter group.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class StackedOptimizer:
         self._rates = torch.ones(len(own), dtype=self.parameters[0].dtype, device=self.parameters[0].device)
         self._scales = [self._rates.view(-1, *(1 for _ in values.shape[1:])) for values in self.parameters]
         self._take_states()
-        self._linked = 0  # so many parameters have states that are linked: some get one with their first gradient
+        self._linked = 0  # the number of parameters with linked states: some get a state with their first gradient
         self._link_states()
         self.refill()
 
     def refill(self) -> None:
-        """Take over what schedules have changed; outside of what a CUDA graph repeats."""
+        """Take over what schedules have changed. A CUDA graph does not repeat this."""
         rates = [optimizer.param_groups[0]["lr"] for optimizer in self.own]
         if rates != self._filled:
             self._filled = rates
@@ -91,37 +91,33 @@ class StackedOptimizer:
             self._step()
         self._link_states()
 
-    def _take_states(self) -> None:
-        """Begin where the jobs' optimizers stand: some have no state yet, or never one, like SGD without momentum."""
+    def _states(self) -> Iterator[tuple[Tensor, list[tuple[dict[Tensor, Any], Tensor]]]]:
+        """Each part of a stacked parameter, with the states and the parameter of each of its jobs' optimizers."""
         for part, jobs in zip(self.parts, self.groups, strict=True):
             for number, values in enumerate(part):
-                states: list[Any] = [self.own[job].state.get(self._parameter(job, number)) for job in jobs]
-                first = states[0]
-                if first:
-                    self.optimizer.state[values] = {
-                        key: torch.stack([state[key] for state in states if state])
-                        if _per_value(key, value)
-                        else deepcopy(value)
-                        for key, value in first.items()
-                    }
+                yield values, [(self.own[job].state, self.own[job].param_groups[0]["params"][number]) for job in jobs]
+
+    def _take_states(self) -> None:
+        """Begin where the jobs' optimizers stand: some have no state yet, or never one, like SGD without momentum."""
+        for values, own in self._states():
+            found: list[Any] = [states[parameter] for states, parameter in own if states.get(parameter)]
+            if found:
+                self.optimizer.state[values] = {
+                    key: torch.stack([state[key] for state in found]) if _per_value(key, value) else deepcopy(value)
+                    for key, value in found[0].items()
+                }
 
     def _link_states(self) -> None:
         """Make the states of the jobs' optimizers views of the stacked ones."""
         if len(self.optimizer.state) == self._linked:
             return
         self._linked = len(self.optimizer.state)
-        for part, jobs in zip(self.parts, self.groups, strict=True):
-            for number, values in enumerate(part):
-                stacked = self.optimizer.state.get(values, {})
-                for place, job in enumerate(jobs):
-                    if stacked:
-                        self.own[job].state[self._parameter(job, number)] = {
-                            key: state[place] if _per_value(key, state) else state for key, state in stacked.items()
-                        }
-
-    def _parameter(self, job: int, number: int) -> Tensor:
-        found: Tensor = self.own[job].param_groups[0]["params"][number]
-        return found
+        for values, own in self._states():
+            stacked = self.optimizer.state.get(values, {})
+            for place, (states, parameter) in enumerate(own if stacked else ()):
+                states[parameter] = {
+                    key: state[place] if _per_value(key, state) else state for key, state in stacked.items()
+                }
 
 
 def _per_value(key: str, state: Any) -> bool:

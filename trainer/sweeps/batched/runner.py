@@ -24,14 +24,18 @@ SHOW_SECONDS = 0.5  # between two looks at what the jobs say
 Rest = Callable[[], dict[str, Any]]  # what is left of a job, which gives the content of its result.json
 
 
-class Batched:
-    """Takes up to `settings.jobs` jobs at a time; each keeps its own run directory, as if it were alone."""
+class Batched(Hook):
+    """Takes up to `settings.jobs` jobs at a time; each keeps its own run directory, as if it were alone.
+
+    As a hook of a team's loop, it shows now and then how far the jobs are.
+    """
 
     def __init__(self, settings: Any, screen: Report, done: Done) -> None:
         self.at_once, self.screen, self.done = settings.jobs, screen, done
         self.monitor = Monitor(screen)
         self.begun: list[Member] = []
         self.stopped: BaseException | None = None
+        self._shown = 0.0
 
     def run(self, jobs: Iterator[Planned]) -> None:
         while taken := list(islice(jobs, self.at_once)):
@@ -80,7 +84,7 @@ class Batched:
 
     def _alone(self, member: Member, reason: str) -> None:
         self.screen.say(f"job {member.planned.number} runs by itself: {reason}")
-        self.monitor.show([(member.planned, member.since)])
+        self._show([member])
         member.train_alone()
         self.begun.remove(member)
         self._end(member.attempt, member.training.run)
@@ -88,12 +92,20 @@ class Batched:
     def _together(self, members: list[Member]) -> None:
         first = members[0].parts
         self.screen.say(f"{len(members)} jobs as one program: {first.name}, {first.compute}")
-        team.train(members, self.screen.say, self._leaves, _Watch(self.monitor, self.begun))
+        team.train(members, self.screen.say, self._leaves, self)
         if self.stopped is not None:
             raise self.stopped
         signum = next((m.state.interrupted for m in members if m.state.interrupted), "")
         if signum:  # it came when there was nothing left to stop but what is still to come
             raise InterruptedRunError(signal.Signals[signum], "interrupted")
+
+    def on_step(self, state: State) -> None:
+        if time.monotonic() - self._shown > SHOW_SECONDS:
+            self._shown = time.monotonic()
+            self._show(self.begun)
+
+    def _show(self, members: Sequence[Member]) -> None:
+        self.monitor.show([(member.planned, member.since) for member in members])
 
     def _leaves(self, member: Member) -> None:
         """Test a member that is over, and say how it ended."""
@@ -124,19 +136,6 @@ class Batched:
             member.error = team.of_all(error)
             with suppress(TrainerError):
                 self._leaves(member)
-
-
-class _Watch(Hook):
-    """Shows now and then how far the jobs of a team are."""
-
-    def __init__(self, monitor: Monitor, members: Sequence[Member]) -> None:
-        self.monitor, self.members = monitor, members
-        self._shown = 0.0
-
-    def on_step(self, state: State) -> None:
-        if time.monotonic() - self._shown > SHOW_SECONDS:
-            self._shown = time.monotonic()
-            self.monitor.show([(member.planned, member.since) for member in self.members])
 
 
 def _raising(error: BaseException) -> Rest:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,13 +27,13 @@ class Stack:
         dropouts: dict[nn.Module, Dropout] = {}
         for name, module in list(self.template.named_modules(remove_duplicate=False)):
             if type(module) is nn.Linear:
-                vars(module)["forward"] = _Linear(module)
+                vars(module)["forward"] = partial(_linear, module)
             elif type(module) in KINDS:
                 if module not in dropouts:  # one layer may be in several places
                     same = [model.get_submodule(name) for model in models]
                     dropouts[module] = Dropout(module, same, generators)
                     self.buffers[f"{name}.job"] = torch.arange(self.jobs, device=self.device)
-                _replace(self.template, name, dropouts[module])
+                self.template.set_submodule(name, dropouts[module])
         self._values = [*self.parameters.values(), *self.buffers.values()]
         self._places = [*_places(self.template, [*self.parameters, *self.buffers])]
 
@@ -85,20 +86,10 @@ def _stacked(own: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     return stacked
 
 
-def _replace(root: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, own = name.rpartition(".")
-    setattr(root.get_submodule(parent), own, module)
-
-
-class _Linear:
+def _linear(module: nn.Linear, inputs: Tensor) -> Tensor:
     """A linear layer as weight times inputs, not inputs times weight: stacked, that is four times as fast on a CPU."""
-
-    def __init__(self, module: nn.Linear) -> None:
-        self.module = module
-
-    def __call__(self, inputs: Tensor) -> Tensor:
-        weight, bias = self.module.weight, self.module.bias
-        if inputs.dim() != 2:
-            return nn.functional.linear(inputs, weight, bias)
-        product = weight @ inputs.mT
-        return (product if bias is None else product + bias[:, None]).mT
+    weight, bias = module.weight, module.bias
+    if inputs.dim() != 2:
+        return nn.functional.linear(inputs, weight, bias)
+    product = weight @ inputs.mT
+    return (product if bias is None else product + bias[:, None]).mT

@@ -15,8 +15,8 @@ from trainer.sweeps.batched.stack import Stack
 class StackedBatches:
     """The batches of several jobs with the same samples, each in the order of its own seed.
 
-    Where all have the same order, a batch is shared by all and gathered once: inputs are (B, ...), otherwise
-    (jobs, B, ...).
+    If all jobs have the same order, they share each batch, which is gathered once: its inputs are (B, ...). Otherwise
+    the inputs are (jobs, B, ...).
     """
 
     def __init__(self, each: Sequence[Batches]) -> None:
@@ -53,9 +53,9 @@ class StackedBatches:
 
 
 class StackedStep:
-    """As `EagerStep`, for all jobs of `stack`: losses are (jobs,), and no job has to do with another's."""
+    """Like `EagerStep`, for all jobs of `stack`: losses are (jobs,), and no job affects another."""
 
-    on_nan = "ignore"  # in one job is no matter of the others: each member of the team looks at its own
+    on_nan = "ignore"  # each member of the team checks its own losses
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class StackedStep:
         return losses
 
     def gradients(self, batches: Sequence[Batch]) -> Tensor:
-        """Leave the gradients of `batches` in the stacked parameters, clipped; the losses."""
+        """Leave the gradients of `batches` in the stacked parameters, clipped, and return the losses."""
         for parameter in self.parameters:
             parameter.grad = None
         sizes = [targets.shape[0 if self.shared else 1] for _, targets in batches]
@@ -103,11 +103,11 @@ class StackedStep:
         self.stacked.update()
 
     def learning_rate(self) -> list[float]:
-        """That of each job."""
+        """The learning rate of each job."""
         return [float(optimizer.param_groups[0]["lr"]) for optimizer in self.stacked.own]
 
     def _clip(self, limits: Tensor) -> None:
-        """As `torch.nn.utils.clip_grad_norm_`, with a norm and a limit for each job."""
+        """Clip like `torch.nn.utils.clip_grad_norm_`, with a norm and a limit for each job."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norms = torch.stack([gradient.reshape(len(gradient), -1).norm(dim=1) for gradient in gradients]).norm(dim=0)
         factors = (limits / (norms + 1e-6)).clamp(max=1.0)

@@ -21,9 +21,9 @@ from trainer.system.errors import TrainerError, TrainingFailedError, named
 
 
 def train(members: Sequence[Member], say: Callable[[str], None], leaves: Callable[[Member], None], watch: Hook) -> None:
-    """Train `members`, which stand at the same place, until each is over; `leaves` is called with one that is.
+    """Train `members`, which stand at the same place, until each is over, and call `leaves` with each that is.
 
-    When a member is over the loop is left, the others are stacked anew, and the loop goes on from the same state.
+    When a member is over, the loop ends, the others are stacked anew, and a new loop resumes from the same state.
     """
     first, running = members[0].state, list(members)
     state = State(first.epoch, first.batch, first.step, reported=first.reported)
@@ -39,14 +39,14 @@ def train(members: Sequence[Member], say: Callable[[str], None], leaves: Callabl
 
 
 def _until_one_is_over(running: Sequence[Member], state: State, say: Callable[[str], None], watch: Hook) -> None:
-    """Train a team; afterwards nobody holds anything that is stacked."""
+    """Train a team until a member is over; afterwards no member holds anything that is stacked."""
     try:
         team = Team(running, state, say)
         hooks = [team, watch]
         if state.step == 0:
             hooks.append(NamesUnused(team.stack.trained.items, say))
         fit(team.step, team.batches, team.first.plan, team.evaluate, hooks, state)
-    except Exception as error:  # nobody's own: what a device has no memory for, or a bug of ours
+    except Exception as error:  # of no single member: the device is out of memory, say, or this is a bug
         traceback.print_exc()
         for member in running:
             member.error = member.error or of_all(error)
@@ -55,7 +55,7 @@ def _until_one_is_over(running: Sequence[Member], state: State, say: Callable[[s
 
 
 def of_all(error: BaseException) -> BaseException:
-    """What is said of each job where `error` ends all of them; a traceback is shown once."""
+    """The error that each job ends with where `error` ends all of them, whose traceback is shown once."""
     if isinstance(error, TrainerError) or not isinstance(error, Exception):
         return error
     return TrainingFailedError(named(error))
@@ -64,9 +64,9 @@ def of_all(error: BaseException) -> BaseException:
 class Team(Hook):
     """The models of some trainings with the same data, model, loss and length, stacked.
 
-    What may differ: the numbers of the optimizer, schedule, seed, dropout, clipping. Every training keeps its own
+    The numbers of the optimizer, the schedule, the seed, dropout and clipping may differ. Every training keeps its own
     `Parts`; its model's parameters and its optimizer's state are views of what is stacked here. As a hook, the team
-    passes each event on to its members, with the figures of each.
+    passes each event on to its members, each with its own figures.
     """
 
     def __init__(self, members: Sequence[Member], state: State, say: Callable[[str], None]) -> None:

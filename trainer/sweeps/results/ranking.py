@@ -5,17 +5,15 @@ Jobs that differ in `seed` alone have the same settings: they have a mean, a spr
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
 
 from trainer.show import report
 from trainer.sweeps.job import PRUNED, Outcome
 
 SEED = "seed"
 CHANCE = 0.05  # the p-value below which a difference counts
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,13 @@ class Ranked:
     @cached_property
     def best(self) -> Outcome:
         """The job of the best seed, or the first job if none has a value."""
-        return min(filter(has_value, self.jobs), key=_badness, default=self.jobs[0])
+        found = filter(has_value, self.jobs)
+        return min(found, key=lambda job: _badness(job.value, job.direction), default=self.jobs[0])
 
     @property
     def objective(self) -> str:
         """The name of the objective, or "" without a value."""
-        return _objective(self.best)
+        return self.best.objective if has_value(self.best) else ""
 
     @property
     def direction(self) -> str:
@@ -75,28 +74,29 @@ def has_value(job: Outcome) -> bool:
 def ranked(jobs: Sequence[Outcome]) -> list[Ranked]:
     """The settings of the jobs, best first by the mean over their seeds.
 
-    Different objectives do not compare: the settings of one follow those of another. Settings without a value are last.
+    Different objectives cannot be compared: the settings of one follow those of another. Settings without a value are
+    last.
     """
     groups: dict[tuple[tuple[str, str], ...], list[Outcome]] = {}
     for job in jobs:
         groups.setdefault(tuple(sorted(settings(job).items())), []).append(job)
     found = [Ranked(settings(group[0]), tuple(group)) for group in groups.values()]
-    placed = _placed(found, lambda one: one.objective, lambda one: _signed(one.mean or 0.0, one.direction))
-    return [replace(one, rank=rank) for rank, one in placed]
+    return _ranked(found)
 
 
 def places(jobs: Sequence[Outcome]) -> list[tuple[int | None, Outcome]]:
     """Each job by itself with its rank, in the order of `ranked`."""
-    return _placed(jobs, _objective, _badness)
+    return [(row.rank, row.jobs[0]) for row in _ranked([Ranked({}, (job,)) for job in jobs])]
 
 
-def _placed(
-    found: Sequence[T], objective: Callable[[T], str], badness: Callable[[T], float]
-) -> list[tuple[int | None, T]]:
-    placed: list[tuple[int | None, T]] = []
-    for name in dict.fromkeys(filter(None, map(objective, found))):
-        placed += enumerate(sorted((one for one in found if objective(one) == name), key=badness), start=1)
-    return placed + [(None, one) for one in found if not objective(one)]
+def _ranked(found: Sequence[Ranked]) -> list[Ranked]:
+    rows: list[Ranked] = []
+    for name in dict.fromkeys(row.objective for row in found if row.objective):
+        same = sorted(
+            (row for row in found if row.objective == name), key=lambda row: _badness(row.mean, row.direction)
+        )
+        rows += [replace(row, rank=rank) for rank, row in enumerate(same, start=1)]
+    return rows + [row for row in found if not row.objective]
 
 
 def settings(job: Outcome) -> dict[str, str]:
@@ -143,29 +143,18 @@ def welch(first: Ranked, second: Ranked) -> float:
     """
     from scipy import stats  # late, as above
 
-    assert first.mean is not None
-    assert second.mean is not None
-    assert first.std is not None
-    assert second.std is not None
+    one, other = first.values, second.values
+    apart, stds = statistics.mean(one) - statistics.mean(other), (statistics.stdev(one), statistics.stdev(other))
     # Scipy is given figures, for of values that are nearly equal it warns; and scaled ones, whose squares are in range.
-    scale, counts = max(first.std, second.std), (len(first.values), len(second.values))
-    apart = (first.mean - second.mean) / scale
+    scale = max(stds)
     found = stats.ttest_ind_from_stats(
-        apart, first.std / scale, counts[0], 0.0, second.std / scale, counts[1], equal_var=False
+        apart / scale, stds[0] / scale, len(one), 0.0, stds[1] / scale, len(other), equal_var=False
     )
     return float(found.pvalue)
 
 
-def _objective(job: Outcome) -> str:
-    return job.objective if has_value(job) else ""
-
-
-def _badness(job: Outcome) -> float:
-    return _signed(job.value or 0.0, job.direction)
-
-
-def _signed(value: float, direction: str) -> float:
-    return -value if direction == "max" else value
+def _badness(value: float | None, direction: str) -> float:
+    return -(value or 0.0) if direction == "max" else value or 0.0
 
 
 def _name(row: Ranked, keys: Sequence[str]) -> str:

@@ -1,1 +1,17 @@
-"""Which trials a search runs, and what comes of them."""
+"""Which trials a search runs, and what comes of them. The modules need Optuna, which takes half a second to import."""
+
+from trainer.system.errors import ConfigError
+
+
+def check() -> None:
+    """Check that Optuna is there.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import optuna  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            "search=optuna needs Optuna, which is not installed", "pip install 'trainer[search]'"
+        ) from error

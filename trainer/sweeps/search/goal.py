@@ -1,6 +1,5 @@
 """What a search maximises or minimises, which has to be known before anything is trained."""
 
-from collections.abc import Container
 from dataclasses import dataclass
 
 from trainer.config.base import Custom
@@ -16,10 +15,6 @@ class Goal:
 
     names: tuple[str, ...]
     direction: Direction
-
-    def within(self, found: Container[str]) -> str | None:
-        """The first name that is in `found`."""
-        return next((name for name in self.names if name in found), None)
 
     def __str__(self) -> str:
         return f"the {'highest' if self.direction == 'max' else 'lowest'} {self.names[0]}"

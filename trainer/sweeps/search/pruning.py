@@ -34,7 +34,7 @@ class Pruning(Hook):
             self._stop_if_hopeless(state)
 
     def on_epoch(self, state: State, row: Row) -> None:
-        name = self.goal.within(row)
+        name = next((name for name in self.goal.names if name in row), None)
         if name is None or row[name] != row[name]:  # not evaluated, or not a number
             return
         with storing(self.directory / JOURNAL):

@@ -3,34 +3,17 @@
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Sweep
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial
 
+from trainer.config import registry
 from trainer.system.errors import ConfigError, did_you_mean
-
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
-    from optuna.trial import FrozenTrial
 
 EXAMPLES = "'optim.lr=tag(log,interval(1e-4,1))', 'model.hidden=range(16,257,16)', optim=sgd,adam"
 DIGITS = 6  # of a number that a trial is run with: as many as people like to read and type again
-BESIDE = ("search", "sweep")  # groups that say how trials are found and run, and nothing of one of them
-
-
-def load_optuna() -> None:
-    """Import Optuna, which takes half a second and need not be installed; from then on it says nothing by itself.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        import optuna
-    except ImportError as error:
-        raise ConfigError(
-            "search=optuna needs Optuna, which is not installed", "pip install 'trainer[search]'"
-        ) from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 @dataclass(frozen=True)
@@ -38,15 +21,15 @@ class Space:
     """The overrides that all trials have in common, and what is searched, by keys as people write them."""
 
     fixed: list[str]
-    ranges: dict[str, "BaseDistribution"]
+    ranges: dict[str, BaseDistribution]
     typed: dict[str, str]  # the keys as Hydra wants them: `++optim.lr`
 
-    def overrides(self, trial: "FrozenTrial") -> list[str]:
+    def overrides(self, trial: FrozenTrial) -> list[str]:
         """The overrides of a trial that has a value for each key."""
-        common = [word for word in self.fixed if _bare(word).split(".")[0] not in BESIDE]
+        common = [word for word in self.fixed if _bare(word).split(".")[0] not in registry.OF_A_SWEEP]
         return common + [f"{self.typed[key]}={value}" for key, value in self.chosen(trial).items()]
 
-    def chosen(self, trial: "FrozenTrial") -> dict[str, str]:
+    def chosen(self, trial: FrozenTrial) -> dict[str, str]:
         """The values of a trial as they are typed. Its own ranges count, which a resumed search may have changed."""
         return {key: _text(trial.distributions[key], trial.params[key]) for key in self.ranges}
 
@@ -59,9 +42,8 @@ def space(parsed: list[Override]) -> Space:
     """The space that the words of a command line span.
 
     Raises:
-        ConfigError: nothing is to be searched, a range that has no values, or Optuna is not installed.
+        ConfigError: nothing is to be searched, or a range has no values.
     """
-    load_optuna()
     latest = {override.get_key_element(): override for override in parsed}  # a key typed twice: its last word
     fixed, ranges, typed = [], {}, {}
     for written, override in latest.items():
@@ -71,7 +53,7 @@ def space(parsed: list[Override]) -> Space:
             fixed.append(f"{written}{value}")
             continue
         word = str(override.input_line).lstrip("+")
-        if key.split(".")[0] in BESIDE:
+        if key.split(".")[0] in registry.OF_A_SWEEP:
             raise ConfigError(f"{word}: a search is carried out in one way", f"choose one: {key}=...")
         if key == "seed":
             raise ConfigError(
@@ -88,10 +70,8 @@ def _bare(word: str) -> str:
     return word.lstrip("+~").split("=", 1)[0]
 
 
-def _distribution(word: str, override: Override) -> "BaseDistribution":
+def _distribution(word: str, override: Override) -> BaseDistribution:
     """The distribution of the values that `override`, typed as `word`, stands for."""
-    from optuna.distributions import CategoricalDistribution
-
     value = override.value()
     tags = set(value.tags) if isinstance(value, Sweep) else set()
     log = "log" in tags
@@ -116,9 +96,7 @@ def _distribution(word: str, override: Override) -> "BaseDistribution":
     return CategoricalDistribution(choices)
 
 
-def _numbers(word: str, low: Any, high: Any, step: Any = None, log: bool = False) -> "BaseDistribution":
-    from optuna.distributions import FloatDistribution, IntDistribution
-
+def _numbers(word: str, low: Any, high: Any, step: Any = None, log: bool = False) -> BaseDistribution:
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ConfigError(f"{word}: a range has finite ends", f"like {EXAMPLES}")
     if low > high:
@@ -132,10 +110,8 @@ def _numbers(word: str, low: Any, high: Any, step: Any = None, log: bool = False
     return FloatDistribution(float(low), float(high), log=log, step=step)
 
 
-def _middle(found: "BaseDistribution") -> Any:
+def _middle(found: BaseDistribution) -> Any:
     """A value that should be allowed. An end of the range might not be: a limit may exclude it."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
     if isinstance(found, CategoricalDistribution):
         return found.choices[0]
     assert isinstance(found, IntDistribution | FloatDistribution)
@@ -145,10 +121,8 @@ def _middle(found: "BaseDistribution") -> Any:
     return int(middle) if isinstance(found, IntDistribution) else middle
 
 
-def _text(found: "BaseDistribution", value: Any) -> str:
+def _text(found: BaseDistribution, value: Any) -> str:
     """A value as it is typed."""
-    from optuna.distributions import FloatDistribution
-
     if not isinstance(found, FloatDistribution):
         return str(value)
     short = f"{value:.{DIGITS}g}"

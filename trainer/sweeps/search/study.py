@@ -1,26 +1,25 @@
 """Optuna's study of a search, in the sweep's directory: what was tried, with what result, and what to try next."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import optuna
 from filelock import FileLock
+from optuna import pruners, samplers
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from trainer.config.search import Optuna
-from trainer.sweeps.search.ranges import load_optuna
 from trainer.system.atomic import cut_to_lines
 from trainer.system.errors import RunError
 
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
-    from optuna.pruners import BasePruner
-    from optuna.samplers import BaseSampler
-    from optuna.storages import BaseStorage
-    from optuna.study import Study
-    from optuna.trial import FrozenTrial
-
 JOURNAL = "study.journal"
 NAME = "search"  # of the study in its journal
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # the screen is trainer's
 DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
 
 
@@ -34,32 +33,28 @@ class Opened:
             RunError: the journal is damaged.
             OSError: it cannot be read, or written.
         """
-        load_optuna()
-        import optuna
-        from optuna.storages.journal import JournalFileBackend
-
         path = directory / JOURNAL
         try:
             # Optuna's own locks outlive a process that is killed; the system ends this one with it.
             backend = JournalFileBackend(str(path), lock_obj=FileLock(f"{path}.lock"))  # type: ignore[arg-type]
-            self.storage: BaseStorage = optuna.storages.JournalStorage(backend)
+            self.storage: BaseStorage = JournalStorage(backend)
             if not self.storage.get_all_studies():
                 optuna.create_study(study_name=NAME, storage=self.storage, direction=DIRECTIONS[direction])
             self.study: Study = optuna.load_study(
                 study_name=NAME,
                 storage=self.storage,
-                sampler=optuna.samplers.RandomSampler(),
+                sampler=samplers.RandomSampler(),
                 pruner=pruner(settings, epochs),
             )
         except (ValueError, LookupError, TypeError, AssertionError) as error:
             raise RunError(f"{path} is damaged", "begin the search anew: trainer train -m ...") from error
-        self._memory = optuna.storages.InMemoryStorage()
+        self._memory = InMemoryStorage()
         # Values are chosen in a copy of the study, since Optuna writes them one by one to the study they are chosen in.
         self._copy = optuna.create_study(
             study_name=NAME, storage=self._memory, direction=self.study.direction, pruner=self.study.pruner
         )
 
-    def ask(self, ranges: dict[str, "BaseDistribution"], settings: Optuna) -> "FrozenTrial":
+    def ask(self, ranges: dict[str, BaseDistribution], settings: Optuna) -> FrozenTrial:
         """A new trial with all its values, which the journal gets in one line: whole, or not at all.
 
         The values follow from the trials so far, `settings.seed` and the trial's number.
@@ -67,8 +62,6 @@ class Opened:
         Raises:
             OSError: the journal cannot be written.
         """
-        from optuna.trial import TrialState, create_trial
-
         number = self._bring_copy_up_to_date()
         self._copy.sampler = sampler(settings, number)
         chosen = self._copy.ask(ranges)
@@ -93,7 +86,7 @@ class Opened:
         return len(trials)
 
 
-def trial_id(storage: "BaseStorage", number: int) -> int:
+def trial_id(storage: BaseStorage, number: int) -> int:
     """The key of a trial of the search in `storage`."""
     return storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(NAME), number)
 
@@ -111,13 +104,11 @@ def mend(directory: Path) -> None:
         cut_to_lines(file)
 
 
-def sampler(settings: Optuna, number: int) -> "BaseSampler":
+def sampler(settings: Optuna, number: int) -> samplers.BaseSampler:
     """The sampler that chooses the values of trial `number`.
 
     Each trial has its own, which draws the same numbers whether the search was interrupted or not.
     """
-    from optuna import samplers
-
     seed = int(np.random.SeedSequence((settings.seed, number)).generate_state(1)[0])
     if settings.sampler == "random":
         return samplers.RandomSampler(seed)
@@ -126,10 +117,8 @@ def sampler(settings: Optuna, number: int) -> "BaseSampler":
     return samplers.TPESampler(seed=seed, n_startup_trials=settings.startup)
 
 
-def pruner(settings: Optuna, epochs: int) -> "BasePruner":
+def pruner(settings: Optuna, epochs: int) -> pruners.BasePruner:
     """The pruner, which judges by a trial's values of some epochs whether it is hopeless."""
-    from optuna import pruners
-
     if settings.pruner == "none":
         return pruners.NopPruner()
     if settings.pruner == "hyperband":

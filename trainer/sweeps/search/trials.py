@@ -5,8 +5,11 @@ runs there, and of which no process knows, is continued when the sweep is resume
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from optuna.distributions import check_distribution_compatibility
+from optuna.trial import FrozenTrial, TrialState
 
 from trainer.config.train import Train
 from trainer.run import directory as runs
@@ -21,9 +24,6 @@ from trainer.sweeps.search.ranges import Space
 from trainer.system.atomic import storing
 from trainer.system.errors import ConfigError
 from trainer.system.machine import cores, gpus
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
 
 AT_ONCE = 8  # trials under way: few enough for the later ones to learn from
 ANEW = "begin another search: trainer train -m ..."
@@ -50,15 +50,14 @@ class Search(Iterator[Planned]):
         self.directory, self.space, self.composed, self.goal = directory, space, composed, goal
         self.settings, self.epochs = base.search, base.epochs
         self.plots = base.plots
-        self._opened: study.Opened | None = None
         self._at_once = self.settings.at_once or max(AT_ONCE, len(gpus()) or cores())
-        self._taken: set[int] = set()
         self._running: set[int] = set()
         self.planned: list[Planned] = []
         if (directory / study.JOURNAL).exists():
             trials = self._trials()
             self._check(trials)
             self.planned = [self._planned(trial) for trial in trials]
+        self._interrupted = [planned for planned in self.planned if planned.finished is None]
 
     def begin(self, screen: Report) -> list[Outcome]:
         """Make the study if there is none, and tell it of results that it has not heard of."""
@@ -87,27 +86,25 @@ class Search(Iterator[Planned]):
         """A trial that was interrupted, or else a new one."""
         if len(self._running) >= self._at_once:
             raise StopIteration
-        planned = next((p for p in self.planned if p.finished is None and p.number not in self._taken), None)
-        if planned is None:
-            if len(self.planned) >= self.settings.trials:
-                raise StopIteration
+        if self._interrupted:
+            planned = self._interrupted.pop(0)
+        elif len(self.planned) < self.settings.trials:
             with storing(self.directory / study.JOURNAL):
-                planned = self._planned(self._study().ask(self.space.ranges, self.settings))
+                planned = self._planned(self._opened.ask(self.space.ranges, self.settings))
             self.planned.append(planned)
+        else:
+            raise StopIteration
         claim(self.directory, [planned])
-        self._taken.add(planned.number)
         self._running.add(planned.number)
         return planned
 
     def done(self, job: Outcome) -> None:
         """Tell the study. It hears nothing of a trial that was interrupted, which is continued later."""
-        from optuna.trial import TrialState
-
         self._running.discard(job.job)
         if job.status == "interrupted":
             return
         with storing(self.directory / study.JOURNAL):
-            tell = self._study().study.tell
+            tell = self._opened.study.tell
             if job.status == PRUNED:
                 tell(job.job, state=TrialState.PRUNED)
             elif has_value(job) and job.objective in self.goal.names:
@@ -128,19 +125,16 @@ class Search(Iterator[Planned]):
         more = max(0, self.settings.trials - len(self.planned))
         return f"{more} new trials, for {self.goal} over {', '.join(self.space.ranges)}"
 
-    def _study(self) -> study.Opened:
-        if self._opened is None:
-            self._opened = study.Opened(self.directory, self.settings, self.epochs, self.goal.direction)
-        return self._opened
+    @cached_property
+    def _opened(self) -> study.Opened:
+        return study.Opened(self.directory, self.settings, self.epochs, self.goal.direction)
 
-    def _trials(self) -> "list[FrozenTrial]":
-        return self._study().study.get_trials(deepcopy=False)
+    def _trials(self) -> list[FrozenTrial]:
+        return self._opened.study.get_trials(deepcopy=False)
 
-    def _check(self, trials: "list[FrozenTrial]") -> None:
+    def _check(self, trials: list[FrozenTrial]) -> None:
         """Refuse trials that do not compare with those to come."""
-        from optuna.distributions import check_distribution_compatibility
-
-        found = self._study().study.direction.name.lower()
+        found = self._opened.study.direction.name.lower()
         if found != study.DIRECTIONS[self.goal.direction]:
             raise ConfigError(f"{self.directory}: that search is to {found} something else", ANEW)
         for trial in trials:
@@ -156,7 +150,7 @@ class Search(Iterator[Planned]):
         if first is not None and self.composed(self.space.overrides(first)).digest != digests[first.number]:
             raise ConfigError(f"{self.directory}: its trials were trained with other settings than these", ANEW)
 
-    def _planned(self, trial: "FrozenTrial") -> Planned:
+    def _planned(self, trial: FrozenTrial) -> Planned:
         number, overrides = trial.number, self.space.overrides(trial)
         directory = self.directory / str(number)
         label = " ".join(f"{key}={value}" for key, value in self.space.chosen(trial).items())
