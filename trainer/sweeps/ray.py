@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,11 @@ from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, work
+from trainer.system import signals
 from trainer.system.errors import ConfigError, first_line
 from trainer.system.machine import cores
 
 FOLDER = "ray"  # in the sweep's directory
-HANDLED = (signal.SIGINT, signal.SIGTERM)
 
 
 def check(settings: Any) -> None:
@@ -50,20 +49,17 @@ class Ray(Concurrent[Any]):
     def _connect(self) -> None:
         address = self.settings.address
         size = {"num_cpus": cores()} if address is None else {}
-        before = {signum: signal.getsignal(signum) for signum in HANDLED}
         try:
-            self.ray.init(
-                address=address or "local",
-                include_dashboard=False if address is None else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **size,
-            )
+            with signals.kept(*signals.ENDING):  # Ray sets a handler for SIGTERM that exits
+                self.ray.init(
+                    address=address or "local",
+                    include_dashboard=False if address is None else None,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    **size,
+                )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigError(f"sweep.address={address}: {first_line(error)}", "see: ray status") from error
-        finally:
-            for signum, handler in before.items():  # Ray sets one for SIGTERM that exits
-                signal.signal(signum, handler)
         self.take_places()
 
     def take_places(self) -> None:
