@@ -49,7 +49,7 @@ class State:
     batch: int = 0  # steps taken in the current epoch
     step: int = 0  # steps taken in all
     stop: str = ""  # a hook's reason to stop after this step or epoch
-    interrupted: str = ""  # the name of a signal that asks to stop now, even within an evaluation
+    interrupted: int = 0  # the number of a signal that asks to stop now, even within an evaluation
     losses: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.float64))  # (*jobs, steps) of this epoch
     reported: int = 0  # steps of the current epoch up to its last evaluation
 

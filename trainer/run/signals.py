@@ -1,6 +1,5 @@
 """The first SIGINT, SIGTERM or SIGHUP lets the loop finish its step; a second one ends the process at once."""
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +13,7 @@ def stopping(*states: State) -> Iterator[None]:
 
     def on_signal(signum: int) -> None:
         for state in states:
-            state.interrupted = signal.Signals(signum).name
+            state.interrupted = signum
 
     with handled(on_signal, *ENDING, once=True):
         yield

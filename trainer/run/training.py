@@ -1,6 +1,5 @@
 """One training in its run directory: everything that watches it, and every file that it leaves."""
 
-import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -172,7 +171,7 @@ class Training:
         return facts
 
     def _heeded(self) -> InterruptedRunError:
-        return InterruptedRunError(signal.Signals[self.state.interrupted], "interrupted")
+        return InterruptedRunError(self.state.interrupted, "interrupted")
 
     def _interrupted(self, error: KeyboardInterrupt | InterruptedRunError) -> InterruptedRunError:
         signum = (interrupted(error) if isinstance(error, KeyboardInterrupt) else error).exit_code - 128

@@ -1,6 +1,5 @@
 """Jobs that are alike in all but numbers, trained as one program; the others one by one."""
 
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -91,9 +90,9 @@ class Batched:
         team.train(members, self.screen.say, self._leaves, _Watch(self.monitor, self.begun))
         if self.stopped is not None:
             raise self.stopped
-        signum = next((m.state.interrupted for m in members if m.state.interrupted), "")
+        signum = next((m.state.interrupted for m in members if m.state.interrupted), 0)
         if signum:  # it came when there was nothing left to stop but what is still to come
-            raise InterruptedRunError(signal.Signals[signum], "interrupted")
+            raise InterruptedRunError(signum, "interrupted")
 
     def _leaves(self, member: Member) -> None:
         """Test a member that is over, and say how it ended."""
