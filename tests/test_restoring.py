@@ -62,7 +62,7 @@ def taken(parts: Parts) -> dict[str, Any]:
 def gone_on(found: Checkpoint, *typed: str) -> Parts:
     """The parts that `trainer resume` trains on with."""
     parts = make(*typed, found=found)
-    restore(found, parts.state, stateful(parts), len(parts.step_sizes))
+    restore(found, parts.state, stateful(parts), len(parts.samples))
     return parts
 
 

@@ -96,10 +96,13 @@ class Plan:
     evaluate_epochs: int = 1
     evaluate_steps: int | None = None
 
-    def total_steps(self, batches: int) -> int:
-        """How many steps a whole training takes, of so many batches per epoch."""
-        steps = self.epochs * -(-batches // self.accumulate)
-        return min(steps, self.max_steps or steps)
+    def samples(self, sizes: list[int]) -> list[int]:
+        """How many samples each step of an epoch has, whose batches have these `sizes`."""
+        return [sum(sizes[i : i + self.accumulate]) for i in range(0, len(sizes), self.accumulate)]
+
+    def total_steps(self, steps: int) -> int:
+        """How many steps a whole training takes, of so many per epoch."""
+        return min(self.epochs * steps, self.max_steps or self.epochs * steps)
 
     def goes_on(self, state: State) -> bool:
         """Whether there is an epoch to train, or one to report that `max_steps` has cut short."""

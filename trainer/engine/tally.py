@@ -18,12 +18,11 @@ class Tally:
 
     A row has epoch, step, lr, train/loss and the metrics of the evaluation; that of an epoch also has seconds and
     samples_per_second. Steps that were skipped have a loss of nan: they are counted, and left out of the mean.
+    `samples` says how many samples each step of an epoch has.
     """
 
-    def __init__(self, step: Step, sizes: list[int], accumulate: int, state: State) -> None:
-        self.step = step
-        self.samples = [sum(sizes[i : i + accumulate]) for i in range(0, len(sizes), accumulate)]
-        self.steps = len(self.samples)
+    def __init__(self, step: Step, samples: list[int], state: State) -> None:
+        self.step, self.samples, self.steps = step, samples, len(samples)
         dtype = wide(step.device)
         self.weights = torch.tensor(self.samples, dtype=torch.float64).to(step.device, dtype)
         losses = torch.zeros(*step.jobs, self.steps, dtype=dtype, device=step.device)

@@ -83,7 +83,7 @@ class Training:
         """
         parts, directory, screen = self.parts, self.directory, self.screen
         if self.found is not None:
-            restore(self.found, self.state, self.stateful, len(parts.step_sizes))
+            restore(self.found, self.state, self.stateful, len(parts.samples))
             runs.rewind(directory, self.before.get("logs") or {})
         for folder in (directory, *(directory / name for name in runs.SUBDIRECTORIES)):
             with atomic.storing(folder):
@@ -94,7 +94,7 @@ class Training:
         screen.facts(f"{parts.name}  {directory}", self._opening())
         self.checkpoints = self._checkpoints()
         self.log = MetricsLog(directory / "metrics.jsonl")
-        self.table = Screen(screen, summary.columns(parts), parts.step_sizes, parts.plan)
+        self.table = Screen(screen, summary.columns(parts), parts.samples, parts.plan)
         self.board = self._tensorboard()
         unused = NamesUnused(parts.model.named_parameters, screen.warn)
         hooks = [unused, self.log, self.table, self.board, self.early_stopping, *self.watching]
@@ -215,7 +215,7 @@ class Training:
         hook = Checkpoints(
             self.directory / "checkpoints",
             parts.model,
-            describe(parts.config, parts.loss.name, described(parts.data)),
+            describe(parts.config, parts.step.loss.name, described(parts.data)),
             self._content,
             parts.objective if parts.picks_best else None,
             self.settings.checkpoint,

@@ -81,7 +81,7 @@ class Team(Hook):
         kinds = [member.kind for member in self.members]
         self.optimizer = StackedOptimizer([*self.stack.trained.values()], [p.optimizer for p in every], kinds, follow)
         limits = [parts.config.clip_norm for parts in every]
-        step = StackedStep(self.stack, self.first.loss, self.optimizer, batches.shared, limits, self.first.compute)
+        step = StackedStep(self.stack, self.first.step.loss, self.optimizer, batches.shared, limits, self.first.compute)
         self.step: Step = step
         self.batches: Batches = batches
         if self.first.compiled == "cudagraph":
@@ -99,7 +99,7 @@ class Team(Hook):
         Raises:
             StoppedError: a signal came before the last batch.
         """
-        evaluated, evaluator, loss = self.first.evaluated, self.first.evaluator, self.first.loss
+        evaluated, evaluator, loss = self.first.evaluated, self.first.evaluator, self.step.loss
         if evaluated is None:
             return {}
         batches, metric = evaluator.batches(evaluated), evaluator.metric(len(self.members))
