@@ -30,7 +30,7 @@ class Tally:
         state.losses = losses
 
     def start(self, state: State) -> None:
-        """An epoch begins, or is resumed."""
+        """Start the clock of an epoch that begins, or is resumed."""
         self.started = self.checked = time.perf_counter()
         self.first, self.evaluating = state.batch, 0.0
 
@@ -103,7 +103,7 @@ class Tally:
         return losses[taken], weights[taken], skipped
 
     def _mean(self, losses: Tensor, weights: Tensor) -> float:
-        """Of the steps' losses: a mean loss weighs each step by its samples, a summed one adds up."""
+        """The mean of the steps' losses, weighed by their samples; the sum, where the loss is a sum over samples."""
         if len(losses) < 2:  # a full batch, or nothing: thousands of short epochs would feel the sums
             return losses.item() if len(losses) else math.nan
         return float(losses @ weights / weights.sum() if self.step.loss.mean else losses.sum())
