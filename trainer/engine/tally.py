@@ -77,30 +77,22 @@ class Tally:
         losses, weights = state.losses[..., since : state.batch], self.weights[since : state.batch]
         if self.step.jobs:
             row["train/loss"] = [self._mean(of_one, weights) for of_one in losses]
-        elif self.step.on_nan == "skip":
-            losses, weights, skipped = self._taken(losses, weights, row)
-            row["train/loss"] = self._mean(losses, weights)
-            row |= {"skipped": skipped} if skipped else {}
-        else:
-            row["train/loss"] = self._mean(losses, weights)
-            if not math.isfinite(row["train/loss"]):
-                self.check(state)
-        return row
-
-    def _taken(self, losses: Tensor, weights: Tensor, row: Row) -> tuple[Tensor, Tensor, int]:
-        """The losses and weights of the steps that were taken, and how many were skipped.
-
-        Raises:
-            DivergedError: every step of the epoch was skipped.
-        """
-        taken = losses.isfinite()
-        skipped = len(losses) - int(taken.sum())
+            return row
+        skipped = 0
+        if self.step.on_nan == "skip":
+            taken = losses.isfinite()
+            losses, weights, skipped = losses[taken], weights[taken], len(losses) - int(taken.sum())
         if skipped == self.steps:
             raise DivergedError(
                 f"the losses of all steps of epoch {row['epoch']}, up to step {row['step']}, are not finite",
                 "look at the data: trainer inspect",
             )
-        return losses[taken], weights[taken], skipped
+        row["train/loss"] = self._mean(losses, weights)
+        if skipped:
+            row["skipped"] = skipped
+        elif not math.isfinite(row["train/loss"]):
+            self.check(state)
+        return row
 
     def _mean(self, losses: Tensor, weights: Tensor) -> float:
         """The mean of the steps' losses, weighed by their samples; the sum, where the loss is a sum over samples."""

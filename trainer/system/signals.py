@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from trainer.system.errors import TerminatedError
 
@@ -13,7 +13,7 @@ TERMINATING = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") el
 ENDING = [signal.SIGINT, *TERMINATING]
 
 
-def terminated(signum: int, frame: object = None) -> NoReturn:
+def terminated(signum: int) -> NoReturn:
     """Handle a signal by ending the command.
 
     Raises:
@@ -23,19 +23,23 @@ def terminated(signum: int, frame: object = None) -> NoReturn:
 
 
 @contextmanager
-def kept(*signums: int) -> Iterator[list[int]]:
+def kept(*signums: int) -> Iterator[dict[int, Any]]:
     """Put back the handlers of `signums` after the block, whatever sets others in it.
 
-    It gives those signals that may be handled otherwise: none that the process ignores, as `nohup` has it, and none
-    in other threads than the main one, where Python sets no handlers.
+    It gives those that may be replaced: none of signals that the process ignores, as `nohup` has it, and none in other
+    threads than the main one, where Python sets no handlers.
     """
     main = threading.current_thread() is threading.main_thread()
     found = {signum: signal.getsignal(signum) for signum in signums if main}
-    before = {signum: handler for signum, handler in found.items() if handler is not None}  # None: not Python's
     try:
-        yield [signum for signum, handler in before.items() if handler is not signal.SIG_IGN]
+        yield {signum: handler for signum, handler in found.items() if handler not in (None, signal.SIG_IGN)}
     finally:
-        for signum, handler in before.items():
+        _put_back(found)
+
+
+def _put_back(handlers: dict[int, Any]) -> None:
+    for signum, handler in handlers.items():
+        if handler is not None:  # it is not Python's
             signal.signal(signum, handler)
 
 
@@ -45,16 +49,14 @@ def handled(handler: Callable[[int], object], *signums: int, once: bool = False)
 
     With `once`, signals after the first one do what they did before the block.
     """
-    with kept(*signums) as free:
-        before = {signum: signal.getsignal(signum) for signum in free}
+    with kept(*signums) as before:
 
         def on_signal(signum: int, frame: object) -> None:
             if once:
-                for each, other in before.items():
-                    signal.signal(each, other)
+                _put_back(before)
             handler(signum)
 
-        for signum in free:
+        for signum in before:
             signal.signal(signum, on_signal)
         yield
 

@@ -124,7 +124,7 @@ class Checkpoints(Hook):
         """
         if self.objective is not None:
             self.objective.best = best["value"]
-            self.best, self.best_model = found.training["best"], found.model
+            self.best, self.best_model = found.training.get("best"), found.model
 
     def _begin(self, *jobs: Job) -> None:
         self.wait()
