@@ -92,7 +92,7 @@ def assemble(
     loss = choose_loss(config.loss, data, config.label_smoothing)
     rng.seed(config.seed)
     first, outputs = example(data, compute.device, compute.dtype), int(data.facts()["outputs"])
-    model = build_model(config, compute.device, compute.dtype, first, outputs, found)
+    model = build_model(config, first, outputs, found)
     workers = stream_workers(config, data, compute.device)  # before anything lies on the device
     shared = beside.train if beside is not None else None
     dtype, needs_two = compute.dtype, has_batch_norm(model)
