@@ -31,16 +31,16 @@ def kept(*signums: int) -> Iterator[dict[int, Any]]:
     """
     main = threading.current_thread() is threading.main_thread()
     found = {signum: signal.getsignal(signum) for signum in signums if main}
+    before = {signum: handler for signum, handler in found.items() if handler is not None}  # None: not Python's
     try:
-        yield {signum: handler for signum, handler in found.items() if handler not in (None, signal.SIG_IGN)}
+        yield {signum: handler for signum, handler in before.items() if handler is not signal.SIG_IGN}
     finally:
-        _put_back(found)
+        _put_back(before)
 
 
 def _put_back(handlers: dict[int, Any]) -> None:
     for signum, handler in handlers.items():
-        if handler is not None:  # it is not Python's
-            signal.signal(signum, handler)
+        signal.signal(signum, handler)
 
 
 @contextmanager
