@@ -103,7 +103,7 @@ def evaluate(
     Raises:
         StoppedError: `stopped` said so before the last batch.
     """
-    total = torch.zeros(())
+    total: Tensor | float = 0.0
     count = 0
     for inputs, targets in batches:
         if stopped():
@@ -113,6 +113,6 @@ def evaluate(
         total = total + loss(outputs, targets).to(wide(targets.device)) * (len(targets) if mean else 1)
         count += len(targets)
     evaluations = metric.compute()
-    for found, value in zip(evaluations, total.view(-1).tolist(), strict=True):
+    for found, value in zip(evaluations, torch.as_tensor(total).view(-1).tolist(), strict=True):
         found.metrics = {"loss": value / (count if mean else 1), **found.metrics}
     return evaluations
