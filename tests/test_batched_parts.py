@@ -445,10 +445,10 @@ def test_figures_of_jobs_are_those_of_each(classes: int) -> None:
     together = metrics.Classification(classes, CPU, JOBS)
     for part in (slice(0, 32), slice(32, 49), slice(49, 50)):
         together.update(outputs[:, part], targets[part])
-    for job, found in enumerate(together.each()):
+    for job, found in enumerate(together.compute()):
         alone = metrics.Classification(classes, CPU)
         alone.update(outputs[job], targets)
-        expected = alone.compute()
+        expected = alone.compute()[0]
         assert found.metrics == expected.metrics
         assert found.per_class == pytest.approx(expected.per_class, nan_ok=True)
         assert found.confusion is not None
@@ -464,10 +464,10 @@ def test_errors_of_jobs_are_those_of_each(columns: int) -> None:
     together = metrics.Regression(columns, CPU, JOBS)
     for part in (slice(0, 32), slice(32, 49), slice(49, 50)):
         together.update(outputs[:, part], targets[part])
-    for job, found in enumerate(together.each()):
+    for job, found in enumerate(together.compute()):
         alone = metrics.Regression(columns, CPU)
         alone.update(outputs[job], targets)
-        assert found.metrics == pytest.approx(alone.compute().metrics, rel=1e-6, abs=1e-12)
+        assert found.metrics == pytest.approx(alone.compute()[0].metrics, rel=1e-6, abs=1e-12)
         assert found.metrics["mse"] == pytest.approx(float((outputs[job] - targets).square().mean()), rel=1e-5)
 
 

@@ -17,7 +17,6 @@ from trainer.config.check import check
 from trainer.config.composition import CONFIGS, group_choices, register
 from trainer.config.keys import MISSING
 from trainer.data.splits import Dataset, Split
-from trainer.engine.device import Compute
 from trainer.engine.objective import Objective
 from trainer.engine.optimizers import make_optimizer
 from trainer.engine.schedule import Schedule, make_schedule
@@ -25,7 +24,6 @@ from trainer.models.build import build_model
 
 YAMLS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
 CHOICES = [(group, choice) for group in registry.GROUPS for choice in group_choices(group)]
-CPU = Compute(torch.device("cpu"), "float32")
 COLOUR = {"resnet18"}  # models of three channels only
 
 
@@ -97,7 +95,7 @@ def test_every_model_builds_for_its_data_and_runs(choice: str) -> None:
     composed = compose("train", f"model={choice}", "data=folder", f"data.channels={channels}", "data.size=28")
     loaded = sample(channels, 28)
     composed.fill_data(loaded.facts())
-    model = build_model(composed, CPU.device, CPU.dtype, torch.randn(1, channels, 28, 28), outputs=4)
+    model = build_model(composed, torch.randn(1, channels, 28, 28), outputs=4)
     model.eval()
     assert model(torch.randn(2, channels, 28, 28)).shape == (2, 4)
 

@@ -2,8 +2,9 @@
 
 import itertools
 import math
+import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -17,7 +18,8 @@ from trainer.data.batches import Batch, Batches
 from trainer.data.sets.digits import Digits
 from trainer.data.splits import Dataset
 from trainer.engine import losses
-from trainer.engine.evaluator import evaluate
+from trainer.engine.device import Compute
+from trainer.engine.evaluator import Evaluator, evaluate
 from trainer.engine.loop import Hook, fit
 from trainer.engine.losses import Loss
 from trainer.engine.metrics import Classification, Regression
@@ -129,6 +131,10 @@ def eager(model: nn.Module, loss: Loss | None = None, momentum: float = 0.9, lr:
     return EagerStep(model, loss or losses.make("cross_entropy"), optimizer, None, nullcontext)
 
 
+def evaluator(model: nn.Module, data: Dataset, size: int, stopped: Callable[[], object] = bool) -> Evaluator:
+    return Evaluator(model, data, Compute(CPU, "float32"), losses.make("cross_entropy"), size, stopped=stopped)
+
+
 def weights(model: nn.Module) -> Tensor:
     return nn.utils.parameters_to_vector(model.parameters()).detach()
 
@@ -156,8 +162,8 @@ def test_weights_equal_those_of_a_plain_loop_to_the_bit(digits: Dataset, name: s
 def test_evaluating_between_steps_does_not_change_the_weights(digits: Dataset) -> None:
     def trained(plan: Plan) -> Tensor:
         model = build("lenet")  # its dropout would notice a mode or a random number out of place
-        train, loss = batches(digits, 32), losses.make("cross_entropy")
-        fit(eager(model), train, plan, lambda: evaluate(model, train, loss, Classification(10, CPU)).metrics)
+        tested = evaluator(model, digits, 32)
+        fit(eager(model), batches(digits, 32), plan, lambda: tested("train").metrics)
         return weights(model)
 
     assert torch.equal(trained(Plan(2, evaluate_steps=1)), trained(Plan(2, evaluate_epochs=2)))
@@ -340,7 +346,7 @@ def test_a_hook_that_stops_at_the_end_of_an_epoch_lets_it_be_evaluated(stop: Hoo
 @pytest.mark.parametrize("training", [True, False])
 def test_evaluate_equals_a_plain_loop_and_restores_the_mode(digits: Dataset, training: bool) -> None:
     model = build("lenet").train(training)
-    found = evaluate(model, batches(digits, 32), losses.make("cross_entropy"), Classification(10, CPU))
+    found = evaluator(model, digits, 32)("train")
     assert model.training is training
     assert all(module.training is training for module in model.modules())
 
@@ -359,7 +365,8 @@ def test_evaluate_sums_half_the_squared_error_over_batches(size: int) -> None:
     inputs, targets = (torch.randn(20, n, generator=generator) for n in (3, 2))
     model = nn.Linear(3, 2)
     parts = zip(inputs.split(size), targets.split(size), strict=True)
-    found = evaluate(model, parts, losses.make("half_sse"), Regression(2, CPU))
+    loss = losses.make("half_sse")
+    (found,) = evaluate(model, parts, loss.function, loss.mean, Regression(2, CPU))
     expected = 0.5 * (model(inputs) - targets).square().sum()
     assert found.metrics["loss"] == pytest.approx(float(expected.detach()), rel=1e-6)
 
@@ -367,7 +374,7 @@ def test_evaluate_sums_half_the_squared_error_over_batches(size: int) -> None:
 def test_evaluation_leaves_label_smoothing_out() -> None:
     outputs, targets = torch.tensor([[2.0, -1.0], [0.5, 0.0]]), torch.tensor([0, 1])
     loss = losses.make("cross_entropy", label_smoothing=0.3)
-    found = evaluate(nn.Identity(), [(outputs, targets)], loss, Classification(2, CPU))
+    (found,) = evaluate(nn.Identity(), [(outputs, targets)], loss.function, loss.mean, Classification(2, CPU))
     assert found.metrics["loss"] == pytest.approx(float(F.cross_entropy(outputs, targets)))
 
 
@@ -452,7 +459,7 @@ class GivenUp:
     def __call__(self) -> Row:
         if len(self.done) == self.at and self.times:
             self.times -= 1
-            self.state.interrupted = "SIGINT"
+            self.state.interrupted = signal.SIGINT
             raise StoppedError
         self.done.append(self.state.step)
         return {"val/loss": float(self.state.step)}
@@ -475,7 +482,7 @@ def test_an_evaluation_that_was_given_up_is_done_again_and_nothing_else(name: st
         state, recorder = State(), Recorder()
         evaluation, ended = GivenUp(state, at, times), 0
         while True:
-            state.interrupted = ""
+            state.interrupted = 0
             before = state.step, state.epoch
             step = Scripted(range(1 + state.step, 99))
             fit(step, Toy(2, 1, 1, 3, 1), PLANS[name], evaluation, hooks=[recorder], state=state)
@@ -514,7 +521,7 @@ def test_an_evaluation_is_given_up_between_two_batches(digits: Dataset) -> None:
     seen = []
     model.register_forward_hook(lambda module, inputs, outputs: seen.append(len(outputs)))
     with pytest.raises(StoppedError):
-        evaluate(model, batches(digits, 20), losses.make("cross_entropy"), Classification(10, CPU), lambda: next(asked))
+        evaluator(model, digits, 20, lambda: next(asked))("train")
     assert seen == [20, 20]
     assert model.training
 

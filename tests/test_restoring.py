@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def taken(parts: Parts) -> dict[str, Any]:
 def gone_on(found: Checkpoint, *typed: str) -> Parts:
     """The parts that `trainer resume` trains on with."""
     parts = make(*typed, found=found)
-    restore(found, parts.state, stateful(parts), len(parts.step_sizes))
+    restore(found, parts.state, stateful(parts), len(parts.samples))
     return parts
 
 
@@ -71,7 +72,7 @@ def trained(parts: Parts, until: int) -> Parts:
     class Stop(Hook):
         def on_step(self, state: State) -> None:
             if state.step == until:
-                state.interrupted = "SIGINT"
+                state.interrupted = signal.SIGINT
 
     hooks = [parts.schedule, Stop()]
     loop.fit(parts.step, parts.batches, parts.plan, parts.evaluate, hooks, parts.state)
@@ -96,7 +97,7 @@ def test_what_is_put_back_is_what_was_taken_and_trains_on_alike(tmp_path: Path, 
     assert unequal(everything(second), left) == []
     for parts in (second, first):
         rng.Generators().load_state_dict(found.training["rng"])
-        parts.state.interrupted = ""
+        parts.state.interrupted = 0
     assert unequal(everything(trained(second, 12)), everything(trained(first, 12))) == []
 
 

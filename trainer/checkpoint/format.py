@@ -41,10 +41,7 @@ from trainer.system.errors import CheckpointError
 FORMAT = "trainer"
 VERSION = 2
 _COUNTERS = ("epoch", "batch", "step", "reported")
-_OTHERS = (
-    *("optimizer", "scheduler", "rng", "losses", "best", "early_stopping", "logs"),
-    *("seconds", "compute", "parent", "versions"),
-)
+_APART = ("format", "version", "model", "description")  # all else is of the training
 
 
 @dataclass
@@ -137,5 +134,5 @@ def _own(path: Path, content: dict[str, Any]) -> Checkpoint:
     for name in _COUNTERS:
         if content.get(name) is not None and not is_count(content[name]):
             raise CheckpointError(f"{path} is damaged: its {name} is not a whole number")
-    training = {name: content.get(name) for name in (*_COUNTERS, *_OTHERS)}
+    training = {name: value for name, value in content.items() if name not in _APART}
     return Checkpoint(path, model, description, training)

@@ -64,7 +64,7 @@ class Jobs:
         if choosing not in self._composed:
             self._composed[choosing] = self._base(choosing)
         frozen, choices = self._composed[choosing]
-        job: DictConfig = pickle.loads(frozen)  # a tenth of the time of copy.deepcopy
+        job: DictConfig = pickle.loads(frozen)  # a third of the time of copy.deepcopy
         with explained():
             for override in values:
                 OmegaConf.update(job, override.key_or_group, override.value(), merge=True, force_add=True)

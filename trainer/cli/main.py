@@ -4,15 +4,11 @@ Torch is not imported here before a config has been checked.
 """
 
 import os
-import signal
 import sys
 import textwrap
-import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from trainer import __version__
@@ -20,10 +16,9 @@ from trainer.cli import arguments, verbs
 from trainer.cli.arguments import Arguments
 from trainer.config import registry
 from trainer.sweeps import again
-from trainer.system import streams
+from trainer.system import signals, streams
 from trainer.system.errors import (
     ConfigError,
-    TerminatedError,
     TrainerError,
     TrainingFailedError,
     did_you_mean,
@@ -31,19 +26,13 @@ from trainer.system.errors import (
 )
 from trainer.system.paths import expanded
 
-# How a process is asked to end, but for Ctrl-C; SIGHUP: its terminal was closed.
-TERMINATING = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 LONGEST = 1000  # characters of a message: a stranger's file may hold names of any length
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
-    if threading.current_thread() is threading.main_thread():
-        for signum in TERMINATING:
-            if signal.getsignal(signum) is not signal.SIG_IGN:  # as `nohup` has it
-                signal.signal(signum, _terminated)
-    with streams.prepared() as stdout:
+    with signals.handled(signals.terminated, *signals.TERMINATING), streams.prepared() as stdout:
         code = _code(args)
     unwritten = stdout.lost is not None and not isinstance(stdout.lost, BrokenPipeError)
     # What a training says is in its directory, too; what other commands say is all that they do.
@@ -83,30 +72,6 @@ def _show(error: TrainerError) -> int:
     if error.hint:
         print(f"  {streams.printable(error.hint)}", file=sys.stderr)
     return error.exit_code
-
-
-def _terminated(signum: int, frame: FrameType | None) -> None:
-    raise TerminatedError(signum)
-
-
-@contextmanager
-def _signals_wait() -> Iterator[None]:
-    """Signals that come within the block take effect after it: torch may break where its import is interrupted."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, *TERMINATING)}
-    before = {signum: handler for signum, handler in before.items() if callable(handler)}
-    for number in before:
-        signal.signal(number, lambda signum, frame: came.append(signum))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for late in came:
-        signal.raise_signal(late)
 
 
 def _dispatch(args: list[str]) -> int:
@@ -157,7 +122,7 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
             sweep.run(given, args, directory)
             return 0
         for config in _configs(given):
-            with _signals_wait():
+            with signals.delayed():  # torch may break where its import is interrupted
                 import torch  # noqa: F401
             registry.command(verb).run(config)
     return 0

@@ -88,7 +88,7 @@ def load(config: Config, ckpt: str, compute: "Compute", screen: "Report") -> "tu
     adopt(config, found)
     loaded = trained_on(load_dataset(config, screen.track), found)
     first, outputs = example(loaded, compute.device, compute.dtype), int(loaded.facts()["outputs"])
-    built = build_model(config, compute.device, compute.dtype, first, outputs, found)
+    built = build_model(config, first, outputs, found)
     used = choose_loss(str(found.description.get("loss", "auto")), loaded)
     batch_size, workers = eval_batch_size(config, loaded), stream_workers(config, loaded, compute.device)
     return Evaluator(built, loaded, compute, used, batch_size, workers), found

@@ -73,7 +73,7 @@ def run(config: Inspect) -> dict[str, Any]:
     if config.ckpt is not None:
         built = evaluator.model
     else:
-        built = build_model(config, compute.device, compute.dtype, torch.zeros(1, *shape), known["outputs"])
+        built = build_model(config, torch.zeros(1, *shape), known["outputs"])
     total, flops = _layers(config, built, shape, screen)
     if loaded is None:
         loaded = load_dataset(config, screen.track)

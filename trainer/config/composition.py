@@ -1,7 +1,7 @@
 """Hydra's side of a config: where the files are found, how they are composed, and what Hydra's complaints mean."""
 
+import copy
 import functools
-import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,7 +89,7 @@ def compose(name: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, 
         whole = hydra.compose(name, [*unused, *overrides], return_hydra_config=True)
     HydraConfig.instance().set_config(whole)  # for `${hydra:runtime.choices.model}` and the like
     choices = {str(group): str(choice) for group, choice in whole.hydra.runtime.choices.items()}
-    cfg: DictConfig = pickle.loads(pickle.dumps(whole))  # a tenth of the time of copy.deepcopy
+    cfg = copy.deepcopy(whole)
     OmegaConf.set_struct(cfg, False)
     del cfg["hydra"]
     return cfg, choices

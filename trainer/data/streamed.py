@@ -14,10 +14,11 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from trainer.data.splits import Split, packed
 from trainer.system.errors import DataError
+from trainer.system.signals import blocked
 from trainer.system.workers import end_with
 
 Rows = np.ndarray[Any, Any] | slice  # of NumPy, because a tensor would go to a worker through shared memory
-SIGNALS = {signal.SIGINT, signal.SIGTERM}
+SIGNALS = {signal.SIGINT, signal.SIGTERM}  # are meant for the parent
 
 
 class Streamed:
@@ -57,12 +58,9 @@ class Streamed:
             yield inputs.to(self.device, non_blocking=True), targets.to(self.device, non_blocking=True)
 
     def _reading(self) -> Iterator[Any]:
-        """The loader's iterator. Workers are started with the signals blocked that are meant for the parent."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        try:
+        """The loader's iterator, for which workers may be started."""
+        with blocked(*SIGNALS):
             reading: Iterator[Any] = iter(self.loader)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if self.loader.num_workers and not self.started:
             self.started = True
             weakref.finalize(self, _end_workers, reading, os.getpid())

@@ -28,13 +28,13 @@ class Compute:
         return nullcontext()
 
     def __str__(self) -> str:
-        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
-        threads = (
-            f"{torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
-            if self.device.type == "cpu"
-            else ""
-        )
-        return ", ".join(filter(None, (str(self.device), name, threads, self.precision)))
+        words = [str(self.device)]
+        if self.device.type == "cuda":
+            words.append(torch.cuda.get_device_name(self.device))
+        if self.device.type == "cpu":
+            threads = torch.get_num_threads()
+            words.append(f"{threads} thread{'s' * (threads > 1)}")
+        return ", ".join([*words, self.precision])
 
 
 def available() -> list[str]:

@@ -60,8 +60,9 @@ class Evaluator:
         Raises:
             StoppedError: `stopped` said so before the last batch.
         """
-        with self.compute.autocast():
-            self.latest = evaluate(self.model, self.batches(split), self.loss, self.metric(), self.stopped)
+        with evaluating(self.model), torch.inference_mode(), self.compute.autocast():
+            loss, batches = self.loss, self.batches(split)
+            (self.latest,) = evaluate(self.model, batches, loss.function, loss.mean, self.metric(), self.stopped)
         return self.latest
 
     def outputs(self, split: str, count: int) -> Tensor:
@@ -87,24 +88,31 @@ class Evaluator:
 
 
 def evaluate(
-    model: nn.Module, batches: Iterable[Batch], loss: Loss, metric: Metric, stopped: Callable[[], object] = bool
-) -> Evaluation:
-    """One pass over `batches` in inference mode: the metric's figures and the loss over all samples.
+    forward: Callable[[Tensor], Tensor],
+    batches: Iterable[Batch],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    mean: bool,
+    metric: Metric,
+    stopped: Callable[[], object] = bool,
+) -> list[Evaluation]:
+    """One pass over `batches`: for each model the metric's figures and the loss over all samples.
+
+    `loss` of (outputs, targets) has the shape () for one model and (jobs,) for several; with `mean`, it averages over
+    the samples of a batch.
 
     Raises:
         StoppedError: `stopped` said so before the last batch.
     """
-    total: Tensor | float = 0.0
+    total = torch.zeros(())
     count = 0
-    with evaluating(model), torch.inference_mode():
-        for inputs, targets in batches:
-            if stopped():
-                raise StoppedError
-            outputs = model(inputs)
-            metric.update(outputs, targets)
-            weight = len(targets) if loss.mean else 1
-            total = total + loss.function(outputs, targets).to(wide(targets.device)) * weight
-            count += len(targets)
-    found = metric.compute()
-    found.metrics = {"loss": float(total) / (count if loss.mean else 1), **found.metrics}
-    return found
+    for inputs, targets in batches:
+        if stopped():
+            raise StoppedError
+        outputs = forward(inputs)
+        metric.update(outputs, targets)
+        total = total + loss(outputs, targets).to(wide(targets.device)) * (len(targets) if mean else 1)
+        count += len(targets)
+    evaluations = metric.compute()
+    for found, value in zip(evaluations, total.view(-1).tolist(), strict=True):
+        found.metrics = {"loss": value / (count if mean else 1), **found.metrics}
+    return evaluations

@@ -68,7 +68,7 @@ def fit(
 ) -> State:
     """Train until `plan` is done, or a hook or a signal asks `state` to stop. Pass `state` to resume at its step."""
     state, watching = state or State(), Hooks(hooks)
-    tally = Tally(step, batches.sizes, plan.accumulate, state)
+    tally = Tally(step, plan.samples(batches.sizes), state)
     plan.stop_at_length(state)
     watching.on_start(state)
     with suppress(StoppedError):  # an evaluation that a signal cut short is repeated on resume

@@ -33,10 +33,7 @@ class Metric(Protocol):
 
     def update(self, outputs: Tensor, targets: Tensor) -> None: ...
 
-    def compute(self) -> Evaluation:
-        """The result for the first model, or for the only one."""
-
-    def each(self) -> list[Evaluation]:
+    def compute(self) -> list[Evaluation]:
         """The result for each model."""
 
 
@@ -60,10 +57,7 @@ class Classification:
         if self.num_classes > 5:
             self.top5 += (outputs.topk(5).indices == targets[:, None]).sum((1, 2))
 
-    def compute(self) -> Evaluation:
-        return self.each()[0]
-
-    def each(self) -> list[Evaluation]:
+    def compute(self) -> list[Evaluation]:
         confusions = self.confusion.view(self.jobs, self.num_classes, self.num_classes).cpu()
         return [self._of(*job) for job in zip(confusions, self.top5.tolist(), strict=True)]
 
@@ -101,10 +95,7 @@ class Regression:
         self.totals += torch.stack([centred.sum(0), centred.square().sum(0)])
         self.count += len(targets)
 
-    def compute(self) -> Evaluation:
-        return self.each()[0]
-
-    def each(self) -> list[Evaluation]:
+    def compute(self) -> list[Evaluation]:
         squared, absolute = self.sums.cpu().double()
         total, total_squares = self.totals.cpu().double()
         variation = total_squares - total.square() / self.count

@@ -54,13 +54,12 @@ def choose_objective(config: Train, loaded: Dataset, evaluated: str | None) -> O
     Raises:
         ConfigError: it is not among the metrics of the run.
     """
-    settings = config
     if loaded.classes is None:
         kinds = ["loss", "mse", "mae", "r2"]
     else:
         kinds = ["loss", "accuracy", "top5"] if len(loaded.classes) > 5 else ["loss", "accuracy"]
     split = evaluated or "test"
-    name = settings.objective
+    name = config.objective
     if name == "auto":
         name = f"{split}/{'accuracy' if loaded.classes is not None else 'loss'}"
     known = [f"{s}/{kind}" for s in {split, "test"} for kind in kinds] + ["train/loss"]
@@ -69,7 +68,7 @@ def choose_objective(config: Train, loaded: Dataset, evaluated: str | None) -> O
         if name.startswith("val/") and evaluated != "val":
             hint = "there is no validation set: set data.val_fraction, or objective=train/loss"
         raise ConfigError(f"objective={name}: this run has no such metric", hint)
-    if settings.early_stopping.patience is not None:
+    if config.early_stopping.patience is not None:
         if evaluated == "test":
             raise ConfigError("early_stopping would choose by the test split", "leave evaluate.split=test out")
         if not _in_rows(name, evaluated):
@@ -77,7 +76,7 @@ def choose_objective(config: Train, loaded: Dataset, evaluated: str | None) -> O
                 f"early_stopping needs {name} during training, and there is no validation set",
                 "set data.val_fraction, or objective=train/loss",
             )
-    return Objective(name, chosen_direction(settings.direction, name))
+    return Objective(name, chosen_direction(config.direction, name))
 
 
 def followed(objective: Objective, evaluated: str | None) -> Objective:

@@ -61,7 +61,7 @@ class Schedule(Hook):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there; the optimizer's learning rates are not touched."""
+        """Continue from `state`; the optimizer's learning rates are not touched."""
         for own, kept in ((self.per_step, state["per_step"]), (self.per_epoch, state["per_epoch"])):
             for scheduler, values in zip(own, kept, strict=True):
                 if values.keys() != _plain(scheduler.state_dict()).keys():

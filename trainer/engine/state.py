@@ -49,7 +49,7 @@ class State:
     batch: int = 0  # steps taken in the current epoch
     step: int = 0  # steps taken in all
     stop: str = ""  # a hook's reason to stop after this step or epoch
-    interrupted: str = ""  # the name of a signal that asks to stop now, even within an evaluation
+    interrupted: int = 0  # the number of a signal that asks to stop now, even within an evaluation
     losses: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.float64))  # (*jobs, steps) of this epoch
     reported: int = 0  # steps of the current epoch up to its last evaluation
 
@@ -96,10 +96,13 @@ class Plan:
     evaluate_epochs: int = 1
     evaluate_steps: int | None = None
 
-    def total_steps(self, batches: int) -> int:
-        """How many steps a whole training takes, of so many batches per epoch."""
-        steps = self.epochs * -(-batches // self.accumulate)
-        return min(steps, self.max_steps or steps)
+    def samples(self, sizes: list[int]) -> list[int]:
+        """How many samples each step of an epoch has, whose batches have these `sizes`."""
+        return [sum(sizes[i : i + self.accumulate]) for i in range(0, len(sizes), self.accumulate)]
+
+    def total_steps(self, steps: int) -> int:
+        """How many steps a whole training takes, of so many per epoch."""
+        return min(self.epochs * steps, self.max_steps or self.epochs * steps)
 
     def goes_on(self, state: State) -> bool:
         """Whether there is an epoch to train, or one to report that `max_steps` has cut short."""

@@ -18,12 +18,11 @@ class Tally:
 
     A row has epoch, step, lr, train/loss and the metrics of the evaluation; that of an epoch also has seconds and
     samples_per_second. Steps that were skipped have a loss of nan: they are counted, and left out of the mean.
+    `samples` says how many samples each step of an epoch has.
     """
 
-    def __init__(self, step: Step, sizes: list[int], accumulate: int, state: State) -> None:
-        self.step = step
-        self.samples = [sum(sizes[i : i + accumulate]) for i in range(0, len(sizes), accumulate)]
-        self.steps = len(self.samples)
+    def __init__(self, step: Step, samples: list[int], state: State) -> None:
+        self.step, self.samples, self.steps = step, samples, len(samples)
         dtype = wide(step.device)
         self.weights = torch.tensor(self.samples, dtype=torch.float64).to(step.device, dtype)
         losses = torch.zeros(*step.jobs, self.steps, dtype=dtype, device=step.device)
@@ -31,7 +30,7 @@ class Tally:
         state.losses = losses
 
     def start(self, state: State) -> None:
-        """An epoch begins, or is resumed."""
+        """Start the clock of an epoch that begins, or is resumed."""
         self.started = self.checked = time.perf_counter()
         self.first, self.evaluating = state.batch, 0.0
 
@@ -78,33 +77,25 @@ class Tally:
         losses, weights = state.losses[..., since : state.batch], self.weights[since : state.batch]
         if self.step.jobs:
             row["train/loss"] = [self._mean(of_one, weights) for of_one in losses]
-        elif self.step.on_nan == "skip":
-            losses, weights, skipped = self._taken(losses, weights, row)
-            row["train/loss"] = self._mean(losses, weights)
-            row |= {"skipped": skipped} if skipped else {}
-        else:
-            row["train/loss"] = self._mean(losses, weights)
-            if not math.isfinite(row["train/loss"]):
-                self.check(state)
-        return row
-
-    def _taken(self, losses: Tensor, weights: Tensor, row: Row) -> tuple[Tensor, Tensor, int]:
-        """The losses and weights of the steps that were taken, and how many were skipped.
-
-        Raises:
-            DivergedError: every step of the epoch was skipped.
-        """
-        taken = losses.isfinite()
-        skipped = len(losses) - int(taken.sum())
+            return row
+        skipped = 0
+        if self.step.on_nan == "skip":
+            taken = losses.isfinite()
+            losses, weights, skipped = losses[taken], weights[taken], len(losses) - int(taken.sum())
         if skipped == self.steps:
             raise DivergedError(
                 f"the losses of all steps of epoch {row['epoch']}, up to step {row['step']}, are not finite",
                 "look at the data: trainer inspect",
             )
-        return losses[taken], weights[taken], skipped
+        row["train/loss"] = self._mean(losses, weights)
+        if skipped:
+            row["skipped"] = skipped
+        elif not math.isfinite(row["train/loss"]):
+            self.check(state)
+        return row
 
     def _mean(self, losses: Tensor, weights: Tensor) -> float:
-        """Of the steps' losses: a mean loss weighs each step by its samples, a summed one adds up."""
+        """The mean of the steps' losses, weighed by their samples; the sum, where the loss is a sum over samples."""
         if len(losses) < 2:  # a full batch, or nothing: thousands of short epochs would feel the sums
             return losses.item() if len(losses) else math.nan
         return float(losses @ weights / weights.sum() if self.step.loss.mean else losses.sum())

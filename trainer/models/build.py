@@ -16,15 +16,8 @@ from trainer.system.errors import CheckpointError, ConfigError, first_line
 SAFE_CHANNELS = 16  # of a 1x1 convolution with a stride, from which on channels-last is safe on a CPU
 
 
-def build_model(
-    config: Config,
-    device: torch.device,
-    dtype: torch.dtype,
-    inputs: Tensor,
-    outputs: int,
-    found: Checkpoint | None = None,
-) -> nn.Module:
-    """Build the model that `config` chooses, on `device` in `dtype`, with the weights of `found`.
+def build_model(config: Config, inputs: Tensor, outputs: int, found: Checkpoint | None = None) -> nn.Module:
+    """Build the model that `config` chooses, of the device and type of `inputs`, with the weights of `found`.
 
     The model is sent one sample, `inputs` (1, ...), before anything else is done with it: what it makes on first use,
     such as the parameters of lazy layers, is then there for weights to be loaded into and for an optimizer.
@@ -44,9 +37,9 @@ def build_model(
         built = _ours(section, pretrained=found is None)
     if _lazy(built):  # its numbers are drawn where those of other models are
         _try(built, config, inputs.cpu().float(), outputs)
-    built = built.to(device, dtype)
+    built = built.to(inputs.device, inputs.dtype)
     _try(built, config, inputs, outputs)
-    lay_out(built, device)
+    lay_out(built, inputs.device)
     if found is not None:
         checkpoint.load_into(built, found.model, found.path)
     return built

@@ -15,7 +15,6 @@ from trainer.data.splits import Dataset, Track
 from trainer.engine import device, rng, state
 from trainer.engine.device import Compute
 from trainer.engine.evaluator import Evaluator
-from trainer.engine.losses import Loss
 from trainer.engine.objective import Objective, choose_loss, choose_objective, followed
 from trainer.engine.optimizers import make_optimizer
 from trainer.engine.schedule import Schedule, make_schedule
@@ -31,7 +30,6 @@ class Parts:
     config: Train
     compute: Compute
     model: nn.Module
-    loss: Loss
     train: Batches
     evaluator: Evaluator
     optimizer: torch.optim.Optimizer
@@ -55,10 +53,9 @@ class Parts:
         return self.evaluator.data
 
     @property
-    def step_sizes(self) -> list[int]:
-        """Samples of each step of an epoch."""
-        sizes, size = self.train.sizes, self.plan.accumulate
-        return [sum(sizes[i : i + size]) for i in range(0, len(sizes), size)]
+    def samples(self) -> list[int]:
+        """How many samples each step of an epoch has."""
+        return self.plan.samples(self.train.sizes)
 
     @property
     def picks_best(self) -> bool:
@@ -90,32 +87,31 @@ def assemble(
     Raises:
         UserError: something does not exist, does not fit or is not here.
     """
-    settings = config
-    compute = device.choose(settings.device, settings.precision, settings.deterministic)
+    compute = device.choose(config.device, config.precision, config.deterministic)
     data = load_dataset(config, track, beside.data if beside is not None else None)
-    loss = choose_loss(settings.loss, data, settings.label_smoothing)
-    rng.seed(settings.seed)
+    loss = choose_loss(config.loss, data, config.label_smoothing)
+    rng.seed(config.seed)
     first, outputs = example(data, compute.device, compute.dtype), int(data.facts()["outputs"])
-    model = build_model(config, compute.device, compute.dtype, first, outputs, found)
+    model = build_model(config, first, outputs, found)
     workers = stream_workers(config, data, compute.device)  # before anything lies on the device
     shared = beside.train if beside is not None else None
     dtype, needs_two = compute.dtype, has_batch_norm(model)
     train = training_batches(config, data, compute.device, dtype, workers, needs_two, shared)
-    evaluated = "test" if settings.evaluate.split == "test" else "val" if data.val is not None else None
+    evaluated = "test" if config.evaluate.split == "test" else "val" if data.val is not None else None
     objective = choose_objective(config, data, evaluated)
-    evaluate, length = settings.evaluate, (settings.epochs, settings.max_steps, settings.accumulate)
+    evaluate, length = config.evaluate, (config.epochs, config.max_steps, config.accumulate)
     plan = Plan(*length, evaluate.every_epochs, evaluate.every_steps)
-    total_steps = plan.total_steps(len(train))
-    compiled = kind(settings.compile, compute.device.type, total_steps, settings.on_nan)
+    total_steps = plan.total_steps(len(plan.samples(train.sizes)))
+    compiled = kind(config.compile, compute.device.type, total_steps, config.on_nan)
     optimizer = make_optimizer(config, model, captured=compiled == "cudagraph")
     schedule = make_schedule(config, optimizer, total_steps, followed(objective, evaluated))
-    step, batches = make_step(compiled, model, loss, optimizer, schedule, train, compute, settings, say)
+    step, batches = make_step(compiled, model, loss, optimizer, schedule, train, compute, config, say)
     state = State()
     batch_size = eval_batch_size(config, data)
     evaluator = Evaluator(model, data, compute, loss, batch_size, workers, lambda: state.interrupted)
     if beside is not None:
         evaluator.share(beside.evaluator)
     return Parts(
-        *(config, compute, model, loss, train, evaluator, optimizer, schedule),
+        *(config, compute, model, train, evaluator, optimizer, schedule),
         *(objective, evaluated, plan, step, batches, compiled, state),
     )

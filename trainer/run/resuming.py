@@ -110,10 +110,10 @@ def _set_aside(directory: Path, found: Checkpoint) -> None:
 
 
 def _done(config: Train, found: Checkpoint, before: dict[str, Any]) -> bool:
-    settings, epoch, step = config, found.training.get("epoch"), found.training.get("step")
+    epoch, step = found.training.get("epoch"), found.training.get("step")
     if epoch is None or step is None:
         return False
-    if epoch >= settings.epochs or (settings.max_steps is not None and step >= settings.max_steps):
+    if epoch >= config.epochs or (config.max_steps is not None and step >= config.max_steps):
         return True
     early = any(override.startswith("early_stopping.") for override in config.typed)
     return "no improvement" in str(before.get("stopped")) and not early

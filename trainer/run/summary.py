@@ -50,7 +50,7 @@ def opening(parts: Parts) -> Facts:
         ("data", f"{title('data')}, {counts} of {shape}, {kind}, {where}"),
         *cache,
         ("training", f"{length}, {batch}, {rate}, {title('scheduler')} schedule"),
-        ("loss", f"{parts.loss.name}, {picked}, seed {settings.seed}"),
+        ("loss", f"{parts.step.loss.name}, {picked}, seed {settings.seed}"),
         ("device", str(parts.compute) + _COMPILED[parts.compiled]),
     ]
 

@@ -1,6 +1,5 @@
 """One training in its run directory: everything that watches it, and every file that it leaves."""
 
-import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -84,7 +83,7 @@ class Training:
         """
         parts, directory, screen = self.parts, self.directory, self.screen
         if self.found is not None:
-            restore(self.found, self.state, self.stateful, len(parts.step_sizes))
+            restore(self.found, self.state, self.stateful, len(parts.samples))
             runs.rewind(directory, self.before.get("logs") or {})
         for folder in (directory, *(directory / name for name in runs.SUBDIRECTORIES)):
             with atomic.storing(folder):
@@ -95,7 +94,7 @@ class Training:
         screen.facts(f"{parts.name}  {directory}", self._opening())
         self.checkpoints = self._checkpoints()
         self.log = MetricsLog(directory / "metrics.jsonl")
-        self.table = Screen(screen, summary.columns(parts), parts.step_sizes, parts.plan)
+        self.table = Screen(screen, summary.columns(parts), parts.samples, parts.plan)
         self.board = self._tensorboard()
         unused = NamesUnused(parts.model.named_parameters, screen.warn)
         hooks = [unused, self.log, self.table, self.board, self.early_stopping, *self.watching]
@@ -172,7 +171,7 @@ class Training:
         return facts
 
     def _heeded(self) -> InterruptedRunError:
-        return InterruptedRunError(signal.Signals[self.state.interrupted], "interrupted")
+        return InterruptedRunError(self.state.interrupted, "interrupted")
 
     def _interrupted(self, error: KeyboardInterrupt | InterruptedRunError) -> InterruptedRunError:
         signum = (interrupted(error) if isinstance(error, KeyboardInterrupt) else error).exit_code - 128
@@ -216,7 +215,7 @@ class Training:
         hook = Checkpoints(
             self.directory / "checkpoints",
             parts.model,
-            describe(parts.config, parts.loss.name, described(parts.data)),
+            describe(parts.config, parts.step.loss.name, described(parts.data)),
             self._content,
             parts.objective if parts.picks_best else None,
             self.settings.checkpoint,

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +15,11 @@ from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, work
+from trainer.system import signals
 from trainer.system.errors import ConfigError, first_line
 from trainer.system.machine import cores
 
 FOLDER = "ray"  # in the sweep's directory
-HANDLED = (signal.SIGINT, signal.SIGTERM)
 
 
 def check(settings: Any) -> None:
@@ -53,20 +52,17 @@ class Ray(Concurrent[Any]):
 
     def _connect(self) -> None:
         address = self.settings.address
-        before = {signum: signal.getsignal(signum) for signum in HANDLED}
         try:
-            self.ray.init(
-                address=address or "local",
-                num_cpus=cores() if address is None else None,
-                include_dashboard=False if address is None else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+            with signals.kept(*signals.ENDING):  # Ray sets a handler for SIGTERM that exits
+                self.ray.init(
+                    address=address or "local",
+                    num_cpus=cores() if address is None else None,
+                    include_dashboard=False if address is None else None,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigError(f"sweep.address={address}: {first_line(error)}", "see: ray status") from error
-        finally:
-            for signum, handler in before.items():  # Ray sets one for SIGTERM that exits
-                signal.signal(signum, handler)
         self.take_places()
 
     def take_places(self) -> None:
@@ -101,7 +97,8 @@ class Ray(Concurrent[Any]):
         return log.exists() and log.stat().st_size > self.logged[job.planned.number]
 
     def ended(self, job: Submitted[Any]) -> Outcome | None:
-        ready, _ = self.ray.wait([job.handle], timeout=0)
+        with signals.delayed():  # Ray turns what a signal raises within its own calls into a KeyboardInterrupt
+            ready, _ = self.ray.wait([job.handle], timeout=0)
         if not ready:
             return None
         try:

@@ -5,8 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, work
 from trainer.system.errors import ConfigError, RunError
 from trainer.system.machine import cores
+from trainer.system.signals import blocked
 
 FOLDER = "slurm"  # in the sweep's directory
 IN_QUEUE = 16
@@ -63,7 +63,8 @@ class Slurm(Concurrent[Any]):
         sweep = planned.directory.absolute().parent.parent.name
         self.executor.update_parameters(name=f"{sweep}-{planned.number}")
         try:
-            with _undisturbed():
+            # `cancel` alone stops the jobs: Ctrl-C as well would end one of this machine without a checkpoint.
+            with blocked(signal.SIGINT, signal.SIGHUP):
                 return self.executor.submit(work, planned, Place.here(self.threads))
         except RuntimeError as error:
             raise RefusedError(
@@ -170,16 +171,3 @@ def _reason(trace: str) -> str:
     frames = [i for i, line in enumerate(lines) if line.startswith("----")]
     body = lines[frames[0] + 1 : frames[-1]] if len(frames) > 1 else lines
     return next((line for line in reversed(body) if line), "it failed")
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Within the block Ctrl-C and SIGHUP are blocked, and for good in processes that are started in it.
-
-    Those are stopped by `Slurm.cancel` alone. A second signal would end them without a checkpoint.
-    """
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

@@ -3,14 +3,13 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
-from trainer.system.errors import InterruptedRunError, TerminatedError
+from trainer.system.errors import InterruptedRunError
+from trainer.system.signals import handled, terminated
 from trainer.system.workers import end_with
 
 
@@ -38,7 +37,8 @@ def work(planned: Planned, place: Place) -> Outcome:
     if place.threads is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(place.threads))
     try:
-        with _stoppable():
+        # The handlers of Slurm's and Ray's clients would end the job without a checkpoint.
+        with handled(terminated, signal.SIGTERM), handled(_warned, signal.SIGUSR2):
             from trainer.sweeps.attempt import attempt  # late: torch reads the number of threads when imported
 
             return attempt(planned)
@@ -71,25 +71,7 @@ def serve(orders: Connection, parent: int, place: Place) -> None:
         orders.send(work(planned, place))
 
 
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Within the block SIGTERM stops the job, and so does SIGUSR2, which Slurm sends before the time is up.
-
-    The handlers of Slurm's and Ray's clients would end the job without a checkpoint.
-    """
-    handlers = {signal.SIGTERM: _terminated, signal.SIGUSR2: _warned}
-    before = {signum: signal.signal(signum, handler) for signum, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
-
-
-def _terminated(signum: int, frame: object) -> None:
-    raise TerminatedError(signum)
-
-
-def _warned(signum: int, frame: object) -> None:
+def _warned(signum: int) -> None:
+    """Stop the job at SIGUSR2, too, which Slurm sends before the time is up."""
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a second one would end the job without its checkpoint
-    signal.raise_signal(signal.SIGTERM)  # handled by the training if it has begun, else by `_terminated`
+    signal.raise_signal(signal.SIGTERM)  # handled by the training if it has begun, else by `terminated`

@@ -1,11 +1,11 @@
 """Ways to take one optimizer step, ready made for the loop: eager, compiled, or captured as a CUDA graph."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
 
+from trainer.config.train import Train
 from trainer.data.batches import Batches
 from trainer.engine import state
 from trainer.engine.device import Compute
@@ -44,12 +44,12 @@ def make_step(
     schedule: Schedule,
     train: Batches,
     compute: Compute,
-    settings: Any,
+    config: Train,
     say: Callable[[str], None],
 ) -> tuple[state.Step, state.Batches]:
     """Make the step of that `kind`, and the batches as it takes them; `say` is told where the kind does not work."""
-    make = SkippingStep if settings.on_nan == "skip" else EagerStep
-    eager = make(model, loss, optimizer, settings.clip_norm, compute.autocast, settings.on_nan)
+    make = SkippingStep if config.on_nan == "skip" else EagerStep
+    eager = make(model, loss, optimizer, config.clip_norm, compute.autocast, config.on_nan)
     if kind == "inductor":
         eager.forward = Compiled(model, say)
     if kind == "cudagraph":

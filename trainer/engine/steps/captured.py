@@ -9,36 +9,30 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from trainer.data.batches import Batch, Raw
-from trainer.engine.losses import Loss
 from trainer.engine.optimizers import declared, is_changed
+from trainer.engine.state import Batches, Step
 from trainer.system.errors import first_line
 
 Work = Callable[[], Tensor]
 
 
-class Eager(Protocol):
+class Eager(Step, Protocol):
     """A step that can be captured, as a whole or up to its update."""
 
-    loss: Loss
-    device: torch.device
-    jobs: tuple[int, ...]
-    on_nan: str
     parameters: list[Tensor]
     optimizer: torch.optim.Optimizer
 
-    def __call__(self, batches: Sequence[Batch]) -> Tensor: ...
+    def gradients(self, batches: Sequence[Batch]) -> Tensor:
+        """Leave the gradients of `batches` in the parameters; their loss."""
 
-    def gradients(self, batches: Sequence[Batch]) -> Tensor: ...
-
-    def update(self) -> None: ...
-
-    def learning_rate(self) -> Any: ...
+    def update(self) -> None:
+        """Move the parameters along their gradients."""
 
 
 def capturable(optimizer: torch.optim.Optimizer) -> bool:
@@ -48,24 +42,15 @@ def capturable(optimizer: torch.optim.Optimizer) -> bool:
     return known and all(group.get("capturable", group.get("fused")) for group in optimizer.param_groups)
 
 
-class Graphs(Protocol):
-    """What can record work on a device, and do it again."""
-
-    def warm(self, work: Work) -> Tensor:
-        """Do `work` now, so that what libraries set up on first use is there before it is recorded."""
-
-    def record(self, work: Work) -> tuple[Callable[[], None], Tensor]:
-        """Record `work` without doing it: what does it, and where its result then is."""
-
-
 class CudaGraphs:
-    """torch's own. Work is warmed and recorded on the same stream, for each gets workspaces of its own."""
+    """Records work on a device. It is warmed and recorded on the same stream, for each gets workspaces of its own."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def warm(self, work: Work) -> Tensor:
+        """Do `work` now, so that what libraries set up on first use is there before it is recorded."""
         main = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(main)
         with torch.cuda.stream(self.stream):
@@ -74,6 +59,7 @@ class CudaGraphs:
         return result
 
     def record(self, work: Work) -> tuple[Callable[[], None], Tensor]:
+        """Record `work` without doing it: what does it, and where its result then is."""
         graph = torch.cuda.CUDAGraph()
         main = torch.cuda.current_stream(self.device)
         # Other threads, like the one that pins streamed batches, may go on meanwhile: thread_local.
@@ -101,13 +87,11 @@ def _nothing_waits() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode(before)
 
 
-class Draws(Protocol):
+class Draws(Batches, Protocol):
     """Batches that can be had before they are ready."""
 
-    @property
-    def sizes(self) -> list[int]: ...
-
-    def raw(self, epoch: int, start: int = 0) -> Iterator[Raw]: ...
+    def raw(self, epoch: int, start: int = 0) -> Iterator[Raw]:
+        """The samples of each batch of an epoch from number `start` on."""
 
 
 class RawBatches:
@@ -138,7 +122,7 @@ class CapturedStep:
         inputs_of: Callable[[Raw], Batch],
         whole: bool,
         say: Callable[[str], None],
-        graphs: Graphs | None = None,
+        graphs: CudaGraphs | None = None,
     ) -> None:
         self.eager, self.inputs_of, self.whole, self.say = eager, inputs_of, whole, say
         self.loss, self.device, self.jobs, self.on_nan = eager.loss, eager.device, eager.jobs, eager.on_nan

@@ -1,4 +1,4 @@
-"""last.pt, previous.pt and best.pt: what there is to go on from, and what to use."""
+"""last.pt, previous.pt and best.pt: what a training is resumed from, and what its model is used from."""
 
 import time
 from collections.abc import Callable
@@ -95,11 +95,11 @@ class Checkpoints(Hook):
 
     @property
     def step(self) -> int | None:
-        """Up to which last.pt goes, or will when it is written; None: there is none."""
+        """The step that last.pt holds, or will hold once it is written; None where there is none."""
         return self._saved["step"] if self._saved is not None else None
 
     def wait(self) -> None:
-        """Until what is being written is on the disk.
+        """Wait until what is being written is on the disk.
 
         Raises:
             StorageError: it could not be written.
@@ -124,7 +124,7 @@ class Checkpoints(Hook):
         """
         if self.objective is not None:
             self.objective.best = best["value"]
-            self.best, self.best_model = found.training["best"], found.model
+            self.best, self.best_model = found.training.get("best"), found.model
 
     def _begin(self, *jobs: Job) -> None:
         self.wait()
@@ -146,7 +146,7 @@ class Checkpoints(Hook):
 
 
 def _copied(value: Any, where: str = "") -> Any:
-    """With every tensor copied to the CPU, which training does not change any more.
+    """`value` with every tensor copied to the CPU, where training does not change it any more.
 
     Raises:
         ConfigError: something that a checkpoint cannot hold, in the state of an optimizer of the user's.

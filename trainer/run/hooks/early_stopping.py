@@ -33,10 +33,10 @@ class EarlyStopping(Hook):
             state.stop = state.stop or f"no improvement for {self.waited} evaluations (best {best})"
 
     def state_dict(self) -> dict[str, Any]:
-        """How long it has waited, and for what."""
+        """How long the hook has waited, and for what."""
         return {"waited": self.waited, "best": self.objective.best}
 
     def load_state_dict(self, kept: dict[str, Any] | None) -> None:
-        """Wait on from there; from the beginning where the run had no early stopping before."""
+        """Continue to wait from there; begin anew where the run had no early stopping before."""
         if kept is not None:
             self.waited, self.objective.best = int(kept["waited"]), kept["best"]

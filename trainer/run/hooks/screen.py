@@ -24,7 +24,7 @@ class Screen(Hook):
     def __init__(self, report: Report, columns: Sequence[str], samples: Sequence[int], plan: Plan) -> None:
         self.report, self.columns = report, columns
         self.samples, self.epochs = samples, plan.epochs
-        self.total_steps = min(plan.epochs * len(samples), plan.max_steps or plan.epochs * len(samples))
+        self.total_steps = plan.total_steps(len(samples))
         self._bar: Progress | None = None
         self._headed = False
         self._bar_drawn = self._line_drawn = 0.0

@@ -1,6 +1,5 @@
 """Jobs that are alike in all but numbers, trained as one program; the others one by one."""
 
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -95,9 +94,9 @@ class Batched(Hook):
         team.train(members, self.screen.say, self._leaves, self)
         if self.stopped is not None:
             raise self.stopped
-        signum = next((m.state.interrupted for m in members if m.state.interrupted), "")
+        signum = next((m.state.interrupted for m in members if m.state.interrupted), 0)
         if signum:  # it came when there was nothing left to stop but what is still to come
-            raise InterruptedRunError(signal.Signals[signum], "interrupted")
+            raise InterruptedRunError(signum, "interrupted")
 
     def on_step(self, state: State) -> None:
         if time.monotonic() - self._shown > SHOW_SECONDS:

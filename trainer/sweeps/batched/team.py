@@ -2,13 +2,14 @@
 
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
+from trainer.engine.evaluator import evaluate
 from trainer.engine.loop import Hook, fit
-from trainer.engine.metrics import wide
-from trainer.engine.state import Batches, Row, State, Step, StoppedError
+from trainer.engine.state import Batches, Row, State, Step
 from trainer.engine.steps.captured import CapturedStep, RawBatches, capturable
 from trainer.engine.unused import NamesUnused
 from trainer.models.mode import evaluating
@@ -80,7 +81,7 @@ class Team(Hook):
         kinds = [member.kind for member in self.members]
         self.optimizer = StackedOptimizer([*self.stack.trained.values()], [p.optimizer for p in every], kinds, follow)
         limits = [parts.config.clip_norm for parts in every]
-        step = StackedStep(self.stack, self.first.loss, self.optimizer, batches.shared, limits, self.first.compute)
+        step = StackedStep(self.stack, self.first.step.loss, self.optimizer, batches.shared, limits, self.first.compute)
         self.step: Step = step
         self.batches: Batches = batches
         if self.first.compiled == "cudagraph":
@@ -98,23 +99,15 @@ class Team(Hook):
         Raises:
             StoppedError: a signal came before the last batch.
         """
-        evaluated, evaluator, loss = self.first.evaluated, self.first.evaluator, self.first.loss
+        evaluated, evaluator, loss = self.first.evaluated, self.first.evaluator, self.step.loss
         if evaluated is None:
             return {}
-        metric = evaluator.metric(len(self.members))
-        totals = torch.zeros(len(self.members), dtype=wide(self.stack.device), device=self.stack.device)
-        count = 0
+        batches, metric = evaluator.batches(evaluated), evaluator.metric(len(self.members))
         with evaluating(self.stack.template), torch.no_grad(), self.first.compute.autocast():
-            for inputs, targets in evaluator.batches(evaluated):
-                if self.state.interrupted:
-                    raise StoppedError
-                outputs = self.stack(inputs, shared=True)
-                metric.update(outputs, targets)
-                totals += loss.of_each(outputs, targets).to(totals.dtype) * (len(targets) if loss.mean else 1)
-                count += len(targets)
+            forward = partial(self.stack, shared=True)
+            evaluations = evaluate(forward, batches, loss.of_each, loss.mean, metric, lambda: self.state.interrupted)
         row: dict[str, list[Any]] = {}
-        for member, found, total in zip(self.members, metric.each(), totals.tolist(), strict=True):
-            found.metrics = {"loss": total / (count if loss.mean else 1), **found.metrics}
+        for member, found in zip(self.members, evaluations, strict=True):
             member.parts.evaluator.latest = found
             for name, value in found.named(evaluated).items():
                 row.setdefault(name, []).append(value)
