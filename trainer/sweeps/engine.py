@@ -34,7 +34,7 @@ class Sweep:
             InterruptedRunError, KeyboardInterrupt: somebody stopped the sweep.
             StorageError: a file of the sweep cannot be written.
         """
-        self._keep(self.source.begin(self.screen))
+        self._begin()
         try:
             runner.make(self.settings, self.screen, self._done).run(self.source.todo())
         except BaseException:
@@ -58,16 +58,16 @@ class Sweep:
         except StorageError as error:
             self.screen.warn(error.message)
 
-    def _keep(self, kept: list[Outcome]) -> None:
+    def _begin(self) -> None:
         """Take over the jobs that are done. sweep.jsonl lacks a job that ended just when the sweep was killed."""
         path = self.directory / LOG
-        noted = {job.job: job.status for job in read(path)} if path.exists() else {}
-        for job in kept:
-            self.jobs.append(job)
-            if noted.get(job.job) != job.status:
+        noted = {job.job: job for job in read(path)} if path.exists() else {}
+        self.jobs = self.source.begin(self.screen, noted)
+        for job in self.jobs:
+            if job.job not in noted or noted[job.job].status != job.status:
                 append(path, job)
-        if kept:
-            self.screen.say(f"{len(kept)} of {len(self.source.planned)} jobs are done and kept")
+        if self.jobs:
+            self.screen.say(f"{len(self.jobs)} of {len(self.source.planned)} jobs are done and kept")
 
     def _show(self) -> None:
         """Show the ranking of all jobs, including those that did not run."""

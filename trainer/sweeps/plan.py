@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -143,8 +143,8 @@ class Listed:
         self.planned = numbered(directory, asked)
         self.plots = any(job.config is not None and job.config.plots for job in asked)
 
-    def begin(self, screen: Report) -> list[Outcome]:
-        """Prepare the sweep's directory; return the jobs that are done already."""
+    def begin(self, screen: Report, noted: Mapping[int, Outcome]) -> list[Outcome]:
+        """Prepare the sweep's directory; return the jobs that are done. `noted` are those of sweep.jsonl by number."""
         claim(self.directory, self.planned)
         return [planned.completed(planned.finished) for planned in self.planned if planned.finished is not None]
 

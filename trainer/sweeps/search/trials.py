@@ -4,7 +4,7 @@ A trial's number is that of its job and its directory. What is in the study's jo
 runs there, and of which no process knows, is continued when the sweep is resumed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from trainer.config.train import Train
 from trainer.run import directory as runs
 from trainer.show.report import Report
-from trainer.sweeps.job import LOG, PRUNED, Outcome, read
+from trainer.sweeps.job import PRUNED, Outcome
 from trainer.sweeps.plan import Asked, Planned, claim, known
 from trainer.sweeps.results.ranking import has_value
 from trainer.sweeps.search import study
@@ -59,7 +59,7 @@ class Search(Iterator[Planned]):
             self.planned = [self._planned(trial) for trial in trials]
         self._interrupted = [planned for planned in self.planned if planned.finished is None]
 
-    def begin(self, screen: Report) -> list[Outcome]:
+    def begin(self, screen: Report, noted: Mapping[int, Outcome]) -> list[Outcome]:
         """Make the study if there is none, and tell it of results that it has not heard of."""
         with storing(self.directory / study.JOURNAL):
             study.mend(self.directory)
@@ -67,13 +67,13 @@ class Search(Iterator[Planned]):
         screen.say(f"search for {self.goal}: {self.settings.trials} trials, {', '.join(self.space.ranges)}")
         if self.goal.names[0].startswith("test/"):
             screen.warn("the test split picks the best here: search with data.val_fraction=0.1 evaluate.split=val")
-        log = self.directory / LOG
-        noted = {job.job: job for job in (read(log) if log.exists() else []) if job.status != "interrupted"}
         kept = []
         for planned in self.planned:
             if planned.finished is None:
                 continue
-            job = noted.get(planned.number) or planned.completed(planned.finished)
+            job = noted.get(planned.number)
+            if job is None or job.status == "interrupted":
+                job = planned.completed(planned.finished)
             if not trials[planned.number].state.is_finished():
                 self.done(job)
             kept.append(job)
