@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from trainer import models
 from trainer.config.data import Augment
-from trainer.config.scheduler import Constant, Cosine, OneCycle, Step
+from trainer.config.scheduler import Constant, Cosine, OneCycle, StepDecay
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.splits import Split
@@ -116,7 +116,7 @@ def trained(
         ("sgd", Constant(), True),
         ("sgd", Cosine(warmup_steps=5), True),
         ("sgd", OneCycle(), False),
-        ("adamw", Step(step_size=1), True),
+        ("adamw", StepDecay(step_size=1), True),
         ("adamw", OneCycle(), False),
         ("adagrad", Constant(), False),
     ],

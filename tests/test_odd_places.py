@@ -24,7 +24,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from trainer.cli import main as cli
 from trainer.system.errors import ConfigError
-from trainer.system.paths import expanded, typed
+from trainer.system.paths import expanded, quoted
 
 LINE = ("model=linear", "data=line", "epochs=2", *SILENT)
 COMMAND = (sys.executable, "-m", "trainer", "train", *LINE)
@@ -208,7 +208,7 @@ def test_no_path_has_a_zero_byte() -> None:
 @bash
 @pytest.mark.parametrize("name", [*PATHS, "", "~", "\x07'\\\n$`", "é\u202e", os.fsdecode(b"\xff7")])
 def test_a_shell_reads_a_path_as_it_was(name: str) -> None:
-    shown = typed(name)
+    shown = quoted(name)
     assert shown.isprintable()
     ran = subprocess.run(["bash", "-c", f"printf %s {shown}"], capture_output=True, timeout=20)
     assert ran.stdout == os.fsencode(name)

@@ -15,7 +15,7 @@ from torch import nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop, lr_scheduler
 
 from trainer.config import registry
-from trainer.config.scheduler import Constant, Cosine, Exponential, OneCycle, Plateau, Step
+from trainer.config.scheduler import Constant, Cosine, Exponential, OneCycle, Plateau, StepDecay
 from trainer.engine.schedule import Schedule
 from trainer.engine.state import State
 
@@ -66,8 +66,8 @@ def warm(step: int, warmup: int) -> float:
     ("config", "factor"),
     [
         (Constant(), lambda epoch: 1.0),
-        (Step(step_size=2, gamma=0.5), lambda epoch: 0.5 ** (epoch // 2)),
-        (Step(step_size=1, gamma=0.1), lambda epoch: 0.1**epoch),
+        (StepDecay(step_size=2, gamma=0.5), lambda epoch: 0.5 ** (epoch // 2)),
+        (StepDecay(step_size=1, gamma=0.1), lambda epoch: 0.1**epoch),
         (Exponential(gamma=0.8), lambda epoch: 0.8**epoch),
     ],
     ids=["constant", "step2", "step1", "exponential"],
@@ -175,8 +175,8 @@ def test_the_state_is_of_plain_values(name: str, tmp_path: Path) -> None:
 CONFIGS: dict[str, Any] = {
     "constant": Constant(),
     "constant, warm": Constant(warmup_steps=7),
-    "step": Step(step_size=2, gamma=0.5),
-    "step, warm": Step(step_size=2, gamma=0.5, warmup_steps=7),
+    "step": StepDecay(step_size=2, gamma=0.5),
+    "step, warm": StepDecay(step_size=2, gamma=0.5, warmup_steps=7),
     "exponential": Exponential(gamma=0.8),
     "exponential, warm": Exponential(gamma=0.8, warmup_steps=13),
     "cosine": Cosine(min_lr=0.01),

@@ -16,8 +16,7 @@ from trainer.config.scheduler import Scheduler
 from trainer.config.train import Train
 from trainer.config.written import plain
 from trainer.system.errors import ConfigError, RunError, first_line
-from trainer.system.paths import expanded
-from trainer.system.paths import typed as typed_path
+from trainer.system.paths import expanded, quoted
 
 LONGEST = 2**20  # bytes of a config.yaml; one has about two thousand
 Change = tuple[str, Any, Any]  # a key, its value before and the one that was typed
@@ -41,7 +40,7 @@ def reopened(cfg: DictConfig, typed: list[str]) -> Train:
 def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Train:
     kept = _kept(run)
     _check_targets(plain(kept), {word.partition("=")[0] for word in typed}, run)
-    again = f"start a new run from its weights: trainer train from={typed_path(run)}"
+    again = f"start a new run from its weights: trainer train from={quoted(run)}"
 
     def refuse(changed: Iterator[Change]) -> None:
         for key, old, new in changed:
@@ -76,7 +75,7 @@ def _kept(run: Path) -> DictConfig:
     if (run / "sweep.jsonl").is_file():
         raise RunError(
             f"{run} is a sweep that does not say how it was started",
-            f"resume its jobs one by one: trainer resume {typed_path(run / '0')}",
+            f"resume its jobs one by one: trainer resume {quoted(run / '0')}",
         )
     if run.is_file():
         raise RunError(f"{run} is a file", "give the run directory that it is in")

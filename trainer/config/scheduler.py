@@ -58,7 +58,7 @@ class Constant(Scheduler):
 
 
 @dataclass
-class Step(Scheduler):
+class StepDecay(Scheduler):
     """Multiply by `gamma` every `step_size` epochs (StepLR)."""
 
     name: str = key("step", "registry name")

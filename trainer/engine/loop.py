@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TypeVar
 
-from trainer.engine.state import Batches, Evaluate, Plan, Row, State, Step, StoppedError
+from trainer.engine.state import BatchSource, Evaluate, Plan, Row, State, Step, StoppedError
 from trainer.engine.tally import Tally
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class Hooks(Hook):
 
 def fit(
     step: Step,
-    batches: Batches,
+    batches: BatchSource,
     plan: Plan,
     evaluate: Evaluate | None = None,
     hooks: Sequence[Hook] = (),

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 Evaluate = Callable[[], Row]
 
 
-class Batches(Protocol):
+class BatchSource(Protocol):
     """A training set: batches in an order that is a pure function of (seed, epoch)."""
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Any]:

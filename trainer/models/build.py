@@ -102,7 +102,8 @@ def _contiguous(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, .
 
 def has_batch_norm(model: nn.Module) -> bool:
     """Whether `model` normalises by batch, for which a batch of one sample may be too small."""
-    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+    return any(isinstance(module, kinds) for module in model.modules())
 
 
 def _ours(section: Any, pretrained: bool) -> nn.Module:

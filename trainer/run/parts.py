@@ -38,7 +38,7 @@ class Parts:
     evaluated: str | None  # the split that is evaluated during training
     plan: Plan
     step: Step
-    batches: state.Batches  # `train`, as `step` takes them
+    batches: state.BatchSource  # `train`, as `step` takes them
     compiled: str  # how a step runs: off, inductor or cudagraph
     state: State
     generators: rng.Generators = field(default_factory=rng.Generators)  # that the run draws from
@@ -72,6 +72,11 @@ class Parts:
         return self.evaluator(self.evaluated).named(self.evaluated) if self.evaluated else {}
 
 
+def _plan(config: Train) -> Plan:
+    every = config.evaluate
+    return Plan(config.epochs, config.max_steps, config.accumulate, every.every_epochs, every.every_steps)
+
+
 def assemble(
     config: Train,
     track: Track[Any],
@@ -95,20 +100,17 @@ def assemble(
     model = build_model(config, first, outputs, found)
     workers = stream_workers(config, data, compute.device)  # before anything lies on the device
     shared = beside.train if beside is not None else None
-    dtype, needs_two = compute.dtype, has_batch_norm(model)
-    train = training_batches(config, data, compute.device, dtype, workers, needs_two, shared)
+    train = training_batches(config, data, first.device, first.dtype, workers, has_batch_norm(model), shared)
     evaluated = "test" if config.evaluate.split == "test" else "val" if data.val is not None else None
     objective = choose_objective(config, data, evaluated)
-    evaluate, length = config.evaluate, (config.epochs, config.max_steps, config.accumulate)
-    plan = Plan(*length, evaluate.every_epochs, evaluate.every_steps)
+    plan = _plan(config)
     total_steps = plan.total_steps(len(plan.samples(train.sizes)))
     compiled = kind(config.compile, compute.device.type, total_steps, config.on_nan)
     optimizer = make_optimizer(config, model, captured=compiled == "cudagraph")
     schedule = make_schedule(config, optimizer, total_steps, followed(objective, evaluated))
     step, batches = make_step(compiled, model, loss, optimizer, schedule, train, compute, config, say)
     state = State()
-    batch_size = eval_batch_size(config, data)
-    evaluator = Evaluator(model, data, compute, loss, batch_size, workers, lambda: state.interrupted)
+    evaluator = Evaluator(model, data, compute, loss, eval_batch_size(config, data), workers, lambda: state.interrupted)
     if beside is not None:
         evaluator.share(beside.evaluator)
     return Parts(

@@ -17,7 +17,7 @@ from trainer.run.restoring import check_resumable
 from trainer.run.training import Training
 from trainer.show.report import Report
 from trainer.system.errors import CheckpointError, DataError, RunError
-from trainer.system.paths import typed
+from trainer.system.paths import quoted
 
 
 def run(config: Train) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _continued(
     if found.description["fingerprint"] != fingerprint(parts.data.train):
         raise DataError(
             f"data={config.title('data')}: the samples are not those that {directory} was trained on",
-            f"bring them back, or start a new run from its weights: trainer train from={typed(directory)}",
+            f"bring them back, or start a new run from its weights: trainer train from={quoted(directory)}",
         )
     try:
         training = Training(parts, directory, screen, found, watching=watching).open()
@@ -120,7 +120,7 @@ def _done(config: Train, found: Checkpoint, before: dict[str, Any]) -> bool:
 
 
 def _say_finished(directory: Path, found: Checkpoint, before: dict[str, Any], screen: Report) -> None:
-    run, epoch = typed(directory), found.training["epoch"]
+    run, epoch = quoted(directory), found.training["epoch"]
     facts = [("finished", f"{epoch} epochs, {found.training['step']:,} steps")]
     if before.get("stopped"):
         facts.append(("stopped", str(before["stopped"])))

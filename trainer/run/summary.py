@@ -17,7 +17,7 @@ from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.parts import Parts
 from trainer.show import report
 from trainer.show.report import Facts
-from trainer.system.paths import typed
+from trainer.system.paths import quoted
 
 _COMPILED = {"off": "", "inductor": ", compiled by inductor", "cudagraph": ", steps captured as a CUDA graph"}
 
@@ -102,11 +102,11 @@ def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluat
     rate = f", {result['samples_per_second']:,.0f} samples/s" if result["samples_per_second"] else ""
     facts.append(("time", report.duration(result["seconds"]) + rate))
     facts.append(("run", str(directory)))
-    facts.append(("next", f"trainer eval ckpt={typed(directory)}"))
+    facts.append(("next", f"trainer eval ckpt={quoted(directory)}"))
     if parts.data.is_image:
-        facts.append(("", f"trainer inspect ckpt={typed(directory)} inspect.out=filters.png"))
+        facts.append(("", f"trainer inspect ckpt={quoted(directory)} inspect.out=filters.png"))
     if parts.config.tensorboard.enabled:
-        facts.append(("", f"tensorboard --logdir {typed(directory.parent)}"))
+        facts.append(("", f"tensorboard --logdir {quoted(directory.parent)}"))
     return facts
 
 

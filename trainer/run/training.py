@@ -33,7 +33,7 @@ from trainer.show.report import Report
 from trainer.system import atomic
 from trainer.system.atomic import replacing, write_text
 from trainer.system.errors import DivergedError, InterruptedRunError, StorageError, TrainerError, interrupted
-from trainer.system.paths import typed
+from trainer.system.paths import quoted
 
 if TYPE_CHECKING:
     from trainer.run.hooks.tensorboard import TensorBoard
@@ -183,7 +183,7 @@ class Training:
         return InterruptedRunError(signum, f"interrupted {where}; {written}", f"resume it: {self._resume()}")
 
     def _resume(self) -> str:
-        return f"trainer resume {typed(self.directory)}"
+        return f"trainer resume {quoted(self.directory)}"
 
     def _keep_batch(self, error: DivergedError) -> None:
         """Save the batch whose loss was not finite: what came in may explain what came out."""

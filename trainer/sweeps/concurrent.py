@@ -14,7 +14,7 @@ from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.system.errors import ConfigError, InterruptedRunError
-from trainer.system.paths import typed
+from trainer.system.paths import quoted
 
 SIGTERM = 15  # the signal by which a cluster stops jobs
 
@@ -106,7 +106,7 @@ class Concurrent(ABC, Generic[Handle]):
             raise InterruptedRunError(
                 SIGTERM,
                 f"the cluster stopped {'jobs' if len(self.cut_short) > 1 else 'job'} {numbers}",
-                f"go on: trainer resume {typed(self.cut_short[0].directory.parent)}",
+                f"go on: trainer resume {quoted(self.cut_short[0].directory.parent)}",
             )
 
     def _fill(self, jobs: Iterator[Planned]) -> bool:

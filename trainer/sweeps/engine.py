@@ -12,7 +12,7 @@ from trainer.sweeps.job import LOG, Outcome, append, read
 from trainer.sweeps.plan import Listed
 from trainer.sweeps.results import table as results
 from trainer.system.errors import StorageError
-from trainer.system.paths import typed
+from trainer.system.paths import quoted
 
 if TYPE_CHECKING:  # it needs Optuna
     from trainer.sweeps.search.trials import Search
@@ -86,7 +86,7 @@ class Sweep:
             except OSError as error:
                 self.screen.warn(f"no pictures: {error}")
         if self.source.unfinished(jobs):
-            facts = [*facts, ("go on", f"trainer resume {typed(self.directory)}")]
+            facts = [*facts, ("go on", f"trainer resume {quoted(self.directory)}")]
         self.screen.panel("sweep", facts)
 
     def list(self) -> None:

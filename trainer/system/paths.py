@@ -24,7 +24,7 @@ def expanded(text: str) -> Path:
         raise ConfigError(f"{text}: no home directory of that name", f"if it is a file here, write ./{text}") from error
 
 
-def typed(path: str | Path) -> str:
+def quoted(path: str | Path) -> str:
     """A path as it is typed in a shell, as `$'...'` if it has characters that a screen cannot show."""
     text = str(path)
     if text.isprintable():

@@ -46,7 +46,7 @@ def make_step(
     compute: Compute,
     config: Train,
     say: Callable[[str], None],
-) -> tuple[state.Step, state.Batches]:
+) -> tuple[state.Step, state.BatchSource]:
     """Make the step of that `kind`, and the batches as it takes them; `say` is told where the kind does not work."""
     make = SkippingStep if config.on_nan == "skip" else EagerStep
     eager = make(model, loss, optimizer, config.clip_norm, compute.autocast, config.on_nan)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from trainer.data.batches import Batch, Raw
 from trainer.engine.optimizers import declared, is_changed
-from trainer.engine.state import Batches, Step
+from trainer.engine.state import BatchSource, Step
 from trainer.system.errors import first_line
 
 Work = Callable[[], Tensor]
@@ -87,8 +87,8 @@ def _nothing_waits() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode(before)
 
 
-class Draws(Batches, Protocol):
-    """Batches that can be had before they are ready."""
+class Draws(BatchSource, Protocol):
+    """BatchSource that can be had before they are ready."""
 
     def raw(self, epoch: int, start: int = 0) -> Iterator[Raw]:
         """The samples of each batch of an epoch from number `start` on."""
@@ -108,7 +108,7 @@ class RawBatches:
 class CapturedStep:
     """The step of `eager`, from the rows of its batches to the new parameters, replayed from a graph.
 
-    The first steps run eagerly and count as any other. Batches of another shape (the last of an epoch) always
+    The first steps run eagerly and count as any other. BatchSource of another shape (the last of an epoch) always
     do. Learning rates are device tensors within the graph, filled when a schedule has changed them; with
     `whole` false (a schedule that moves momentum, an optimizer that cannot be captured) the update stays
     outside. A model that cannot be captured runs eagerly from then on, and `say` is told why.

@@ -13,6 +13,7 @@ from trainer.engine.loop import Hooks
 from trainer.engine.optimizers import declared, is_changed
 from trainer.engine.state import Row, State
 from trainer.engine.tally import CHECK_SECONDS, check_finite
+from trainer.models.build import has_batch_norm
 from trainer.models.mode import evaluating
 from trainer.run.training import Training
 from trainer.sweeps.attempt import Attempt
@@ -137,7 +138,7 @@ def reason_against(member: Member) -> str:
         return "compile=inductor compiles one model"
     if parts.compute.device.type not in ("cpu", "cuda"):
         return f"models are not stacked on device={parts.compute.device.type}"
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in parts.model.modules()):
+    if has_batch_norm(parts.model):
         return "batch normalisation keeps running means of one model"
     if any(_holds_tensors(value) for module in parts.model.modules() for value in vars(module).values()):
         return "it has tensors that are neither parameters nor buffers"

@@ -9,7 +9,7 @@ import torch
 
 from trainer.engine.evaluator import evaluate
 from trainer.engine.loop import Hook, fit
-from trainer.engine.state import Batches, Row, State, Step
+from trainer.engine.state import BatchSource, Row, State, Step
 from trainer.engine.steps.captured import CapturedStep, RawBatches, capturable
 from trainer.engine.unused import NamesUnused
 from trainer.models.mode import evaluating
@@ -83,7 +83,7 @@ class Team(Hook):
         limits = [parts.config.clip_norm for parts in every]
         step = StackedStep(self.stack, self.first.step.loss, self.optimizer, batches.shared, limits, self.first.compute)
         self.step: Step = step
-        self.batches: Batches = batches
+        self.batches: BatchSource = batches
         if self.first.compiled == "cudagraph":
             whole = capturable(self.optimizer.optimizer) and not follow
             self.step, self.batches = CapturedStep(step, batches.inputs, whole, say), RawBatches(batches)

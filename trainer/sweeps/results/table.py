@@ -12,7 +12,7 @@ from trainer.sweeps.job import PRUNED, Outcome
 from trainer.sweeps.results import ranking
 from trainer.sweeps.results.ranking import SEED, Ranked, has_value, ranked, varied
 from trainer.system.atomic import replacing
-from trainer.system.paths import typed
+from trainer.system.paths import quoted
 
 TEST = ("test/accuracy", "test/mse")  # what the table shows of the test split
 GROUP = ("group_rank", "group_mean", "group_std", "group_low", "group_high", "group_n")
@@ -64,7 +64,7 @@ def write_csv(path: Path, jobs: Sequence[Outcome]) -> None:
 
 def rerun(row: Ranked) -> str:
     """The command that trains the best seed of these settings again."""
-    return " ".join(["trainer train", *(typed(f"{key}={value}") for key, value in row.best.overrides.items())])
+    return " ".join(["trainer train", *(quoted(f"{key}={value}") for key, value in row.best.overrides.items())])
 
 
 def facts(jobs: Sequence[Outcome], directory: Path) -> Facts:
@@ -77,7 +77,7 @@ def facts(jobs: Sequence[Outcome], directory: Path) -> Facts:
         found.append(("result", verdict))
     found += [("best" if len(best) == 1 else f"best {row.objective}", rerun(row)) for row in best]
     if best:
-        found.append(("next", f"trainer eval ckpt={typed(directory / str(best[0].best.job))}"))
+        found.append(("next", f"trainer eval ckpt={quoted(directory / str(best[0].best.job))}"))
     return found
 
 
