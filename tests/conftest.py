@@ -30,7 +30,7 @@ Trainer = Callable[..., Ran]
 SOAK = bool(os.environ.get("TRAINER_SOAK"))
 
 # For the processes that tests start: several at once, with all threads each, would wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # A shell that starts the tests in the background has Ctrl-C ignored, by them and by all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
