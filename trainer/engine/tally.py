@@ -74,29 +74,36 @@ class Tally:
 
     def _row(self, state: State, since: int) -> Row:
         row: Row = {"epoch": state.epoch + 1, "step": state.step, "lr": self.step.learning_rate()}
-        losses, weights = state.losses[..., since : state.batch], self.weights[since : state.batch]
         if self.step.jobs:
-            row["train/loss"] = [self._mean(of_one, weights) for of_one in losses]
-            return row
-        skipped = 0
+            return row | {"train/loss": [self._mean(of_one, since, state.batch) for of_one in state.losses]}
         if self.step.on_nan == "skip":
-            taken = losses.isfinite()
-            losses, weights, skipped = losses[taken], weights[taken], len(losses) - int(taken.sum())
-        if skipped == self.steps:
-            raise DivergedError(
-                f"the losses of all steps of epoch {row['epoch']}, up to step {row['step']}, are not finite",
-                "look at the data: trainer inspect",
-            )
-        row["train/loss"] = self._mean(losses, weights)
-        if skipped:
-            row["skipped"] = skipped
-        elif not math.isfinite(row["train/loss"]):
+            return row | self._of_taken(state, since)
+        loss = row["train/loss"] = self._mean(state.losses, since, state.batch)
+        if not math.isfinite(loss):
             self.check(state)
         return row
 
-    def _mean(self, losses: Tensor, weights: Tensor) -> float:
-        """The mean of the steps' losses, weighed by their samples; the sum, where the loss is a sum over samples."""
-        if len(losses) < 2:  # a full batch, or nothing: thousands of short epochs would feel the sums
+    def _mean(self, losses: Tensor, since: int, until: int) -> float:
+        """The mean of the losses of these steps of an epoch."""
+        if until == since + 1:  # a full batch: thousands of short epochs would feel the slices and sums
+            return losses[since].item()
+        return self._weighed(losses[since:until], self.weights[since:until])
+
+    def _of_taken(self, state: State, since: int) -> Row:
+        """The mean loss of the steps since this one that were not skipped, and how many were."""
+        losses, weights = state.losses[since : state.batch], self.weights[since : state.batch]
+        taken = losses.isfinite()
+        skipped = len(losses) - int(taken.sum())
+        if skipped == self.steps:
+            raise DivergedError(
+                f"the losses of all steps of epoch {state.epoch + 1}, up to step {state.step}, are not finite",
+                "look at the data: trainer inspect",
+            )
+        return {"train/loss": self._weighed(losses[taken], weights[taken])} | ({"skipped": skipped} if skipped else {})
+
+    def _weighed(self, losses: Tensor, weights: Tensor) -> float:
+        """The mean of the losses, weighed by their samples; the sum, where the loss is a sum over samples."""
+        if len(losses) < 2:
             return losses.item() if len(losses) else math.nan
         return float(losses @ weights / weights.sum() if self.step.loss.mean else losses.sum())
 

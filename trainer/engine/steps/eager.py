@@ -45,12 +45,13 @@ class EagerStep:
         """Leave the gradients of `batches` in the parameters, clipped; their loss."""
         for parameter in self.parameters:
             parameter.grad = None
-        total = sum(len(targets) for _, targets in batches)
+        weighed = self.loss.mean and len(batches) > 1
+        total = sum(len(targets) for _, targets in batches) if weighed else 0
         losses = []
         for inputs, targets in batches:
             with self.autocast():
                 loss = self.loss.training_function(self.forward(inputs), targets)
-            if self.loss.mean and len(batches) > 1:
+            if weighed:
                 loss = loss * (len(targets) / total)
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
