@@ -20,7 +20,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?")
 _PATTERNS = (
     (_DATE, "<date>"),
     (re.compile(r"tfevents\.\d+\.[^\s/]+\.\d+"), "tfevents"),
-    (re.compile(r"\b[0-9a-f]{16}\b"), "<digest>"),
+    (re.compile(r"\b([0-9a-f]{16}|[0-9a-f]{12}-[0-9a-f]{12})\b"), "<digest>"),
     (re.compile(r"\b\d[\d,.]* samples/s\b"), "<rate>"),
     (re.compile(r"\b\d[\d,.]* ?(s|ms|min|h|seconds|minutes)\b"), "<time>"),
     (re.compile(r"after step \d+, in epoch \d+"), "after step <step>, in epoch <epoch>"),  # where Ctrl-C came

@@ -116,7 +116,7 @@ SWEEPS = (
     ),
     case(
         "serial after Ctrl-C",
-        interrupted(f"train -m model=mlp seed=0,1 epochs=4 data.batch_size=4 data.size=8 {QUIET}"),
+        interrupted(f"train -m model=mlp seed=0,1 epochs=4 data.batch_size=1 data.size=8 {QUIET}"),
         "resume {sweep}",
     ),
     case(
