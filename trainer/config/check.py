@@ -186,10 +186,9 @@ def _declared(cls: Any) -> dict[str, tuple["dataclasses.Field[Any]", Any]]:
 
 def _convert(hint: Any, value: Any) -> Any:
     """A value of the type that is declared, as OmegaConf converts it: "3" is a number where one is declared."""
-    optional = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    inner, optional = _unwrapped(hint)
     if hint is Any or (optional and value is None):
         return value
-    inner = next(t for t in typing.get_args(hint) if t is not type(None)) if optional else hint
     if typing.get_origin(inner) is list:
         if not isinstance(value, list):
             raise ValueError
@@ -200,6 +199,13 @@ def _convert(hint: Any, value: Any) -> Any:
     if inner is str and isinstance(value, bool):
         return str(value).lower()  # as it is written in YAML
     return _NODES[inner].validate_and_convert(value)
+
+
+def _unwrapped(hint: Any) -> tuple[Any, bool]:
+    """The type within `T | None`, and whether None is allowed."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return hint, False
+    return next(t for t in typing.get_args(hint) if t is not type(None)), True
 
 
 def _missing(full: str, field: "dataclasses.Field[Any]") -> ConfigError:
@@ -228,8 +234,7 @@ def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
 
 
 def _wrong_type(full: str, value: Any, hint: Any) -> ConfigError:
-    optional = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    inner = next(t for t in typing.get_args(hint) if t is not type(None)) if optional else hint
+    inner, optional = _unwrapped(hint)
     if typing.get_origin(inner) is list:
         wanted = "a list of texts, like [a,b]" if str in typing.get_args(inner) else "a list of numbers, like [0.5,0.5]"
     else:
