@@ -108,15 +108,18 @@ class Plan:
         """Whether there is an epoch to train, or one to report that `max_steps` has cut short."""
         return state.epoch < self.epochs and not state.interrupted and (not state.stop or state.batch > state.reported)
 
+    def reached(self, state: State) -> bool:
+        """Whether `max_steps` are taken."""
+        return self.max_steps is not None and state.step >= self.max_steps
+
     def stop_at_length(self, state: State) -> None:
         """Ask to stop once `max_steps` are taken."""
-        if self.max_steps is not None and state.step >= self.max_steps:
+        if self.reached(state):
             state.stop = state.stop or "max_steps reached"
 
     def leaves_early(self, state: State, steps: int) -> bool:
         """Whether an epoch of so many `steps` was left before its end and before `max_steps`: nothing is to report."""
-        reached = self.max_steps is not None and state.step >= self.max_steps
-        return state.batch < steps and (bool(state.interrupted) or not reached)
+        return state.batch < steps and (bool(state.interrupted) or not self.reached(state))
 
     def evaluates_within(self, state: State) -> bool:
         """Whether an evaluation is due before the next step of the epoch."""

@@ -83,7 +83,7 @@ class Member:
     def is_over(self) -> bool:
         """Whether this training takes no further step, and owes no row of an epoch that `max_steps` has cut short."""
         state, plan = self.state, self.parts.plan
-        owes = plan.max_steps is not None and state.step >= plan.max_steps and state.batch > state.reported
+        owes = plan.reached(state) and state.batch > state.reported
         stopped = bool(state.interrupted) or (bool(state.stop) and not owes)
         return self.error is not None or stopped or state.epoch >= plan.epochs
 
