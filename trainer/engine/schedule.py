@@ -4,14 +4,11 @@ from typing import Any, Literal
 
 from torch.optim import Optimizer, lr_scheduler
 
-from trainer.config import registry
-from trainer.config.base import Custom
 from trainer.config.scheduler import Scheduler
 from trainer.config.train import Train
 from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
 from trainer.engine.state import Row, State
-from trainer.system.errors import ConfigError
 
 
 class Schedule(Hook):
@@ -75,14 +72,8 @@ def make_schedule(config: Train, made: Optimizer, total_steps: int, watched: Obj
     Raises:
         ConfigError: a warm-up as long as the training, or two warm-ups.
     """
-    section = config.scheduler
-    if isinstance(section, Custom):
-        raise ConfigError(
-            "scheduler: a schedule of your own is not supported",
-            f"choose from: {', '.join(registry.names('scheduler'))}",
-        )
-    section.check(total_steps)
-    return Schedule(section, made, total_steps, watched.name, watched.direction)
+    config.scheduler.check(total_steps)
+    return Schedule(config.scheduler, made, total_steps, watched.name, watched.direction)
 
 
 def _plain(value: Any) -> Any:
