@@ -88,7 +88,7 @@ def _nothing_waits() -> Iterator[None]:
 
 
 class Draws(BatchSource, Protocol):
-    """BatchSource that can be had before they are ready."""
+    """A source whose batches can also be had raw, before they are gathered and normalised."""
 
     def raw(self, epoch: int, start: int = 0) -> Iterator[Raw]:
         """The samples of each batch of an epoch from number `start` on."""
@@ -108,7 +108,7 @@ class RawBatches:
 class CapturedStep:
     """The step of `eager`, from the rows of its batches to the new parameters, replayed from a graph.
 
-    The first steps run eagerly and count as any other. BatchSource of another shape (the last of an epoch) always
+    The first steps run eagerly and count as any other. Batches of another shape (the last of an epoch) always
     do. Learning rates are device tensors within the graph, filled when a schedule has changed them; with
     `whole` false (a schedule that moves momentum, an optimizer that cannot be captured) the update stays
     outside. A model that cannot be captured runs eagerly from then on, and `say` is told why.
