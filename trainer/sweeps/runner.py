@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from trainer.show.report import Report
 from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
+from trainer.system.errors import InterruptedRunError
 
 Done = Callable[[Outcome], None]
 CLUSTERS = ("slurm", "ray")
@@ -24,6 +25,22 @@ class Runner(Protocol):
         Raises:
             InterruptedRunError, KeyboardInterrupt: the sweep was stopped; jobs that ran have written checkpoints.
         """
+
+
+def note(planned: Planned, job: Callable[[], Outcome], screen: Report, done: Done) -> None:
+    """Run a job in this process, and note how it ended.
+
+    Raises:
+        InterruptedRunError, KeyboardInterrupt: it was told to stop, which is noted, too.
+    """
+    try:
+        outcome = job()
+    except (InterruptedRunError, KeyboardInterrupt) as error:
+        done(planned.ended("interrupted", str(error)))
+        raise
+    done(outcome)
+    if outcome.error:
+        screen.say(f"job {planned.number} failed: {outcome.error}", style="red")
 
 
 def check(settings: Any) -> None:

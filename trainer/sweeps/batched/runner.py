@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -15,7 +16,7 @@ from trainer.sweeps.batched.member import Member, reason_against
 from trainer.sweeps.grouping import grouped
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
-from trainer.sweeps.runner import Done
+from trainer.sweeps.runner import Done, note
 from trainer.system.errors import InterruptedRunError, TrainerError
 
 SHOW_SECONDS = 0.5  # between two looks at what the jobs say
@@ -120,14 +121,7 @@ class Batched(Hook):
         Raises:
             InterruptedRunError, KeyboardInterrupt: it was told to stop.
         """
-        try:
-            job = attempt.end(rest)
-        except (InterruptedRunError, KeyboardInterrupt) as error:
-            self.done(attempt.planned.ended("interrupted", str(error)))
-            raise
-        self.done(job)
-        if job.error:
-            self.screen.say(f"job {job.job} failed: {job.error}", style="red")
+        note(attempt.planned, partial(attempt.end, rest), self.screen, self.done)
 
     def _end_all(self, error: BaseException) -> None:
         """Let every job that has been begun say how it ended, though one of them cannot."""
