@@ -31,6 +31,7 @@ SOAK = bool(os.environ.get("TRAINER_SOAK"))
 
 # For the processes that tests start: several at once, with all threads each, would wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)  # also for what is made for a whole file, before its first test
 
 # A shell that starts the tests in the background has Ctrl-C ignored, by them and by all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

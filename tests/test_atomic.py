@@ -201,12 +201,12 @@ from pathlib import Path
 from trainer.system.atomic import replacing
 name, call = sys.argv[1], int(sys.argv[2])
 function, calls = getattr(os, name), 0
-def kill(*args):
+def kill(*args, **keys):
     global calls
     calls += 1
     if calls == call:
         os.kill(os.getpid(), signal.SIGKILL)
-    return function(*args)
+    return function(*args, **keys)
 setattr(os, name, kill)
 with replacing(Path("last.pt"), Path("previous.pt")) as file:
     file.write(b"third")

@@ -11,7 +11,7 @@ import pytest
 from conftest import Trainer
 
 from trainer.config import registry
-from trainer.run import directory as runs
+from trainer.run import records
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -75,10 +75,10 @@ def test_a_documented_command_is_accepted(
         first_job = words
     elif words[:2] == ["resume", "SWEEP"] and any(word.startswith("search.") for word in words):
         Path("SWEEP").mkdir()
-        runs.write_overrides(Path("SWEEP"), ["-m", "search=optuna", "optim.lr=interval(0.01,0.1)"])
+        records.write_overrides(Path("SWEEP"), ["-m", "search=optuna", "optim.lr=interval(0.01,0.1)"])
     elif words[:2] == ["resume", "SWEEP"]:
         Path("SWEEP").mkdir()
-        runs.write_overrides(Path("SWEEP"), ["-m", "data=mnist", "optim.lr=0.01"])
+        records.write_overrides(Path("SWEEP"), ["-m", "data=mnist", "optim.lr=0.01"])
     elif words[0] == "resume":
         (own_parts / words[1]).mkdir(parents=True)
         composed = trainer("train", "model=lenet", "data=mnist", "--cfg", "job").out

@@ -75,9 +75,9 @@ def test_a_save_makes_its_calls_in_the_order_that_a_power_cut_allows(
     def watched(name: str, path_of: Callable[..., str]) -> None:
         function = getattr(os, name)
 
-        def call(*args: Any) -> Any:
+        def call(*args: Any, **keys: Any) -> Any:
             calls.append(f"{name} {Path(path_of(*args)).name}")
-            return function(*args)
+            return function(*args, **keys)
 
         monkeypatch.setattr(os, name, call)
 

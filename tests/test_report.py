@@ -102,12 +102,14 @@ def test_a_log_that_cannot_be_opened_is_done_without(capsys: pytest.CaptureFixtu
 def test_a_full_disk_below_the_log_is_said_once_and_ends_no_training(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch, sweep: tuple[str, ...]
 ) -> None:
-    plain = Path.open
+    plain = open
 
-    def to_a_full_disk(path: Path, *how: Any, **keys: Any) -> Any:
-        return plain(Path("/dev/full") if path.name == "train.log" else path, *how, **keys)
+    def to_a_full_disk(path: Any, *how: Any, **keys: Any) -> Any:
+        if getattr(path, "name", "") == "train.log":
+            path, keys["opener"] = "/dev/full", None
+        return plain(path, *how, **keys)
 
-    monkeypatch.setattr(Path, "open", to_a_full_disk)
+    monkeypatch.setattr("builtins.open", to_a_full_disk)
     ran = trainer("train", *sweep, "model=linear", "data=line", "epochs=2", *SILENT)
     assert ran.code == 0
     (log,) = (path.with_name("train.log") for path in Path("runs").rglob("result.json"))
@@ -132,9 +134,10 @@ def test_a_disk_that_is_full_later_keeps_the_lines_before(
             self.flush()
 
     file = Filling()
-    monkeypatch.setattr(Path, "open", lambda *args, **keys: file)
     report = Report()
-    report.log_to(tmp_path / "train.log")
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", lambda *args, **keys: file)
+        report.log_to(tmp_path / "train.log")
     for line in ("one", "two", "three"):
         report.say(line)
     report.close()

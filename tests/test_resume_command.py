@@ -29,6 +29,7 @@ from trainer.config.scheduler import Constant
 from trainer.config.train import Train
 from trainer.data.sets.digits import Digits
 from trainer.run import directory as runs
+from trainer.run import records
 from trainer.system.errors import ConfigError
 
 # Digits: 90 to train, 3 steps in an epoch.
@@ -216,7 +217,7 @@ def test_what_is_no_run_directory_is_refused(trainer: Trainer, parts: Path) -> N
 def test_a_run_without_a_checkpoint_says_how_to_start_it_again(trainer: Trainer, parts: Path) -> None:
     """Killed before the first one was written."""
     shutil.rmtree(parts / "checkpoints")
-    runs.write_overrides(parts, [*ASKED, "name=it's a name"])
+    records.write_overrides(parts, [*ASKED, "name=it's a name"])
     ran = refused(trainer, "resume", str(parts), words=("run has no checkpoint yet", "start it again: trainer train "))
     again = ran.err.splitlines()[1].split("trainer train ")[1]
     assert again == " ".join(ASKED) + " 'name=it'\"'\"'s a name'"

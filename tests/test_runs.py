@@ -16,6 +16,7 @@ import pretending
 import pytest
 
 from trainer.run import directory as runs
+from trainer.run import records
 from trainer.system.errors import RunError, StorageError
 
 
@@ -72,7 +73,7 @@ def test_a_parent_without_permission_is_refused(tmp_path: Path) -> None:
 
 def test_values_that_json_lacks_become_null_wherever_they_are(tmp_path: Path) -> None:
     nan, inf = float("nan"), float("inf")
-    runs.write_result(tmp_path, {"a": nan, "b": [1.5, -inf, {"c": inf}], "d": (nan, "nan"), "e": None, "f": True})
+    records.write_result(tmp_path, {"a": nan, "b": [1.5, -inf, {"c": inf}], "d": (nan, "nan"), "e": None, "f": True})
     text = (tmp_path / "result.json").read_text()
 
     def refuse(constant: str) -> None:
@@ -89,6 +90,7 @@ HOLDER = """
 import os, sys, time
 from pathlib import Path
 from trainer.run import directory as runs
+from trainer.run import records
 with runs.locked(Path("run")):
     if "fork" in sys.argv:
         if os.fork() == 0:

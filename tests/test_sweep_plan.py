@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from trainer.run import directory as runs
+from trainer.run import records
 from trainer.sweeps.plan import Asked, claim, known, numbered
 
 
@@ -49,10 +49,12 @@ def test_a_label_has_the_words_in_which_jobs_differ(tmp_path: Path) -> None:
 
 def test_a_job_is_finished_if_its_result_says_so(tmp_path: Path) -> None:
     claim(tmp_path, numbered(tmp_path, asked("abcd")))
-    runs.write_result(tmp_path / "0", {"status": "completed"})
-    runs.write_result(tmp_path / "1", {"status": "failed"})
+    completed = {"status": "completed", "metrics": {}, "best_epoch": 1}
+    completed["objective"] = {"name": "val/loss", "direction": "min", "value": 0.5}
+    records.write_result(tmp_path / "0", completed)
+    records.write_result(tmp_path / "1", {"status": "failed"})
     (tmp_path / "2" / "result.json").write_text("[")
-    assert [job.finished for job in numbered(tmp_path, asked("abcd"))] == [{"status": "completed"}, None, None, None]
+    assert [job.finished for job in numbered(tmp_path, asked("abcd"))] == [completed, None, None, None]
 
 
 def test_the_time_to_number_jobs_grows_with_their_count_and_not_with_its_square(tmp_path: Path) -> None:

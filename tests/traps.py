@@ -172,7 +172,7 @@ def _watched_open(file: Any, mode: str = "r", buffering: int = -1, *args: Any, *
     for trap, call in _files:
         if call == "open" and _sprung(trap, call, os.fspath(file)):
             _act(trap, call, os.fspath(file))
-    raw = _Raw(os.fspath(file), mode.replace("b", "").replace("t", ""))
+    raw = _Raw(os.fspath(file), mode.replace("b", "").replace("t", ""), opener=kwargs.pop("opener", None))
     make = io.BufferedRandom if "+" in mode else io.BufferedWriter
     buffered = make(raw, buffering if buffering > 1 else io.DEFAULT_BUFFER_SIZE)
     return buffered if "b" in mode else io.TextIOWrapper(buffered, *args, **kwargs)

@@ -24,7 +24,7 @@ from trainer.system.errors import (
     did_you_mean,
     interrupted,
 )
-from trainer.system.paths import expanded
+from trainer.system.paths import resolved
 
 LONGEST = 1000  # characters of a message: a stranger's file may hold names of any length
 
@@ -101,8 +101,8 @@ def _dispatch(args: list[str]) -> int:
 
 def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
     """Run a verb; `directory` is that of a sweep being resumed."""
-    if verb == "resume" and args and again.is_sweep(expanded(args[0].removeprefix("run="))):
-        directory = expanded(args[0].removeprefix("run="))
+    if verb == "resume" and args and again.is_sweep(resolved(args[0].removeprefix("run="))):
+        directory = resolved(args[0].removeprefix("run="))
         return _run("train", again.arguments(directory, args[1:]), directory)
     try:
         os.getcwd()

@@ -12,6 +12,7 @@ from trainer.cli.jobs import Composed, Jobs
 from trainer.config import registry
 from trainer.config.check import check, check_sweep
 from trainer.run import directory as runs
+from trainer.run import records
 from trainer.sweeps import runner, search
 from trainer.sweeps.engine import Sweep
 from trainer.sweeps.plan import Asked, Listed
@@ -41,7 +42,7 @@ def run(given: Arguments, words: Sequence[str], directory: Path | None) -> None:
     directory = directory or runs.claim(top)
     with runs.locked(directory):
         source = make(directory)
-        runs.write_overrides(directory, list(words))
+        records.write_overrides(directory, list(words))
         ran = Sweep(directory, source, how["sweep"]).run()
     failure = source.failure(ran)
     if failure:

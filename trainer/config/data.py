@@ -52,6 +52,7 @@ class Data:
         None,
         "processes that read streamed batches; null: by placement and cores",
         minimum=0,
+        maximum=256,
         private=True,
         runtime=True,
     )
@@ -71,6 +72,7 @@ class Cached(Data):
         "folder that decoded samples are kept in ($TRAINER_CACHE, or ~/.cache/trainer); null: none",
         private=True,
         runtime=True,
+        outward=True,
     )
 
 
@@ -81,7 +83,7 @@ class Downloaded(Cached):
     root: str = key(
         "${oc.env:TRAINER_DATA,data}", "folder the data sets lie in ($TRAINER_DATA, or ./data)", runtime=True
     )
-    download: bool = key(True, "download what is missing", private=True, runtime=True)
+    download: bool = key(True, "download what is missing", private=True, runtime=True, outward=True)
 
 
 SHARED = Data

@@ -18,12 +18,14 @@ def key(
     length: int | None = None,
     private: bool = False,
     runtime: bool = False,
+    outward: bool = False,
 ) -> Any:
     """Declare a key: a field of a dataclass with its meaning, its limits and its choices.
 
     `minimum`, `above`, `maximum` and `below` limit a number or each number of a list, whose size is `length`. A
     `private` key says how to get something and not what it is: no checkpoint records it. A `runtime` key may change
-    when a training is resumed, for the weights at a given step do not depend on it.
+    when a training is resumed, for the weights at a given step do not depend on it. An `outward` key leads out of the
+    run, to a server, a shell or a folder that is written to: no file of a run sets it, for that may be a stranger's.
     """
     limits = {
         "minimum": minimum,
@@ -33,7 +35,9 @@ def key(
         "choices": choices,
         "length": length,
     }
-    metadata = {"doc": doc, "private": private, "runtime": runtime} | {k: v for k, v in limits.items() if v is not None}
+    metadata = {"doc": doc, "private": private, "runtime": runtime, "outward": outward} | {
+        k: v for k, v in limits.items() if v is not None
+    }
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)

@@ -67,5 +67,6 @@ class ResNet18:
         None,
         "start from: null (random), DEFAULT (torchvision's ImageNet weights, downloaded) or a file",
         private=True,
+        outward=True,
     )
     freeze: bool = key(False, "train only the last layer, `fc`", private=True)

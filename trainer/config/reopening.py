@@ -1,6 +1,7 @@
 """The config of a run that is resumed: the one in its directory, with the few keys that may change."""
 
 import dataclasses
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -11,14 +12,17 @@ from omegaconf.errors import OmegaConfBaseException
 from trainer.config import registry
 from trainer.config.base import Custom
 from trainer.config.check import check
+from trainer.config.kept import NEUTRAL, expressions, own_configs
 from trainer.config.keys import public, shown
 from trainer.config.scheduler import Scheduler
 from trainer.config.train import Train
 from trainer.config.written import plain
+from trainer.system import inside
 from trainer.system.errors import ConfigError, RunError, first_line
-from trainer.system.paths import expanded, quoted
+from trainer.system.paths import quoted, resolved
+from trainer.system.streams import warn
 
-LONGEST = 2**20  # bytes of a config.yaml; one has about two thousand
+LONGEST = 2**18  # bytes of a config.yaml; one has about two thousand
 Change = tuple[str, Any, Any]  # a key, its value before and the one that was typed
 
 
@@ -30,7 +34,7 @@ def reopened(cfg: DictConfig, typed: list[str]) -> Train:
         ConfigError: A key would change what has been trained already, or the user has not named a class of the file's.
     """
     check("resume", OmegaConf.create({"run": cfg.run}), typed, {})
-    run = expanded(str(cfg.run))
+    run = resolved(str(cfg.run))
     try:
         return _reopened(run, cfg, typed)
     except OmegaConfBaseException as error:  # a `${...}` leads nowhere
@@ -38,8 +42,9 @@ def reopened(cfg: DictConfig, typed: list[str]) -> Train:
 
 
 def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Train:
-    kept = _kept(run)
-    _check_targets(plain(kept), {word.partition("=")[0] for word in typed}, run)
+    kept, words = _kept(run), {word.partition("=")[0] for word in typed}
+    _check_targets(plain(kept), words, run)
+    _take_no_intent(kept, cfg, words, run)
     again = f"start a new run from its weights: trainer train from={quoted(run)}"
 
     def refuse(changed: Iterator[Change]) -> None:
@@ -80,8 +85,9 @@ def _kept(run: Path) -> DictConfig:
     if run.is_file():
         raise RunError(f"{run} is a file", "give the run directory that it is in")
     try:
-        _check_text(path)
-        kept = OmegaConf.load(path)
+        written = inside.text(path, LONGEST)
+        inside.check_yaml(written)
+        kept = OmegaConf.load(io.StringIO(written))
         sections = plain(kept) if isinstance(kept, DictConfig) else {}
         if not all(_is_section(sections.get(group)) for group in registry.GROUPS):
             raise RunError(f"{path} is not the config of a training")
@@ -93,17 +99,6 @@ def _kept(run: Path) -> DictConfig:
     except (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
         raise _unreadable(run, error) from error
     return cast(DictConfig, kept)
-
-
-def _check_text(path: Path) -> None:
-    """Refuse what would unfold to any size: trainer writes neither long configs nor aliases."""
-    import yaml
-
-    if path.stat().st_size > LONGEST:
-        raise ValueError("it is too long")
-    with path.open(encoding="utf-8") as file:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(file, Loader=yaml.SafeLoader)):
-            raise ValueError("it has aliases")
 
 
 def _unreadable(run: Path, error: Exception) -> RunError:
@@ -156,7 +151,7 @@ def _check_targets(kept: dict[str, Any], typed: set[str], run: Path) -> None:
         target = kept[group].get("_target_")
         if target is None or f"{group}._target_" in typed:
             continue
-        own = {_own_target(path) for path in (Path("configs") / group).glob("*.yaml")}
+        own = [values.get("_target_") for values in own_configs(group)]
         if target not in own or "${" in target:
             raise ConfigError(
                 f"{run} has a {group} of somebody's own, {target}, and a file names no code to run",
@@ -164,9 +159,26 @@ def _check_targets(kept: dict[str, Any], typed: set[str], run: Path) -> None:
             )
 
 
-def _own_target(path: Path) -> Any:
-    try:
-        found = OmegaConf.load(path)
-        return plain(found).get("_target_") if isinstance(found, DictConfig) else None
-    except Exception:  # whatever is wrong with it, it names nothing
-        return None
+def _take_no_intent(kept: DictConfig, typed: DictConfig, words: set[str], run: Path) -> None:
+    """Leave out of a run's config what only the command line may say; what was `typed` now stands in its place.
+
+    Raises:
+        ConfigError: It has an expression for which nothing was typed.
+    """
+    for key, text in expressions(plain(kept)):
+        if key not in words:
+            raise ConfigError(
+                f"{run / 'config.yaml'} takes {key} from an expression, {shown(text)}, and a file holds values only",
+                f"give it yourself: trainer resume {quoted(run)} {key}=...",
+            )
+        OmegaConf.update(kept, key, OmegaConf.select(typed, key))
+    data = plain(kept).get("data", {})
+    declared = registry.defaults(registry.section("data", data.get("name")) or registry.shared("data"))
+    for key in NEUTRAL:
+        name = key.removeprefix("data.")
+        if key in words or name not in data or name not in declared or data[name] in (None, False, declared[name]):
+            continue
+        kept.data[name] = declared[name]
+        warn(f"{key}={data[name]} is not taken from a file; type it again if you want it")
+    if data.get("root", declared.get("root")) != declared.get("root") and not {"data.root", "data.download"} & words:
+        kept.data["download"] = False  # a file does not say where on this machine to write

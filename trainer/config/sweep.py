@@ -28,7 +28,9 @@ class Parallel(Sweeping):
     """Several jobs at once, each in a process with its share of the CPU cores, or with a GPU of its own."""
 
     name: str = key("parallel", "registry name")
-    jobs: int | None = key(None, "jobs at once; null: one per GPU, or one per CPU core", minimum=1, runtime=True)
+    jobs: int | None = key(
+        None, "jobs at once; null: one per GPU, or one per CPU core", minimum=1, maximum=256, runtime=True
+    )
 
 
 @dataclass
@@ -59,8 +61,8 @@ class Slurm(Sweeping):
         None, "jobs in the queue at once, waiting or running; null: 16, locally one per CPU core",
         minimum=1, runtime=True,
     )  # fmt: skip
-    partition: str | None = key(None, "sbatch --partition; null: the cluster's default", runtime=True)
-    account: str | None = key(None, "sbatch --account; null: your default", runtime=True)
+    partition: str | None = key(None, "sbatch --partition; null: the cluster's default", runtime=True, outward=True)
+    account: str | None = key(None, "sbatch --account; null: your default", runtime=True, outward=True)
     timeout_min: int = key(
         60, "minutes for each job, after which Slurm stops it with a checkpoint", minimum=1, runtime=True
     )
@@ -71,8 +73,12 @@ class Slurm(Sweeping):
         None, "GPUs for each job; null: none, or the cluster's default", minimum=0, runtime=True
     )
     mem_gb: float | None = key(None, "memory for each job, GB; null: the cluster's default", above=0, runtime=True)
-    setup: list[str] = key([], "lines of shell before each job, like `module load cuda`; not locally", runtime=True)
-    options: list[str] = key([], 'further options of sbatch, like `["--qos=high"]`; not locally', runtime=True)
+    setup: list[str] = key(
+        [], "lines of shell before each job, like `module load cuda`; not locally", runtime=True, outward=True
+    )
+    options: list[str] = key(
+        [], 'further options of sbatch, like `["--qos=high"]`; not locally', runtime=True, outward=True
+    )
 
 
 @dataclass
@@ -82,7 +88,7 @@ class Ray(Sweeping):
     name: str = key("ray", "registry name")
     address: str | None = key(
         None, "auto: the cluster of this machine; HOST:PORT or ray://HOST:PORT; null: a Ray just for this sweep",
-        runtime=True,
+        runtime=True, outward=True,
     )  # fmt: skip
     jobs: int | None = key(
         None,

@@ -1,22 +1,26 @@
-"""Run directories: claiming one atomically, and the small files that say what ran and how it ended."""
+"""Run directories: claiming one atomically, having it alone, and that nothing in it leads elsewhere."""
 
 import datetime
-import json
-import math
 import os
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from trainer.system.atomic import storing, write_text
+from trainer.system.atomic import PART, storing
 from trainer.system.errors import RunError
+from trainer.system.inside import unlinked
+from trainer.system.paths import quoted
 
 EVENTS = "events.out.tfevents.*"
 SUBDIRECTORIES = ("checkpoints", "plots")
+_FOLDERS = (*SUBDIRECTORIES, "slurm", "ray")
+_FILES = (
+    *("config.yaml", "overrides.yaml", "result.json", "metrics.jsonl", "train.log", EVENTS, "diverged.pt"),
+    *("sweep.jsonl", "results.csv", "plan.json", "study.journal", "study.journal.lock", "*.png", "*.pt", f".*{PART}"),
+)
 LOCK_SECONDS = 3.0  # workers of a run that was killed may hold its lock so long
 
 
@@ -55,8 +59,9 @@ def locked(directory: Path) -> Iterator[None]:
     """Within the block no other process trains in `directory`; the system ends the lock with the process.
 
     Raises:
-        RunError: another one does.
+        RunError: another one does, or something in the directory is a link.
     """
+    check_links(directory)
     handle = os.open(directory, os.O_RDONLY)
     _held.add(handle)
     try:
@@ -65,6 +70,29 @@ def locked(directory: Path) -> Iterator[None]:
     finally:
         _held.remove(handle)
         os.close(handle)
+
+
+def check_links(directory: Path) -> None:
+    """Refuse a directory, perhaps a stranger's, in which something that is written to is no plain file or folder.
+
+    Raises:
+        RunError: it is a link, which may lead anywhere, or a pipe, say.
+    """
+    try:
+        if not stat.S_ISDIR(directory.lstat().st_mode):
+            raise RunError(f"{directory} is a link, or no folder", "give the directory itself")
+        entries = list(os.scandir(directory))
+        for name in _FOLDERS:
+            if (directory / name).is_dir() and not (directory / name).is_symlink():
+                entries += os.scandir(directory / name)
+        for entry in entries:
+            mode = entry.stat(follow_symlinks=False).st_mode
+            is_plain = stat.S_ISDIR if entry.name in _FOLDERS or entry.name.isdecimal() else stat.S_ISREG
+            if not is_plain(mode) and (is_plain is stat.S_ISDIR or any(fnmatch(entry.name, name) for name in _FILES)):
+                what = "a link, which may lead anywhere" if stat.S_ISLNK(mode) else "not what it should be"
+                raise RunError(f"{entry.path} is {what}", f"remove it: rm -r {quoted(entry.path)}")
+    except OSError as error:
+        raise RunError(f"{directory} cannot be read: {error.strerror}", "give a directory of your own") from error
 
 
 def _leave_locks_to_the_parent() -> None:
@@ -107,54 +135,8 @@ def rewind(directory: Path, lengths: Mapping[str, int]) -> None:
     for path in [directory / "metrics.jsonl", *directory.glob(EVENTS)]:
         with storing(path):
             if path.name in lengths and path.exists():
-                with path.open("r+b") as file:
+                with open(path, "r+b", opener=unlinked) as file:
                     if file.seek(0, os.SEEK_END) > lengths[path.name]:
                         file.truncate(lengths[path.name])
             else:
                 path.unlink(missing_ok=True)
-
-
-def write_overrides(directory: Path, overrides: list[str]) -> None:
-    """Write `overrides.yaml`: what was typed, one list entry each."""
-    write_text(directory / "overrides.yaml", "".join(f"- {_quoted(override)}\n" for override in overrides))
-
-
-def _quoted(text: str) -> str:
-    """A string of YAML; what is not printable (line breaks, bytes of a path that are no text) is written as numbers."""
-    if text.isprintable():
-        return "'" + text.replace("'", "''") + "'"
-    return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text) + '"'
-
-
-def overrides(directory: Path) -> list[str]:
-    """What `overrides.yaml` says was typed; nothing where it cannot be read."""
-    try:
-        found = yaml.safe_load((directory / "overrides.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return []
-    return [str(override) for override in found] if isinstance(found, list) else []
-
-
-def write_result(directory: Path, result: dict[str, Any]) -> None:
-    """Write `result.json`; values that are not finite become null, for JSON has no word for them."""
-    write_text(directory / "result.json", json.dumps(finite(result), indent=2) + "\n")
-
-
-def read_result(directory: Path) -> dict[str, Any]:
-    """The content of `result.json`; empty if there is none, or if it was damaged when the power failed."""
-    try:
-        found = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def finite(value: Any) -> Any:
-    """`value` with every float that JSON cannot hold replaced by None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {k: finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(v) for v in value]
-    return value

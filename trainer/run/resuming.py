@@ -12,6 +12,7 @@ from trainer.config.train import Train
 from trainer.data.described import fingerprint
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
+from trainer.run import records
 from trainer.run.parts import Parts, assemble
 from trainer.run.restoring import check_resumable
 from trainer.run.training import Training
@@ -30,7 +31,7 @@ def run(config: Train) -> dict[str, Any]:
     screen, directory = Report(), config.directory
     assert directory is not None
     with runs.locked(directory):
-        found, before = _latest(directory, screen), runs.read_result(directory)
+        found, before = _latest(directory, screen), records.read_result(directory)
         if before.get("status") == "completed" and _done(config, found, before):
             _say_finished(directory, found, before, screen)
             return before
@@ -70,9 +71,9 @@ def _continued(
         training = Training(parts, directory, screen, found, watching=watching).open()
         _set_aside(directory, found)
         typed_now = [override for override in config.typed if not override.startswith("run=")]
-        runs.write_overrides(directory, [*runs.overrides(directory), *typed_now])
+        records.write_overrides(directory, [*records.overrides(directory), *typed_now])
         # Until this ends, what the run had come to is not how it ended.
-        runs.write_result(directory, runs.read_result(directory) | {"status": "interrupted"})
+        records.write_result(directory, records.read_result(directory) | {"status": "interrupted"})
         yield training
     finally:
         screen.close()
@@ -88,7 +89,7 @@ def _latest(directory: Path, screen: Report) -> Checkpoint:
     paths = [directory / "checkpoints" / name for name in ("last.pt", "previous.pt")]
     there = [path for path in paths if path.exists()]
     if not there:
-        again = " ".join(map(shlex.quote, runs.overrides(directory)))
+        again = " ".join(map(shlex.quote, records.overrides(directory)))
         raise RunError(f"{directory} has no checkpoint yet", f"start it again: trainer train {again}".rstrip())
     for path in there:
         try:

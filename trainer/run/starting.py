@@ -10,6 +10,7 @@ from trainer.checkpoint.adoption import adopt
 from trainer.config.train import Train
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
+from trainer.run import records
 from trainer.run.parts import Parts, assemble
 from trainer.run.training import Training, cut_short
 from trainer.show.report import Report
@@ -51,11 +52,11 @@ def opened(
         directory = runs.claim(expanded(config.output) / parts.name)
     try:
         with runs.locked(directory):
-            runs.write_overrides(directory, config.typed)
+            records.write_overrides(directory, config.typed)
             yield Training(parts, directory, screen, parent=parent, watching=watching).open()
     except BaseException as error:
         if not (directory / "result.json").exists():  # the run ended before it had anything to say
-            runs.write_result(directory, {"name": parts.name, "metrics": {}, **cut_short(error)})
+            records.write_result(directory, {"name": parts.name, "metrics": {}, **cut_short(error)})
         raise
     finally:
         screen.close()

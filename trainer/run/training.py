@@ -21,7 +21,7 @@ from trainer.engine.optimizers import OptimizerState
 from trainer.engine.state import State, StoppedError
 from trainer.engine.unused import NamesUnused
 from trainer.run import directory as runs
-from trainer.run import summary
+from trainer.run import records, summary
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.early_stopping import EarlyStopping
 from trainer.run.hooks.metrics_log import MetricsLog
@@ -33,6 +33,7 @@ from trainer.show.report import Report
 from trainer.system import atomic
 from trainer.system.atomic import replacing, write_text
 from trainer.system.errors import DivergedError, InterruptedRunError, StorageError, TrainerError, interrupted
+from trainer.system.inside import unlinked
 from trainer.system.paths import quoted
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Training:
         if self.before.get("parent"):
             result["parent"] = self.before["parent"]
         result |= summary.ending(self.parts, self._seconds())
-        closing.append(lambda: runs.write_result(self.directory, result))
+        closing.append(lambda: records.write_result(self.directory, result))
         for close in closing:
             with suppress(*((StorageError,) if result["status"] != "completed" else ())):
                 close()
@@ -200,8 +201,8 @@ class Training:
             from trainer.show import pictures, plots  # late, as in `_draw`
 
             picture = plots.render(pictures.batch(inputs, targets, self.parts.data))
-            with suppress(OSError):
-                Image.fromarray(picture).save(self.directory / "plots" / "diverged.png")
+            with suppress(StorageError):
+                self._save("diverged", picture)
         error.message = f"{error.message}; the batch of step {error.step} is in {self.directory / 'diverged.pt'}"
 
     def _early_stopping(self) -> EarlyStopping | None:
@@ -288,8 +289,11 @@ class Training:
 
         for name, figure in pictures.after_training(self.log.rows, self.parts.evaluator, test):
             pixels = plots.render(figure)
-            path = self.directory / "plots" / f"{name}.png"
-            with atomic.storing(path):
-                Image.fromarray(pixels).save(path)
+            self._save(name, pixels)
             if self.board is not None:
                 self.board.image(name, pixels, self.state)
+
+    def _save(self, name: str, pixels: Any) -> None:
+        path = self.directory / "plots" / f"{name}.png"
+        with atomic.storing(path), open(path, "wb", opener=unlinked) as file:
+            Image.fromarray(pixels).save(file, "png")

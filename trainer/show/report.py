@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.engine.measures import measure
+from trainer.system.inside import unlinked
 from trainer.system.streams import printable, warn
 
 T = TypeVar("T")
@@ -135,7 +136,7 @@ class _Log:
         self.path = path
         self._file: IO[str] | None = None
         try:
-            self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
+            self._file = open(path, "a", encoding="utf-8", errors="backslashreplace", opener=unlinked)  # noqa: SIM115
         except OSError as error:
             self._give_up(error)
 

@@ -3,42 +3,62 @@
 from pathlib import Path
 
 from trainer.config import registry
-from trainer.run import directory as runs
+from trainer.config.kept import NEUTRAL, may_say
+from trainer.run import records
 from trainer.system.errors import ConfigError, RunError
+from trainer.system.paths import quoted
+from trainer.system.streams import warn
 
 FLAGS = ("-m", "--multirun")
 
 
 def is_sweep(directory: Path) -> bool:
     """Whether `directory` is that of a sweep, and not of one run."""
-    return (directory / "overrides.yaml").is_file() and not (directory / "config.yaml").exists()
+    return (directory / records.OVERRIDES).is_file() and not (directory / "config.yaml").exists()
 
 
 def arguments(directory: Path, typed: list[str]) -> list[str]:
     """The sweep's command line after `trainer train`; a key that is typed again takes its new values.
 
+    The file may be a stranger's. It says plain values of keys; what leads out of the sweep has to be typed again.
+
     Raises:
         RunError: The sweep does not say how it was started.
-        ConfigError: The command line names code to run, and may be a stranger's.
+        ConfigError: The command line holds more than a file may say.
     """
-    kept = runs.overrides(directory)
+    kept = records.overrides(directory)
     if not set(FLAGS) & set(kept):
         raise RunError(
-            f"{directory / 'overrides.yaml'} is not what a sweep writes", "start a new sweep: trainer train -m ..."
+            f"{directory / records.OVERRIDES} is not what a sweep writes", "start a new sweep: trainer train -m ..."
         )
-    for word in kept:
-        key = _key(word)
-        code = key.endswith("_target_") or key.startswith("hydra") or word.startswith("-")
-        if code and word not in (*FLAGS, *typed):
-            raise ConfigError(
-                f"{directory} was started with {word}, and a file names no code to run",
-                f"if you trust it, type it again: trainer resume {directory} {word}",
-            )
     new = {_key(word): word for word in typed}
     for group in registry.OF_A_SWEEP:
         if group in new:  # another way to run it has other keys
             kept = [word for word in kept if not _key(word).startswith(f"{group}.")]
+    kept = _inert(directory, kept, new)
     return [*[new.pop(_key(word), word) for word in kept], *new.values()]
+
+
+def _inert(directory: Path, kept: list[str], new: dict[str, str]) -> list[str]:
+    """The words of the file that it may hold; those whose key is typed again are replaced anyway."""
+    taken, refused = [], []
+    for word in kept:
+        key, _, value = _key(word), *word.partition("=")[1:]
+        if word in FLAGS or key in new or may_say(word) or (key in NEUTRAL and value in ("null", "false")):
+            taken.append(word)
+        elif key in NEUTRAL:
+            warn(f"{word} is not taken from a file; type it again if you want it")
+        else:
+            refused.append(word)
+    if refused:
+        raise ConfigError(
+            f"{directory} was started with {' '.join(refused[:3])}{' ...' * (len(refused) > 3)}, "
+            "which a file may not say: it would run code, or lead out of the sweep",
+            f"if you trust it, type it again: trainer resume {quoted(directory)} {' '.join(map(quoted, refused[:3]))}",
+        )
+    if "data.root" in map(_key, taken) and not {"data.root", "data.download"} & new.keys():
+        taken.append("data.download=false")  # a file does not say where on this machine to write
+    return taken
 
 
 def _key(word: str) -> str:

@@ -2,15 +2,18 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.run.directory import finite
+from trainer.run.records import finite
 from trainer.system.atomic import cut_to_lines, storing
 from trainer.system.errors import RunError
+from trainer.system.inside import content, parsed, unlinked
+from trainer.system.shapes import amount, count, known, number, one_of, optional, table, text
 
 LOG = "sweep.jsonl"
+LONGEST = 2**27  # bytes of it that are read: about two hundred thousand jobs
 PRUNED = "pruned"  # the status of a trial that a search gave up; the reason in its result.json begins with the word
 
 
@@ -30,6 +33,20 @@ class Outcome:
     error: str = ""
 
 
+_SHAPES = {
+    "job": count,
+    "overrides": table(text),
+    "status": one_of("completed", "failed", "interrupted", "not run", PRUNED),
+    "seconds": amount,
+    "objective": text,
+    "direction": one_of("min", "max"),
+    "value": optional(number),
+    "best_epoch": optional(count),
+    "metrics": table(optional(number)),
+    "error": text,
+}
+
+
 def read(path: Path) -> list[Outcome]:
     """The jobs of a sweep.jsonl by their numbers. Of several lines of one job the last counts.
 
@@ -39,17 +56,19 @@ def read(path: Path) -> list[Outcome]:
         RunError: the file cannot be read, or another line is no job.
     """
     try:
-        lines = path.read_bytes().splitlines()
+        lines = content(path, LONGEST).splitlines()
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"cannot read {path}: {error}") from error
     jobs: dict[int, Outcome] = {}
-    for number, line in enumerate(lines, start=1):
+    for row, line in enumerate(lines, start=1):
         try:
-            job = _job(json.loads(line))
-        except (ValueError, TypeError) as error:
-            if number == len(lines):
+            job = _job(parsed(line))
+        except ValueError as error:
+            if row == len(lines):
                 break
-            raise RunError(f"{path}: line {number} is no job of a sweep", "delete the line to run it again") from error
+            raise RunError(f"{path}: line {row} is no job of a sweep", "delete the line to run it again") from error
         jobs[job.job] = job
     return [jobs[number] for number in sorted(jobs)]
 
@@ -61,7 +80,7 @@ def append(path: Path, job: Outcome) -> None:
         StorageError: the file cannot be written.
     """
     line = json.dumps(finite(asdict(job))).encode() + b"\n"
-    with storing(path), path.open("ab+") as file:
+    with storing(path), open(path, "ab+", opener=unlinked) as file:
         cut_to_lines(file)
         file.write(line)
         file.flush()
@@ -70,10 +89,6 @@ def append(path: Path, job: Outcome) -> None:
 
 def _job(found: Any) -> Outcome:
     """The job of a line. What a later version has written besides is left out."""
-    if not isinstance(found, dict):
-        raise TypeError("no job")
-    job = Outcome(**{f.name: found[f.name] for f in fields(Outcome) if f.name in found})
-    if not isinstance(job.job, int) or not isinstance(job.overrides, dict):
-        raise TypeError("no job")
+    job = Outcome(**known(found, _SHAPES, ("job", "overrides", "status", "seconds")))
     job.metrics = {name: value for name, value in job.metrics.items() if value is not None}
     return job

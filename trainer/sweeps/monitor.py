@@ -8,6 +8,9 @@ from rich.table import Table
 
 from trainer.show.report import Report, duration
 from trainer.sweeps.plan import Planned
+from trainer.system.inside import tail
+
+LONGEST = 4096  # bytes of the end of a train.log
 
 
 class Monitor:
@@ -48,7 +51,7 @@ class Monitor:
 def _latest(directory: Path) -> str:
     """How far a job is, from the end of its train.log, which has a line per epoch."""
     try:
-        lines = (directory / "train.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = tail(directory / "train.log", LONGEST).splitlines()
     except OSError:
         return "starting"
     return " ".join(lines[-1].split()) if lines else "starting"

@@ -11,16 +11,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.config.train import Train
-from trainer.run import directory as runs
+from trainer.run import records
 from trainer.show.report import Report
 from trainer.sweeps.job import PRUNED, Outcome
 from trainer.system.atomic import storing, write_text
 from trainer.system.errors import RunError, StorageError, TrainerError
+from trainer.system.inside import json_of
+from trainer.system.shapes import table, text
 
 if TYPE_CHECKING:  # torch comes with it
     from trainer.engine.loop import Hook
 
 PLAN = "plan.json"
+LONGEST = 2**24  # bytes of it that are read: about three hundred thousand jobs
+_DIGITS = 9  # of the number of a job
+
+
+def _is_plan(found: Any) -> bool:
+    return table(text)(found) and all(n.isascii() and n.isdigit() and len(n) <= _DIGITS for n in found)
 
 
 @dataclass
@@ -54,9 +62,9 @@ class Planned:
 
     def failed(self, error: str) -> Outcome:
         """The outcome of a job that has failed; its result.json is written if its training has not written one."""
-        if not runs.read_result(self.directory):
+        if not records.read_result(self.directory):
             with suppress(StorageError):  # then the sweep's own files tell it
-                runs.write_result(self.directory, {"status": "failed", "metrics": {}, "error": error})
+                records.write_result(self.directory, {"status": "failed", "metrics": {}, "error": error})
         return self.ended("failed", error)
 
     def completed(self, result: dict[str, Any]) -> Outcome:
@@ -67,7 +75,8 @@ class Planned:
             job.status = PRUNED if str(result.get("stopped")).startswith(PRUNED) else "completed"
             objective = result["objective"]
             job.objective, job.direction, job.value = objective["name"], objective["direction"], objective["value"]
-            job.best_epoch, job.metrics = result["best_epoch"], result["metrics"]
+            job.best_epoch = result["best_epoch"]
+            job.metrics = {name: value for name, value in result["metrics"].items() if value is not None}
         return job
 
     @property
@@ -101,7 +110,7 @@ def numbered(directory: Path, asked: list[Asked]) -> list[Planned]:
         number = numbers.pop(0) if numbers else next(unused)
         differing = [word for word in job.typed if frequency[word] < len(asked)]
         place = directory / str(number)
-        result = runs.read_result(place)
+        result = records.read_result(place)
         finished = result if result.get("status") == "completed" else None
         planned.append(Planned(number, place, job, " ".join(differing or job.typed), finished))
     return planned
@@ -127,11 +136,13 @@ def known(directory: Path) -> dict[int, str]:
         RunError: the file that has them cannot be read.
     """
     try:
-        found = json.loads((directory / PLAN).read_text(encoding="utf-8"))
-        return {int(number): str(digest) for number, digest in sorted(found.items())}
+        found = json_of(directory / PLAN, LONGEST)
+        if not _is_plan(found):
+            raise ValueError("it is not the plan of a sweep")
+        return {int(number): digest for number, digest in sorted(found.items())}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(f"{directory / PLAN} cannot be read", "start a new sweep: trainer train -m ...") from error
 
 

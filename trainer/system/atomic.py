@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from trainer.system.errors import StorageError
+from trainer.system.inside import unlinked
 
 PART = ".part"  # the names of unfinished files end with it
 
@@ -25,18 +26,18 @@ def replacing(path: Path, keep: Path | None = None) -> Iterator[IO[bytes]]:
     part = path.with_name(f".{path.name}{PART}")
     with storing(path):
         try:
-            with part.open("wb") as file:
+            with open(part, "wb", opener=unlinked) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
             if keep is not None:
                 _keep(path, keep)
-            os.replace(part, path)
+            os.replace(part, path)  # which takes the place of a link, and does not follow it
         except BaseException:
             with contextlib.suppress(OSError):
                 part.unlink()
             raise
-        directory = os.open(path.parent, os.O_RDONLY)
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             os.fsync(directory)
         except OSError as error:
@@ -51,7 +52,7 @@ def _keep(path: Path, kept: Path) -> None:
     part = kept.with_name(f".{kept.name}{PART}")
     part.unlink(missing_ok=True)
     try:
-        os.link(path, part)
+        os.link(path, part, follow_symlinks=False)
     except FileNotFoundError:
         return  # there is no file yet
     except OSError:  # the file system has no links: for a moment, no file is at `path`

@@ -24,6 +24,12 @@ def expanded(text: str) -> Path:
         raise ConfigError(f"{text}: no home directory of that name", f"if it is a file here, write ./{text}") from error
 
 
+def resolved(text: str) -> Path:
+    """`text` as the path of a run or sweep; where it is a link to one, which the user has named, where that leads."""
+    path = expanded(text)
+    return path.resolve() if path.is_symlink() else path
+
+
 def quoted(path: str | Path) -> str:
     """A path as it is typed in a shell, as `$'...'` if it has characters that a screen cannot show."""
     text = str(path)

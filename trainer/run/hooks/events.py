@@ -7,6 +7,7 @@ the thread dies. The format is a sequence of records (TensorBoard's `RecordWrite
 import itertools
 import operator
 import os
+import re
 import socket
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from trainer.run.directory import EVENTS
 from trainer.system.atomic import storing
+from trainer.system.inside import unlinked
 
 
 class Events:
@@ -31,10 +33,10 @@ class Events:
         started = int(time.time())
         for before in directory.glob(EVENTS):  # TensorBoard reads them in the order of their names
             stamp = before.name.split(".")[3]
-            started = max(started, int(stamp) + 1 if stamp.isdigit() else 0)
+            started = max(started, int(stamp) + 1 if re.fullmatch("[0-9]{1,10}", stamp) else 0)
         self.path = directory / f"events.out.tfevents.{started:010d}.{socket.gethostname()}.{os.getpid()}"
         with storing(self.path):
-            self._file = self.path.open("wb")
+            self._file = open(self.path, "wb", opener=unlinked)  # noqa: SIM115
         self._writer = RecordWriter(self._file)
         self.write(Event(file_version="brain.Event:2"))
         if purge_from is not None:

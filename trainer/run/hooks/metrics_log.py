@@ -4,12 +4,18 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 from trainer.engine.loop import Hook
 from trainer.engine.state import Row, State
-from trainer.run.directory import finite
+from trainer.run.records import finite
 from trainer.system.atomic import storing
+from trainer.system.errors import RunError
+from trainer.system.inside import content, parsed, unlinked
+from trainer.system.shapes import number, optional, table
 
+LONGEST = 2**28  # bytes of a file that is read: about a million rows
+_is_row = table(optional(number))
 _encoded = json.JSONEncoder(allow_nan=False).encode  # made once, for tiny epochs
 
 
@@ -23,8 +29,9 @@ class MetricsLog(Hook):
     def __init__(self, path: Path) -> None:
         self.path = path
         with storing(path):
-            self._file = path.open("a", encoding="utf-8", buffering=1 << 16)
-            self.rows = _whole_rows(path)
+            self._file = open(path, "a", encoding="utf-8", buffering=1 << 16, opener=unlinked)  # noqa: SIM115
+            self.rows, length = _whole_rows(path)
+            self._file.truncate(length)
 
     def on_evaluation(self, state: State, row: Row) -> None:
         self.on_epoch(state, row)
@@ -56,19 +63,29 @@ class MetricsLog(Hook):
             self._file.close()
 
 
-def _whole_rows(path: Path) -> list[Row]:
-    """The rows in the file; an unfinished row at its end, which a power failure may leave, is cut off."""
+def _whole_rows(path: Path) -> tuple[list[Row], int]:
+    """The rows in the file, and the bytes that they take: what follows, as a power failure may leave it, is no row.
+
+    Raises:
+        RunError: the file is longer than any that trainer writes.
+    """
     rows: list[Row] = []
     length = 0
-    for line in path.read_bytes().splitlines(keepends=True):
+    try:
+        lines = content(path, LONGEST).splitlines(keepends=True)
+    except ValueError as error:
+        raise RunError(f"{path} cannot be read: {error}", "move it away to begin another") from error
+    for line in lines:
         try:
-            rows.append(json.loads(line, object_hook=_floats))
+            rows.append(_row(parsed(line)))
         except ValueError:
             break
         length += len(line)
-    os.truncate(path, length)
-    return rows
+    return rows, length
 
 
-def _floats(row: dict[str, float | None]) -> Row:
-    return {name: math.nan if value is None else value for name, value in row.items()}
+def _row(found: Any) -> Row:
+    """A row of the file, whose entries are numbers; null stands for one that is not finite."""
+    if not _is_row(found) or not all(number(found.get(name)) for name in ("epoch", "step", "lr")):
+        raise ValueError("no row")
+    return {name: math.nan if value is None else value for name, value in found.items()}

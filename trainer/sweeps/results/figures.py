@@ -24,6 +24,7 @@ from trainer.sweeps.job import PRUNED, Outcome
 from trainer.sweeps.results.grid import Grid, numbers_in
 from trainer.sweeps.results.ranking import Ranked, ranked
 from trainer.system.atomic import storing
+from trainer.system.inside import unlinked
 from trainer.system.streams import printable
 
 LINES = 6  # the most combinations of other keys that have a line each
@@ -56,7 +57,8 @@ def save(jobs: Sequence[Outcome], directory: Path) -> list[Path]:
             path = directory / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.png"
             with storing(path):
                 directory.mkdir(parents=True, exist_ok=True)
-                figure.savefig(path, dpi=130)
+                with open(path, "wb", opener=unlinked) as file:
+                    figure.savefig(file, dpi=130, format="png")
             paths.append(path)
     return paths
 

@@ -12,7 +12,7 @@ from optuna.distributions import check_distribution_compatibility
 from optuna.trial import FrozenTrial, TrialState
 
 from trainer.config.train import Train
-from trainer.run import directory as runs
+from trainer.run import records
 from trainer.show.report import Report
 from trainer.sweeps.job import PRUNED, Outcome
 from trainer.sweeps.plan import Asked, Planned, claim, known
@@ -154,7 +154,7 @@ class Search(Iterator[Planned]):
         number, overrides = trial.number, self.space.overrides(trial)
         directory = self.directory / str(number)
         label = " ".join(f"{key}={value}" for key, value in self.space.chosen(trial).items())
-        result = runs.read_result(directory)  # empty if the trial was killed before it had one
+        result = records.read_result(directory)  # empty if the trial was killed before it had one
         if trial.state.is_finished():
             asked = Asked([word.lstrip("+") for word in overrides if not word.startswith("~")], None)
             return Planned(number, directory, asked, label, result or {"status": "failed"})

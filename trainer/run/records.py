@@ -1,0 +1,91 @@
+"""The small files that say what ran and how it ended: overrides.yaml and result.json.
+
+They are read as anybody's: bounded, and with every entry checked. What does not fit is as if it was not there.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trainer.system import inside
+from trainer.system.atomic import write_text
+from trainer.system.shapes import amount, count, has, known, number, one_of, optional, table, text
+
+OVERRIDES, RESULT = "overrides.yaml", "result.json"
+_LONGEST_OVERRIDES = 2**20  # bytes
+_LONGEST_RESULT = 2**22  # of a model with ten thousand classes, whose accuracies are listed
+
+_NUMBER = optional(number)  # JSON has no word for what is not finite
+_OBJECTIVE = has({"name": text, "direction": one_of("min", "max"), "value": _NUMBER}, ("name", "direction", "value"))
+_SHAPES = {
+    "name": text,
+    "status": one_of("completed", "failed", "interrupted"),
+    "error": text,
+    "stopped": optional(text),
+    "metrics": table(_NUMBER),
+    "objective": _OBJECTIVE,
+    "best_epoch": optional(count),
+    "samples_per_second": _NUMBER,
+    "per_class": table(_NUMBER),
+    "seconds": amount,
+    "epochs": count,
+    "steps": count,
+    "environment": table(text),
+    "parent": optional(has({"path": text, "epoch": optional(count), "step": optional(count)})),
+}
+_OF_A_COMPLETED_RUN = ("metrics", "objective", "best_epoch")
+
+
+def write_overrides(directory: Path, overrides: list[str]) -> None:
+    """Write `overrides.yaml`: what was typed, one list entry each."""
+    write_text(directory / OVERRIDES, "".join(f"- {_quoted(override)}\n" for override in overrides))
+
+
+def _quoted(text: str) -> str:
+    """A string of YAML; what is not printable (line breaks, bytes of a path that are no text) is written as numbers."""
+    if text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
+    return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text) + '"'
+
+
+def overrides(directory: Path) -> list[str]:
+    """What `overrides.yaml` says was typed; nothing where it cannot be read."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
+    try:
+        written = inside.text(directory / OVERRIDES, _LONGEST_OVERRIDES)
+        inside.check_yaml(written)
+        found = yaml.load(written, loader)  # both are safe
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return []
+    words = found if isinstance(found, list) else []
+    return words if all(isinstance(word, str) for word in words) else []
+
+
+def write_result(directory: Path, result: dict[str, Any]) -> None:
+    """Write `result.json`; values that are not finite become null, for JSON has no word for them."""
+    write_text(directory / RESULT, json.dumps(finite(result), indent=2) + "\n")
+
+
+def read_result(directory: Path) -> dict[str, Any]:
+    """The content of `result.json`; empty if there is none, or if it is damaged or not what trainer writes."""
+    try:
+        found = known(inside.json_of(directory / RESULT, _LONGEST_RESULT), _SHAPES, ("status",))
+        if found["status"] == "completed":
+            known(found, _SHAPES, _OF_A_COMPLETED_RUN)
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def finite(value: Any) -> Any:
+    """`value` with every float that JSON cannot hold replaced by None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    return value
