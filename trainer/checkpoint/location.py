@@ -24,6 +24,8 @@ def locate(ckpt: str, key: str = "ckpt") -> Path:
     if path.is_dir():
         for candidate in [folder / name for folder in (path / "checkpoints", path) for name in _NAMES]:
             if candidate.is_file():
+                if not candidate.resolve().is_relative_to(path.resolve()):
+                    raise CheckpointError(f"{candidate} is a link that leads out of the run", "give the file itself")
                 return candidate
         raise CheckpointError(
             f"{key}={ckpt}: a directory without a run (no checkpoints/best.pt or last.pt)",

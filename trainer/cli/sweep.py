@@ -35,6 +35,8 @@ def run(given: Arguments, words: Sequence[str], directory: Path | None) -> None:
     jobs = Jobs(given)
     how = check_sweep(jobs.common)
     make, top = _listed(jobs) if how["search"].name == "none" else _searched(jobs)
+    if directory is not None:
+        runs.check_links(directory)
     if how["sweep"].dry_run:
         Sweep(directory or top, make(directory or top), how["sweep"]).list()
         return

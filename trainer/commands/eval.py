@@ -76,6 +76,7 @@ def load(config: Config, ckpt: str, compute: "Compute", screen: "Report") -> "tu
     """Build the model of a checkpoint with its weights, and an evaluator of it on its data."""
     from trainer import checkpoint
     from trainer.checkpoint.adoption import adopt
+    from trainer.config import custom
     from trainer.data.described import trained_on
     from trainer.data.loading import eval_batch_size, example, load_dataset, stream_workers
     from trainer.engine.evaluator import Evaluator
@@ -86,6 +87,8 @@ def load(config: Config, ckpt: str, compute: "Compute", screen: "Report") -> "tu
     for warning in found.warnings:
         screen.warn(warning)
     adopt(config, found)
+    for line in custom.announced(config):
+        screen.say(line)
     loaded = trained_on(load_dataset(config, screen.track), found)
     first, outputs = example(loaded, compute.device, compute.dtype), int(loaded.facts()["outputs"])
     built = build_model(config, first, outputs, found)

@@ -51,6 +51,7 @@ def run(config: Inspect) -> dict[str, Any]:
     import torch
 
     from trainer.commands.eval import load
+    from trainer.config import custom
     from trainer.data.loading import load_dataset
     from trainer.engine import device
     from trainer.models.build import build_model
@@ -60,6 +61,8 @@ def run(config: Inspect) -> dict[str, Any]:
     compute = device.choose("cpu", "float32")
     known = config.facts()
     loaded: Dataset | None = None
+    for line in custom.announced(config) if config.ckpt is None else []:  # `load` says it, too
+        screen.say(line)
     if config.ckpt is not None:
         evaluator, found = load(config, config.ckpt, compute, screen)
         loaded = evaluator.data

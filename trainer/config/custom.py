@@ -4,10 +4,12 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from trainer.config.base import Custom
+from trainer.config import registry
+from trainer.config.base import Config, Custom
 from trainer.system.errors import ConfigError, TrainerError, first_line
 
 
@@ -49,3 +51,23 @@ def _imported(group: str, target: str) -> Callable[..., Any]:
     if not callable(found):
         raise ConfigError(f"{group}._target_={target} is not a class or function")
     return found  # type: ignore[no-any-return]
+
+
+def announced(config: Config) -> list[str]:
+    """A line for each class of somebody's own that a config has, and where it comes from: said before it is run."""
+    lines = []
+    for group in registry.OF_THE_USER:
+        section = getattr(config, group, None)
+        target = section.target if isinstance(section, Custom) else _written_target(config, group)
+        if target is not None:
+            top = target.partition(".")[0]
+            found = PathFinder.find_spec(top, [os.getcwd(), *sys.path])  # which imports nothing
+            where = (found.origin or next(iter(found.submodule_search_locations or ()), None)) if found else None
+            lines.append(f"{group}={config.title(group)} runs code: {target}, from {where or 'nowhere yet'}")
+    return lines
+
+
+def _written_target(config: Config, group: str) -> str | None:
+    """The class of a model that waits for the data."""
+    target = config.written(group).get("_target_") if group == "model" else None
+    return target if isinstance(target, str) else None

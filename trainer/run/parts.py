@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.checkpoint import Checkpoint
+from trainer.config import custom
 from trainer.config.train import Train
 from trainer.data.batches import Batches
 from trainer.data.loading import eval_batch_size, example, load_dataset, stream_workers, training_batches
@@ -92,6 +93,8 @@ def assemble(
     Raises:
         UserError: something does not exist, does not fit or is not here.
     """
+    for line in custom.announced(config):
+        say(line)
     compute = device.choose(config.device, config.precision, config.deterministic)
     data = load_dataset(config, track, beside.data if beside is not None else None)
     loss = choose_loss(config.loss, data, config.label_smoothing)

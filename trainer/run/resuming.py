@@ -1,6 +1,5 @@
 """A training that is continued exactly, in its own run directory."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
+from trainer.config.kept import may_say
 from trainer.config.train import Train
 from trainer.data.described import fingerprint
 from trainer.engine.loop import Hook
@@ -89,7 +89,8 @@ def _latest(directory: Path, screen: Report) -> Checkpoint:
     paths = [directory / "checkpoints" / name for name in ("last.pt", "previous.pt")]
     there = [path for path in paths if path.exists()]
     if not there:
-        again = " ".join(map(shlex.quote, records.overrides(directory)))
+        words = records.overrides(directory)
+        again = " ".join(map(quoted, words)) if all(map(may_say, words)) else "..."
         raise RunError(f"{directory} has no checkpoint yet", f"start it again: trainer train {again}".rstrip())
     for path in there:
         try:

@@ -1,5 +1,6 @@
 """`trainer resume SWEEP` repeats the sweep's own command line, with what is typed now."""
 
+import os
 from pathlib import Path
 
 from trainer.config import registry
@@ -14,7 +15,7 @@ FLAGS = ("-m", "--multirun")
 
 def is_sweep(directory: Path) -> bool:
     """Whether `directory` is that of a sweep, and not of one run."""
-    return (directory / records.OVERRIDES).is_file() and not (directory / "config.yaml").exists()
+    return (directory / records.OVERRIDES).is_file() and not os.path.lexists(directory / "config.yaml")
 
 
 def arguments(directory: Path, typed: list[str]) -> list[str]:

@@ -46,6 +46,7 @@ class Attempt:
         config = planned.asked.config
         assert config is not None
         config.change("plots", config.plots and config.sweep.plots)
+        runs.check_links(planned.directory)
         if not planned.started:
             runs.rewind(planned.directory, {})  # of a run that was killed before its first checkpoint
         opened = resuming.opened if planned.started else starting.opened

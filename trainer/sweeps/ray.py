@@ -17,6 +17,7 @@ from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, work
 from trainer.system import signals
 from trainer.system.errors import ConfigError, first_line
+from trainer.system.inside import unlinked
 from trainer.system.machine import cores
 
 FOLDER = "ray"  # in the sweep's directory
@@ -130,7 +131,7 @@ def logged(path: Path) -> Iterator[None]:
     """Within the block, standard output and error go to the end of a file, after a line of when and where."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = [os.dup(fd) for fd in (1, 2)]
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    file = unlinked(os.fspath(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(file, f"{timestamp()} on {os.uname().nodename}\n".encode())
     for fd in (1, 2):
         os.dup2(file, fd)

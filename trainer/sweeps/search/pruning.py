@@ -10,7 +10,8 @@ from trainer.engine.state import Row, State
 from trainer.show.report import metric
 from trainer.sweeps.job import PRUNED
 from trainer.sweeps.search.goal import Goal
-from trainer.sweeps.search.study import JOURNAL, Opened, trial_id
+from trainer.sweeps.search.journal import JOURNAL
+from trainer.sweeps.search.study import Opened, trial_id
 from trainer.system.atomic import storing
 
 

@@ -14,11 +14,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from trainer.config.search import Optuna
+from trainer.sweeps.search.journal import ANEW, JOURNAL, NAME
 from trainer.system.atomic import cut_to_lines
 from trainer.system.errors import RunError
 
-JOURNAL = "study.journal"
-NAME = "search"  # of the study in its journal
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # the screen is trainer's
 DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
 
@@ -47,7 +46,7 @@ class Opened:
                 pruner=pruner(settings, epochs),
             )
         except (ValueError, LookupError, TypeError, AssertionError) as error:
-            raise RunError(f"{path} is damaged", "begin the search anew: trainer train -m ...") from error
+            raise RunError(f"{path} is damaged", ANEW) from error
         self._memory = InMemoryStorage()
         # Values are chosen in a copy of the study, since Optuna writes them one by one to the study they are chosen in.
         self._copy = optuna.create_study(

@@ -17,7 +17,7 @@ from trainer.show.report import Report
 from trainer.sweeps.job import PRUNED, Outcome
 from trainer.sweeps.plan import Asked, Planned, claim, known
 from trainer.sweeps.results.ranking import has_value
-from trainer.sweeps.search import study
+from trainer.sweeps.search import journal, study
 from trainer.sweeps.search.goal import Goal
 from trainer.sweeps.search.pruning import Pruning
 from trainer.sweeps.search.ranges import Space
@@ -26,7 +26,6 @@ from trainer.system.errors import ConfigError
 from trainer.system.machine import cores, gpus
 
 AT_ONCE = 8  # trials under way: few enough for the later ones to learn from
-ANEW = "begin another search: trainer train -m ..."
 
 
 class Search(Iterator[Planned]):
@@ -53,7 +52,8 @@ class Search(Iterator[Planned]):
         self._at_once = self.settings.at_once or max(AT_ONCE, len(gpus()) or cores())
         self._running: set[int] = set()
         self.planned: list[Planned] = []
-        if (directory / study.JOURNAL).exists():
+        if (directory / journal.JOURNAL).exists():
+            journal.check(directory)
             trials = self._trials()
             self._check(trials)
             self.planned = [self._planned(trial) for trial in trials]
@@ -61,7 +61,7 @@ class Search(Iterator[Planned]):
 
     def begin(self, screen: Report, noted: Mapping[int, Outcome]) -> list[Outcome]:
         """Make the study if there is none, and tell it of results that it has not heard of."""
-        with storing(self.directory / study.JOURNAL):
+        with storing(self.directory / journal.JOURNAL):
             study.mend(self.directory)
             trials = self._trials()
         screen.say(f"search for {self.goal}: {self.settings.trials} trials, {', '.join(self.space.ranges)}")
@@ -89,7 +89,7 @@ class Search(Iterator[Planned]):
         if self._interrupted:
             planned = self._interrupted.pop(0)
         elif len(self.planned) < self.settings.trials:
-            with storing(self.directory / study.JOURNAL):
+            with storing(self.directory / journal.JOURNAL):
                 planned = self._planned(self._opened.ask(self.space.ranges, self.settings))
             self.planned.append(planned)
         else:
@@ -103,7 +103,7 @@ class Search(Iterator[Planned]):
         self._running.discard(job.job)
         if job.status == "interrupted":
             return
-        with storing(self.directory / study.JOURNAL):
+        with storing(self.directory / journal.JOURNAL):
             tell = self._opened.study.tell
             if job.status == PRUNED:
                 tell(job.job, state=TrialState.PRUNED)
@@ -136,19 +136,19 @@ class Search(Iterator[Planned]):
         """Refuse trials that do not compare with those to come."""
         found = self._opened.study.direction.name.lower()
         if found != study.DIRECTIONS[self.goal.direction]:
-            raise ConfigError(f"{self.directory}: that search is to {found} something else", ANEW)
+            raise ConfigError(f"{self.directory}: that search is to {found} something else", journal.ANEW)
         for trial in trials:
             if set(self.space.ranges) != set(trial.params):
-                raise ConfigError(f"{self.directory}: that search is over {', '.join(trial.params)}", ANEW)
+                raise ConfigError(f"{self.directory}: that search is over {', '.join(trial.params)}", journal.ANEW)
             for key, before in trial.distributions.items():
                 try:
                     check_distribution_compatibility(before, self.space.ranges[key])
                 except ValueError as error:
-                    raise ConfigError(f"{key}: the choices of a search cannot change", ANEW) from error
+                    raise ConfigError(f"{key}: the choices of a search cannot change", journal.ANEW) from error
         digests = known(self.directory)
         first = next((t for t in trials if t.number in digests), None)  # it stands for all, for composing takes time
         if first is not None and self.composed(self.space.overrides(first)).digest != digests[first.number]:
-            raise ConfigError(f"{self.directory}: its trials were trained with other settings than these", ANEW)
+            raise ConfigError(f"{self.directory}: its trials were trained with other settings than these", journal.ANEW)
 
     def _planned(self, trial: FrozenTrial) -> Planned:
         number, overrides = trial.number, self.space.overrides(trial)

@@ -1,0 +1,111 @@
+"""What Optuna's journal of a search may hold, which is checked before Optuna reads it: the file may be a stranger's."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from trainer.system.errors import RunError
+from trainer.system.inside import content, parsed
+from trainer.system.shapes import Shape, count, each, has, known, number, one_of, optional, table, text
+
+JOURNAL = "study.journal"
+NAME = "search"  # of the study in its journal
+ANEW = "begin another search: trainer train -m ..."
+_LONGEST = 2**26  # bytes: several thousand trials of a hundred epochs each
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d)?")
+
+
+def _time(value: Any) -> bool:
+    return text(value) and bool(_TIME.fullmatch(value))
+
+
+def _distribution(value: Any) -> bool:
+    """A range or choices, as Optuna writes them: JSON within JSON."""
+    try:
+        found = parsed(value) if text(value) else None
+    except ValueError:
+        return False
+    return _RANGE(found) or _CHOICES(found)
+
+
+def _state(value: Any) -> bool:
+    """The number of one of Optuna's states of a trial."""
+    return count(value) and value <= 4
+
+
+def _attribute(value: Any) -> bool:
+    """What a pruner notes of a trial."""
+    return value is None or isinstance(value, bool) or number(value) or text(value)
+
+
+def _first(value: Any) -> bool:
+    """The number of the only study."""
+    return count(value) and value == 0
+
+
+def _direction(value: Any) -> bool:
+    return each(count)(value) and value in ([1], [2])
+
+
+def _nothing(value: Any) -> bool:
+    return value == {}
+
+
+_RANGE = has(
+    {
+        "name": one_of("FloatDistribution", "IntDistribution"),
+        "attributes": has({"low": number, "high": number, "step": optional(number)}, ("low", "high", "step")),
+    },
+    ("name", "attributes"),
+)
+_CHOICES = has(
+    {"name": one_of("CategoricalDistribution"), "attributes": has({"choices": each(text)}, ("choices",))},
+    ("name", "attributes"),
+)
+_VALUES = optional(each(number))
+_ATTRIBUTES = table(_attribute)
+
+# What trainer does with a study, by Optuna's codes for it.
+_OPERATIONS: dict[int, dict[str, Shape]] = {
+    0: {"study_name": one_of(NAME), "directions": _direction},
+    4: {
+        "study_id": _first,
+        "state": _state,
+        "value": optional(number),
+        "values": _VALUES,
+        "distributions": table(_distribution),
+        "params": table(number),
+        "user_attrs": _nothing,
+        "system_attrs": _ATTRIBUTES,
+        "intermediate_values": _nothing,
+        "datetime_start": optional(_time),
+    },
+    6: {"trial_id": count, "state": _state, "values": _VALUES},
+    7: {"trial_id": count, "step": count, "intermediate_value": number},
+    9: {"trial_id": count, "system_attr": _ATTRIBUTES},
+}
+_EVERY = {"worker_id": text, "datetime_complete": optional(_time), "datetime_start": optional(_time)}
+
+
+def check(directory: Path) -> None:
+    """Check that the journal of the search in `directory` holds what trainer writes; a last line may be cut off.
+
+    Raises:
+        RunError: it does not, or cannot be read.
+    """
+    path = directory / JOURNAL
+    try:
+        lines = content(path, _LONGEST).splitlines(keepends=True)
+        for line in lines:
+            if line is not lines[-1] or line.endswith(b"\n"):
+                _check(parsed(line))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged", ANEW) from error
+
+
+def _check(operation: Any) -> None:
+    if not isinstance(operation, dict) or operation.get("op_code") not in _OPERATIONS:
+        raise ValueError("it is nothing that a search writes")
+    shapes = _OPERATIONS[operation["op_code"]]
+    known(operation, {**_EVERY, **shapes}, ("worker_id", *shapes))
