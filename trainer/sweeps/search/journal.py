@@ -49,7 +49,7 @@ def _direction(value: Any) -> bool:
 
 
 def _nothing(value: Any) -> bool:
-    return value == {}
+    return value in ({},)
 
 
 _RANGE = has(
