@@ -102,7 +102,8 @@ def _kept(run: Path) -> DictConfig:
 
 
 def _unreadable(run: Path, error: Exception) -> RunError:
-    return RunError(f"{run / 'config.yaml'} cannot be read: {first_line(error)}")
+    reason = error.strerror if isinstance(error, OSError) else first_line(error)
+    return RunError(f"{run / 'config.yaml'} cannot be read: {reason}")
 
 
 def _is_section(section: Any) -> bool:

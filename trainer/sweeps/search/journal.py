@@ -100,7 +100,9 @@ def check(directory: Path) -> None:
         for line in lines:
             if line is not lines[-1] or line.endswith(b"\n"):
                 _check(parsed(line))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}", ANEW) from error
+    except ValueError as error:
         raise RunError(f"{path} is damaged", ANEW) from error
 
 
