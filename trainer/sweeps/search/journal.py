@@ -110,4 +110,6 @@ def _check(operation: Any) -> None:
     if not isinstance(operation, dict) or operation.get("op_code") not in _OPERATIONS:
         raise ValueError("it is nothing that a search writes")
     shapes = _OPERATIONS[operation["op_code"]]
-    known(operation, {**_EVERY, **shapes}, ("worker_id", *shapes))
+    found = known(operation, {**_EVERY, **shapes}, ("worker_id", *shapes))
+    if found.get("params", {}).keys() != found.get("distributions", {}).keys():
+        raise ValueError("it has values without ranges")
