@@ -384,3 +384,13 @@ def test_a_directory_with_plain_files_is_let_through(run: Path) -> None:
     (run / "plots" / "curves.png").symlink_to("/nowhere")
     with pytest.raises(RunError, match=r"curves\.png is a link"):
         check_links(run)
+
+
+@pytest.mark.parametrize("name", ["train.log", "metrics.jsonl"])
+def test_a_file_that_has_another_name_elsewhere_is_not_appended_to(trainer: Trainer, run: Path, name: str) -> None:
+    os.link(run / name, "outside")
+    before = Path("outside").read_bytes()
+    assert "another name" in refused(trainer, run)
+    assert Path("outside").read_bytes() == before
+    shutil.copytree(run, "copied")
+    assert trainer("resume", "copied").code == 0

@@ -17,9 +17,11 @@ from trainer.system.paths import quoted
 EVENTS = "events.out.tfevents.*"
 SUBDIRECTORIES = ("checkpoints", "plots")
 _FOLDERS = (*SUBDIRECTORIES, "slurm", "ray")
+_CHANGED = ("metrics.jsonl", "train.log", EVENTS, "sweep.jsonl", "study.journal", "*.png")  # others are replaced whole
 _FILES = (
-    *("config.yaml", "overrides.yaml", "result.json", "metrics.jsonl", "train.log", EVENTS, "diverged.pt"),
-    *("sweep.jsonl", "results.csv", "plan.json", "study.journal", "study.journal.lock", "*.png", "*.pt", f".*{PART}"),
+    *_CHANGED,
+    *("config.yaml", "overrides.yaml", "result.json", "results.csv", "plan.json", "study.journal.lock"),
+    *("*.pt", f".*{PART}"),
 )
 LOCK_SECONDS = 3.0  # workers of a run that was killed may hold its lock so long
 
@@ -86,11 +88,17 @@ def check_links(directory: Path) -> None:
             if (directory / name).is_dir() and not (directory / name).is_symlink():
                 entries += os.scandir(directory / name)
         for entry in entries:
-            mode = entry.stat(follow_symlinks=False).st_mode
+            found = entry.stat(follow_symlinks=False)
+            mode = found.st_mode
             is_plain = stat.S_ISDIR if entry.name in _FOLDERS or entry.name.isdecimal() else stat.S_ISREG
             if not is_plain(mode) and (is_plain is stat.S_ISDIR or any(fnmatch(entry.name, name) for name in _FILES)):
                 what = "a link, which may lead anywhere" if stat.S_ISLNK(mode) else "not what it should be"
                 raise RunError(f"{entry.path} is {what}", f"remove it: rm -r {quoted(entry.path)}")
+            if stat.S_ISREG(mode) and found.st_nlink > 1 and any(fnmatch(entry.name, name) for name in _CHANGED):
+                raise RunError(
+                    f"{entry.path} is a file that has another name, too, under which it would change",
+                    f"copy the run: cp -r {quoted(directory)} ELSEWHERE, and resume that",
+                )
     except OSError as error:
         raise RunError(f"{directory} cannot be read: {error.strerror}", "give a directory of your own") from error
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from textwrap import shorten
 
 from trainer.config import registry
 from trainer.config.kept import NEUTRAL, may_say
@@ -11,6 +12,7 @@ from trainer.system.paths import quoted
 from trainer.system.streams import warn
 
 FLAGS = ("-m", "--multirun")
+SHOWN, LONGEST = 3, 200  # so many words that have to be typed again are shown, of so many characters
 
 
 def is_sweep(directory: Path) -> bool:
@@ -48,14 +50,16 @@ def _inert(directory: Path, kept: list[str], new: dict[str, str]) -> list[str]:
         if word in FLAGS or key in new or may_say(word) or (key in NEUTRAL and value in ("null", "false")):
             taken.append(word)
         elif key in NEUTRAL:
-            warn(f"{word} is not taken from a file; type it again if you want it")
+            warn(f"{shorten(word, LONGEST)} is not taken from a file; type it again if you want it")
         else:
             refused.append(word)
     if refused:
+        more = " ..." if len(refused) > SHOWN else ""
+        words = " ".join(quoted(word) if len(word) <= LONGEST else "..." for word in refused[:SHOWN])
         raise ConfigError(
-            f"{directory} was started with {' '.join(refused[:3])}{' ...' * (len(refused) > 3)}, "
+            f"{directory} was started with {' '.join(shorten(word, LONGEST) for word in refused[:SHOWN])}{more}, "
             "which a file may not say: it would run code, or lead out of the sweep",
-            f"if you trust it, type it again: trainer resume {quoted(directory)} {' '.join(map(quoted, refused[:3]))}",
+            f"if you trust it, type it again: trainer resume {quoted(directory)} {words}{more}",
         )
     if "data.root" in map(_key, taken) and not {"data.root", "data.download"} & new.keys():
         taken.append("data.download=false")  # a file does not say where on this machine to write
