@@ -170,7 +170,8 @@ def _take_no_intent(kept: DictConfig, typed: DictConfig, words: set[str], run: P
     for key, text in expressions(plain(kept)):
         if key not in words:
             raise ConfigError(
-                f"{run / 'config.yaml'} takes {key} from an expression, {shorten(text, 200)}, and a file holds values only",
+                f"{run / 'config.yaml'} takes {key} from an expression, {shorten(text, 200)}, "
+                "and a file holds values only",
                 f"give it yourself: trainer resume {quoted(run)} {key}=...",
             )
         OmegaConf.update(kept, key, OmegaConf.select(typed, key))
