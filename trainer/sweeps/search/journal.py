@@ -107,9 +107,10 @@ def check(directory: Path) -> None:
 
 
 def _check(operation: Any) -> None:
-    if not isinstance(operation, dict) or operation.get("op_code") not in _OPERATIONS:
+    code = operation.get("op_code") if isinstance(operation, dict) else None
+    if type(code) is not int or code not in _OPERATIONS:
         raise ValueError("it is nothing that a search writes")
-    shapes = _OPERATIONS[operation["op_code"]]
+    shapes = _OPERATIONS[code]
     found = known(operation, {**_EVERY, **shapes}, ("worker_id", *shapes))
     if found.get("params", {}).keys() != found.get("distributions", {}).keys():
         raise ValueError("it has values without ranges")
