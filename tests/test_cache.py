@@ -23,12 +23,14 @@ from running import QUICK
 from torch import Tensor
 
 from trainer import data
-from trainer.data.cache import Allocate, Stored, source_of, stored
+from trainer.data.cache import Stored, source_of, stored
+from trainer.data.cache_entry import Allocate, Declared
 from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset, Split
 from trainer.system.errors import DataError
 
 PIXELS = np.random.default_rng(0).integers(256, size=(6, 4, 5, 3)).astype(np.uint8)
+DECLARED = Declared({"train": (None, *PIXELS.shape[1:])}, 6, {"classes": 2})
 forking = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
 
@@ -46,7 +48,7 @@ class Maker:
 
 
 def entry(cache: Path, make: Callable[[Allocate], dict[str, Any]], source: str = "source") -> Stored:
-    return stored(str(cache), "name", {"size": 4}, source, make)
+    return stored(str(cache), "name", {"size": 4}, source, make, DECLARED)
 
 
 def whole(found: Stored) -> bool:
@@ -112,7 +114,7 @@ def test_a_process_never_maps_other_images_than_its_labels(tmp_path: Path) -> No
     sent = pickle.dumps(split.samples)
     assert np.array_equal(pickle.loads(sent)[:].permute(0, 2, 3, 1), PIXELS)
     assert fits(entry(tmp_path, reversed_samples, "after").split("train"))
-    with pytest.raises(DataError, match=r"train\.npy was removed while it was in use, for its source has changed"):
+    with pytest.raises(DataError, match=r"train\.npy was removed or changed while it was in use"):
         pickle.loads(sent)
     assert fits(split)
 
@@ -124,18 +126,20 @@ def test_an_entry_that_is_replaced_while_it_is_opened_is_of_one_source(
     """After so many of its files have been opened."""
     entry(tmp_path, Maker(), "before")
     opened = 0
-    load = np.load
+    plain = os.open
 
-    def replaced_meanwhile(*args: Any, **keys: Any) -> Any:
+    def replaced_meanwhile(path: Any, *args: Any, **keys: Any) -> int:
         nonlocal opened
-        found = load(*args, **keys)
-        opened += 1
+        found = plain(path, *args, **keys)
+        opened += str(path).endswith(".npy")
         if opened == files:
+            opened = 9
             assert fits(entry(tmp_path, reversed_samples, "after").split("train"))
         return found
 
-    monkeypatch.setattr(np, "load", replaced_meanwhile)
+    monkeypatch.setattr(os, "open", replaced_meanwhile)
     assert fits(entry(tmp_path, Maker(), "before").split("train"))
+    assert opened > files
 
 
 def test_an_entry_that_is_replaced_between_opening_and_use_does_not_matter(tmp_path: Path) -> None:
@@ -280,10 +284,11 @@ def test_the_disk_has_the_room_that_an_entry_takes(tmp_path: Path) -> None:
         allocate("big", (2**20,), "uint8")
         (part,) = tmp_path.glob(".*.part/big.npy")
         allocated.append(part.stat().st_blocks * 512)
-        return {}
+        raise DataError("that is all")
 
     allocated: list[int] = []
-    entry(tmp_path, make)
+    with pytest.raises(DataError, match="that is all"):
+        entry(tmp_path, make)
     if hasattr(os, "posix_fallocate"):
         assert allocated[0] >= 2**20
 
@@ -311,14 +316,14 @@ def test_a_file_in_an_entrys_place_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_nobodys_home_means_memory() -> None:
-    found = stored("~nobody-of-that-name/cache", "name", {}, "source", Maker())
+    found = stored("~nobody-of-that-name/cache", "name", {}, "source", Maker(), DECLARED)
     assert whole(found)
     assert found.note.startswith("none: ~nobody-of-that-name/cache: no home directory")
 
 
 @pytest.mark.parametrize("off", [None, ""])
 def test_without_a_cache_nothing_is_written(empty: Path, off: str | None) -> None:
-    found = stored(off, "name", {}, "source", Maker())
+    found = stored(off, "name", {}, "source", Maker(), DECLARED)
     assert whole(found)
     assert found.note == ""
     assert list(empty.iterdir()) == []
@@ -328,7 +333,7 @@ def test_without_a_cache_nothing_is_written(empty: Path, off: str | None) -> Non
 def test_the_cache_may_be_called_anything(empty: Path, name: str) -> None:
     make = Maker()
     for _ in range(2):
-        assert whole(stored(f"./{name}", "name [*]", {}, "source", make))
+        assert whole(stored(f"./{name}", "name [*]", {}, "source", make, DECLARED))
     assert make.made == 1
     assert len(entries(Path(f"./{name}"))) == 1
 
@@ -336,7 +341,7 @@ def test_the_cache_may_be_called_anything(empty: Path, name: str) -> None:
 def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pretending.free_memory(monkeypatch, 100)
     with pytest.raises(DataError, match=r"the samples take 0\.0 MiB, and 0\.0 MiB of memory are free"):
-        stored(None, "name", {}, "source", Maker())
+        stored(None, "name", {}, "source", Maker(), DECLARED)
 
 
 # --- several processes --------------------------------------------------------------------------------

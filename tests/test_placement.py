@@ -17,7 +17,8 @@ from running import QUICK
 from trainer import data
 from trainer.config.data import Data
 from trainer.data import cache, splits
-from trainer.data.cache import Allocate, stored
+from trainer.data.cache import stored
+from trainer.data.cache_entry import Allocate, Declared
 from trainer.data.folder import Files
 from trainer.data.loading import stream_workers
 from trainer.data.sets.folder import Folder
@@ -240,10 +241,11 @@ import numpy as np, torch
 from trainer.config.data import Data
 from trainer.data.batches import Batches
 from trainer.data.cache import stored
+from trainer.data.cache_entry import Declared
 from trainer.data.splits import Dataset, prepare
 
 def run(path):
-    found = stored(path, "name", {}, "", lambda allocate: 1 / 0)
+    found = stored(path, "name", {}, "", lambda allocate: 1 / 0, Declared({"train": (None, 32, 32, 3)}, 1))
     raw = Dataset("x", found.split("train"), found.split("train"), standardise=True)
     data = prepare(raw, Data(val_fraction=0.1))
     for workers in (None, 0):
@@ -276,7 +278,8 @@ def test_no_copy_of_the_whole_set_is_made(tmp_path: Path) -> None:
 
     counts = {"small": 5000, "large": 40_000}  # 15 and 123 MB
     for name, count in counts.items():
-        stored(str(tmp_path / name), "name", {}, "", lambda allocate, count=count: make(allocate, count))
+        declared = Declared({"train": (count, 32, 32, 3)}, 1)
+        stored(str(tmp_path / name), "name", {}, "", lambda allocate, count=count: make(allocate, count), declared)
     command = [sys.executable, "-c", COPIES, str(tmp_path / "small"), str(tmp_path / "large")]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
     assert ran.returncode == 0, ran.stderr

@@ -24,7 +24,8 @@ from torch import Tensor
 from trainer.config.data import Augment
 from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
-from trainer.data.cache import Allocate, Mapped, stored
+from trainer.data.cache import Mapped, stored
+from trainer.data.cache_entry import Allocate, Declared
 from trainer.data.folder import Files, read_image
 from trainer.data.splits import Split
 
@@ -56,7 +57,8 @@ def mapped(folder: Path) -> Split:
         allocate("train-targets", (COUNT,), "int64")[:] = range(COUNT)
         return {}
 
-    return stored(str(folder), "name", {}, "", make).split("train")
+    declared = Declared({"train": (COUNT, HEIGHT, WIDTH, 3)}, COUNT)
+    return stored(str(folder), "name", {}, "", make, declared).split("train")
 
 
 def some_of_mapped(folder: Path) -> Split:
@@ -212,7 +214,7 @@ def test_samples_in_files_are_sent_as_the_names_of_the_files(tmp_path: Path) -> 
     many = np.lib.format.open_memmap(tmp_path / "many.npy", mode="w+", dtype="uint8", shape=(5000, 8, 8, 3))
     many.flush()
     read = partial(read_image, size=HEIGHT, resize=None, channels=3)
-    assert len(pickle.dumps(Mapped(tmp_path / "many.npy"))) < 500
+    assert len(pickle.dumps(Mapped(tmp_path / "many.npy", many.shape))) < 500
     assert len(pickle.dumps(Files(["a/b.png"] * 100, read, (6, 6, 3)))) < 1000
 
 

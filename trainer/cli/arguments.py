@@ -190,7 +190,7 @@ def _prepared(override: str, multirun: bool) -> str:
     name, value = override.split("=", 1)
     key = name.lstrip("+")
     groups = (*registry.GROUPS, "experiment")
-    is_text = key in ("ckpt", "output", "name", "inspect.out", "run", "from")
+    is_text = key in ("ckpt", "output", "name", "inspect.out", "run", "from", "folder", "clear")
     of_data = re.fullmatch(r"data\.(root|path|cache)", key)
     if re.search(r"[^\w./:+-]", value, re.ASCII):
         # A class of the user's own may take a list by that name.

@@ -74,6 +74,14 @@ class Cached(Data):
         runtime=True,
         outward=True,
     )
+    cache_limit: float | None = key(
+        50.0,
+        "GB that the entries of the cache may take together: those used least recently are removed when one is made; "
+        "null: any",
+        above=0,
+        private=True,
+        runtime=True,
+    )
 
 
 @dataclass

@@ -1,40 +1,41 @@
 """Decoded samples in files that are mapped into memory, so that the next run starts at once.
 
-An entry is a directory NAME-SETTINGS-SOURCE: one `.npy` file per array and `entry.json`, which lists them. SETTINGS and
-SOURCE are digests: runs with other settings have an entry of their own, and so has a source that has changed, so that
-a name never comes to mean other samples. The entry of an older source is removed; a process that has mapped it keeps
-it. An entry is made under another name and then renamed, under a lock: processes that start together make it
+An entry is a directory NAME-SETTINGS-SOURCE (`cache_entry`) in a folder of the user's own (`cache_folder`). SETTINGS
+and SOURCE are digests: runs with other settings have an entry of their own, and so has a source that has changed, so
+that a name never comes to mean other samples. The entry of an older source is removed; a process that has mapped it
+keeps it. An entry is made under another name and then renamed, under a lock: processes that start together make it
 once, and one that is killed leaves nothing that could be taken for a whole entry.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
 import math
 import os
-import shutil
+import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import Tensor
 
+from trainer.data import cache_entry, cache_folder
+from trainer.data.cache_entry import Array, Declared, Facts, Make, readable
 from trainer.data.splits import Samples, Split, rows_of
 from trainer.system.errors import ConfigError, DataError
 from trainer.system.memory import free_memory
 from trainer.system.paths import expanded
+from trainer.system.streams import warn
 
 FORMAT = 2  # of an entry, and of what our readers make of the same files: higher whenever either changes
-Array = np.ndarray[Any, Any]
-# Called with name, shape and dtype; returns the array to fill.
-Allocate = Callable[[str, tuple[int, ...], str], Array]
-# Allocates and fills arrays; returns what else is to be known of them, as plain values that JSON can hold.
-Make = Callable[[Allocate], dict[str, Any]]
+SILENT_SECONDS = 4.0  # so long another process may make an entry without a word of it
+PATIENT_SECONDS = 9.0  # so long it is waited for without a sign that it works
 
 
 @dataclass(frozen=True)
@@ -45,36 +46,36 @@ class Stored:
     """
 
     arrays: Mapping[str, Array]
-    facts: dict[str, Any]
+    facts: Facts
     path: Path | None = None
     note: str = ""
 
     def images(self, name: str) -> Samples:
         """The array called `name`, (N, H, W, C) of uint8, seen as (N, C, H, W)."""
         if self.path is not None:
-            return Mapped(self.path / f"{name}.npy", self.arrays[name])
+            return Mapped(self.path / f"{name}.npy", self.arrays[name].shape, self.arrays[name])
         return torch.from_numpy(self.arrays[name]).permute(0, 3, 1, 2)
 
     def split(self, name: str) -> Split:
         """The images called `name`, with the classes called `name`-targets."""
-        return Split(self.images(name), torch.from_numpy(np.array(self.arrays[f"{name}-targets"])))
+        return Split(self.images(name), torch.from_numpy(self.arrays[f"{name}-targets"]))
 
 
 class Mapped:
     """Images of a `.npy` file (N, H, W, C), as (N, C, H, W). Another process that gets one maps the file again.
 
     Raises:
-        DataError: The file is no longer there.
+        DataError: The file is no longer there, or no longer what it was.
     """
 
-    def __init__(self, path: Path, mapped: Array | None = None) -> None:
+    def __init__(self, path: Path, shape: tuple[int, ...], mapped: Array | None = None) -> None:
         self.path = path
         if mapped is None:
             try:
-                mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-            except FileNotFoundError as error:
+                mapped = cache_entry.mapped(path, shape)
+            except (OSError, ValueError) as error:
                 raise DataError(
-                    f"{path} was removed while it was in use, for its source has changed", "start again"
+                    f"{path} was removed or changed while it was in use (its source may have changed)", "start again"
                 ) from error
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nobody writes to it
@@ -91,34 +92,49 @@ class Mapped:
     def __getitem__(self, index: Any) -> Tensor:
         return rows_of(self._images, index)
 
-    def __reduce__(self) -> tuple[type["Mapped"], tuple[Path]]:
-        return Mapped, (self.path,)
+    def __reduce__(self) -> tuple[type["Mapped"], tuple[Path, tuple[int, ...]]]:
+        count, channels, height, width = self.shape
+        return Mapped, (self.path, (count, height, width, channels))
 
 
-def stored(folder: str | None, name: str, settings: Mapping[str, Any], source: str, make: Make) -> Stored:
+def stored(
+    folder: str | None,
+    name: str,
+    settings: Mapping[str, Any],
+    source: str,
+    make: Make,
+    declared: Declared,
+    limit: float | None = None,
+) -> Stored:
     """Open the entry below `folder` for these `settings` and this `source`; `make` makes it if it is not there.
 
-    Without a `folder`, or if it cannot be written to, the arrays are made in memory.
+    Without a `folder`, or if it cannot be written to, or another process keeps the entry locked, the arrays are made in
+    memory. When an entry has been made, those used least recently are removed until all take at most `limit` GB.
     """
     if not folder:
         return _in_memory(make, "")
     family = f"{name}-{_digest(json.dumps(dict(settings), sort_keys=True))}"
     try:
-        path = expanded(folder) / f"{family}-{_digest(f'{FORMAT} {source}')}"
+        place = expanded(folder)
     except ConfigError as error:  # no home directory, as in some containers
         return _in_memory(make, f"none: {error.message}")
-    found = _open(path)
-    if found is not None:
-        return found
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.parent / f".{family}.lock"):
-            found = _open(path)
-            if found is None:
-                found = _made(path, path.parent / f".{family}.part", make)
-                _remove_others(path, family)
+        place, why_below = cache_folder.own(place)
+        path = place / f"{family}-{_digest(f'{FORMAT} {source}')}"
+        found = _open(path, declared, why_below)
+        if found is None:
+            part = place / f".{family}.part"
+            with _held(FileLock(place / f".{family}.lock"), part, path):
+                found = _open(path, declared, why_below)
+                if found is None:
+                    cache_entry.make_files(path, part, make)
+                    found = _open(path, declared, why_below)
+                    if found is None:
+                        assert not path.exists()
+                        raise FileNotFoundError(errno.ENOENT, "another process removed the entry at once")
+                    _make_room(path, family, limit)
     except OSError as error:
-        return _in_memory(make, f"none: {error.strerror or error} ({path.parent})")
+        return _in_memory(make, f"none: {error.strerror or error} ({place})")
     return found
 
 
@@ -145,75 +161,81 @@ def source_of(files: Iterable[os.DirEntry[str] | Path], root: Path) -> str:
     return digest.hexdigest()
 
 
-def _open(path: Path) -> Stored | None:
-    try:
-        entry = json.loads((path / "entry.json").read_text(encoding="utf-8"))
-        arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in entry["arrays"]}
-        if {name: list(array.shape) for name, array in arrays.items()} != entry["arrays"]:
-            return None
-        facts = dict(entry["facts"])
-    except Exception:  # whatever is wrong with it, it can be made anew
+def _open(path: Path, declared: Declared, why_below: str) -> Stored | None:
+    found = cache_entry.opened(path, declared)
+    if found is None:
         return None
-    size = sum(array.nbytes for array in arrays.values())
-    return Stored(arrays, facts, path, f"{_readable(size)} in {path} (data.cache=null: none)")
+    arrays, facts = found
+    size = readable(sum(array.nbytes for array in arrays.values()))
+    note = f"{size} in {path} (data.cache=null: none)"
+    return Stored(arrays, facts, path, f"{note}, a folder of your own: {why_below}" if why_below else note)
 
 
-def _made(path: Path, part: Path, make: Make) -> Stored:
-    """Make the entry as `part`, then rename it; what a killed process left and a damaged entry are removed."""
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
+@contextlib.contextmanager
+def _held(lock: FileLock, part: Path, path: Path) -> Iterator[None]:
+    """Hold the lock of an entry. Another process that holds it is waited for as long as it works on `part`.
+
+    Raises:
+        OSError: There can be no such lock, or the other process gives no sign of life.
+    """
+    begun = sign_seen = time.monotonic()
+    sign, told = _time_of(part), False
+    while True:
+        try:
+            lock.acquire(timeout=0.5, poll_interval=0.05)
+            break
+        except Timeout as error:
+            now, latest = time.monotonic(), _time_of(part)
+            if latest != sign:
+                sign, sign_seen = latest, now
+            if now - sign_seen > PATIENT_SECONDS:
+                held = f"another process holds {lock.lock_file}, and does nothing"
+                raise TimeoutError(errno.ETIMEDOUT, held) from error
+            if not told and now - begun > SILENT_SECONDS:
+                told = True
+                warn(f"waiting for another process, which makes {path} (data.cache=null does not wait)")
     try:
-        arrays: dict[str, Array] = {}
-
-        def allocate(name: str, shape: tuple[int, ...], dtype: str) -> Array:
-            file = part / f"{name}.npy"
-            array = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=tuple(map(int, shape)))
-            _reserve(file)
-            arrays[name] = array
-            return array
-
-        facts = make(allocate)
-        for array in arrays.values():
-            array.flush()  # type: ignore[attr-defined]  # to the disk before the entry has its name
-        shapes = {name: list(array.shape) for name, array in arrays.items()}
-        (part / "entry.json").write_text(json.dumps({"arrays": shapes, "facts": facts}), encoding="utf-8")
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(part, path)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    found = _open(path)
-    assert found is not None
-    return found
+        yield
+    finally:
+        lock.release()
 
 
-def _remove_others(path: Path, family: str) -> None:
-    """Remove the entries of the same settings whose source has changed, so that the cache does not grow for ever."""
-    for other in path.parent.iterdir():
-        same = other.name.startswith(f"{family}-") and len(other.name) == len(path.name)
-        if same and other.name != path.name:
-            shutil.rmtree(other, ignore_errors=True)
+def _time_of(path: Path) -> int | None:
+    try:
+        return path.lstat().st_mtime_ns
+    except OSError:
+        return None
 
 
-def _reserve(file: Path) -> None:
-    """Allocate a file's blocks: that raises on a full disk, while writing to a mapped hole kills the process."""
-    size = file.stat().st_size
-    if hasattr(os, "posix_fallocate"):
-        with file.open("r+b") as handle:
-            os.posix_fallocate(handle.fileno(), 0, size)
-    elif shutil.disk_usage(file).free < size:  # macOS
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def _make_room(path: Path, family: str, limit: float | None) -> None:
+    """Remove the entries of the same settings whose source has changed, and those that are too much."""
+    with contextlib.suppress(OSError):
+        for other in path.parent.iterdir():
+            same = other.name.startswith(f"{family}-") and len(other.name) == len(path.name)
+            if same and other.name != path.name:
+                cache_entry.remove(other)
+        cache_folder.shrink(path.parent, limit, keep=path)
+
+
+class _Memory:
+    """Allocates arrays in memory."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, Array] = {}
+
+    def __call__(self, name: str, shape: tuple[int, ...], dtype: str) -> Array:
+        check_room(math.prod(shape) * np.dtype(dtype).itemsize)
+        self.arrays[name] = np.empty(shape, dtype)
+        return self.arrays[name]
+
+    def alive(self) -> None:
+        """Nobody waits for it."""
 
 
 def _in_memory(make: Make, note: str) -> Stored:
-    arrays: dict[str, Array] = {}
-
-    def allocate(name: str, shape: tuple[int, ...], dtype: str) -> Array:
-        check_room(math.prod(shape) * np.dtype(dtype).itemsize)
-        arrays[name] = np.empty(shape, dtype)
-        return arrays[name]
-
-    return Stored(arrays, make(allocate), None, note)
+    memory = _Memory()
+    facts = make(memory)
+    return Stored(memory.arrays, facts, None, note)
 
 
 def check_room(needed: int) -> None:
@@ -225,10 +247,6 @@ def check_room(needed: int) -> None:
     free = free_memory(torch.device("cpu"))
     if needed > free:
         raise DataError(
-            f"the samples take {_readable(needed)}, and {_readable(free)} of memory are free",
+            f"the samples take {readable(needed)}, and {readable(free)} of memory are free",
             "use a smaller data.size, a data.limit, or data.placement=stream with data.cache=null",
         )
-
-
-def _readable(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"

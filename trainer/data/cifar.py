@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.data.cache import Allocate
+from trainer.data.cache_entry import Allocate, Declared
 from trainer.data.download import Source, kept
 from trainer.data.sets.cifar10 import CIFAR10
 from trainer.data.splits import Dataset, Track
@@ -21,6 +21,8 @@ from trainer.system.errors import DataError
 FOLDER = "cifar-10-batches-py"
 ARCHIVE = "cifar-10-python.tar.gz"
 HALF = (0.5, 0.5, 0.5)
+SHAPE = (32, 32, 3)
+DECLARED = Declared({"train": (None, *SHAPE), "test": (None, *SHAPE)}, classes=10, texts={"classes": 10})
 
 
 def load(config: CIFAR10, track: Track[object]) -> Dataset:
@@ -48,7 +50,7 @@ def load(config: CIFAR10, track: Track[object]) -> Dataset:
             allocate(f"{name}-targets", (len(labels),), "int64")[:] = labels
         return {"classes": read[meta["filename"]][meta["key"]]}
 
-    found = kept(source, make)
+    found = kept(source, make, DECLARED)
     classes = tuple(found.facts["classes"])
     return Dataset("cifar10", found.split("train"), found.split("test"), None, classes, HALF, HALF, cache=found.note)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from trainer.config.data import Downloaded
-from trainer.data.cache import Make, Stored, source_of, stored
+from trainer.data.cache import Stored, source_of, stored
+from trainer.data.cache_entry import Declared, Make
 from trainer.system.errors import DataError
 from trainer.system.paths import expanded
 
@@ -120,9 +121,10 @@ def _reason(error: Exception) -> str:
     return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
 
 
-def kept(source: Source, make: Make) -> Stored:
+def kept(source: Source, make: Make, declared: Declared) -> Stored:
     """Fetch the data set and open its cached arrays; `make` makes them from its files."""
     fetch(source)
     settings = {"name": source.config.name, "files": str(source.folder.resolve())}
     entry = source_of(source.files, source.root)
-    return stored(source.config.cache, source.config.name, settings, entry, make)
+    config = source.config
+    return stored(config.cache, config.name, settings, entry, make, declared, config.cache_limit)

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.data.cache import Allocate, Array, check_room, source_of, stored
+from trainer.data.cache import check_room, source_of, stored
+from trainer.data.cache_entry import Allocate, Array, Declared
 from trainer.data.image import EXTENSIONS, OTHERS, check_image, read_image
 from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset, Samples, Split, Track, divide
@@ -218,13 +219,16 @@ def _images(
             decoded = track(_each(files, read, math.prod(shape)), len(files), f"reading {name} images")
             for place, image in enumerate(decoded):
                 images[name][place] = image
+                allocate.alive()
         return {}
 
     settings: dict[str, Any] = {"path": str(path.resolve()), "shape": shape, "resize": config.resize}
     if config.limit is not None:
         settings |= {"limit": config.limit, "seed": config.split_seed, "test_fraction": config.test_fraction}
     everything = [entry for entries, _ in listings.values() for entry in entries]
-    kept = stored(config.cache, path.resolve().name, settings, source_of(everything, path), make)
+    declared = Declared({name: (len(files), *shape) for name, files in paths.items()})
+    source, limit = source_of(everything, path), config.cache_limit
+    kept = stored(config.cache, path.resolve().name, settings, source, make, declared, limit)
     return {name: kept.images(name) for name in paths}, kept.note
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from trainer.config.data import Downloaded
-from trainer.data.cache import Allocate, Array
+from trainer.data.cache_entry import Allocate, Array, Declared
 from trainer.data.download import Source, kept
 from trainer.data.splits import Dataset
 from trainer.system.errors import DataError
@@ -53,7 +53,8 @@ def of_kind(config: Downloaded, kind: str, classes: tuple[str, ...], mean: tuple
             allocate(f"{name}-targets", labels.shape, "int64")[:] = labels
         return {}
 
-    found = kept(source, make)
+    declared = Declared({"train": (None, *SHAPE, 1), "test": (None, *SHAPE, 1)}, len(classes))
+    found = kept(source, make, declared)
     return Dataset(config.name, found.split("train"), found.split("test"), None, classes, mean, std, cache=found.note)
 
 

@@ -7,7 +7,7 @@ from trainer.config.data import Cached
 from trainer.config.keys import key
 
 if TYPE_CHECKING:
-    from trainer.data.cache import Allocate
+    from trainer.data.cache_entry import Allocate
     from trainer.data.splits import Dataset, Track
 
 
@@ -27,6 +27,7 @@ def load(config: Digits, track: "Track[object]") -> "Dataset":
     import torch.nn.functional as F
 
     from trainer.data.cache import check_room, stored
+    from trainer.data.cache_entry import Declared
     from trainer.data.splits import Dataset
 
     size = config.size or 28
@@ -45,8 +46,10 @@ def load(config: Digits, track: "Track[object]") -> "Dataset":
             allocate(f"{name}-targets", (len(rows),), "int64")[:] = labels[rows]
         return {}
 
-    found = stored(config.cache, "digits", {"size": size}, f"scikit-learn {version('scikit-learn')}", make)
     classes = tuple(map(str, range(10)))
+    source, shape = f"scikit-learn {version('scikit-learn')}", (size, size, 1)
+    declared = Declared({"train": (None, *shape), "test": (None, *shape)}, len(classes))
+    found = stored(config.cache, "digits", {"size": size}, source, make, declared, config.cache_limit)
     return Dataset(
         "digits", found.split("train"), found.split("test"), classes=classes, standardise=True, cache=found.note
     )
