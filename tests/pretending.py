@@ -35,6 +35,17 @@ def free_memory(patch: pytest.MonkeyPatch, size: int) -> None:
     patch.setattr(torch.cuda, "mem_get_info", lambda device=None: (size, size))
 
 
+def free_shared_memory(patch: pytest.MonkeyPatch, size: int) -> None:
+    """So many bytes are free in /dev/shm."""
+    plain = os.statvfs
+
+    def statvfs(path: Any) -> os.statvfs_result:
+        found = plain("/" if path == "/dev/shm" else path)
+        return os.statvfs_result((size, 1, *found[2:4], size, *found[5:])) if path == "/dev/shm" else found
+
+    patch.setattr(os, "statvfs", statvfs)
+
+
 def system_files(patch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
     """Below /proc and /sys there are these files alone."""
     plain = Path.read_text

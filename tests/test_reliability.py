@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from soak import endurance, faults, full, kills, once, order, stops
+from soak import caches, endurance, faults, full, kills, once, order, stops
 from soak.figures import Figures
 
 from trainer import checkpoint
@@ -24,6 +24,7 @@ SAMPLES = {
     "stops": (stops.run, 1),
     "once": (once.run, 2),
     "endurance": (endurance.run, 1_000),
+    "caches": (caches.run, 100),
 }
 
 
@@ -116,3 +117,10 @@ def test_the_curves_of_a_run_that_was_killed_have_each_step_once(found: Figures)
 @pytest.mark.parametrize("found", ["endurance"], indirect=True)
 def test_memory_files_and_threads_do_not_grow_with_the_length_of_a_training(found: Figures) -> None:
     assert found.misses == []
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("found", ["caches"], indirect=True)
+def test_a_cache_that_was_changed_gives_what_was_stored(found: Figures) -> None:
+    assert found.misses == []
+    assert found.counts["entries"] == 100

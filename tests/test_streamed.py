@@ -225,6 +225,40 @@ def test_a_worker_sends_a_batch_and_not_what_it_is_a_part_of(tmp_path: Path, kin
         assert part.untyped_storage().nbytes() == part.nbytes
 
 
+def _no_room(patch: pytest.MonkeyPatch) -> str:
+    pretending.free_shared_memory(patch, 10)
+    return "a batch takes 0.0 MiB, and /dev/shm is full"
+
+
+def _not_granted(patch: pytest.MonkeyPatch) -> str:
+    """The room was there a moment ago; or the process may open no more files."""
+
+    def refuse(*args: Any) -> Any:
+        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
+
+    patch.setattr(torch.UntypedStorage, "_share_fd_cpu_", refuse)
+    return "unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)"
+
+
+@kinds
+@pytest.mark.parametrize("short", [_no_room, _not_granted])
+def test_without_shared_memory_batches_are_the_same_and_one_line_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], kind: Any, short: Any
+) -> None:
+    split = kind(tmp_path)
+    streamed, there = batches(split, 2), batches(resident(split), None)
+    why = short(monkeypatch)
+    for epoch in range(2):
+        assert equal(streamed.epoch(epoch), there.epoch(epoch))
+    said = "batches come from workers through pipes, not shared memory, which is slower"
+    assert capfd.readouterr().err == f"warning: {said}: {why}\n"
+
+
+def test_with_shared_memory_nothing_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert len(list(batches(mapped(tmp_path), 2).epoch(0))) == 6
+    assert capfd.readouterr().err == ""
+
+
 def test_cutting_and_streaming_read_only_what_is_asked_for(tmp_path: Path) -> None:
     split = files(tmp_path)
     Path(split.samples.paths[7]).write_bytes(b"no picture")

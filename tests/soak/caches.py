@@ -1,4 +1,4 @@
-"""Entries of the cache that somebody has changed: what is loaded is what was stored, and nothing runs, hangs or crashes."""
+"""Entries of the cache that somebody has changed: what is loaded is what was stored; nothing runs, hangs or crashes."""
 
 import json
 import os
@@ -356,14 +356,14 @@ def run(count: int, folder: Path, say: Callable[[str], None]) -> Figures:
     """`count` entries, each with one to three mutations of its files, its list or its place."""
     figures = Figures()
     folder.mkdir(parents=True, exist_ok=True)
-    figures.counts |= {"entries": 0, "made anew": 0, "in memory": 0}
+    figures.counts |= {"entries": 0, "made anew or still whole": 0, "in memory": 0}
     done = 0
     while done < count:
         numbers = range(done, min(count, done + CHUNK))
         lines, status = _forked(numbers, folder)
         for found in (line for line in lines if "begun" not in line):
             figures.add("entries")
-            figures.add("made anew" if found.get("kept") else "in memory")
+            figures.add("made anew or still whole" if found.get("kept") else "in memory")
             for name in found["mutations"]:
                 figures.add(f"mutation {name}")
             figures.expect(not found["wrong"], f"case {found['number']} {found['mutations']}: {found['wrong']}")

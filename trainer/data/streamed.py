@@ -1,10 +1,12 @@
 """Samples that do not fit on the device: worker processes read batches while it computes."""
 
 import os
+import pickle
 import signal
 import weakref
 from collections.abc import Iterator, Sequence
 from functools import partial
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from trainer.data.splits import Split, packed
-from trainer.system.errors import DataError
+from trainer.system.errors import DataError, first_line
+from trainer.system.memory import free_shared_memory
 from trainer.system.signals import blocked
+from trainer.system.streams import warn
 from trainer.system.workers import end_with
 
 Rows = np.ndarray[Any, Any] | slice  # of NumPy, because a tensor would go to a worker through shared memory
@@ -34,6 +38,7 @@ class Streamed:
         self.planned: list[Rows] = []  # the rows of each batch that is to be read
         self.iterations = 0
         self.started = False  # the workers
+        self.told = False  # that shared memory is short
         self.loader = DataLoader(
             _Rows(split),
             batch_size=None,  # an item is a batch already
@@ -54,7 +59,10 @@ class Streamed:
             assert self.iterations == iteration, "another iteration has begun, and the workers read for that one"
             if isinstance(read, DataError):
                 raise read
-            inputs, targets = read
+            inputs, targets, *short = read
+            if any(short) and not self.told:
+                self.told = True
+                warn(f"batches come from workers through pipes, not shared memory, which is slower: {short[0]}")
             yield inputs.to(self.device, non_blocking=True), targets.to(self.device, non_blocking=True)
 
     def _reading(self) -> Iterator[Any]:
@@ -81,7 +89,8 @@ class Streamed:
 def _handed_over(reading: Iterator[Any]) -> Iterator[Any]:
     """What the workers read. One that is killed while it hands a batch over shows only as an error of its socket."""
     try:
-        yield from reading
+        for read in reading:
+            yield read.received() if isinstance(read, _Sent) else read
     except (ConnectionError, EOFError, FileNotFoundError) as error:
         if "DataLoader worker process" in str(error):  # it was raised in a worker, while it read samples
             raise
@@ -100,7 +109,35 @@ class _Rows(Dataset[Any]):
             batch = packed(self.split[index]), self.split.targets[index]
         except DataError as error:  # a broken file: the parent raises it, and shows it to the user
             return error
-        return batch if get_worker_info() is None else tuple(map(_alone, batch))
+        return batch if get_worker_info() is None else _Sent(*batch)
+
+
+class _Sent:
+    """A batch on its way from a worker: its inputs in shared memory or, where that is short, in the message itself.
+
+    torch would put them into shared memory in a thread of the worker's queue. An error there (no room in /dev/shm, of
+    which containers have 64 MB, or no more open files) loses the batch, and the parent would wait for it for ever.
+    """
+
+    def __init__(self, inputs: Tensor, targets: Tensor) -> None:
+        self.targets = targets.numpy()
+        self.short = ""  # why the inputs are not in shared memory
+        try:
+            if inputs.nbytes > free_shared_memory():  # before torch writes there: a full one kills the process
+                raise OSError(f"a batch takes {inputs.nbytes / 2**20:.1f} MiB, and /dev/shm is full")
+            self.inputs = bytes(ForkingPickler.dumps(_alone(inputs)))
+        except (OSError, RuntimeError) as error:
+            self.short = first_line(error)
+            self.inputs = pickle.dumps(inputs.numpy())
+
+    def received(self) -> tuple[Tensor, Tensor, str]:
+        """Inputs and targets in the parent, and why they did not come through shared memory."""
+        return torch.as_tensor(pickle.loads(self.inputs)), torch.from_numpy(self.targets), self.short
+
+    def pin_memory(self) -> tuple[Tensor, Tensor, str]:
+        """The same in pinned memory: torch's loader asks for it, for a GPU."""
+        inputs, targets, short = self.received()
+        return inputs.pin_memory(), targets.pin_memory(), short
 
 
 def _alone(part: Tensor) -> Tensor:

@@ -1,12 +1,22 @@
 """How much memory is free, on a device and on this machine."""
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 RESIDENT_SHARE = 0.5  # of a device's free memory: so much of it may samples take unless the user says otherwise
+
+
+def free_shared_memory() -> int:
+    """Bytes that are free in /dev/shm, where processes share tensors; endless where the system has no such folder."""
+    try:
+        found = os.statvfs("/dev/shm")
+    except OSError:
+        return sys.maxsize
+    return found.f_bavail * found.f_frsize
 
 
 def free_memory(device: torch.device) -> int:
