@@ -19,6 +19,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from formats import NAMES, idx, write_cifar10, write_mnist
 
 from trainer import data
@@ -215,6 +216,29 @@ def test_processes_that_start_together_download_once(tmp_path: Path) -> None:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0, 0]
     assert (tmp_path / "log").read_text() == "downloaded\n"
+
+
+def test_who_waits_for_a_download_is_told_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """However long that takes."""
+    monkeypatch.setattr("trainer.data.download.SILENT_SECONDS", 0.0)
+    lock, waited = FileLock(tmp_path / ".mnist.lock"), list[float | None]()
+    plain = FileLock.acquire
+
+    def acquire(self: FileLock, timeout: float | None = None, **keys: Any) -> Any:
+        waited.append(timeout)
+        if len(waited) > 1:
+            lock.release()
+        return plain(self, timeout, **keys)
+
+    lock.acquire()
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    fetch(Source(mnist_in(tmp_path), "MNIST", lambda root: (Path(root) / "MNIST").mkdir()))
+    assert waited == [0.0, -1]
+    said = capfd.readouterr().err
+    assert said.startswith("warning: waiting for another process, which downloads mnist (it holds ")
+    assert len(said.splitlines()) == 1
 
 
 @forking

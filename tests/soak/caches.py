@@ -198,7 +198,7 @@ def rewrite(case: Case) -> None:
     path = case.entry / "entry.json"
     try:
         listed = json.loads(path.read_text()) if path.is_file() and path.stat().st_size < 2**20 else {}
-    except ValueError:
+    except (ValueError, RecursionError):  # it has been mutated before
         listed = {}
     dice = case.dice
     holder, key = _place(listed, dice)

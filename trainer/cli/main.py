@@ -16,12 +16,10 @@ from trainer.cli import arguments, verbs
 from trainer.cli.arguments import Arguments
 from trainer.config import registry
 from trainer.sweeps import again
-from trainer.system import signals, streams
+from trainer.system import circumstances, signals, streams
 from trainer.system.errors import (
     ConfigError,
-    RunError,
     TrainerError,
-    TrainingFailedError,
     did_you_mean,
     interrupted,
 )
@@ -48,25 +46,10 @@ def _code(args: list[str]) -> int:
     except KeyboardInterrupt as error:
         return _show(interrupted(error))
     except Exception as error:
-        explained = _explained(error)
+        explained = circumstances.explained(error)
         if explained is None:
             raise
         return _show(explained)
-
-
-def _explained(error: Exception) -> TrainerError | None:
-    """What is no fault of ours: a machine that is too small (for torch, which is not imported here), a file that is
-    not the user's; None: a bug."""
-    if type(error).__name__ == "OutOfMemoryError":
-        return TrainingFailedError(f"out of memory: {error}", "try a smaller data.batch_size or data.eval_batch_size")
-    if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker"):
-        return TrainingFailedError(
-            "a process that reads batches was killed", "perhaps for want of memory: use fewer, data.workers=0 or 1"
-        )
-    if isinstance(error, PermissionError) and error.filename is not None:
-        name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
-        return RunError(f"{name}: permission denied", "you may not read or write it; give another, or change its mode")
-    return None
 
 
 def _show(error: TrainerError) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.config.base import Config
 from trainer.config.keys import key
-from trainer.system.errors import ConfigError, RunError, first_line
+from trainer.system.errors import ConfigError, RunError, first_line, listed
 from trainer.system.paths import expanded
 
 if TYPE_CHECKING:
@@ -110,12 +110,12 @@ def _data(loaded: "Dataset", screen: "Report") -> None:
     splits = {name: getattr(loaded, name) for name in ("train", "val", "test") if getattr(loaded, name) is not None}
     facts = [(name, f"{len(split):,} samples of {_x(split.shape)} {_type(split)}") for name, split in splits.items()]
     if loaded.mean is not None and loaded.std is not None:
-        facts.append(("mean", ", ".join(f"{m:.4g}" for m in loaded.mean)))
-        facts.append(("std", ", ".join(f"{s:.4g}" for s in loaded.std)))
+        facts.append(("mean", listed([f"{m:.4g}" for m in loaded.mean])))
+        facts.append(("std", listed([f"{s:.4g}" for s in loaded.std])))
     else:
         facts.append(("normalisation", "none"))
     if loaded.columns:
-        facts.append(("columns", ", ".join(loaded.columns)))
+        facts.append(("columns", listed(loaded.columns)))
     screen.facts(f"data {loaded.name}", facts)
     if loaded.classes is not None:
         size = len(loaded.classes)

@@ -238,15 +238,15 @@ def _in_memory(make: Make, note: str) -> Stored:
     return Stored(memory.arrays, facts, None, note)
 
 
-def check_room(needed: int) -> None:
-    """Check that so many bytes fit into memory.
+ROOM_HINT = "use a smaller data.size, a data.limit, or data.placement=stream with data.cache=null"
+
+
+def check_room(needed: int, what: str = "the samples", hint: str = ROOM_HINT) -> None:
+    """Check that so many bytes, which `what` takes, fit into memory.
 
     Raises:
         DataError: They do not.
     """
     free = free_memory(torch.device("cpu"))
     if needed > free:
-        raise DataError(
-            f"the samples take {readable(needed)}, and {readable(free)} of memory are free",
-            "use a smaller data.size, a data.limit, or data.placement=stream with data.cache=null",
-        )
+        raise DataError(f"{what} take {readable(needed)}, and {readable(free)} of memory are free", hint)

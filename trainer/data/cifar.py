@@ -17,6 +17,7 @@ from trainer.data.download import Source, kept
 from trainer.data.sets.cifar10 import CIFAR10
 from trainer.data.splits import Dataset, Track
 from trainer.system.errors import DataError
+from trainer.system.paths import regular
 
 FOLDER = "cifar-10-batches-py"
 ARCHIVE = "cifar-10-python.tar.gz"
@@ -72,7 +73,8 @@ def _checked(source: Source, sums: dict[str, str], archive_sum: str) -> dict[str
 
 def _bytes(path: Path, hint: str) -> bytes:
     try:
-        return path.read_bytes()
+        with open(path, "rb", opener=regular) as file:
+            return file.read()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}", hint) from error
 

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from trainer.config.data import Downloaded
 from trainer.data.cache import Stored, source_of, stored
 from trainer.data.cache_entry import Declared, Make
 from trainer.system.errors import DataError
 from trainer.system.paths import expanded
+from trainer.system.streams import warn
+
+SILENT_SECONDS = 4.0  # so long another process may download without a word of it
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def fetch(source: Source) -> None:
     existed = source.root.exists()
     lock = FileLock(source.root / f".{source.config.name}.lock")
     try:
-        _acquire(lock, source.root)
+        _acquire(lock, source)
         try:
             if not source.is_there:
                 _download(source)
@@ -92,12 +95,18 @@ def fetch(source: Source) -> None:
         raise DataError(f"{missing} and cannot be downloaded: {_reason(error)}", hint) from error
 
 
-def _acquire(lock: FileLock, root: Path) -> None:
+def _acquire(lock: FileLock, source: Source) -> None:
+    """Wait for the lock, however long a download takes; a word says that it is waited for."""
+    told = False
     while True:
-        root.mkdir(parents=True, exist_ok=True)
+        source.root.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire()
+            lock.acquire(timeout=-1 if told else SILENT_SECONDS)
         except FileNotFoundError:  # a process whose download failed has removed the root that it had made
+            continue
+        except Timeout:
+            told = True
+            warn(f"waiting for another process, which downloads {source.config.name} (it holds {lock.lock_file})")
             continue
         return
 

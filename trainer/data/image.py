@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from trainer.system.errors import DataError, first_line
+from trainer.system.paths import regular
 
 EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"
@@ -73,7 +74,7 @@ def _naming(path: str | Path) -> Iterator[None]:
 def _shown(path: str | Path) -> Image.Image:
     """The image as it is shown: upright, in 8 bits per channel, on white."""
     # Opened here, because Pillow maps a TIFF that it opens by name, and then mixes up the rows of one to be turned.
-    with Path(path).open("rb") as opened, Image.open(opened, formats=FORMATS) as file:
+    with open(path, "rb", opener=regular) as opened, Image.open(opened, formats=FORMATS) as file:
         if getattr(file, "is_animated", False) and file.format != "MPO":  # an MPO is a photo with previews of itself
             raise ValueError(f"it has {getattr(file, 'n_frames', 'several')} frames, and a sample is one image")
         if file.mode == "F":

@@ -18,6 +18,7 @@ from trainer.data.download import Source, kept
 from trainer.data.splits import Dataset
 from trainer.system.errors import DataError
 from trainer.system.memory import free_memory
+from trainer.system.paths import regular
 
 SHAPE = (28, 28)
 
@@ -72,7 +73,8 @@ def _read(path: Path, dimensions: int, hint: str) -> Array:
     """
     magic = bytes([0, 0, 8, dimensions])  # 8: unsigned bytes
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with open(path, "rb", opener=regular) as raw:
+            file = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
             header = file.read(4 + 4 * dimensions)
             if header[:4] != magic:
                 begins = f"begins with '{header[:4].hex(' ')}', and such a file with '{magic.hex(' ')}'"

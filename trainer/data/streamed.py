@@ -67,6 +67,8 @@ class Streamed:
 
     def _reading(self) -> Iterator[Any]:
         """The loader's iterator, for which workers may be started."""
+        if self.loader.num_workers and not self.started:
+            _check_files(self.loader.num_workers)
         with blocked(*SIGNALS):
             reading: Iterator[Any] = iter(self.loader)
         if self.loader.num_workers and not self.started:
@@ -138,6 +140,24 @@ class _Sent:
         """The same in pinned memory: torch's loader asks for it, for a GPU."""
         inputs, targets, short = self.received()
         return inputs.pin_memory(), targets.pin_memory(), short
+
+
+def _check_files(workers: int) -> None:
+    """Check that the files can be opened that workers need: pipes, and those of a few batches in shared memory.
+
+    torch's loader would stop half-way, leave those behind that have started, and complain of that once more.
+
+    Raises:
+        OSError: They cannot.
+    """
+    handles = list[int]()
+    try:
+        with open(os.devnull, "rb") as probe:
+            for _ in range(4 * workers + 8):
+                handles.append(os.dup(probe.fileno()))  # those that are open are closed below
+    finally:
+        for handle in handles:
+            os.close(handle)
 
 
 def _alone(part: Tensor) -> Tensor:

@@ -3,16 +3,19 @@
 import codecs
 import csv
 import io
-from collections.abc import Sequence
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from trainer.data.cache import check_room
 from trainer.data.sets.csv import CSV
 from trainer.data.splits import Dataset, Split, Track, divide
 from trainer.system.errors import DataError, did_you_mean
-from trainer.system.paths import expanded
+from trainer.system.paths import expanded, regular
 
 # A target of more different whole numbers is a quantity, and not classes.
 MANY = 20
@@ -22,6 +25,9 @@ WORDS = 1000
 FEW = 0.2
 FEWEST = 3  # rows: one to train, one to validate and one to test
 LARGEST = torch.finfo(torch.float32).max
+TEXT_TIMES = 10  # as much memory as its file takes a table that is read, or more
+FEATURES = 100_000  # a checkpoint describes each by name, mean and deviation
+COPIES = 4  # of the features, at most, while they are cut into splits and standardised
 
 
 def load(config: CSV, track: Track[object]) -> Dataset:
@@ -36,20 +42,16 @@ def load(config: CSV, track: Track[object]) -> Dataset:
     if config.target not in header:
         raise DataError(f"{path} has no column '{config.target}'", did_you_mean(config.target, header))
     columns = dict(zip(header, zip(*rows.values(), strict=True), strict=True))
+    numbers = {name: _numbers(cells) for name, cells in columns.items()}
     for name, cells in columns.items():
-        if name != config.target or config.task != "classification":
+        if numbers[name] is None and (name != config.target or config.task != "classification"):
             _no_word_among_numbers(path, name, list(rows), cells)
     target = columns.pop(config.target)
     if not columns:
         raise DataError(f"{path} has no column beside the target '{config.target}'")
-    features: list[Tensor] = []
-    names: list[str] = []
-    for name, cells in columns.items():
-        encoded = _encode(path, name, cells)
-        names += encoded
-        features += encoded.values()
-    targets, classes = _target(path, config, target)
-    everything = Split(torch.stack(features, dim=1), targets)
+    targets, classes = _target(path, config, target, numbers[config.target])
+    names, features = _features(path, columns, numbers, len(rows))
+    everything = Split(features, targets)
     train, test = divide(len(rows), config.test_fraction, config.split_seed, "data.test_fraction", f" in {path}")
     return Dataset(
         "csv",
@@ -64,7 +66,7 @@ def load(config: CSV, track: Track[object]) -> Dataset:
 def _read(path: Path) -> tuple[list[str], dict[int, list[str]]]:
     """The header, and the rows by their number in the file (the header's is 1)."""
     try:
-        if path.exists() and not path.is_file():
+        if path.is_dir():
             raise DataError(f"data.path={path} is not a file")
         text = _text(path)
         # Strict, because otherwise a quote that is never closed takes the rest of the file into one cell.
@@ -75,8 +77,9 @@ def _read(path: Path) -> tuple[list[str], dict[int, list[str]]]:
             f"data.path={path}: no such file", "a table with a header line, columns separated by commas"
         ) from error
     except (OSError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
         raise DataError(
-            f"{path} cannot be read as CSV: {error}", "columns separated by commas, quotes around cells that hold one"
+            f"{path} cannot be read as CSV: {reason}", "columns separated by commas, quotes around cells that hold one"
         ) from error
     if len(table) < 2:
         raise DataError(f"{path} has no rows", "a header line and then one line per sample")
@@ -87,7 +90,7 @@ def _read(path: Path) -> tuple[list[str], dict[int, list[str]]]:
             "name it; or, if it is pandas' row numbers, leave it out: to_csv(index=False)",
         )
     if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
+        twice = next(name for name, times in Counter(header).items() if times > 1)
         raise DataError(f"{path} has two columns '{twice}'", "give each column a name of its own")
     for number, row in table.items():
         if len(row) != len(header):
@@ -106,7 +109,10 @@ def _read(path: Path) -> tuple[list[str], dict[int, list[str]]]:
 
 def _text(path: Path) -> str:
     """The text of a file in UTF-8, with or without a byte-order mark; other encodings cannot be recognised for sure."""
-    content = path.read_bytes()
+    with open(path, "rb", opener=regular) as file:
+        size = os.fstat(file.fileno()).st_size
+        check_room(TEXT_TIMES * size, f"the cells of {path}", "use a smaller table, or free some memory")
+        content = file.read()
     sixteen = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if sixteen or b"\0" in content:
         is_not = "UTF-16" if sixteen else "not text: it holds zero bytes"
@@ -156,25 +162,48 @@ def _numbers(cells: Sequence[str]) -> Tensor | None:
     return torch.tensor([float(cell) for cell in cells], dtype=torch.float64)
 
 
-def _encode(path: Path, name: str, cells: Sequence[str]) -> dict[str, Tensor]:
-    """A column of numbers as one feature, a column of words as one feature per word."""
-    numbers = _numbers(cells)
-    if numbers is not None:
-        return {name: numbers}
-    words = {word: i for i, word in enumerate(sorted(set(cells)))}
-    if len(words) > WORDS:
-        raise DataError(
-            f"{path}: column '{name}' has {len(words):,} different words",
-            "remove it from the table, or make groups of them",
-        )
-    index = torch.tensor([words[cell] for cell in cells])
-    one_hot = torch.nn.functional.one_hot(index, len(words)).double()
-    return {f"{name}={word}": one_hot[:, i] for word, i in words.items()}
+def _features(
+    path: Path, columns: Mapping[str, Sequence[str]], numbers: Mapping[str, Tensor | None], rows: int
+) -> tuple[list[str], Tensor]:
+    """Names and values (N, F) of the features: of a column of numbers one, of a column of words one for each word."""
+    words = {name: sorted(set(cells)) for name, cells in columns.items() if numbers[name] is None}
+    for name, different in words.items():
+        if len(different) > WORDS:
+            raise DataError(
+                f"{path}: column '{name}' has {len(different):,} different words",
+                "remove it from the table, or make groups of them",
+            )
+    count = len(columns) - len(words) + sum(map(len, words.values()))
+    _check_size(path, count, rows, words)
+    names: list[str] = []
+    features = torch.zeros(rows, count, dtype=torch.float64)
+    for name, cells in columns.items():
+        first, values = len(names), numbers[name]
+        if values is not None:
+            names.append(name)
+            features[:, first] = values
+        else:
+            names += (f"{name}={word}" for word in words[name])
+            places = {word: first + i for i, word in enumerate(words[name])}
+            features[torch.arange(rows), torch.tensor([places[cell] for cell in cells])] = 1
+    return names, features
 
 
-def _target(path: Path, config: CSV, cells: Sequence[str]) -> tuple[Tensor, tuple[str, ...] | None]:
+def _check_size(path: Path, count: int, rows: int, words: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a table that becomes more features than can be used, before they are made."""
+    becomes, hint = f"{path} becomes {count:,} features", "use fewer columns or rows"
+    if words:
+        most = max(words, key=lambda name: len(words[name]))
+        hint = f"remove columns of words, or make groups of them: '{most}' has {len(words[most]):,} different ones"
+    if count > FEATURES:
+        raise DataError(f"{becomes}, and at most {FEATURES:,} can be used", hint)
+    check_room(COPIES * rows * count * 8, f"{becomes} of {rows:,} rows, which", hint)
+
+
+def _target(
+    path: Path, config: CSV, cells: Sequence[str], numbers: Tensor | None
+) -> tuple[Tensor, tuple[str, ...] | None]:
     """Values (N, 1) and None, or class indices (N,) and the names of the classes."""
-    numbers = _numbers(cells)
     if numbers is None:
         if config.task == "regression":
             raise DataError(
@@ -182,7 +211,8 @@ def _target(path: Path, config: CSV, cells: Sequence[str]) -> tuple[Tensor, tupl
                 "use data.task=classification",
             )
         classes = sorted(set(cells))
-        targets = torch.tensor([classes.index(cell) for cell in cells])
+        places = {name: i for i, name in enumerate(classes)}
+        targets = torch.tensor([places[cell] for cell in cells])
     else:
         values, targets = torch.unique(numbers, return_inverse=True)
         few = len(values) <= MANY and bool((values == values.round()).all())

@@ -13,6 +13,7 @@ from trainer.run.training import Training
 from trainer.show.report import Report
 from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
+from trainer.system import circumstances
 from trainer.system.errors import InterruptedRunError, TrainerError, named
 
 
@@ -66,8 +67,10 @@ class Attempt:
         except TrainerError as error:
             reason = error.message
         except Exception as error:
-            traceback.print_exc()  # ours, or the user's code: not to be hidden
-            reason = named(error)
+            known = circumstances.explained(error)
+            if known is None:
+                traceback.print_exc()  # ours, or the user's code: not to be hidden
+            reason = named(error) if known is None else known.message
         job = self.planned.failed(reason)
         job.seconds = time.perf_counter() - self.started
         return job

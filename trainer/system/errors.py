@@ -1,7 +1,7 @@
 """The errors that end a command. Each has a line that says what is wrong, and may have one that says what to do."""
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -96,10 +96,15 @@ def named(error: BaseException) -> str:
     return line if line == type(error).__name__ else f"{type(error).__name__}: {line}"
 
 
+def listed(names: Sequence[str], most: int = 40) -> str:
+    """Names or numbers in a row; the first few of very many."""
+    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])}, ... ({len(names):,} in all)"
+
+
 def did_you_mean(word: str, options: Iterable[str]) -> str:
     """ "did you mean 'lenet'?" where something is close to `word`, else the list of options."""
     names = sorted(set(options))
     close = get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"choose from: {', '.join(names)}" if names else ""
+    return f"choose from: {listed(names)}" if names else ""

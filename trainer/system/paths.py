@@ -1,7 +1,9 @@
 """Paths as people type them."""
 
+import errno
 import os
 import shlex
+import stat
 from pathlib import Path
 
 from trainer.system.errors import ConfigError
@@ -28,6 +30,22 @@ def resolved(text: str) -> Path:
     """`text` as the path of a run or sweep; where it is a link to one, which the user has named, where that leads."""
     path = expanded(text)
     return path.resolve() if path.is_symlink() else path
+
+
+def regular(path: str, flags: int) -> int:
+    """An opener for `open`: of a file, or of what a link leads to, but of no pipe or device, which might never end.
+
+    Raises:
+        OSError: It is none, or is not there.
+    """
+    handle = os.open(path, flags | os.O_NONBLOCK, 0o666)
+    kind = os.fstat(handle).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(handle)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        raise OSError(errno.EINVAL, "it is not a regular file", path)
+    return handle
 
 
 def quoted(path: str | Path) -> str:
