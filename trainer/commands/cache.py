@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.config.base import Config
+from trainer.config.data import CACHE
 from trainer.config.keys import key
 from trainer.system.errors import ConfigError, RunError, did_you_mean
 
@@ -24,9 +25,7 @@ trainer cache clear=all
 class Cache(Config):
     """`trainer cache`: list or remove the decoded samples that are kept for the next run."""
 
-    folder: str | None = key(
-        "${oc.env:TRAINER_CACHE,'~/.cache/trainer'}", "the folder of the cache, as `data.cache` names it"
-    )
+    folder: str | None = key(CACHE, "the folder of the cache, as `data.cache` names it")
     clear: str | None = key(None, "what to remove: all, all of a data set by its name, or an entry by its name")
 
 

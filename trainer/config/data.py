@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from trainer.config.keys import MISSING, key
 
+CACHE = "${oc.env:TRAINER_CACHE,'~/.cache/trainer'}"  # the folder of the cache, unless another is given
+
 
 @dataclass
 class Augment:
@@ -68,7 +70,7 @@ class Cached(Data):
     """Keys of the data sets whose samples are decoded once and kept."""
 
     cache: str | None = key(
-        "${oc.env:TRAINER_CACHE,'~/.cache/trainer'}",
+        CACHE,
         "folder that decoded samples are kept in ($TRAINER_CACHE, or ~/.cache/trainer); null: none",
         private=True,
         runtime=True,
