@@ -20,6 +20,7 @@ from folders import tree
 from processes import Machine, Running
 from running import QUICK, SILENT, checkpoint, result, rows, same, train, weights
 from torch import Tensor
+from torch.utils.data._utils.pin_memory import pin_memory
 
 from trainer.config.data import Augment
 from trainer.data.augment import Augmenter
@@ -28,6 +29,7 @@ from trainer.data.cache import Mapped, stored
 from trainer.data.cache_entry import Allocate, Declared
 from trainer.data.folder import Files, read_image
 from trainer.data.splits import Split
+from trainer.data.streamed import _Sent
 
 pytestmark = [
     # Python 3.12 warns of any fork beside threads; torch, of more workers than cores.
@@ -252,6 +254,18 @@ def test_without_shared_memory_batches_are_the_same_and_one_line_says_so(
         assert equal(streamed.epoch(epoch), there.epoch(epoch))
     said = "batches come from workers through pipes, not shared memory, which is slower"
     assert capfd.readouterr().err == f"warning: {said}: {why}\n"
+
+
+def test_torchs_loader_pins_what_a_worker_has_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does for a GPU, in a thread of its own."""
+    pinned: list[Tensor] = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor)
+    inputs, targets = torch.rand(3, 4), torch.arange(3)
+    found = pin_memory(_Sent(inputs, targets))
+    assert torch.equal(found[0], inputs)
+    assert torch.equal(found[1], targets)
+    assert found[2] == ""
+    assert [each.data_ptr() for each in pinned] == [each.data_ptr() for each in found[:2]]
 
 
 def test_with_shared_memory_nothing_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
