@@ -60,11 +60,18 @@ def announced(config: Config) -> list[str]:
         section = getattr(config, group, None)
         target = section.target if isinstance(section, Custom) else _written_target(config, group)
         if target is not None:
-            top = target.partition(".")[0]
-            found = PathFinder.find_spec(top, [os.getcwd(), *sys.path])  # which imports nothing
-            where = (found.origin or next(iter(found.submodule_search_locations or ()), None)) if found else None
-            lines.append(f"{group}={config.title(group)} runs code: {target}, from {where or 'nowhere yet'}")
+            lines.append(f"{group}={config.title(group)} runs code: {target}, from {_place(target.partition('.')[0])}")
     return lines
+
+
+def _place(module: str) -> str:
+    """Where a module would be imported from; it is not."""
+    found = PathFinder.find_spec(module, [os.getcwd(), *sys.path])
+    if found is None:
+        return "nowhere yet"
+    place = found.origin or next(iter(found.submodule_search_locations or ()), "somewhere")
+    here = f"{os.getcwd()}{os.sep}"
+    return f".{os.sep}{place.removeprefix(here)}" if place.startswith(here) else place
 
 
 def _written_target(config: Config, group: str) -> str | None:
