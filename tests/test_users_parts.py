@@ -183,7 +183,6 @@ def test_the_users_model_computes_what_it_says(trainer: Trainer) -> None:
 def test_what_is_executed_is_said_before_it_is(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
     Path("said_first.py").write_text("print('executed')\nfrom torch.optim import SGD as Own\n")
-    Path("configs/optim").mkdir(parents=True)
     Path("configs/optim/own.yaml").write_text("_target_: said_first.Own\nlr: 0.1\n")
     ran = trainer("train", *QUICK, "optim=own")
     assert ran.code == 0, ran.err
