@@ -5,7 +5,6 @@ Torch is not imported here before a config has been checked.
 
 import os
 import sys
-import textwrap
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +25,10 @@ from trainer.system.errors import (
     interrupted,
 )
 from trainer.system.paths import resolved
+from trainer.system.shown import printable, shortened
 
 LONGEST = 1000  # characters of a message: a stranger's file may hold names of any length
+LONGEST_HINT = 8000  # a hint may be a command with many words, to be typed again
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,11 +72,11 @@ def _explained(error: Exception) -> TrainerError | None:
 
 def _show(error: TrainerError) -> int:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        traceback.print_exception(error)
-    message = textwrap.shorten(error.message, LONGEST) if len(error.message) > LONGEST else error.message
-    print(f"error: {streams.printable(message)}", file=sys.stderr)
+        for line in "".join(traceback.format_exception(error)).split("\n"):
+            print(printable(line), file=sys.stderr)
+    print(f"error: {shortened(error.message, LONGEST, '...')}", file=sys.stderr)
     if error.hint:
-        print(f"  {streams.printable(error.hint)}", file=sys.stderr)
+        print(f"  {shortened(error.hint, LONGEST_HINT, '...')}", file=sys.stderr)
     return error.exit_code
 
 

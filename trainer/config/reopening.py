@@ -157,7 +157,7 @@ def _check_targets(kept: dict[str, Any], typed: set[str], run: Path) -> None:
         if target not in own or "${" in target:
             raise ConfigError(
                 f"{run} has a {group} of somebody's own, {target}, and a file names no code to run",
-                f"if you trust it, name it yourself: {group}._target_={target}",
+                f"if you trust it, name it yourself: {quoted(f'{group}._target_={target}')}",
             )
 
 

@@ -4,6 +4,10 @@ import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from trainer.system.shown import shortened
+
+MOST = 100  # options that are named: a table may have any number of columns
+
 
 class TrainerError(Exception):
     """An error that `cli.main` shows as `error: MESSAGE` and an indented HINT instead of a traceback."""
@@ -101,5 +105,6 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     names = sorted(set(options))
     close = get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
-        return f"did you mean '{close[0]}'?"
-    return f"choose from: {', '.join(names)}" if names else ""
+        return f"did you mean '{shortened(close[0], 200, '...')}'?"
+    more = f", and {len(names) - MOST:,} more" if len(names) > MOST else ""
+    return f"choose from: {', '.join(shortened(name, 60, '...') for name in names[:MOST])}{more}" if names else ""

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
+from trainer.system.shown import printable
+
 
 class Audience:
     """A stream that can always be written to; `lost` is the error since which nothing of it is read any more."""
@@ -73,8 +75,3 @@ def prepared() -> Iterator[Audience]:
 def warn(text: str) -> None:
     """Print a warning to standard error."""
     print(f"warning: {printable(text)}", file=sys.stderr)
-
-
-def printable(text: str) -> str:
-    """`text` on one line, with control characters escaped: names may come from a stranger's file."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
