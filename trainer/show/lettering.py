@@ -4,7 +4,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -14,7 +14,7 @@ from matplotlib.textpath import text_to_path
 from trainer.system.shown import shortened
 
 T = TypeVar("T")
-STYLE = {"text.usetex": False, "text.parse_math": True}  # whatever the user's own matplotlibrc says
+STYLE: Any = {"text.usetex": False, "text.parse_math": True}  # whatever the user's own matplotlibrc says
 LETTER = 0.7  # of the font's size: the width of a letter, amply
 GROWTHS, GROWTH = 8, 1.25
 
@@ -39,7 +39,8 @@ def lettered(text: str, most: int = 24, width: int | None = None) -> str:
 def _width(text: str) -> float:
     """How wide a text is drawn, in units of the font's size."""
     font = FontProperties(size=10)
-    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 10  # type: ignore[no-untyped-call]
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width) / 10
 
 
 def roomy(figure: Figure, draw: Callable[[], T]) -> T:

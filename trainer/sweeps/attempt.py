@@ -1,7 +1,6 @@
 """One job of a sweep: started or resumed, run, and how it ended."""
 
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -14,6 +13,7 @@ from trainer.show.report import Report
 from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.system.errors import InterruptedRunError, TrainerError, named
+from trainer.system.streams import show_traceback
 
 
 def attempt(planned: Planned) -> Outcome:
@@ -66,7 +66,7 @@ class Attempt:
         except TrainerError as error:
             reason = error.message
         except Exception as error:
-            traceback.print_exc()  # ours, or the user's code: not to be hidden
+            show_traceback(error)  # ours, or the user's code: not to be hidden
             reason = named(error)
         job = self.planned.failed(reason)
         job.seconds = time.perf_counter() - self.started

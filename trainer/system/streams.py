@@ -6,6 +6,7 @@ A reader that goes away (`| head`) or a full disk (`> FILE`) never ends a comman
 import io
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
@@ -70,6 +71,12 @@ def prepared() -> Iterator[Audience]:
         output.flush()
         error.flush()
         sys.stdout, sys.stderr = before
+
+
+def show_traceback(error: BaseException) -> None:
+    """Print an error with its traceback to standard error; its message may have a stranger's text in it."""
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        print(printable(line), file=sys.stderr)
 
 
 def warn(text: str) -> None:

@@ -53,7 +53,7 @@ def save(jobs: Sequence[Outcome], directory: Path) -> list[Path]:
     Raises:
         StorageError: a file cannot be written.
     """
-    paths = []
+    paths: list[Path] = []
     with lettering(), matplotlib.rc_context(STYLE):
         for name, figure in figures(jobs):
             path = directory / _file_name(name, {path.name for path in paths})
