@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from conftest import Ran, Trainer
 from PIL import Image
 from running import SILENT, checkpoint, reported, result, runs, train
@@ -449,3 +450,34 @@ def test_of_very_many_classes_some_are_shown_and_all_are_written(trainer: Traine
         assert "... and 1,180 more" in ran.out
         assert which in ran.out
     assert reported(run)["test/accuracy"] >= 0
+
+
+# --- the shell ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+@pytest.mark.parametrize("line", ["trainer eval ckpt=a", "trainer train model="])
+def test_completion_runs_no_name_of_a_file(
+    trainer: Trainer, below: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    Path("configs/model").mkdir(parents=True)
+    for name in ("a$(touch ran)", "a`touch ran`", "a${x:=$(touch ran)}", "a<(touch ran)", "a\x1b[2J", "a b", "a.pt"):
+        Path(name).touch()
+        Path("configs/model", f"{name}.yaml").touch()
+    monkeypatch.setenv("COMP_LINE", line)
+    ran = trainer("-sc", "query=bash")
+    assert ran.code == 0
+    assert "a.pt" in ran.out
+    # As the script does that `-sc install=bash` gives.
+    done = subprocess.run(["bash", "-c", 'compgen -W "$1"', "-", ran.out], capture_output=True, timeout=20)
+    assert not Path("ran").exists()
+    assert inert(done.stdout.decode())
+
+
+def test_a_config_that_is_shown_steers_no_terminal(trainer: Trainer, below: Path) -> None:
+    name = "\u202ex\x1b[2Jé"
+    ran = trainer("train", "--cfg", "job", f"output='{name}'")
+    assert ran.code == 0
+    assert inert(ran.out)
+    assert yaml.safe_load(ran.out)["output"] == name
+    assert inert(trainer("train", "--cfg", "job", "--package", "output", f"output='{name}'").out)

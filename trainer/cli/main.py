@@ -24,9 +24,8 @@ from trainer.system.errors import (
     interrupted,
 )
 from trainer.system.paths import resolved
-from trainer.system.shown import shortened
+from trainer.system.shown import LONGEST, shortened
 
-LONGEST = 1000  # characters of a message: a stranger's file may hold names of any length
 LONGEST_HINT = 8000  # a hint may be a command with many words, to be typed again
 
 

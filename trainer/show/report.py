@@ -15,7 +15,7 @@ from rich.text import Text
 
 from trainer.engine.measures import measure
 from trainer.system.inside import unlinked
-from trainer.system.shown import printable, shortened
+from trainer.system.shown import LONGEST, printable, shortened
 from trainer.system.streams import warn
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Report:
 
     def warn(self, text: str) -> None:
         """Print a warning."""
-        self.say(f"warning: {text}", style="bold red")
+        self.say(f"warning: {shortened(text, LONGEST, '...')}", style="bold red")
 
     def facts(self, title: str, facts: Facts) -> None:
         """Print labelled lines under a title."""

@@ -4,6 +4,7 @@ import unicodedata
 
 # Python counts these as printable, and nothing is seen where they stand: fillers, a blank and a joiner.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+LONGEST = 1000  # characters of a message: a stranger's file may hold names of any length
 MARKS = 4  # accents on one letter: a flood of them would cover the lines above and below
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
-from trainer.system.shown import printable
+from trainer.system.shown import LONGEST, printable, shortened
 
 
 class Audience:
@@ -81,4 +81,4 @@ def show_traceback(error: BaseException) -> None:
 
 def warn(text: str) -> None:
     """Print a warning to standard error."""
-    print(f"warning: {printable(text)}", file=sys.stderr)
+    print(f"warning: {shortened(text, LONGEST, '...')}", file=sys.stderr)
