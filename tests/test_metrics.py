@@ -6,7 +6,7 @@ import torch
 from sklearn import metrics as sk
 from torch import Tensor
 
-from trainer.engine.metrics import Classification, Evaluation, Metric, Regression, wide
+from trainer.engine.metrics import WHOLE, Classification, Evaluation, Metric, Regression, wide
 
 CPU = torch.device("cpu")
 SIZES = {"one batch": [100], "uneven": [33, 1, 40, 26], "single samples": [1] * 100}
@@ -39,6 +39,7 @@ def test_classification_is_scikit_learns(classes: int, sizes: list[int]) -> None
     assert found.confusion is not None
     assert np.array_equal(found.confusion, sk.confusion_matrix(targets, predicted, labels=labels))
     assert found.per_class == pytest.approx(sk.recall_score(targets, predicted, labels=labels, average=None))
+    assert found.counts == targets.bincount(minlength=classes).tolist()
     if classes > 5:
         assert found.metrics["top5"] == pytest.approx(sk.top_k_accuracy_score(targets, outputs, k=5, labels=labels))
     else:
@@ -52,6 +53,25 @@ def test_an_absent_class_has_no_accuracy_of_its_own() -> None:
     assert np.isnan(found.per_class[3])
     assert found.per_class == pytest.approx(expected, nan_ok=True)
     assert found.metrics["accuracy"] == pytest.approx(sk.accuracy_score(targets, outputs.argmax(1)))
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("classes", [WHOLE, WHOLE + 1, 2500])
+def test_figures_of_very_many_classes_are_scikit_learns_too(classes: int, jobs: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randint(classes, (4000,), generator=generator)
+    outputs = torch.randn(jobs, 4000, classes, generator=generator)
+    outputs[:, torch.arange(4000), targets] += 3.0
+    metric = Classification(classes, CPU, jobs)
+    for part in (slice(0, 1500), slice(1500, 1501), slice(1501, 4000)):
+        metric.update(outputs[:, part] if jobs > 1 else outputs[0, part], targets[part])
+    for guesses, found in zip(outputs.argmax(2), metric.compute(), strict=True):
+        assert found.metrics["accuracy"] == sk.accuracy_score(targets, guesses)
+        recalls = sk.recall_score(targets, guesses, labels=range(classes), average=None, zero_division=np.nan)
+        assert np.array_equal(found.per_class, recalls, equal_nan=True)
+        assert found.counts == targets.bincount(minlength=classes).tolist()
+        assert (found.confusion is not None) == (classes <= WHOLE)
+    assert metric.sums.numel() <= jobs * max(WHOLE**2, 2 * classes)
 
 
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)

@@ -7,6 +7,7 @@ from trainer.checkpoint.format import Checkpoint
 from trainer.config import registry
 from trainer.config.base import Config
 from trainer.system.errors import CheckpointError
+from trainer.system.paths import quoted
 
 
 def describe(config: Config, loss: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -45,6 +46,6 @@ def adopt(config: Config, found: Checkpoint) -> None:
             raise CheckpointError(
                 f"{found.path} was trained with a {group} of somebody's own, {described['class']}, "
                 "and a file names no code to run",
-                f"if you trust it, name it yourself: {group}={choice} (configs/{group}/{choice}.yaml)",
+                f"if you trust it, name it yourself: {quoted(f'{group}={choice}')} (configs/{group}/{choice}.yaml)",
             )
         config.adopt(group, described)

@@ -12,6 +12,9 @@ from trainer.config.composition import compose, group_choices, ready
 from trainer.config.written import plain
 from trainer.system.errors import ConfigError, TrainerError
 
+# The scripts of bash and zsh hand the candidates to `compgen -W`, which runs what a file is called: `$(rm x)`, say.
+_INERT = re.compile(r"[\w.,/@%+=:~-]*")
+
 
 def complete(args: Sequence[str]) -> int:
     """Answer `trainer -sc query=SHELL`, for the line in $COMP_LINE, or print the script of `install=`."""
@@ -22,7 +25,7 @@ def complete(args: Sequence[str]) -> int:
         return by_hydra("train", args)
     words = os.environ.get("COMP_LINE", "").split(" ")
     found = registry.verbs() if len(words) <= 2 else _candidates(words[1], words[2:-1], words[-1])
-    print(("\n" if shell == "fish" else " ").join(found))
+    print(("\n" if shell == "fish" else " ").join(filter(_INERT.fullmatch, found)))
     return 0
 
 

@@ -5,8 +5,6 @@ Torch is not imported here before a config has been checked.
 
 import os
 import sys
-import textwrap
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +22,9 @@ from trainer.system.errors import (
     interrupted,
 )
 from trainer.system.paths import resolved
+from trainer.system.shown import LONGEST, shortened
 
-LONGEST = 1000  # characters of a message: a stranger's file may hold names of any length
+LONGEST_HINT = 8000  # a hint may be a command with many words, to be typed again
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,11 +53,10 @@ def _code(args: list[str]) -> int:
 
 def _show(error: TrainerError) -> int:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        traceback.print_exception(error)
-    message = textwrap.shorten(error.message, LONGEST) if len(error.message) > LONGEST else error.message
-    print(f"error: {streams.printable(message)}", file=sys.stderr)
+        streams.show_traceback(error)
+    print(f"error: {shortened(error.message, LONGEST, '...')}", file=sys.stderr)
     if error.hint:
-        print(f"  {streams.printable(error.hint)}", file=sys.stderr)
+        print(f"  {shortened(error.hint, LONGEST_HINT, '...')}", file=sys.stderr)
     return error.exit_code
 
 
@@ -131,12 +129,14 @@ def _configs(given: Arguments) -> Iterator[Any]:
 
 
 def _checked(verb: str, cfg: Any, words: list[str], choices: dict[str, str]) -> Any:
-    from trainer.config.check import check
+    from trainer.config.check import check, check_name
     from trainer.config.reopening import reopened
 
     if verb == "resume":
         return reopened(cfg, words)
     config = check(verb, cfg, words, choices)
-    if verb == "train" and config.search.name != "none":
-        raise arguments.search_alone()
+    if verb == "train":
+        check_name(config.name)
+        if config.search.name != "none":
+            raise arguments.search_alone()
     return config

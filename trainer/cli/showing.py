@@ -1,13 +1,16 @@
 """What is shown and not run: `--cfg`, `--info`, `--hydra-help`, and the scripts that install tab completion."""
 
+import math
 import sys
 from collections.abc import Sequence
 
+import yaml
 from omegaconf import Container, DictConfig, OmegaConf
 
 from trainer.cli.arguments import Arguments
 from trainer.config.composition import CONFIGS, compose, explained, ready, register
 from trainer.system.errors import ConfigError
+from trainer.system.shown import printable
 
 
 def show(given: Arguments) -> int:
@@ -34,14 +37,17 @@ def _print(cfg: DictConfig, package: str, resolve: bool) -> None:
     if part is None:
         raise ConfigError(f"--package {package}: the config has no such part", "leave it out to see all")
     if not isinstance(part, Container):
-        print(part)
+        print(printable(str(part)))
         return
     if resolve:
         with explained():
             OmegaConf.resolve(part)
     if part is not cfg:
         print(f"# @package {package}")
-    print(OmegaConf.to_yaml(part), end="")
+    text = OmegaConf.to_yaml(part)
+    if any(printable(line) != line for line in text.split("\n")):  # a config may come with somebody's files
+        text = yaml.dump(OmegaConf.to_container(part), sort_keys=False, width=math.inf)
+    print(text, end="")
 
 
 def by_hydra(verb: str, args: Sequence[str]) -> int:

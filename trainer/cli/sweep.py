@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 from trainer.cli.arguments import Arguments, bare
 from trainer.cli.jobs import Composed, Jobs
 from trainer.config import registry
-from trainer.config.check import check, check_sweep
+from trainer.config.check import check, check_name, check_sweep, converted
+from trainer.config.train import Train
 from trainer.run import directory as runs
 from trainer.run import records
 from trainer.sweeps import runner, search
@@ -98,7 +99,8 @@ def _searched(jobs: Jobs) -> tuple[Make, Path]:
 
 def _top(cfg: DictConfig) -> Path:
     """The folder that the sweep's directory is in."""
-    return expanded(str(cfg.get("output", "runs"))) / "sweeps" / (cfg.get("name") or "sweep")
+    places = converted(Train, {key: cfg.get(key) for key in ("output", "name") if key in cfg}, "")
+    return expanded(places.get("output", "runs")) / "sweeps" / (check_name(places.get("name")) or "sweep")
 
 
 def _asked(words: Sequence[str], composed: Composed, raising: bool = False) -> Asked:

@@ -42,7 +42,7 @@ def run(config: Eval) -> dict[str, Any]:
     """
     from trainer.data.described import changed
     from trainer.engine import device
-    from trainer.show import report
+    from trainer.show import classes, report
     from trainer.show.report import Report
 
     screen = Report()
@@ -62,13 +62,14 @@ def run(config: Eval) -> dict[str, Any]:
     if note:
         facts.append(("note", note))
     screen.panel("eval", facts)
-    if evaluation.confusion is not None and loaded.classes is not None:
-        counts = evaluation.confusion.sum(1).tolist()
+    if loaded.classes is not None:
+        counts, shares = evaluation.counts, evaluation.per_class
         rows = [
             (name, str(count), f"{100 * share:.2f}%" if count else "-")
-            for name, count, share in zip(loaded.classes, counts, evaluation.per_class, strict=True)
+            for name, count, share in zip(loaded.classes, counts, shares, strict=True)
         ]
-        screen.table(("class", "samples", "accuracy"), rows)
+        columns = ("class", "samples", "accuracy")
+        classes.show(screen, columns, rows, lambda n: shares[n] if counts[n] else 2, "those of the lowest accuracy")
     return {"metrics": evaluation.named(split)}
 
 

@@ -107,6 +107,8 @@ def _layers(config: Inspect, built: "nn.Module", shape: tuple[int, ...], screen:
 def _data(loaded: "Dataset", screen: "Report") -> None:
     import torch
 
+    from trainer.show import classes
+
     splits = {name: getattr(loaded, name) for name in ("train", "val", "test") if getattr(loaded, name) is not None}
     facts = [(name, f"{len(split):,} samples of {_x(split.shape)} {_type(split)}") for name, split in splits.items()]
     if loaded.mean is not None and loaded.std is not None:
@@ -121,7 +123,7 @@ def _data(loaded: "Dataset", screen: "Report") -> None:
         size = len(loaded.classes)
         counts = [torch.bincount(split.targets, minlength=size).tolist() for split in splits.values()]
         rows = [(name, *map(str, row)) for name, *row in zip(loaded.classes, *counts, strict=True)]
-        screen.table(("class", *splits), rows)
+        classes.show(screen, ("class", *splits), rows, lambda number: number, "the first of them")
     else:
         values = loaded.train.targets
         mean, low, high = float(values.mean()), float(values.min()), float(values.max())
@@ -129,10 +131,19 @@ def _data(loaded: "Dataset", screen: "Report") -> None:
 
 
 def _picture(config: Inspect, built: "nn.Module", loaded: "Dataset", out: Path, screen: "Report") -> None:
-    from trainer.show import pictures, plots
+    from trainer.show.lettering import lettering
 
     if not loaded.is_image:
         raise ConfigError(f"inspect.out={out}: filters and grids are of images, and data={loaded.name} is a table")
+    with lettering():
+        what = _drawn(config, built, loaded, out)
+    screen.say(f"{what}: {out}")
+
+
+def _drawn(config: Inspect, built: "nn.Module", loaded: "Dataset", out: Path) -> str:
+    """Draw the picture `out`; what it shows."""
+    from trainer.show import pictures, plots
+
     kernel = pictures.first_filters(built)
     if config.ckpt is not None and kernel is not None:
         figure, what = plots.filters(kernel), f"first-layer filters, {', '.join(plots.SCALINGS)}"
@@ -144,7 +155,7 @@ def _picture(config: Inspect, built: "nn.Module", loaded: "Dataset", out: Path, 
         raise RunError(f"cannot write {out}: {error.strerror}", "give another: inspect.out=FILE.png") from error
     except ValueError as error:  # matplotlib does not know the extension
         raise ConfigError(f"inspect.out={out}: {first_line(error)}") from error
-    screen.say(f"{what}: {out}")
+    return what
 
 
 def _x(shape: Any) -> str:

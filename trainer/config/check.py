@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -17,8 +18,10 @@ from trainer.config.composition import group_choices
 from trainer.config.keys import MISSING, public, shown
 from trainer.config.written import followed, interpolated, plain
 from trainer.system.errors import ConfigError, UnknownKeyError, did_you_mean
+from trainer.system.shown import printable, shortened
 
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+LONGEST_NAME = 200  # bytes; most file systems take 255
 _NODES: dict[type, ValueNode] = {int: IntegerNode(), float: FloatNode(), bool: BooleanNode(), str: StringNode()}
 
 
@@ -60,6 +63,25 @@ def check_sweep(cfg: DictConfig) -> dict[str, Any]:
         if not isinstance(cfg.get(group), DictConfig):
             raise ConfigError(f"{group}={cfg.get(group)}: no such config", _choose(group))
     return {group: _section(group, cfg[group], plain(cfg[group])) for group in registry.OF_A_SWEEP}
+
+
+def check_name(name: str | None) -> str | None:
+    """The `name` of a new run or sweep, which names a folder below `output`, wherever the value comes from.
+
+    Raises:
+        ConfigError: It would lead elsewhere, or no folder can or should have it.
+    """
+    if name is None:
+        return None
+    for part in re.split(r"[/\\]", name):
+        length = len(part.encode(errors="surrogatepass"))
+        if part.strip() in ("", ".", "..") or printable(part) != part or length > LONGEST_NAME:
+            raise ConfigError(
+                f"name={shortened(name, 80, '...')}: it does not name a folder below output=",
+                f"type a plain name of at most {LONGEST_NAME} bytes, name=first or name=group/first; "
+                "and output=DIR for another place",
+            )
+    return name
 
 
 def take(config: Config, group: str, written: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ import dataclasses
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -21,6 +20,7 @@ from trainer.config.written import plain
 from trainer.system import inside
 from trainer.system.errors import ConfigError, RunError, first_line
 from trainer.system.paths import quoted, resolved
+from trainer.system.shown import shortened
 from trainer.system.streams import warn
 
 LONGEST = 2**18  # bytes of a config.yaml; one has about two thousand
@@ -157,7 +157,7 @@ def _check_targets(kept: dict[str, Any], typed: set[str], run: Path) -> None:
         if target not in own or "${" in target:
             raise ConfigError(
                 f"{run} has a {group} of somebody's own, {target}, and a file names no code to run",
-                f"if you trust it, name it yourself: {group}._target_={target}",
+                f"if you trust it, name it yourself: {quoted(f'{group}._target_={target}')}",
             )
 
 
@@ -170,7 +170,7 @@ def _take_no_intent(kept: DictConfig, typed: DictConfig, words: set[str], run: P
     for key, text in expressions(plain(kept)):
         if key not in words:
             raise ConfigError(
-                f"{run / 'config.yaml'} takes {key} from an expression, {shorten(text, 200)}, "
+                f"{run / 'config.yaml'} takes {key} from an expression, {shortened(text, 200, '...')}, "
                 "and a file holds values only",
                 f"give it yourself: trainer resume {quoted(run)} {key}=...",
             )
@@ -182,6 +182,6 @@ def _take_no_intent(kept: DictConfig, typed: DictConfig, words: set[str], run: P
         if key in words or name not in data or name not in declared or data[name] in (None, False, declared[name]):
             continue
         kept.data[name] = declared[name]
-        warn(f"{key}={shorten(str(data[name]), 200)} is not taken from a file; type it again if you want it")
+        warn(f"{key}={shortened(str(data[name]), 200, '...')} is not taken from a file; type it again if you want it")
     if data.get("root", declared.get("root")) != declared.get("root") and not {"data.root", "data.download"} & words:
         kept.data["download"] = False  # a file does not say where on this machine to write

@@ -9,6 +9,7 @@ import torch
 from trainer.checkpoint import Checkpoint
 from trainer.data.splits import Dataset, Split
 from trainer.system.errors import CheckpointError
+from trainer.system.shown import shortened
 
 
 def described(loaded: Dataset) -> dict[str, Any]:
@@ -67,5 +68,5 @@ def _samples(loaded: Dataset) -> int:
 
 
 def _few(names: Any) -> str:
-    names = [str(n) for n in names]
-    return f"{', '.join(names[:4])}{f', ... ({len(names)})' if len(names) > 4 else ''}"
+    more = f", ... ({len(names)})" if len(names) > 4 else ""
+    return ", ".join(shortened(str(name), 60, "...") for name in names[:4]) + more

@@ -15,7 +15,7 @@ from trainer.data.cache import check_room
 from trainer.data.sets.csv import CSV
 from trainer.data.splits import Dataset, Split, Track, divide
 from trainer.system.errors import DataError, did_you_mean
-from trainer.system.paths import expanded, regular
+from trainer.system.paths import expanded, quoted, regular
 
 # A target of more different whole numbers is a quantity, and not classes.
 MANY = 20
@@ -123,7 +123,7 @@ def _text(path: Path) -> str:
         row, byte = content.count(b"\n", 0, error.start) + 1, content[error.start]
         raise DataError(
             f"{path}, row {row}: byte 0x{byte:02x} is not UTF-8; perhaps the file is Latin-1 or Windows-1252",
-            f"save it as UTF-8: iconv -f WINDOWS-1252 -t UTF-8 {path.name}",
+            f"save it as UTF-8: iconv -f WINDOWS-1252 -t UTF-8 {quoted(path.name)}",
         ) from error
 
 

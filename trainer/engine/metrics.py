@@ -6,13 +6,16 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+WHOLE = 1000  # classes up to which there is a confusion matrix: 20,000 would need 3.2 GB for it
+
 
 @dataclass
 class Evaluation:
     """The result of one pass over a split."""
 
     metrics: dict[str, float]
-    confusion: Tensor | None = None  # (classes, classes) int64: true class by predicted class
+    confusion: Tensor | None = None  # (classes, classes) int64: true class by predicted class; of at most `WHOLE`
+    counts: list[int] = field(default_factory=list)  # samples of each class
     per_class: list[float] = field(default_factory=list)  # recall of each class; nan for an absent one
 
     def named(self, split: str) -> dict[str, float]:
@@ -40,35 +43,41 @@ class Metric(Protocol):
 class Classification:
     """Accuracy, per-class accuracy, confusion matrix and, from six classes on, top-5 accuracy.
 
-    `outputs` are logits (N, classes), `targets` class indices (N,).
+    `outputs` are logits (N, classes), `targets` class indices (N,). With more than `WHOLE` classes only the sums of
+    the confusion matrix are kept that the other figures need: of its rows, and of its diagonal.
     """
 
     def __init__(self, num_classes: int, device: torch.device, jobs: int = 1) -> None:
         self.num_classes, self.jobs = num_classes, jobs
-        self.confusion = torch.zeros(jobs * num_classes * num_classes, dtype=torch.int64, device=device)
+        self.whole = num_classes <= WHOLE
+        # Of each job and class the samples by the class that was predicted, or by whether it was right.
+        self.columns = num_classes if self.whole else 2
+        self.sums = torch.zeros(jobs * num_classes * self.columns, dtype=torch.int64, device=device)
         self.top5 = torch.zeros(jobs, dtype=torch.int64, device=device)
-        self.first_cells = torch.arange(jobs, device=device)[:, None] * num_classes * num_classes
+        self.first_cells = torch.arange(jobs, device=device)[:, None] * num_classes * self.columns
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         outputs = outputs.reshape(self.jobs, -1, self.num_classes)
-        cells = (self.first_cells + targets * self.num_classes + outputs.argmax(2)).flatten()
+        guesses = outputs.argmax(2)
+        column = guesses if self.whole else (guesses == targets).long()
+        cells = (self.first_cells + targets * self.columns + column).flatten()
         # bincount would wait for the device to find the largest cell; index_add_ does not.
-        self.confusion.index_add_(0, cells, torch.ones_like(cells))
+        self.sums.index_add_(0, cells, torch.ones_like(cells))
         if self.num_classes > 5:
             self.top5 += (outputs.topk(5).indices == targets[:, None]).sum((1, 2))
 
     def compute(self) -> list[Evaluation]:
-        confusions = self.confusion.view(self.jobs, self.num_classes, self.num_classes).cpu()
-        return [self._of(*job) for job in zip(confusions, self.top5.tolist(), strict=True)]
+        sums = self.sums.view(self.jobs, self.num_classes, self.columns).cpu()
+        return [self._of(*job) for job in zip(sums, self.top5.tolist(), strict=True)]
 
-    def _of(self, confusion: Tensor, top5: int) -> Evaluation:
-        total = int(confusion.sum())
-        hits = confusion.diagonal()
+    def _of(self, sums: Tensor, top5: int) -> Evaluation:
+        counts, total = sums.sum(1), int(sums.sum())
+        hits = sums.diagonal() if self.whole else sums[:, 1]
         metrics = {"accuracy": int(hits.sum()) / total}
         if self.num_classes > 5:
             metrics["top5"] = top5 / total
-        per_class = (hits.double() / confusion.sum(1).double()).tolist()
-        return Evaluation(metrics, confusion, per_class)
+        per_class = (hits.double() / counts.double()).tolist()
+        return Evaluation(metrics, sums if self.whole else None, counts.tolist(), per_class)
 
 
 class Regression:

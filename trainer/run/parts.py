@@ -1,5 +1,6 @@
 """Everything a training run is made of, assembled from its config before anything is written."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from trainer.engine.schedule import Schedule, make_schedule
 from trainer.engine.state import Plan, Row, State, Step
 from trainer.engine.steps import kind, make_step
 from trainer.models.build import build_model, has_batch_norm
+from trainer.system.shown import shortened
 
 
 @dataclass
@@ -46,8 +48,10 @@ class Parts:
 
     @property
     def name(self) -> str:
-        """`name=`, or MODEL_DATA."""
-        return self.config.name or f"{self.config.title('model')}_{self.config.title('data')}"
+        """`name=`, or MODEL_DATA, which is one folder whatever the choices are called."""
+        title = self.config.title
+        default = shortened(f"{title('model')}_{title('data')}", 60, "...")
+        return self.config.name or re.sub(r"[/\\]", "_", default)
 
     @property
     def data(self) -> Dataset:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from trainer.checkpoint import Checkpoint
 from trainer.engine.state import State
 from trainer.system.errors import CheckpointError, first_line
+from trainer.system.paths import quoted
 
 
 class Stateful(Protocol):
@@ -27,7 +28,7 @@ def check_resumable(found: Checkpoint) -> None:
     if found.bare or found.training.get("losses") is None:
         raise CheckpointError(
             f"{found.path} holds weights only, and no training to resume",
-            f"start a new run from its weights: trainer train from={found.path}",
+            f"start a new run from its weights: trainer train from={quoted(found.path)}",
         )
 
 

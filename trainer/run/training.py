@@ -198,9 +198,9 @@ class Training:
         with suppress(StorageError), replacing(self.directory / "diverged.pt") as file:
             torch.save({"inputs": inputs, "targets": targets, "epoch": self.state.epoch + 1, "step": error.step}, file)
         if self.parts.data.is_image:
-            from trainer.show import pictures, plots  # late, as in `_draw`
+            from trainer.show import pictures  # late, as in `_draw`
 
-            picture = plots.render(pictures.batch(inputs, targets, self.parts.data))
+            picture = pictures.batch(inputs, targets, self.parts.data)
             with suppress(StorageError):
                 self._save("diverged", picture)
         error.message = f"{error.message}; the batch of step {error.step} is in {self.directory / 'diverged.pt'}"
@@ -285,13 +285,14 @@ class Training:
             self.board.finish(test.named("test"), self.state)
 
     def _pictures(self, test: Evaluation) -> None:
-        from trainer.show import pictures, plots
+        from trainer.show import pictures
 
-        for name, figure in pictures.after_training(self.log.rows, self.parts.evaluator, test):
-            pixels = plots.render(figure)
+        for name, pixels in pictures.after_training(self.log.rows, self.parts.evaluator, test):
             self._save(name, pixels)
             if self.board is not None:
                 self.board.image(name, pixels, self.state)
+        if test.counts and test.confusion is None:
+            self.screen.say(f"  no picture of the confusion: {len(test.counts):,} classes are too many", style="dim")
 
     def _save(self, name: str, pixels: Any) -> None:
         path = self.directory / "plots" / f"{name}.png"

@@ -1,6 +1,7 @@
 """Which pictures a run gets of its data, its model and its metrics."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,47 +11,61 @@ from trainer.data.splits import Dataset, Split
 from trainer.engine.evaluator import Evaluator
 from trainer.engine.metrics import Evaluation
 from trainer.show import plots
+from trainer.show.lettering import lettering
+from trainer.system.shown import shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GRID = 32  # images in a grid
+ALONE, PAIRED = 22, 12  # letters of a class in the title of an image, where there is one, or two
 
 
-def after_training(rows: plots.Rows, evaluator: Evaluator, test: Evaluation) -> "Iterator[tuple[str, Figure]]":
-    """Yield name and figure of each picture that suits the run."""
+def after_training(rows: plots.Rows, evaluator: Evaluator, test: Evaluation) -> "Iterator[tuple[str, plots.Pixels]]":
+    """Yield name and pixels of each picture that suits the run."""
+    for name, draw in _suitable(rows, evaluator, test):
+        yield name, _drawn(draw)
+
+
+def _drawn(draw: "Callable[[], Figure]") -> plots.Pixels:
+    with lettering():
+        return plots.render(draw())
+
+
+def _suitable(rows: plots.Rows, evaluator: Evaluator, test: Evaluation) -> "Iterator[tuple[str, Callable[[], Figure]]]":
     loaded, built = evaluator.data, evaluator.model
     if rows:
-        yield "curves", plots.curves(rows)
+        yield "curves", partial(plots.curves, rows)
     if loaded.is_image and loaded.classes is not None:
-        yield "samples", training_grid(loaded)
+        yield "samples", partial(training_grid, loaded)
     if loaded.is_image:
         kernel = first_filters(built)
         if kernel is not None:
-            yield "filters", plots.filters(kernel)
+            yield "filters", partial(plots.filters, kernel)
     if test.confusion is not None and loaded.classes is not None:
-        yield "confusion", plots.confusion(test.confusion, loaded.classes)
-        if loaded.is_image:
-            yield "predictions", _predictions(evaluator, loaded.classes)
+        yield "confusion", partial(plots.confusion, test.confusion, loaded.classes)
+    if loaded.is_image and loaded.classes is not None:
+        yield "predictions", partial(_predictions, evaluator, loaded.classes)
     if loaded.classes is None:
-        yield ("fit", _fit(evaluator)) if _one_dimensional(loaded) else ("predictions", _scatter(evaluator))
+        name, draw = ("fit", _fit) if _one_dimensional(loaded) else ("predictions", _scatter)
+        yield name, partial(draw, evaluator)
 
 
 def training_grid(loaded: Dataset) -> "Figure":
     """The first training images with the names of their classes."""
     assert loaded.classes is not None
     split = loaded.train
-    titles = [loaded.classes[int(t)] for t in split.targets[:GRID]]
+    titles = [shortened(loaded.classes[int(t)], ALONE) for t in split.targets[:GRID]]
     return plots.samples(pixels(split, GRID), titles)
 
 
-def batch(inputs: Tensor, targets: Tensor, loaded: Dataset) -> "Figure":
+def batch(inputs: Tensor, targets: Tensor, loaded: Dataset) -> plots.Pixels:
     """The images of a batch as the model received them, with their classes; values that are not finite are black."""
     count = min(GRID * 2, len(inputs))
     mean, std = (torch.tensor(v or [d]).view(1, -1, 1, 1) for v, d in ((loaded.mean, 0.0), (loaded.std, 1.0)))
     images = (inputs[:count].float().cpu() * std + mean).nan_to_num(0.0)
-    titles = [loaded.classes[int(t)] if loaded.classes else "" for t in targets[:count]]
-    return plots.samples(images, titles)
+    titles = [shortened(loaded.classes[int(t)], ALONE) if loaded.classes else "" for t in targets[:count]]
+    return _drawn(partial(plots.samples, images, titles))
 
 
 def pixels(split: Split, count: int) -> Tensor:
@@ -80,7 +95,12 @@ def _predictions(evaluator: Evaluator, classes: tuple[str, ...]) -> "Figure":
     test = evaluator.data.test
     guesses = evaluator.outputs("test", GRID).argmax(1).tolist()
     truths = test.targets[:GRID].tolist()
-    titles = [classes[g] if g == t else f"{classes[g]}, not {classes[t]}" for g, t in zip(guesses, truths, strict=True)]
+    titles = [
+        shortened(classes[g], ALONE)
+        if g == t
+        else f"{shortened(classes[g], PAIRED)}, not {shortened(classes[t], PAIRED)}"
+        for g, t in zip(guesses, truths, strict=True)
+    ]
     wrong = [g != t for g, t in zip(guesses, truths, strict=True)]
     return plots.samples(pixels(test, GRID), titles, wrong)
 

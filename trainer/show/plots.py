@@ -12,9 +12,11 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from trainer.engine.measures import measure
+from trainer.show.lettering import lettered, roomy
 
 Pixels = np.ndarray[Any, Any]
 Rows = Sequence[dict[str, float]]
+TITLE = 30  # letters above an image
 POINTS = 1000  # a curve gets no more points than about that
 SCALINGS = ("per filter", "over all filters", "zero-centred")
 
@@ -30,16 +32,17 @@ def curves(rows: Rows) -> Figure:
         for key in sorted({k for row in rows for k in row if k == metric or k.endswith(f"/{metric}")}):
             points = _thinned([(_x(rows, i), row[key]) for i, row in enumerate(rows) if key in row])
             marker = "o" if len(points) < 20 else ""
-            axes.plot(*zip(*points, strict=True), marker=marker, markersize=3, label=key.split("/")[0])
+            split = lettered(key.split("/")[0])
+            axes.plot(*zip(*points, strict=True), marker=marker, markersize=3, label=split)
         values = [row[k] for row in rows for k in row if k.endswith(f"/{metric}")]
         if measure(metric).log and values and min(values) > 0 and max(values) > 30 * min(values):
             axes.set_yscale("log")
-        axes.set_title(metric)
+        axes.set_title(lettered(metric))
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axes.grid(alpha=0.3)
         if metric != "lr":
-            axes.legend()
+            axes.legend(handles=axes.get_lines())
     return figure
 
 
@@ -99,7 +102,7 @@ def samples(images: Tensor, titles: Sequence[str], wrong: Sequence[bool] | None 
     for number, (top, left) in enumerate(places):
         color = "tab:red" if wrong is not None and wrong[number] else "black"
         x, y = left + width / 2, top - 0.07 * height
-        axes.text(x, y, _literal(titles[number]), ha="center", va="bottom", fontsize=9, color=color)
+        axes.text(x, y, lettered(titles[number], TITLE), ha="center", va="bottom", fontsize=9, color=color)
     return figure
 
 
@@ -113,7 +116,7 @@ def confusion(matrix: Tensor, classes: Sequence[str]) -> Figure:
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     if size <= 20:
-        names = [_literal(name) for name in classes]
+        names = [lettered(name) for name in classes]
         axes.set_xticks(range(size), names, rotation=45, ha="right", fontsize=8)
         axes.set_yticks(range(size), names, fontsize=8)
         for row, column in matrix.nonzero().tolist():
@@ -176,14 +179,9 @@ def _colours(image: Tensor) -> Pixels:
     return channels.permute(1, 2, 0).clamp(0, 1).numpy()
 
 
-def _literal(text: str) -> str:
-    """`text` for matplotlib, which would set what stands between two dollars as a formula."""
-    return text.replace("$", r"\$")
-
-
 def render(figure: Figure) -> Pixels:
     """The pixels of a figure, (height, width, 3) uint8."""
     figure.set_dpi(110)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
+    roomy(figure, canvas.draw)
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()  # type: ignore[no-untyped-call]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -16,7 +15,8 @@ from rich.text import Text
 
 from trainer.engine.measures import measure
 from trainer.system.inside import unlinked
-from trainer.system.streams import printable, warn
+from trainer.system.shown import LONGEST, printable, shortened
+from trainer.system.streams import warn
 
 T = TypeVar("T")
 Facts = Sequence[tuple[str, str]]  # label and text
@@ -26,6 +26,9 @@ class Report:
     """The screen of a command; `log_to` gives it a copy in a file."""
 
     PANEL_WIDTH = 40  # a narrower terminal has no room for a box
+    CELL = 100  # the most letters of a table's cell: a name may have any length, and it makes a whole column wide
+    LAST_CELL = 1000  # the same in the last column, after which nothing comes
+    DOING = 60  # the most letters beside a bar
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet  # nothing is shown, only logged
@@ -60,7 +63,7 @@ class Report:
 
     def warn(self, text: str) -> None:
         """Print a warning."""
-        self.say(f"warning: {text}", style="bold red")
+        self.say(f"warning: {shortened(text, LONGEST, '...')}", style="bold red")
 
     def facts(self, title: str, facts: Facts) -> None:
         """Print labelled lines under a title."""
@@ -85,20 +88,21 @@ class Report:
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column(overflow="fold")
         for label, text in facts:
-            grid.add_row(label, escape(text))
-        self._show(Panel(grid, title=escape(title), title_align="left", border_style=style, expand=False), "")
+            grid.add_row(Text(label), Text(text))  # in what is no `Text`, rich looks for markup and for :smile:
+        self._show(Panel(grid, title=Text(title), title_align="left", border_style=style, expand=False), "")
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
         """Print a table: its first column is aligned to the left, columns of numbers are aligned to the right."""
-        rows = [[printable(cell) for cell in row] for row in rows]
-        widths = [max(len(str(row[i])) for row in [list(header), *rows]) for i in range(len(header))]
+        most = [*[self.CELL] * (len(header) - 1), self.LAST_CELL]
+        header, *rows = [[*map(self._shortened, row, most)] for row in (header, *rows)]
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
         right = [i > 0 and all(_is_number(row[i]) for row in rows) for i in range(len(header))]
         lines = [
             "  ".join(
                 cell.rjust(width) if flush else cell.ljust(width)
                 for cell, width, flush in zip(row, widths, right, strict=True)
             ).rstrip()
-            for row in [list(header), *rows]
+            for row in [header, *rows]
         ]
         if title:
             self.say(title, style="bold")
@@ -107,14 +111,19 @@ class Report:
 
     def track(self, items: Iterable[T], total: int, doing: str) -> Iterable[T]:
         """Yield `items` and show the progress: a bar on a terminal; elsewhere one line if there are many."""
+        doing = self._shortened(doing, self.DOING)
         if not self.live:
             if total >= 5000:
                 self.say(f"{doing}: {total:,}")
             yield from items
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        said = TextColumn("{task.description}", markup=False)
+        columns = (said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self.console, transient=True, refresh_per_second=5) as progress:
             yield from progress.track(items, total=total, description=doing)
+
+    def _shortened(self, text: str, most: int) -> str:
+        return shortened(text, most, "..." if self.ascii_only else "…")
 
     def _show(self, rich: RenderableType, plain: str) -> None:
         if self.live:

@@ -2,13 +2,13 @@
 
 import os
 from pathlib import Path
-from textwrap import shorten
 
 from trainer.config import registry
 from trainer.config.kept import NEUTRAL, may_say
 from trainer.run import records
 from trainer.system.errors import ConfigError, RunError
 from trainer.system.paths import quoted
+from trainer.system.shown import shortened
 from trainer.system.streams import warn
 
 FLAGS = ("-m", "--multirun")
@@ -50,14 +50,15 @@ def _inert(directory: Path, kept: list[str], new: dict[str, str]) -> list[str]:
         if word in FLAGS or key in new or may_say(word) or (key in NEUTRAL and value in ("null", "false")):
             taken.append(word)
         elif key in NEUTRAL:
-            warn(f"{shorten(word, LONGEST)} is not taken from a file; type it again if you want it")
+            warn(f"{shortened(word, LONGEST, '...')} is not taken from a file; type it again if you want it")
         else:
             refused.append(word)
     if refused:
         more = " ..." if len(refused) > SHOWN else ""
         words = " ".join(quoted(word) if len(word) <= LONGEST else "..." for word in refused[:SHOWN])
+        said = [shortened(word, LONGEST, "...") for word in refused[:SHOWN]]
         raise ConfigError(
-            f"{directory} was started with {' '.join(shorten(word, LONGEST) for word in refused[:SHOWN])}{more}, "
+            f"{directory} was started with {' '.join(said)}{more}, "
             "which a file may not say: it would run code, or lead out of the sweep",
             f"if you trust it, type it again: trainer resume {quoted(directory)} {words}{more}",
         )

@@ -1,7 +1,6 @@
 """One job of a sweep: started or resumed, run, and how it ended."""
 
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -15,6 +14,7 @@ from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.system import circumstances
 from trainer.system.errors import InterruptedRunError, TrainerError, named
+from trainer.system.streams import show_traceback
 
 
 def attempt(planned: Planned) -> Outcome:
@@ -69,7 +69,7 @@ class Attempt:
         except Exception as error:
             known = circumstances.explained(error)
             if known is None:
-                traceback.print_exc()  # ours, or the user's code: not to be hidden
+                show_traceback(error)  # ours, or the user's code: not to be hidden
             reason = named(error) if known is None else known.message
         job = self.planned.failed(reason)
         job.seconds = time.perf_counter() - self.started

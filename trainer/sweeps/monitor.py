@@ -5,12 +5,15 @@ from pathlib import Path
 
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from trainer.show.report import Report, duration
 from trainer.sweeps.plan import Planned
 from trainer.system.inside import tail
+from trainer.system.shown import shortened
 
 LONGEST = 4096  # bytes of the end of a train.log
+LABEL = 100  # the most letters of a job's overrides
 
 
 class Monitor:
@@ -44,7 +47,8 @@ class Monitor:
         table = Table.grid(padding=(0, 2))
         for job, since in running:
             elapsed = duration(time.monotonic() - since)
-            table.add_row(f"job {job.number}", job.label, _latest(job.directory), elapsed)
+            cells = f"job {job.number}", shortened(job.label, LABEL), _latest(job.directory), elapsed
+            table.add_row(*map(Text, cells))  # in what is no `Text`, rich looks for markup
         return table
 
 
@@ -54,4 +58,4 @@ def _latest(directory: Path) -> str:
         lines = tail(directory / "train.log", LONGEST).splitlines()
     except OSError:
         return "starting"
-    return " ".join(lines[-1].split()) if lines else "starting"
+    return shortened(" ".join(lines[-1].split()), LABEL) if lines else "starting"

@@ -1,6 +1,7 @@
 """Jobs in the queue of a Slurm cluster, through submitit: sbatch hands them over, sacct says how they are."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, work
 from trainer.system.errors import ConfigError, RunError
 from trainer.system.machine import cores
+from trainer.system.shown import printable
 from trainer.system.signals import blocked
 
 FOLDER = "slurm"  # in the sweep's directory
@@ -61,7 +63,7 @@ class Slurm(Concurrent[Any]):
         if self.executor is None:
             self.executor = self._executor(planned.directory.parent)
         sweep = planned.directory.absolute().parent.parent.name
-        self.executor.update_parameters(name=f"{sweep}-{planned.number}")
+        self.executor.update_parameters(name=f"{re.sub('[^A-Za-z0-9._-]', '_', sweep)[:100]}-{planned.number}")
         try:
             # `cancel` alone stops the jobs: Ctrl-C as well would end one of this machine without a checkpoint.
             with blocked(signal.SIGINT, signal.SIGHUP):
@@ -76,8 +78,11 @@ class Slurm(Concurrent[Any]):
             _refuse_twice(sweep / FOLDER)
         # The folder is new each time: results are pickles, and one that lies there already may be a stranger's.
         folder = runs.claim(sweep / FOLDER)
-        if "%" in str(folder.absolute()):
-            raise ConfigError(f"{folder}: Slurm takes a % in a path for more than that", "choose another name=")
+        path = str(folder.absolute())
+        if "%" in path or printable(path) != path:
+            raise ConfigError(
+                f"{folder}: Slurm takes a % or a control character in a path for more than that", "choose another name="
+            )
         executor = library("submitit", "slurm").AutoExecutor(folder=folder, cluster=self.settings.cluster)
         given = self.settings
         common = {name: getattr(given, name) for name in ("timeout_min", "cpus_per_task", "gpus_per_node", "mem_gb")}

@@ -4,6 +4,10 @@ import signal
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+from trainer.system.shown import shortened
+
+MOST = 100  # names in a row: a table may have any number of columns
+
 
 class TrainerError(Exception):
     """An error that `cli.main` shows as `error: MESSAGE` and an indented HINT instead of a traceback."""
@@ -96,9 +100,10 @@ def named(error: BaseException) -> str:
     return line if line == type(error).__name__ else f"{type(error).__name__}: {line}"
 
 
-def listed(names: Sequence[str], most: int = 40) -> str:
-    """Names or numbers in a row; the first few of very many."""
-    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])}, ... ({len(names):,} in all)"
+def listed(names: Sequence[str]) -> str:
+    """Names or numbers in a row; the first of very many, and the beginning and end of long ones."""
+    more = f", and {len(names) - MOST:,} more" if len(names) > MOST else ""
+    return ", ".join(shortened(name, 60, "...") for name in names[:MOST]) + more
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
@@ -106,5 +111,5 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     names = sorted(set(options))
     close = get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
-        return f"did you mean '{close[0]}'?"
+        return f"did you mean '{shortened(close[0], 200, '...')}'?"
     return f"choose from: {listed(names)}" if names else ""

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from trainer.system.errors import ConfigError
+from trainer.system.shown import is_mark, printable
 
 
 def expanded(text: str) -> Path:
@@ -51,7 +52,7 @@ def regular(path: str, flags: int) -> int:
 def quoted(path: str | Path) -> str:
     """A path as it is typed in a shell, as `$'...'` if it has characters that a screen cannot show."""
     text = str(path)
-    if text.isprintable():
+    if printable(text) == text:
         return shlex.quote(text)
     return "$'" + "".join(_escaped(c) for c in text) + "'"
 
@@ -59,6 +60,10 @@ def quoted(path: str | Path) -> str:
 def _escaped(character: str) -> str:
     if character in "\\'":
         return f"\\{character}"
-    if character.isprintable():
+    if printable(character) == character and not is_mark(character):
         return character
-    return "".join(f"\\{byte:03o}" for byte in character.encode(errors="surrogateescape"))
+    try:
+        encoded = character.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # half of a character, which no path has, but a file's text may
+        encoded = character.encode(errors="surrogatepass")
+    return "".join(f"\\{byte:03o}" for byte in encoded)

@@ -6,9 +6,12 @@ A reader that goes away (`| head`) or a full disk (`> FILE`) never ends a comman
 import io
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
+
+from trainer.system.shown import LONGEST, printable, shortened
 
 
 class Audience:
@@ -70,11 +73,12 @@ def prepared() -> Iterator[Audience]:
         sys.stdout, sys.stderr = before
 
 
+def show_traceback(error: BaseException) -> None:
+    """Print an error with its traceback to standard error; its message may have a stranger's text in it."""
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        print(printable(line), file=sys.stderr)
+
+
 def warn(text: str) -> None:
     """Print a warning to standard error."""
-    print(f"warning: {printable(text)}", file=sys.stderr)
-
-
-def printable(text: str) -> str:
-    """`text` on one line, with control characters escaped: names may come from a stranger's file."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    print(f"warning: {shortened(text, LONGEST, '...')}", file=sys.stderr)

@@ -16,9 +16,11 @@ from trainer.engine.loop import Hook
 from trainer.engine.state import Row, State
 from trainer.run.hooks.events import Events, buckets
 from trainer.system.errors import first_line
+from trainer.system.shown import shortened
 
 HAND_SECONDS = 1.0
 STATUS = {"completed": api_pb2.STATUS_SUCCESS, "failed": api_pb2.STATUS_FAILURE}
+TEXT = 200  # letters of a hyperparameter
 POINTS = 1000  # a curve has no more points than about that: longer trainings skip epochs evenly
 
 
@@ -120,7 +122,7 @@ class TensorBoard(Hook):
 
     def begin(self, hyperparameters: dict[str, Any]) -> None:
         """Write the settings for the HParams tab. They come first, so that a run that fails is listed, too."""
-        plain = {k: v if isinstance(v, int | float | bool | str) else str(v) for k, v in hyperparameters.items()}
+        plain = {shortened(k, TEXT): _plain(v) for k, v in hyperparameters.items()}
         # Without the list of columns: TensorBoard takes one run's list for all runs, and finds them itself without one.
         _, start, _ = summary.hparams(plain, {})  # type: ignore[no-untyped-call]
         self.events.summary(start)
@@ -144,3 +146,10 @@ class TensorBoard(Hook):
         )
         found = metadata.create_summary_metadata(ended)
         self.events.summary(Summary(value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=found)]))
+
+
+def _plain(value: Any) -> float | bool | str:
+    """A hyperparameter as TensorBoard takes it: its file holds no half characters, and no whole numbers of any size."""
+    if isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
+        return value
+    return shortened(str(value), TEXT)

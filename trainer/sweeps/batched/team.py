@@ -1,6 +1,5 @@
 """Trainings that are one training of several models: stepped and evaluated as one program by the plain loop."""
 
-import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -19,6 +18,7 @@ from trainer.sweeps.batched.optimizer import StackedOptimizer
 from trainer.sweeps.batched.stack import Stack
 from trainer.sweeps.batched.step import StackedBatches, StackedStep
 from trainer.system.errors import TrainerError, TrainingFailedError, named
+from trainer.system.streams import show_traceback
 
 
 def train(members: Sequence[Member], say: Callable[[str], None], leaves: Callable[[Member], None], watch: Hook) -> None:
@@ -48,7 +48,7 @@ def _until_one_is_over(running: Sequence[Member], state: State, say: Callable[[s
             hooks.append(NamesUnused(team.stack.trained.items, say))
         fit(team.step, team.batches, team.first.plan, team.evaluate, hooks, state)
     except Exception as error:  # of no single member: the device is out of memory, say, or this is a bug
-        traceback.print_exc()
+        show_traceback(error)
         for member in running:
             member.error = member.error or of_all(error)
     for member in running:

@@ -3,9 +3,8 @@
 import itertools
 import math
 import re
-import textwrap
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,13 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from trainer.engine.measures import label, measure
+from trainer.show.lettering import lettered, lettering, roomy
 from trainer.sweeps.job import PRUNED, Outcome
 from trainer.sweeps.results.grid import Grid, numbers_in
 from trainer.sweeps.results.ranking import Ranked, ranked
 from trainer.system.atomic import storing
 from trainer.system.inside import unlinked
-from trainer.system.streams import printable
+from trainer.system.shown import shortened
 
 LINES = 6  # the most combinations of other keys that have a line each
 PAIRS = 3  # the most heat maps
@@ -33,11 +33,14 @@ SPAN = 20.0  # values that span a greater factor are on a logarithmic axis
 ORDERS = 30.0  # the same for an objective that goes to zero
 TICKS = 12  # an axis of more numbers has round ticks instead of a tick for each
 WIDTH = 6.4  # inches, at least
+LONGEST_FILE = 150  # letters of a picture's name
+KEY = 60  # the most letters of a key
+LEGEND = 50  # the most letters of a line in a legend
+NAMED = 6  # the most keys in a caption
 CAPTION = 76  # the most letters of a caption's line
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # colour-blind people see them apart
 GREY = "#8a8a8a"
 STYLE: Any = {
-    "text.parse_math": False,  # dollars in a name are dollars
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
@@ -50,17 +53,23 @@ def save(jobs: Sequence[Outcome], directory: Path) -> list[Path]:
     Raises:
         StorageError: a file cannot be written.
     """
-    paths = []
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # letters that the font lacks are boxes
+    paths: list[Path] = []
+    with lettering(), matplotlib.rc_context(STYLE):
         for name, figure in figures(jobs):
-            path = directory / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.png"
+            path = directory / _file_name(name, {path.name for path in paths})
             with storing(path):
                 directory.mkdir(parents=True, exist_ok=True)
                 with open(path, "wb", opener=unlinked) as file:
-                    figure.savefig(file, dpi=130, format="png")
+                    roomy(figure, partial(figure.savefig, file, dpi=130, format="png"))
             paths.append(path)
     return paths
+
+
+def _file_name(name: str, taken: Container[str]) -> str:
+    """The file of a picture, which may not be one that is `taken`."""
+    plain = shortened(re.sub(r"[^A-Za-z0-9._-]", "_", name), LONGEST_FILE, "...")
+    names = (f"{plain}.png" if number == 1 else f"{plain}-{number}.png" for number in itertools.count(1))
+    return next(found for found in names if found not in taken)
 
 
 def figures(jobs: Sequence[Outcome]) -> Iterator[tuple[str, Figure]]:
@@ -108,8 +117,8 @@ def against(found: Grid, key: str, others: Sequence[str]) -> Figure:
         share = (number - (len(drawn) - 1) / 2) * apart
         moved = [_moved(xs[place(row)], xs, share, log) for row in line]
         _line(axes, moved, line, found.scale, COLOURS[number], numbers is not None and not scattered)
-    axes.set_xlabel(key)
-    axes.set_ylabel(label(found.objective))
+    axes.set_xlabel(lettered(key, KEY))
+    axes.set_ylabel(_objective(found))
     _y_axis(axes, found)
     caption = [found.seeds(" ± standard deviation")]
     if best_of and not scattered:
@@ -120,16 +129,16 @@ def against(found: Grid, key: str, others: Sequence[str]) -> Figure:
     _caption(axes, caption)
     if len(drawn) > 1:
         handles = [
-            Line2D([], [], color=colour, marker="o", markersize=5, label=", ".join(map(_short, name)))
+            Line2D([], [], color=colour, marker="o", markersize=5, label=_values(name))
             for colour, name in zip(COLOURS, lines, strict=False)
         ]
-        title = "\n".join(textwrap.fill(other, 28) for other in others)
+        title = "\n".join(lettered(other, KEY, 28) for other in others[:NAMED])
         corner: Any = {"loc": "outside right upper", "alignment": "left"}
         figure.legend(handles=handles, title=title, fontsize=9, title_fontsize=9, **corner)
     if numbers is None:
         axes.set_xlim(-0.5, len(xs) - 0.5)
     if numbers is None or len(xs) <= TICKS:
-        axes.set_xticks(xs, [_short(value) for value in values])
+        axes.set_xticks(xs, [lettered(value) for value in values])
         axes.xaxis.set_minor_locator(NullLocator())
         _separate(axes, hide=numbers is not None)
     elif log:
@@ -157,14 +166,14 @@ def heat_map(found: Grid, keys: tuple[str, str], others: Sequence[str]) -> Figur
     corner = found.places(keys[0])(best) - 0.5, found.places(keys[1])(best) - 0.5
     axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="#d62728", linewidth=2.5, clip_on=False, zorder=3))
     for axis, values, key in ((axes.xaxis, across, keys[0]), (axes.yaxis, up, keys[1])):
-        axis.set_ticks(range(len(values)), [_short(value) for value in values])
+        axis.set_ticks(range(len(values)), [lettered(value) for value in values])
         axis.set_ticks(np.arange(0.5, len(values) - 1), minor=True)  # between the cells
-        axis.set_label_text(textwrap.fill(key, 30))
+        axis.set_label_text(lettered(key, KEY, 30))
     axes.tick_params(which="both", length=0)
     axes.grid(which="minor", color="white", linewidth=2)
     axes.spines[:].set_visible(False)
     _caption(axes, [found.seeds(), _best_of(others, len(found.lines(others))), "the best is framed"])
-    bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, label=label(found.objective), pad=0.02)
+    bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, label=_objective(found), pad=0.02)
     if isinstance(norm, LogNorm):
         _plain(bar.ax.yaxis, [float(np.nanmin(means)), float(np.nanmax(means))])
     _separate(axes)
@@ -193,7 +202,9 @@ def _line(axes: Axes, xs: Sequence[float], rows: Sequence[Ranked], scale: float,
 
 def _separate(axes: Axes, hide: bool = False) -> None:
     """Keep the texts along x apart: `hide` those that have no room, or else write all of them aslant or upright."""
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # their extents are known only then
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    roomy(figure, figure.draw_without_rendering)  # their extents are known only then
     labels = axes.get_xticklabels()
     extents = [label.get_window_extent() for label in labels]
     if hide:
@@ -235,14 +246,30 @@ def _norm(found: Grid, means: Any) -> Normalize:
 
 
 def _caption(axes: Axes, parts: Sequence[str]) -> None:
-    text = textwrap.fill("; ".join(part for part in parts if part), CAPTION)
+    text = lettered("; ".join(part for part in parts if part), 6 * CAPTION, CAPTION)
     axes.set_title(text, fontsize=9, color="#555555", loc="left")
 
 
 def _best_of(others: Sequence[str], count: int) -> str:
     """What a caption says of the keys that have no axis."""
     kind = "values" if len(others) == 1 else "combinations"
-    return f"best of {count} {kind} of {', '.join(others)}" if others else ""
+    return f"best of {count} {kind} of {_keys(others)}" if others else ""
+
+
+def _keys(keys: Sequence[str]) -> str:
+    """Some keys in a sentence, of which a random search may have many."""
+    more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
+    return ", ".join(shortened(key, KEY) for key in keys[:NAMED]) + more
+
+
+def _values(values: Sequence[str]) -> str:
+    """A line of a legend: the values of its keys."""
+    return lettered(", ".join(shortened(value, 24) for value in values), LEGEND)
+
+
+def _objective(found: Grid) -> str:
+    """The objective as an axis is labelled."""
+    return lettered(label(found.objective), KEY)
 
 
 def _cell(found: Grid, row: Ranked | None) -> str:
@@ -250,7 +277,7 @@ def _cell(found: Grid, row: Ranked | None) -> str:
     if row is None:
         return ""
     if row.mean is None:
-        return row.jobs[0].status
+        return lettered(row.jobs[0].status)
     return f"{row.mean * 100:.2f}" if measure(found.objective).percent else f"{row.mean:.3g}"
 
 
@@ -262,9 +289,3 @@ def _moved(x: float, xs: Sequence[float], share: float, log: bool) -> float:
     """`x` moved by a share of the axis."""
     low, high = min(xs), max(xs)
     return x * float(high / low) ** share if log else x + share * (high - low)
-
-
-def _short(value: str) -> str:
-    """A value as it fits into a picture."""
-    value = printable(value)
-    return value if len(value) <= 24 else f"{value[:23]}…"

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from trainer.show import report
 from trainer.sweeps.job import PRUNED, Outcome
+from trainer.system.shown import shortened
 
 SEED = "seed"
 CHANCE = 0.05  # the p-value below which a difference counts
@@ -158,7 +159,8 @@ def _badness(value: float | None, direction: str) -> float:
 
 
 def _name(row: Ranked, keys: Sequence[str]) -> str:
-    return " ".join(f"{key}={row.overrides[key]}" for key in keys if key in row.overrides) or "the default"
+    words = (f"{key}={row.overrides[key]}" for key in keys if key in row.overrides)
+    return " ".join(shortened(word, 60, "...") for word in words) or "the default"
 
 
 def _difference(objective: str, value: float) -> str:

@@ -13,8 +13,10 @@ from trainer.sweeps.results import ranking
 from trainer.sweeps.results.ranking import SEED, Ranked, has_value, ranked, varied
 from trainer.system.atomic import replacing
 from trainer.system.paths import quoted
+from trainer.system.shown import printable
 
 TEST = ("test/accuracy", "test/mse")  # what the table shows of the test split
+_FORMULA = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"  # what a formula begins with, in wide letters, too
 GROUP = ("group_rank", "group_mean", "group_std", "group_low", "group_high", "group_n")
 
 
@@ -53,13 +55,31 @@ def write_csv(path: Path, jobs: Sequence[Outcome]) -> None:
     columns = list(dict.fromkeys([*columns, *metrics, *GROUP, "error"]))
     groups = {job.job: _group(row) for row in ranked(jobs) for job in row.jobs}
     file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, columns, extrasaction="ignore")
-    writer.writeheader()
+    writer = csv.writer(file)
+    writer.writerow([_inert(column) for column in columns])
     for rank, job in ranking.places(jobs):
         facts = asdict(job) | {"rank": rank, "value": job.value if rank else None, "seconds": f"{job.seconds:.3f}"}
-        writer.writerow(job.overrides | job.metrics | facts | groups[job.job])  # None becomes an empty cell
+        cells = job.overrides | job.metrics | facts | groups[job.job]
+        writer.writerow([_inert(cells.get(column)) for column in columns])  # None becomes an empty cell
     with replacing(path) as whole:
-        whole.write(file.getvalue().encode(errors="backslashreplace"))  # a path may have bytes that are no text
+        whole.write(file.getvalue().encode())
+
+
+def _inert(cell: object) -> object:
+    """A cell in which a spreadsheet finds no formula, and a terminal nothing to obey: who shows one may be anybody."""
+    if not isinstance(cell, str):
+        return cell
+    text = "\n".join(map(printable, cell.split("\n")))
+    begins = cell.lstrip(" ")[:1]
+    return f"'{text}" if begins in _FORMULA and begins and not _is_number(cell) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text  # Python reads 1_2 as 12
 
 
 def rerun(row: Ranked) -> str:
