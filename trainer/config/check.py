@@ -67,7 +67,7 @@ def take(config: Config, group: str, written: dict[str, Any]) -> None:
     if group != "model":
         setattr(config, group, _section(group, config._cfg[group], written))
     elif not _is_own(group, written):
-        converted(_declaration(group, written), {k: v for k, v in written.items() if not interpolated(v)}, group)
+        converted(declaration(group, written), {k: v for k, v in written.items() if not interpolated(v)}, group)
 
 
 def model(config: Config) -> Any:
@@ -101,7 +101,7 @@ def _section(group: str, node: DictConfig, written: dict[str, Any]) -> Any:
     """An instance of the dataclass that a section names, or `Custom`."""
     values = followed(node, written, group)
     if not _is_own(group, written):
-        return made(_declaration(group, written), values, group)
+        return made(declaration(group, written), values, group)
     target, common = values.pop("_target_"), registry.shared(group)
     if common is None:
         return Custom(target, values)
@@ -122,7 +122,7 @@ def _is_own(group: str, written: Mapping[str, Any]) -> bool:
     return True
 
 
-def _declaration(group: str, values: Mapping[str, Any]) -> Any:
+def declaration(group: str, values: Mapping[str, Any]) -> Any:
     """The dataclass of a section by its name."""
     name = values.get("name")
     if (cls := registry.section(group, name)) is None:
@@ -144,7 +144,7 @@ def _choose(group: str) -> str:
 def made(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str] = ()) -> Any:
     """An instance of a section's dataclass from plain values; `also` are keys that are filled in later."""
     found = converted(cls, values, path, also)
-    for name, (field, _) in _declared(cls).items():
+    for name, (field, _) in declared(cls).items():
         if field.default == MISSING and field.name not in found and name not in also:
             raise _missing(f"{path}.{name}" if path else name, field)
     return cls(**found)
@@ -156,12 +156,12 @@ def converted(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str
     Raises:
         ConfigError: A key is unknown or missing, a value has the wrong type or is out of range.
     """
-    declared, found = _declared(cls), {}
+    known, found = declared(cls), {}
     for name, value in values.items():
         full = f"{path}.{name}" if path else name
-        if name not in declared:
-            raise UnknownKeyError(f"{full}: no such key", did_you_mean(str(name), [*declared, *also]))
-        field, hint = declared[name]
+        if name not in known:
+            raise UnknownKeyError(f"{full}: no such key", did_you_mean(str(name), [*known, *also]))
+        field, hint = known[name]
         if dataclasses.is_dataclass(hint):
             if not isinstance(value, dict):
                 raise ConfigError(f"{full}={shown(value)}: a section, not a value", f"set its keys: {full}.KEY=VALUE")
@@ -178,7 +178,7 @@ def converted(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str
 
 
 @functools.cache
-def _declared(cls: Any) -> dict[str, tuple["dataclasses.Field[Any]", Any]]:
+def declared(cls: Any) -> dict[str, tuple["dataclasses.Field[Any]", Any]]:
     """The fields of a dataclass and their types, by the keys that people type."""
     hints = typing.get_type_hints(cls)
     return {public(field.name): (field, hints[field.name]) for field in dataclasses.fields(cls)}
