@@ -5,7 +5,6 @@ Torch is not imported here before a config has been checked.
 
 import os
 import sys
-import textwrap
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,11 +54,14 @@ def _code(args: list[str]) -> int:
 def _show(error: TrainerError) -> int:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         traceback.print_exception(error)
-    message = textwrap.shorten(error.message, LONGEST) if len(error.message) > LONGEST else error.message
-    print(f"error: {streams.printable(message)}", file=sys.stderr)
+    print(f"error: {_cut(error.message)}", file=sys.stderr)
     if error.hint:
-        print(f"  {streams.printable(error.hint)}", file=sys.stderr)
+        print(f"  {_cut(error.hint)}", file=sys.stderr)
     return error.exit_code
+
+
+def _cut(text: str) -> str:
+    return streams.printable(text if len(text) <= LONGEST else f"{text[:LONGEST]} [...]")
 
 
 def _dispatch(args: list[str]) -> int:

@@ -56,7 +56,7 @@ def run(given: Arguments, words: Sequence[str], directory: Path | None) -> None:
 
 def _listed(jobs: Jobs) -> tuple[Make, Path]:
     """What makes the source of jobs that are known from the start, and the folder of the sweep's directory."""
-    asking = Asking(jobs)
+    asking = Asking(jobs, in_one_way=True)
     each = map(asking, jobs.combinations())
     asked = list(Report().track(each, jobs.count, "composing jobs", many=1000, patience=0.5))
     return partial(Listed, asked=asked), _top(jobs.common if asking.last is None else jobs.composed(asking.last)[0])
@@ -65,8 +65,8 @@ def _listed(jobs: Jobs) -> tuple[Make, Path]:
 class Asking:
     """Checks one job after the other: as a whole, or, where one like it has been checked, what differs from that."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self.jobs = jobs
+    def __init__(self, jobs: Jobs, in_one_way: bool = False) -> None:
+        self.jobs, self.in_one_way = jobs, in_one_way
         self.last: Job | None = None
         self._alike: dict[tuple[str, ...], Alike] = {}  # by the words that choose configs
         self._known: set[tuple[str, ...]] = set()
@@ -84,7 +84,7 @@ class Asking:
         if like_another is not None:
             return Asked(typed, like_another)
         cfg, choices = self.jobs.composed(job)
-        if job.choosing not in self._known:
+        if self.in_one_way and job.choosing not in self._known:
             _check_ways(job.words, cfg, self.jobs.common)
             self._known.add(job.choosing)
         try:

@@ -18,6 +18,7 @@ from trainer.config.keys import MISSING, public, shown
 from trainer.config.written import followed, interpolated, plain
 from trainer.system.errors import ConfigError, UnknownKeyError, did_you_mean
 
+LARGEST = 2**63 - 1  # whole number that torch can hold
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 _NODES: dict[type, ValueNode] = {int: IntegerNode(), float: FloatNode(), bool: BooleanNode(), str: StringNode()}
 
@@ -173,6 +174,8 @@ def converted(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str
             found[field.name] = _convert(hint, value)
         except (ValidationError, ValueError) as error:
             raise _wrong_type(full, value, hint) from error
+        except OverflowError as error:  # a whole number that no float can be
+            raise ConfigError(f"{full}={shown(value)}: out of range", "it must be a finite number") from error
         _check_limits(full, found[field.name], field.metadata)
     return found
 
@@ -228,9 +231,10 @@ def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
             ("below", "below", lambda v, limit: v < limit),
         ]
         bounds = [(words, limits[name], holds) for name, words, holds in tests if name in limits]
-        if not math.isfinite(value) or not all(holds(value, limit) for _, limit, holds in bounds):
+        sane = math.isfinite(value) if isinstance(value, float) else -LARGEST <= value <= LARGEST
+        if not sane or not all(holds(value, limit) for _, limit, holds in bounds):
             wanted = " and ".join(f"{words} {limit}" for words, limit, _ in bounds) or "a finite number"
-            raise ConfigError(f"{full}={value}: out of range", f"it must be {wanted}")
+            raise ConfigError(f"{full}={shown(value)}: out of range", f"it must be {wanted}")
 
 
 def _wrong_type(full: str, value: Any, hint: Any) -> ConfigError:
