@@ -10,7 +10,7 @@ LENGTH = 20_000  # characters of one word
 KEY = 200  # characters of a key
 SECTIONS = 20  # sections that a key is in
 DEPTH = 50  # brackets in brackets
-ITEMS = 2_000  # of the lists in a word: the time that the grammar takes grows with the square
+ITEMS = 2_000  # of all lists: the time that the grammar takes grows with the square
 _NUMBER = re.compile(r"(?:\d_?){400}")  # Python converts no more than 4,300 digits, and no float has more than 309
 
 
@@ -22,11 +22,13 @@ def check(words: Sequence[str]) -> None:
     """
     if len(words) > WORDS:
         raise ConfigError(f"a command line of {len(words):,} words: it may have {WORDS:,}", "put values into a config")
-    for word in words:
-        _check(word)
+    items = sum(map(_checked, words))
+    if items > ITEMS:
+        raise ConfigError(f"lists of {items:,} values: they may have {ITEMS:,}", "put values into a config")
 
 
-def _check(word: str) -> None:
+def _checked(word: str) -> int:
+    """How many commas there are within brackets of a word that can be read."""
     shown = word if len(word) <= 40 else f"{word[:40]}..."
     if len(word) > LENGTH:
         raise ConfigError(f"{shown} has {len(word):,} characters: it may have {LENGTH:,}", "put values into a config")
@@ -38,10 +40,9 @@ def _check(word: str) -> None:
     depth, items = _nesting(word)
     if depth > DEPTH:
         raise ConfigError(f"{shown} has brackets {depth:,} deep: they may be {DEPTH} deep")
-    if items > ITEMS:
-        raise ConfigError(f"{shown} has lists of {items:,} values: they may have {ITEMS:,}")
     if _NUMBER.search(word):
         raise ConfigError(f"{shown}: the number has too many digits", "one has at most 309")
+    return items
 
 
 def _nesting(word: str) -> tuple[int, int]:

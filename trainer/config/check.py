@@ -43,7 +43,9 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str])
         if value is None and group not in described:
             raise ConfigError(f"{group}= is missing", _choose(group))
         if value is not None and not isinstance(value, dict):
-            raise ConfigError(f"{group}={value}: no such config", did_you_mean(str(value), group_choices(group)))
+            raise ConfigError(
+                f"{group}={shown(value)}: no such config", did_you_mean(shown(value), group_choices(group))
+            )
         if config.given(group):
             take(config, group, values[group])
         elif value is not None and group not in described:  # else these are overrides of what a checkpoint describes
@@ -119,7 +121,7 @@ def _is_own(group: str, written: Mapping[str, Any]) -> bool:
         raise ConfigError(f"{group}: one of your own is not supported", _choose(group))
     target = written["_target_"]
     if not isinstance(target, str) or "." not in target:
-        raise ConfigError(f"{group}._target_={target}: not of the form module.Class")
+        raise ConfigError(f"{group}._target_={shown(target)}: not of the form module.Class")
     return True
 
 
@@ -128,8 +130,8 @@ def declaration(group: str, values: Mapping[str, Any]) -> Any:
     name = values.get("name")
     if (cls := registry.section(group, name)) is None:
         raise ConfigError(
-            f"{group}.name={name}: trainer has no such {group}",
-            did_you_mean(str(name), registry.names(group))
+            f"{group}.name={shown(name)}: trainer has no such {group}",
+            did_you_mean(shown(name), registry.names(group))
             + f" (a {group} of your own is named by _target_: module.Class)",
         )
     return cls
@@ -199,6 +201,8 @@ def _convert(hint: Any, value: Any) -> Any:
         return [_convert(item, v) for v in value]
     if value is None or (inner is int and isinstance(value, float) and not value.is_integer()):
         raise ValueError
+    if inner is bool and isinstance(value, int) and abs(value) > LARGEST:
+        raise ValueError
     if inner is str and isinstance(value, bool):
         return str(value).lower()  # as it is written in YAML
     return _NODES[inner].validate_and_convert(value)
@@ -218,7 +222,7 @@ def _missing(full: str, field: "dataclasses.Field[Any]") -> ConfigError:
 def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
     if isinstance(value, list):
         if len(value) != limits.get("length", len(value)):
-            raise ConfigError(f"{full}={value}: wrong length", f"it must have {limits['length']} numbers")
+            raise ConfigError(f"{full}={shown(value)}: wrong length", f"it must have {limits['length']} numbers")
         for item in value:
             _check_limits(full, item, limits)
     elif isinstance(value, str) and "choices" in limits and value not in limits["choices"]:

@@ -48,9 +48,7 @@ def length(override: Override, found: RangeSweep) -> int:
     start, stop, step = (Decimal(number or 0) for number in (found.start, found.stop, found.step))
     if not (start.is_finite() and stop.is_finite() and step.is_finite() and step):
         word = str(override.input_line).lstrip("+")
-        raise ConfigError(
-            f"{word}: a range has a finite end, and steps that lead there", "like range(1,9) or range(0,1,0.1)"
-        )
+        raise ConfigError(f"{word}: the range has no end", "like range(1,9) or range(0,1,0.1)")
     return max(0, math.ceil((stop - start) / step))
 
 

@@ -53,4 +53,6 @@ def shown(value: Any) -> str:
     """A value as people type it."""
     if isinstance(value, int) and abs(value) >= 10**100:  # Python would refuse to write some
         return f"{'-' if value < 0 else ''}10^{int(math.log10(abs(value)))}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown, value))}]"
     return "null" if value is None else str(value)

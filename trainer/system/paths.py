@@ -8,15 +8,23 @@ from pathlib import Path
 
 from trainer.system.errors import ConfigError
 
+LONGEST, NAME = 4095, 255  # bytes of a path, and of a name in it
+
 
 def expanded(text: str) -> Path:
     """`text` as a path, with `~` and `~user` expanded where no file has just that name.
 
     Raises:
-        ConfigError: there is no such user, or `text` has a zero byte, which no path can have.
+        ConfigError: there is no such user, or no path can be like that.
     """
     if "\0" in text:
         raise ConfigError(f"{text}: no path has a zero byte in it")
+    try:
+        long = len(os.fsencode(text)) > LONGEST or any(len(os.fsencode(part)) > NAME for part in text.split("/"))
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{text}: no path has such letters") from error
+    if long:
+        raise ConfigError(f"{text[:40]}...: no path is so long", f"a name in it has at most {NAME} bytes")
     path = Path(text)
     if not text.startswith("~") or os.path.lexists(path):
         return path
