@@ -100,7 +100,8 @@ def _replace(section: Any, path: Sequence[str], value: Any, above: str = "") -> 
     if not rest:
         vars(section).update(converted(type(section), {name: value}, above))
         return
-    field = declared(type(section))[name][0].name
+    cls: Any = type(section)
+    field = declared(cls)[name][0].name
     inner = copy.copy(getattr(section, field))
     setattr(section, field, inner)
     _replace(inner, rest, value, f"{above}.{name}" if above else name)
