@@ -8,23 +8,15 @@ from pathlib import Path
 
 from trainer.system.errors import ConfigError
 
-LONGEST, NAME = 4095, 255  # bytes of a path, and of a name in it
-
 
 def expanded(text: str) -> Path:
     """`text` as a path, with `~` and `~user` expanded where no file has just that name.
 
     Raises:
-        ConfigError: there is no such user, or no path can be like that.
+        ConfigError: there is no such user, or `text` has a zero byte, which no path can have.
     """
     if "\0" in text:
         raise ConfigError(f"{text}: no path has a zero byte in it")
-    try:
-        long = len(os.fsencode(text)) > LONGEST or any(len(os.fsencode(part)) > NAME for part in text.split("/"))
-    except UnicodeEncodeError as error:
-        raise ConfigError(f"{text}: no path has such letters") from error
-    if long:
-        raise ConfigError(f"{text[:40]}...: no path is so long", f"a name in it has at most {NAME} bytes")
     path = Path(text)
     if not text.startswith("~") or os.path.lexists(path):
         return path
@@ -35,9 +27,17 @@ def expanded(text: str) -> Path:
 
 
 def resolved(text: str) -> Path:
-    """`text` as the path of a run or sweep; where it is a link to one, which the user has named, where that leads."""
+    """`text` as the path of a run or sweep; where it is a link to one, which the user has named, where that leads.
+
+    Raises:
+        ConfigError: there is no such user, or no path can be like that.
+    """
     path = expanded(text)
-    return path.resolve() if path.is_symlink() else path
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError) as error:  # a name too long, a link that leads to itself
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{text}: {reason}", "give a run directory, like runs/NAME/2026-01-31_12-00-00") from error
 
 
 def regular(path: str, flags: int) -> int:
