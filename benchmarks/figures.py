@@ -16,6 +16,7 @@ FIGURES = {
     "fit": ("fit, s", 1.0, 3),
     "first": ("ready after, s", 1.0, 2),
     "jobs": ("jobs, s", 1.0, 2),
+    "composing": ("each job, ms of CPU", 1.0, 2),
     "wall": ("process, s", 1.0, 2),
     "cpu": ("CPU, s", 1.0, 2),
     "memory": ("peak, MiB", 2.0**20, 0),
@@ -51,7 +52,8 @@ def samples(name: str, ran: Ran, figure: str) -> Round:
         sample["epoch"] = statistics.median(epochs[1:])
     if ran.report.get("first") is not None:
         sample["first"] = ran.report["first"] - ran.started
-    sample |= {figure: ran.report[figure] for figure in ("accuracy", "jobs") if ran.report.get(figure) is not None}
+    told = ("accuracy", "jobs", "composing")
+    sample |= {figure: ran.report[figure] for figure in told if ran.report.get(figure) is not None}
     return {name: sample}
 
 

@@ -61,6 +61,16 @@ NEEDS = {"lightning": "lightning", "accelerate": "accelerate", "skorch": "skorch
 PEERS = ("bare", "tutorial", *NEEDS)
 JPEGS = "cifar10-images"
 BATCHES = (64, 256, 1024, 2048)
+# 300 jobs that differ in plain values, and 300 that each choose other configs.
+COMPOSING = {
+    "values": ("model=lenet", "data=mnist", "optim.lr=range(0.001,0.031,0.001)", "seed=range(10)"),
+    "choices": (
+        "model=linear,mlp,lenet,cifar_lenet,lenet5",
+        "data=digits,mnist,cifar10,fashion_mnist",
+        "optim=sgd,adam,adamw",
+        "scheduler=constant,step,cosine,exponential,plateau",
+    ),
+}
 
 
 def _peer(name: str, settings: Settings, epochs: int, work: str = "mnist", batch: int = 64) -> Case:
@@ -121,6 +131,11 @@ def _folder(settings: Settings) -> list[Case]:
     words = ("model=lenet5", "data=folder", f"data.path={settings.data / JPEGS}", "data.cache={round}/cache")
     short = ("max_steps=1", "epochs=1", "data.val_fraction=0", "plots=false", "tensorboard.enabled=false")
     return [_trainer(settings, *words, *short, name=f"{which} start") for which in ("first", "second")]
+
+
+def _composing(words: tuple[str, ...], settings: Settings) -> list[Case]:
+    contender = ("-m", "benchmarks.contenders.composing")
+    return [Case(name, (*contender, name, *words)) for name in ("trainer", "hydra")]
 
 
 def _start(settings: Settings) -> list[Case]:
@@ -268,6 +283,16 @@ WORKLOADS = {
             _sweep_lenet,
             subject=None,
             images="MNIST",
+        ),
+        *(
+            Workload(
+                f"composing_{kind}",
+                f"300 jobs of a sweep that differ in {kind}, composed and checked: by trainer, or one by one by Hydra",
+                ("composing", "memory"),
+                partial(_composing, words),
+                devices=("cpu",),
+            )
+            for kind, words in COMPOSING.items()
         ),
         Workload(
             "start",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from trainer.system import atomic
 from trainer.system.atomic import PART, replacing, storing, sweep, write_text
 from trainer.system.errors import StorageError
 
@@ -277,3 +278,19 @@ def test_the_part_lies_beside_the_file_so_that_renaming_is_atomic(
     monkeypatch.setattr(os, "replace", lambda source, target: seen.append((Path(source), Path(target))))
     write_text(tmp_path / "x.txt", "new")
     assert seen == [(tmp_path / f".x.txt{PART}", tmp_path / "x.txt")]
+
+
+@pytest.mark.parametrize("block", [1, 4, 2**16])
+@pytest.mark.parametrize(
+    "content", ["", "a", "a\n", "a\nb", "a\n\n", "\n", "abcdefgh\nijklmnop", "abcdefgh\nijklmnop\n"]
+)
+def test_a_line_that_was_cut_off_is_taken_away_however_the_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, content: str
+) -> None:
+    monkeypatch.setattr(atomic, "_BLOCK", block)
+    path = tmp_path / "log"
+    path.write_text(content)
+    with path.open("ab+") as file:
+        atomic.cut_to_lines(file)
+        file.write(b"next\n")
+    assert path.read_text() == content[: content.rfind("\n") + 1] + "next\n"

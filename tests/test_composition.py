@@ -71,7 +71,8 @@ def test_jobs_are_what_hydra_composes_one_by_one(overrides: list[str]) -> None:
     jobs = Jobs(arguments.read("train", ["-m", *overrides]))
     found = list(jobs.combinations())
     assert len(found) == 2 ** sum("," in override.partition("=")[2].split("[")[0] for override in overrides)
-    for words, (cfg, choices) in found:
+    for job in found:
+        words, (cfg, choices) = job.words, jobs.composed(job)
         expected = compose("train", words, return_hydra_config=True)
         assert choices == {
             group: str(choice) for group, choice in expected.hydra.runtime.choices.items() if group in choices

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,31 @@ def test_reading_many_images_shows_a_bar_on_a_terminal(terminal: Callable[[], st
     quick = ("model=linear", "data=folder", f"data.path={images}", "epochs=1", "data.val_fraction=0", *SILENT)
     assert main(["train", *quick]) == 0
     assert "reading train images" in CODES.sub("", terminal())
+
+
+def test_what_takes_a_while_gets_a_bar_and_what_is_done_at_once_none(terminal: Callable[[], str]) -> None:
+    assert list(Report().track(range(3), 3, "quick", patience=1e9)) == [0, 1, 2]
+    assert terminal() == ""
+    assert list(Report().track(range(3), 3, "slow")) == [0, 1, 2]
+    assert "slow" in terminal()
+
+
+def test_an_interruption_takes_the_bar_away(terminal: Callable[[], str]) -> None:
+    def interrupted() -> Iterator[int]:
+        yield 1
+        raise KeyboardInterrupt
+
+    report = Report()
+    with pytest.raises(KeyboardInterrupt):
+        list(report.track(interrupted(), 3, "slow"))
+    assert "slow" in terminal()
+    report.say("after")
+    assert "slow" not in terminal().rpartition("after")[2]
+
+
+def test_many_jobs_are_announced_before_they_are_composed(capsys: pytest.CaptureFixture[str], empty: Path) -> None:
+    assert main(["train", "-m", "seed=range(1000)", "sweep.dry_run=true"]) == 0
+    assert capsys.readouterr().out.startswith("composing jobs: 1,000\n1000 jobs in ")
 
 
 def test_many_items_are_announced_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

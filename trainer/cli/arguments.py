@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.cli import limits
 from trainer.config import registry
 from trainer.config.keys import MISSING, public
 from trainer.system.errors import ConfigError, did_you_mean
@@ -68,8 +69,10 @@ def read(verb: str, args: Sequence[str]) -> Arguments:
     """Read the words after the verb.
 
     Raises:
-        ConfigError: A flag does not exist, a key is missing that the verb needs, or a word is no override.
+        ConfigError: A flag does not exist, a key is missing that the verb needs, a word is no override, or it is all
+            too much.
     """
+    limits.check(args)
     flags: dict[str, str] = {}
     overrides: list[str] = []
     queue = list(args)

@@ -1,20 +1,39 @@
 """The jobs of `-m`: what was typed is read in Hydra's grammar, and what they share is composed once."""
 
 import itertools
-import pickle
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from hydra.core.override_parser.types import Override, Transformer
+from omegaconf import OmegaConf
 
 from trainer.cli.arguments import Arguments
 from trainer.config import registry
-from trainer.config.composition import compose, explained
+from trainer.config.combining import Combining, Composed
+from trainer.config.composition import explained
+from trainer.config.counting import count
 from trainer.system.errors import ConfigError
 
-Composed = tuple[DictConfig, dict[str, str]]  # a config, and the choice in each group
+
+@dataclass(frozen=True)
+class Word:
+    """One word of a job: it sets a key to a value, or else chooses what brings other keys with it."""
+
+    text: str
+    sets: tuple[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """The words of one job."""
+
+    words: list[str]
+    choosing: tuple[str, ...]  # those that choose configs
+    values: list[tuple[str, Any]]  # what the others set, in their order
 
 
 class Jobs:
@@ -26,53 +45,85 @@ class Jobs:
     """
 
     def __init__(self, given: Arguments) -> None:
-        self.name = given.name
         self._loader = GlobalHydra.instance().config_loader()
         self._parser = OverridesParser.create(config_loader=self._loader)
-        self._composed: dict[tuple[str, ...], tuple[bytes, dict[str, str]]] = {}  # by the words that choose configs
+        self._combining = Combining(given.name)
         self._groups: dict[str, bool] = {}  # whether a key is a group
         self.overrides = self._parsed(given.prepared())
         for override in self.overrides:
             if _root(override) in registry.OF_A_SWEEP and override.is_sweep_override():
                 word = str(override.input_line).lstrip("+")
                 raise ConfigError(f"{word}: a sweep is run in one way", f"choose one: {word.split('=')[0]}=...")
-        self.common = self([str(o.input_line) for o in self.overrides if not o.is_sweep_override()])[0]
+        shared = [str(override.input_line) for override in self.overrides if not override.is_sweep_override()]
+        self.common = self.composed(self.job(shared))[0]
 
-    def __call__(self, words: Sequence[str]) -> Composed:
-        """Compose one job from its words.
+    def job(self, words: Sequence[str]) -> Job:
+        """A job from its words.
 
         Raises:
-            ConfigError: A choice does not exist, or a word cannot be read.
+            ConfigError: A word cannot be read.
         """
-        return self._job(words, self._parsed(words))
+        return _job([self._word(text, parsed) for text, parsed in zip(words, self._parsed(words), strict=True)])
 
-    def combinations(self) -> Iterator[tuple[list[str], Composed]]:
-        """Every combination of the values, the last key changing fastest; a key typed twice has its last values."""
-        values = {override.get_key_element(): _values(override) for override in self.overrides}
-        parsed = [list(zip(words, self._parsed(words), strict=True)) for words in values.values()]
-        for job in itertools.product(*parsed):
-            words = [word for word, _ in job]
-            yield words, self._job(words, [override for _, override in job])
+    @cached_property
+    def count(self) -> int:
+        """How many combinations of the values there are.
+
+        Raises:
+            ConfigError: There are too many, or a word stands for no single values.
+        """
+        return count(self._latest)
+
+    def combinations(self) -> Iterator[Job]:
+        """Every combination of the values, the last key changing fastest; a key typed twice has its last values.
+
+        Raises:
+            ConfigError: There are too many, or a word stands for no single values.
+        """
+        if not self.count:
+            return
+        for words in itertools.product(*map(self._words, self._latest)):
+            yield _job(words)
+
+    def composed(self, job: Job) -> Composed:
+        """The config of a job, and the choice in each group.
+
+        Raises:
+            ConfigError: A choice does not exist, or a word or a file cannot be read.
+        """
+        cfg, choices = self._combining(job.choosing)
+        with explained():
+            for key, value in job.values:
+                OmegaConf.update(cfg, key, value, merge=True, force_add=True)
+        return cfg, choices
+
+    @property
+    def _latest(self) -> list[Override]:
+        return list({override.get_key_element(): override for override in self.overrides}.values())
 
     def _parsed(self, words: Sequence[str]) -> list[Override]:
         with explained():
             return self._parser.parse_overrides(list(words))
 
-    def _job(self, words: Sequence[str], overrides: Sequence[Override]) -> Composed:
-        values = [override for override in overrides if self._is_value(override)]
-        choosing = tuple(word for word, override in zip(words, overrides, strict=True) if override not in values)
-        if choosing not in self._composed:
-            self._composed[choosing] = self._base(choosing)
-        frozen, choices = self._composed[choosing]
-        job: DictConfig = pickle.loads(frozen)  # a third of the time of copy.deepcopy
-        with explained():
-            for override in values:
-                OmegaConf.update(job, override.key_or_group, override.value(), merge=True, force_add=True)
-        return job, choices
+    def _words(self, override: Override) -> list[Word]:
+        """What an override stands for, as words for one job each."""
+        key = override.get_key_element()
+        if override.is_delete():
+            return [self._word(key, override)]
+        if not override.is_sweep_override():
+            text = f"{key}={override.get_value_element_as_str()}"
+            return [self._word(text, *self._parsed([text]))]
+        is_value, found = self._is_value(override), []
+        for value in override.sweep_iterator():
+            text = f"{key}={Transformer.str(value)}"
+            if is_value and type(value) in (int, float):  # to read many numbers again would take a while
+                found.append(Word(text, (override.key_or_group, value)))
+            else:
+                found.append(self._word(text, *self._parsed([text])))
+        return found
 
-    def _base(self, choosing: Sequence[str]) -> tuple[bytes, dict[str, str]]:
-        cfg, choices = compose(self.name, choosing)
-        return pickle.dumps(cfg), choices
+    def _word(self, text: str, override: Override) -> Word:
+        return Word(text, (override.key_or_group, override.value()) if self._is_value(override) else None)
 
     def _is_value(self, override: Override) -> bool:
         """Whether it sets a key, and chooses nothing that brings others with it."""
@@ -84,21 +135,13 @@ class Jobs:
         return not self._groups[key]
 
 
+def _job(words: Sequence[Word]) -> Job:
+    return Job(
+        [word.text for word in words],
+        tuple(word.text for word in words if word.sets is None),
+        [word.sets for word in words if word.sets is not None],
+    )
+
+
 def _root(override: Override) -> str:
     return str(override.key_or_group).split(".")[0]
-
-
-def _values(override: Override) -> list[str]:
-    """What `override` stands for, as words for one job each."""
-    key = override.get_key_element()
-    if override.is_delete():
-        return [key]
-    if not override.is_sweep_override():
-        return [f"{key}={override.get_value_element_as_str()}"]
-    if override.is_interval_sweep():
-        word = str(override.input_line).lstrip("+")
-        raise ConfigError(
-            f"{word}: an interval has no single values to combine",
-            f"search in it: add search=optuna; or name values: {word.split('=')[0]}=a,b,c",
-        )
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]

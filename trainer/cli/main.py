@@ -121,8 +121,10 @@ def _configs(given: Arguments) -> Iterator[Any]:
     if given.multirun:
         from trainer.cli.jobs import Jobs
 
-        for words, (cfg, choices) in Jobs(given).combinations():
-            yield _checked(given.verb, cfg, arguments.bare(words), choices)
+        jobs = Jobs(given)
+        for job in jobs.combinations():
+            cfg, choices = jobs.composed(job)
+            yield _checked(given.verb, cfg, arguments.bare(job.words), choices)
     else:
         cfg, choices = compose(given.name, given.prepared())
         yield _checked(given.verb, cfg, given.words, choices)

@@ -3,17 +3,20 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from trainer.cli.arguments import Arguments, bare
-from trainer.cli.jobs import Composed, Jobs
+from trainer.cli.jobs import Job, Jobs
 from trainer.config import registry
+from trainer.config.alike import Alike
 from trainer.config.check import check, check_name, check_sweep, converted
+from trainer.config.custom import announced
 from trainer.config.train import Train
 from trainer.run import directory as runs
 from trainer.run import records
+from trainer.show.report import Report
 from trainer.sweeps import runner, search
 from trainer.sweeps.engine import Sweep
 from trainer.sweeps.plan import Asked, Listed
@@ -54,14 +57,60 @@ def run(given: Arguments, words: Sequence[str], directory: Path | None) -> None:
 
 def _listed(jobs: Jobs) -> tuple[Make, Path]:
     """What makes the source of jobs that are known from the start, and the folder of the sweep's directory."""
-    asked: list[Asked] = []
-    cfg, known = jobs.common, None
-    for words, (cfg, choices) in jobs.combinations():
-        if choices is not known:  # it is the same object where the same configs were chosen
-            _check_ways(words, cfg, jobs.common)
-            known = choices
-        asked.append(_asked(words, (cfg, choices), raising=not asked))
-    return partial(Listed, asked=asked), _top(cfg)
+    asking = Asking(jobs, in_one_way=True)
+    each = map(asking, jobs.combinations())
+    asked = list(Report().track(each, jobs.count, "composing jobs", many=1000, patience=0.5))
+    asking.say_what_is_executed()
+    return partial(Listed, asked=asked), _top(jobs.common if asking.last is None else jobs.composed(asking.last)[0])
+
+
+class Asking:
+    """Checks one job after the other: as a whole, or, where one like it has been checked, what differs from that."""
+
+    def __init__(self, jobs: Jobs, in_one_way: bool = False) -> None:
+        self.jobs, self.in_one_way = jobs, in_one_way
+        self.last: Job | None = None
+        self._alike: dict[tuple[str, ...], Alike] = {}  # by the words that choose configs
+        self._known: set[tuple[str, ...]] = set()
+        self._code: dict[str, None] = {}
+
+    def __call__(self, job: Job) -> Asked:
+        """The job as it was asked for. With a mistake of its own it fails when it is run, and the others run.
+
+        Raises:
+            ConfigError: It cannot be composed, or every job has the mistake.
+        """
+        # How the sweep is run says nothing of its jobs.
+        typed = [word for word in bare(job.words) if word.split("=", 1)[0].split(".")[0] not in registry.OF_A_SWEEP]
+        first, self.last = self.last is None, job
+        like_another = self._like_another(job, typed)
+        if like_another is not None:
+            return Asked(typed, like_another)
+        cfg, choices = self.jobs.composed(job)
+        if self.in_one_way and job.choosing not in self._known:
+            _check_ways(job.words, cfg, self.jobs.common)
+            self._known.add(job.choosing)
+        try:
+            config: Train = check("train", cfg, typed, choices)
+        except TrainerError as error:
+            if first and isinstance(error, UnknownKeyError):  # every job has it
+                raise
+            return Asked(typed, None, error)
+        self._code |= dict.fromkeys(announced(config))
+        self._alike.setdefault(job.choosing, Alike(config, [key for key, _ in job.values]))
+        return Asked(typed, config)
+
+    def say_what_is_executed(self) -> None:
+        """Say which code of the user's own the jobs have; each job says it in its own log, too."""
+        for line in self._code:
+            Report().say(line)
+
+    def _like_another(self, job: Job, typed: list[str]) -> Train | None:
+        alike = self._alike.get(job.choosing)
+        try:
+            return alike(dict(job.values), typed) if alike is not None else None
+        except ConfigError:
+            return None  # only the check of the whole says which of its mistakes comes first
 
 
 def _check_ways(words: Sequence[str], cfg: DictConfig, common: DictConfig) -> None:
@@ -80,38 +129,26 @@ def _searched(jobs: Jobs) -> tuple[Make, Path]:
     from trainer.sweeps.search.goal import goal
     from trainer.sweeps.search.trials import Search
 
+    asking = Asking(jobs)
+
     def trial(words: list[str]) -> Asked:
         try:
-            return _asked(words, jobs(words))
+            return asking(jobs.job(words))
         except ConfigError as mistake:
             return Asked(bare(words), None, mistake)
 
     space = ranges.space(jobs.overrides)
-    words = space.example()
-    composed = jobs(words)
-    example = _asked(words, composed)
+    job = jobs.job(space.example())
+    example = asking(job)
+    asking.say_what_is_executed()
     if example.config is None:
         assert example.mistake is not None
         raise example.mistake
     aim, base = goal(example.config), example.config
-    return lambda directory: Search(directory, space, trial, base, aim), _top(composed[0])
+    return lambda directory: Search(directory, space, trial, base, aim), _top(jobs.composed(job)[0])
 
 
 def _top(cfg: DictConfig) -> Path:
     """The folder that the sweep's directory is in."""
     places = converted(Train, {key: cfg.get(key) for key in ("output", "name") if key in cfg}, "")
     return expanded(places.get("output", "runs")) / "sweeps" / (check_name(places.get("name")) or "sweep")
-
-
-def _asked(words: Sequence[str], composed: Composed, raising: bool = False) -> Asked:
-    """A job of a sweep. With a mistake of its own it fails when it is run, and the others run."""
-    # How the sweep is run says nothing of its jobs.
-    typed = [word for word in bare(words) if word.split("=", 1)[0].split(".")[0] not in registry.OF_A_SWEEP]
-    cfg, choices = composed
-    try:
-        config: Any = check("train", cfg, typed, choices)
-    except TrainerError as error:
-        if raising and isinstance(error, UnknownKeyError):  # every job has it
-            raise
-        return Asked(typed, None, error)
-    return Asked(typed, config)

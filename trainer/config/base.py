@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,32 @@ class Config:
     directory: Path | None = None  # the run directory that `trainer resume` continues
     model: Any  # these two of the verbs that have them
     data: Any
-    _cfg: Any  # the DictConfig that was composed, with `${...}` as it is written
+    _values: dict[str, Any]  # what was composed as plain values, where no DictConfig has been made of them
+
+    @cached_property
+    def _cfg(self) -> Any:
+        """What was composed as a DictConfig, with `${...}` as it is written."""
+        from omegaconf import OmegaConf
+
+        return OmegaConf.create(self._values)
+
+    def take_over(self, values: dict[str, Any]) -> None:
+        """Let these plain values be what was composed: a DictConfig takes time and memory, and is made if need be."""
+        self._values = values
+        vars(self).pop("_cfg", None)
+
+    def composed(self) -> dict[str, Any]:
+        """What was composed as plain values, with `${...}` as it is written; they are not to be changed."""
+        from trainer.config.written import plain
+
+        return plain(self._cfg) if "_cfg" in vars(self) else self._values
+
+    def _section(self, group: str) -> Any:
+        return (self._cfg if "_cfg" in vars(self) else self._values).get(group)
 
     def given(self, group: str) -> bool:
         """Whether a section was chosen for `group`, by default or on the command line."""
-        node = self._cfg.get(group)
+        node = self._section(group)
         return node is not None and ("name" in node or "_target_" in node)
 
     def title(self, group: str) -> str:
@@ -65,7 +87,7 @@ class Config:
         """The section as plain values, with `${...}` as it is written: what is known before the data are read."""
         from trainer.config.written import plain
 
-        return plain(self._cfg.get(group))
+        return plain(self._section(group))
 
     def facts(self) -> dict[str, Any]:
         """What is known of the data so far: those of `FACTS` that have a value."""
@@ -130,8 +152,6 @@ class Config:
 
         It leaves out those that are `free`, like `seed`, `optim.lr` or `optim.*` (all of a section but which it is).
         """
-        from trainer.config.written import plain
-
         free = (*_BESIDE, *free)
 
         def bound(values: dict[str, Any], above: str = "") -> dict[str, Any]:
@@ -140,5 +160,5 @@ class Config:
                 kept = {k: v for k, v in kept.items() if k in ("name", "_target_")}
             return {k: bound(v, f"{above}{k}.") if isinstance(v, dict) else v for k, v in kept.items()}
 
-        found = bound(plain(self._cfg))
+        found = bound(self.composed())
         return hashlib.blake2b(json.dumps(found, sort_keys=True).encode(), digest_size=16).hexdigest()

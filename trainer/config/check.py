@@ -20,6 +20,7 @@ from trainer.config.written import followed, interpolated, plain
 from trainer.system.errors import ConfigError, UnknownKeyError, did_you_mean
 from trainer.system.shown import printable, shortened
 
+LARGEST = 2**63 - 1  # whole number that torch can hold
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 LONGEST_NAME = 200  # bytes; most file systems take 255
 _NODES: dict[type, ValueNode] = {int: IntegerNode(), float: FloatNode(), bool: BooleanNode(), str: StringNode()}
@@ -45,7 +46,9 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str])
         if value is None and group not in described:
             raise ConfigError(f"{group}= is missing", _choose(group))
         if value is not None and not isinstance(value, dict):
-            raise ConfigError(f"{group}={value}: no such config", did_you_mean(str(value), group_choices(group)))
+            raise ConfigError(
+                f"{group}={shown(value)}: no such config", did_you_mean(shown(value), group_choices(group))
+            )
         if config.given(group):
             take(config, group, values[group])
         elif value is not None and group not in described:  # else these are overrides of what a checkpoint describes
@@ -89,7 +92,7 @@ def take(config: Config, group: str, written: dict[str, Any]) -> None:
     if group != "model":
         setattr(config, group, _section(group, config._cfg[group], written))
     elif not _is_own(group, written):
-        converted(_declaration(group, written), {k: v for k, v in written.items() if not interpolated(v)}, group)
+        converted(declaration(group, written), {k: v for k, v in written.items() if not interpolated(v)}, group)
 
 
 def model(config: Config) -> Any:
@@ -123,7 +126,7 @@ def _section(group: str, node: DictConfig, written: dict[str, Any]) -> Any:
     """An instance of the dataclass that a section names, or `Custom`."""
     values = followed(node, written, group)
     if not _is_own(group, written):
-        return made(_declaration(group, written), values, group)
+        return made(declaration(group, written), values, group)
     target, common = values.pop("_target_"), registry.shared(group)
     if common is None:
         return Custom(target, values)
@@ -140,17 +143,17 @@ def _is_own(group: str, written: Mapping[str, Any]) -> bool:
         raise ConfigError(f"{group}: one of your own is not supported", _choose(group))
     target = written["_target_"]
     if not isinstance(target, str) or "." not in target:
-        raise ConfigError(f"{group}._target_={target}: not of the form module.Class")
+        raise ConfigError(f"{group}._target_={shown(target)}: not of the form module.Class")
     return True
 
 
-def _declaration(group: str, values: Mapping[str, Any]) -> Any:
+def declaration(group: str, values: Mapping[str, Any]) -> Any:
     """The dataclass of a section by its name."""
     name = values.get("name")
     if (cls := registry.section(group, name)) is None:
         raise ConfigError(
-            f"{group}.name={name}: trainer has no such {group}",
-            did_you_mean(str(name), registry.names(group))
+            f"{group}.name={shown(name)}: trainer has no such {group}",
+            did_you_mean(shown(name), registry.names(group))
             + f" (a {group} of your own is named by _target_: module.Class)",
         )
     return cls
@@ -166,7 +169,7 @@ def _choose(group: str) -> str:
 def made(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str] = ()) -> Any:
     """An instance of a section's dataclass from plain values; `also` are keys that are filled in later."""
     found = converted(cls, values, path, also)
-    for name, (field, _) in _declared(cls).items():
+    for name, (field, _) in declared(cls).items():
         if field.default == MISSING and field.name not in found and name not in also:
             raise _missing(f"{path}.{name}" if path else name, field)
     return cls(**found)
@@ -178,12 +181,12 @@ def converted(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str
     Raises:
         ConfigError: A key is unknown or missing, a value has the wrong type or is out of range.
     """
-    declared, found = _declared(cls), {}
+    known, found = declared(cls), {}
     for name, value in values.items():
         full = f"{path}.{name}" if path else name
-        if name not in declared:
-            raise UnknownKeyError(f"{full}: no such key", did_you_mean(str(name), [*declared, *also]))
-        field, hint = declared[name]
+        if name not in known:
+            raise UnknownKeyError(f"{full}: no such key", did_you_mean(str(name), [*known, *also]))
+        field, hint = known[name]
         if dataclasses.is_dataclass(hint):
             if not isinstance(value, dict):
                 raise ConfigError(f"{full}={shown(value)}: a section, not a value", f"set its keys: {full}.KEY=VALUE")
@@ -195,12 +198,14 @@ def converted(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str
             found[field.name] = _convert(hint, value)
         except (ValidationError, ValueError) as error:
             raise _wrong_type(full, value, hint) from error
+        except OverflowError as error:  # a whole number that no float can be
+            raise ConfigError(f"{full}={shown(value)}: out of range", "it must be a finite number") from error
         _check_limits(full, found[field.name], field.metadata)
     return found
 
 
 @functools.cache
-def _declared(cls: Any) -> dict[str, tuple["dataclasses.Field[Any]", Any]]:
+def declared(cls: Any) -> dict[str, tuple["dataclasses.Field[Any]", Any]]:
     """The fields of a dataclass and their types, by the keys that people type."""
     hints = typing.get_type_hints(cls)
     return {public(field.name): (field, hints[field.name]) for field in dataclasses.fields(cls)}
@@ -217,6 +222,8 @@ def _convert(hint: Any, value: Any) -> Any:
         (item,) = typing.get_args(inner)
         return [_convert(item, v) for v in value]
     if value is None or (inner is int and isinstance(value, float) and not value.is_integer()):
+        raise ValueError
+    if inner is bool and isinstance(value, int) and abs(value) > LARGEST:
         raise ValueError
     if inner is str and isinstance(value, bool):
         return str(value).lower()  # as it is written in YAML
@@ -237,7 +244,7 @@ def _missing(full: str, field: "dataclasses.Field[Any]") -> ConfigError:
 def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
     if isinstance(value, list):
         if len(value) != limits.get("length", len(value)):
-            raise ConfigError(f"{full}={value}: wrong length", f"it must have {limits['length']} numbers")
+            raise ConfigError(f"{full}={shown(value)}: wrong length", f"it must have {limits['length']} numbers")
         for item in value:
             _check_limits(full, item, limits)
     elif isinstance(value, str) and "choices" in limits and value not in limits["choices"]:
@@ -250,9 +257,10 @@ def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
             ("below", "below", lambda v, limit: v < limit),
         ]
         bounds = [(words, limits[name], holds) for name, words, holds in tests if name in limits]
-        if not math.isfinite(value) or not all(holds(value, limit) for _, limit, holds in bounds):
+        sane = math.isfinite(value) if isinstance(value, float) else -LARGEST <= value <= LARGEST
+        if not sane or not all(holds(value, limit) for _, limit, holds in bounds):
             wanted = " and ".join(f"{words} {limit}" for words, limit, _ in bounds) or "a finite number"
-            raise ConfigError(f"{full}={value}: out of range", f"it must be {wanted}")
+            raise ConfigError(f"{full}={shown(value)}: out of range", f"it must be {wanted}")
 
 
 def _wrong_type(full: str, value: Any, hint: Any) -> ConfigError:

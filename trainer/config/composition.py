@@ -19,6 +19,10 @@ CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / 
 # Parts of Hydra's own config that nothing here uses: each would be one more file to read and merge.
 _UNUSED = ("launcher", "sweeper", "output", "help", "hydra_help", "job_logging", "hydra_logging", "env")
 
+# How the complaints begin that Hydra, or Python within Hydra, has no class of its own for: of `model=null`, of a number
+# with thousands of digits in a file.
+_OF_HYDRA = ("Config group override", "Exceeds the limit")
+
 
 @functools.cache  # Hydra keeps what it was told for the whole process
 def register() -> None:
@@ -127,6 +131,12 @@ def _explanation(error: Exception) -> ConfigError | None:
             f"cannot read '{error.override.lstrip('+')}'",
             "quote values with special characters: 'key=\"a, b\"'",
         )
+    if isinstance(error, OSError):  # a file that cannot be read, or a name that no file can have
+        return ConfigError(f"{error.filename}: {error.strerror}")
+    if isinstance(error, RecursionError):
+        return ConfigError("a config has sections in sections, too deep to be read")
+    if isinstance(error, ValueError) and str(error).startswith(_OF_HYDRA):
+        return ConfigError(first_line(error))
     if isinstance(error, yaml.YAMLError):
         where = getattr(error, "problem_mark", None)
         at = f"{where.name}, line {where.line + 1}: " if where else ""

@@ -1,5 +1,6 @@
 """How a key of a config is declared."""
 
+import math
 from dataclasses import field
 from typing import Any
 
@@ -50,4 +51,8 @@ def public(name: str) -> str:
 
 def shown(value: Any) -> str:
     """A value as people type it."""
+    if isinstance(value, int) and abs(value) >= 10**100:  # Python would refuse to write some
+        return f"{'-' if value < 0 else ''}10^{int(math.log10(abs(value)))}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown, value))}]"
     return "null" if value is None else str(value)

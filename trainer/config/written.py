@@ -1,5 +1,6 @@
 """A config as it was composed: plain values, and `${...}` that is still to be followed."""
 
+import copy
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -9,9 +10,11 @@ from trainer.system.errors import ConfigError, first_line
 
 
 def plain(node: Any) -> dict[str, Any]:
-    """A section as plain Python values, with `${...}` as it is written."""
+    """A section as plain Python values, with `${...}` as it is written; they are the caller's own."""
     if node is None:
         return {}
+    if isinstance(node, dict):
+        return copy.deepcopy(node)
     values = OmegaConf.to_container(node, resolve=False)
     assert isinstance(values, dict)
     return cast(dict[str, Any], values)

@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeVar
@@ -109,18 +110,27 @@ class Report:
         for number, line in enumerate(lines):
             self.say(line, style="dim" if number == 0 else "")
 
-    def track(self, items: Iterable[T], total: int, doing: str) -> Iterable[T]:
-        """Yield `items` and show the progress: a bar on a terminal; elsewhere one line if there are many."""
+    def track(self, items: Iterable[T], total: int, doing: str, many: int = 5000, patience: float = 0.0) -> Iterator[T]:
+        """Yield `items` and show the progress: a bar on a terminal, after some `patience`; else a line for `many`."""
         doing = self._shortened(doing, self.DOING)
         if not self.live:
-            if total >= 5000:
+            if total >= many:
                 self.say(f"{doing}: {total:,}")
             yield from items
             return
         said = TextColumn("{task.description}", markup=False)
         columns = (said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self.console, transient=True, refresh_per_second=5) as progress:
-            yield from progress.track(items, total=total, description=doing)
+        progress = Progress(*columns, console=self.console, transient=True, refresh_per_second=5)
+        task, begun = progress.add_task(doing, total=total), time.monotonic()
+        try:
+            for item in items:
+                if not progress.live.is_started and time.monotonic() - begun >= patience:
+                    progress.start()
+                yield item
+                progress.advance(task)
+        finally:
+            if progress.live.is_started:
+                progress.stop()
 
     def _shortened(self, text: str, most: int) -> str:
         return shortened(text, most, "..." if self.ascii_only else "…")

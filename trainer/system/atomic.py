@@ -12,6 +12,8 @@ from trainer.system.inside import unlinked
 
 PART = ".part"  # the names of unfinished files end with it
 
+_BLOCK = 2**16  # bytes that are read at once
+
 
 @contextlib.contextmanager
 def replacing(path: Path, keep: Path | None = None) -> Iterator[IO[bytes]]:
@@ -76,8 +78,17 @@ def write_text(path: Path, text: str) -> None:
 
 def cut_to_lines(file: IO[bytes]) -> None:
     """Take away a last line that was cut off when the power failed; what is appended to it could not be read."""
-    file.seek(0)
-    file.truncate(file.read().rfind(b"\n") + 1)
+    end = file.seek(0, os.SEEK_END)
+    while end:  # block by block from the end: a long file is cut as fast as a short one
+        begin = max(0, end - _BLOCK)
+        file.seek(begin)
+        whole = file.read(end - begin).rfind(b"\n") + 1
+        if whole:
+            end = begin + whole
+            break
+        end = begin
+    file.truncate(end)
+    file.seek(end)
 
 
 def sweep(directory: Path) -> None:

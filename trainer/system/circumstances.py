@@ -37,5 +37,5 @@ def explained(error: Exception) -> TrainerError | None:
 
 def _on_cpu(error: Exception) -> bool:
     """torch's own allocator for the CPU raises no MemoryError."""
-    words = "DefaultCPUAllocator", "not enough memory: you tried to allocate"
+    words = "DefaultCPUAllocator", "not enough memory: you tried to allocate", "Storage size calculation overflowed"
     return isinstance(error, RuntimeError) and any(each in str(error) for each in words)

@@ -28,9 +28,17 @@ def expanded(text: str) -> Path:
 
 
 def resolved(text: str) -> Path:
-    """`text` as the path of a run or sweep; where it is a link to one, which the user has named, where that leads."""
+    """`text` as the path of a run or sweep; where it is a link to one, which the user has named, where that leads.
+
+    Raises:
+        ConfigError: there is no such user, or no path can be like that.
+    """
     path = expanded(text)
-    return path.resolve() if path.is_symlink() else path
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError) as error:  # a name too long, a link that leads to itself
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{text}: {reason}", "give a run directory, like runs/NAME/2026-01-31_12-00-00") from error
 
 
 def regular(path: str, flags: int) -> int:

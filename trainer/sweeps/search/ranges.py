@@ -1,6 +1,7 @@
 """What a search may try: ranges and choices in Hydra's grammar become Optuna's distributions, values overrides."""
 
 import math
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial
 
 from trainer.config import registry
+from trainer.config.check import LARGEST
+from trainer.config.counting import MOST, length
 from trainer.system.errors import ConfigError, did_you_mean
 
 EXAMPLES = "'optim.lr=tag(log,interval(1e-4,1))', 'model.hidden=range(16,257,16)', optim=sgd,adam"
@@ -80,9 +83,12 @@ def _distribution(word: str, override: Override) -> BaseDistribution:
     if isinstance(value, IntervalSweep):
         return _numbers(word, value.start, value.end, log=log)
     if isinstance(value, RangeSweep):
-        values = list(value.range())
-        if not values:
+        count = length(override, value)
+        if not count:
             raise ConfigError(f"{word}: no value is in this range", "the end of a range is not part of it: range(1,9)")
+        if count > MOST:
+            raise ConfigError(f"{word}: too many values for a range", f"search in an interval, like {EXAMPLES}")
+        values = list(value.range())
         if log:
             raise ConfigError(f"{word}: steps do not go with log", f"use tag(log,int(interval(...))), like {EXAMPLES}")
         first, step = min(values[0], values[-1]), abs(value.step)
@@ -97,7 +103,7 @@ def _distribution(word: str, override: Override) -> BaseDistribution:
 
 
 def _numbers(word: str, low: Any, high: Any, step: Any = None, log: bool = False) -> BaseDistribution:
-    if not (math.isfinite(low) and math.isfinite(high)):
+    if not all(abs(end) <= (LARGEST if isinstance(end, int) else sys.float_info.max) for end in (low, high)):
         raise ConfigError(f"{word}: a range has finite ends", f"like {EXAMPLES}")
     if low > high:
         raise ConfigError(
