@@ -3,9 +3,13 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 
+import trainer
 from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.system.errors import InterruptedRunError
@@ -29,10 +33,29 @@ class Place:
         return Place(os.getcwd(), [p for p in sys.path if p], kept, threads)
 
 
+def lies_in(folder: str) -> bool:
+    """Whether trainer is imported from `folder`: a copy of its repository, say."""
+    return Path(trainer.__file__).parent.parent == Path(folder)
+
+
+@contextmanager
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Within the block, processes are started with these variables, too."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def work(planned: Planned, place: Place) -> Outcome:
     """Run the job to its end. A job that is told to stop writes its checkpoint and is returned as interrupted."""
     os.chdir(place.directory)
-    sys.path += [entry for entry in place.path if entry not in sys.path]
+    if not lies_in(place.directory):  # Ray has put it first, and a `timeit.py` there is none of Python's own
+        sys.path[:] = [entry for entry in sys.path if entry and entry != place.directory]
+    sys.path += [entry for entry in [*place.path, place.directory] if entry not in sys.path]
     os.environ.update(place.environment)
     if place.threads is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(place.threads))
