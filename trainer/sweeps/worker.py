@@ -13,7 +13,7 @@ import trainer
 from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.system.errors import InterruptedRunError
-from trainer.system.signals import handled, terminated
+from trainer.system.signals import answered, handled
 from trainer.system.workers import end_with
 
 
@@ -61,7 +61,7 @@ def work(planned: Planned, place: Place) -> Outcome:
         os.environ.setdefault("OMP_NUM_THREADS", str(place.threads))
     try:
         # The handlers of Slurm's and Ray's clients would end the job without a checkpoint.
-        with handled(terminated, signal.SIGTERM), handled(_warned, signal.SIGUSR2):
+        with answered(signal.SIGTERM), handled(_warned, signal.SIGUSR2):
             from trainer.sweeps.attempt import attempt  # late: torch reads the number of threads when imported
 
             return attempt(planned)
@@ -97,4 +97,4 @@ def serve(orders: Connection, parent: int, place: Place) -> None:
 def _warned(signum: int) -> None:
     """Stop the job at SIGUSR2, too, which Slurm sends before the time is up."""
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a second one would end the job without its checkpoint
-    signal.raise_signal(signal.SIGTERM)  # handled by the training if it has begun, else by `terminated`
+    signal.raise_signal(signal.SIGTERM)  # handled by the training if it has begun, else by `answered`
