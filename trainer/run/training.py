@@ -18,7 +18,7 @@ from trainer.engine.loop import Hook, fit
 from trainer.engine.metrics import Evaluation
 from trainer.engine.objective import Objective
 from trainer.engine.optimizers import OptimizerState
-from trainer.engine.state import State, StoppedError
+from trainer.engine.state import State
 from trainer.engine.unused import NamesUnused
 from trainer.run import directory as runs
 from trainer.run import records, summary
@@ -32,7 +32,14 @@ from trainer.run.signals import stopping
 from trainer.show.report import Report
 from trainer.system import atomic
 from trainer.system.atomic import replacing, write_text
-from trainer.system.errors import DivergedError, InterruptedRunError, StorageError, TrainerError, interrupted
+from trainer.system.errors import (
+    DivergedError,
+    InterruptedRunError,
+    StoppedError,
+    StorageError,
+    TrainerError,
+    interrupted,
+)
 from trainer.system.inside import unlinked
 from trainer.system.paths import quoted
 
@@ -109,8 +116,17 @@ class Training:
 
     def _fit(self) -> None:
         parts = self.parts
-        with stopping(self.state):
+        with stopping(self.state, give_up=self._give_up):
             fit(parts.step, parts.batches, parts.plan, parts.evaluate, self.hooks, self.state)
+
+    def _give_up(self) -> None:
+        """Stop waiting for a batch whose reading does not come to an end.
+
+        Raises:
+            StoppedError: one is being waited for.
+        """
+        self.parts.train.give_up()
+        self.parts.evaluator.give_up()
 
     def finish(self, train: Callable[[], object]) -> dict[str, Any]:
         """Do what is left of the training by `train`, test the model and say how it ended, on screen and in the files.
@@ -147,8 +163,9 @@ class Training:
     def _close(self, result: dict[str, Any]) -> None:
         """Write what is left; where the training failed, as much of it as can be."""
         self.table.close()
-        self.parts.train.close()
-        self.parts.evaluator.close()
+        interrupted = result["status"] == "interrupted"
+        self.parts.train.close(at_once=interrupted)
+        self.parts.evaluator.close(at_once=interrupted)
         closing = [self.checkpoints.close, self.log.close]
         if self.board is not None:
             closing.append(partial(self.board.close, result["status"]))

@@ -131,6 +131,22 @@ def delayed() -> Iterator[None]:
 
 
 @contextmanager
+def clock(strike: Callable[[], None], every: float = 0.5) -> Iterator[Callable[[float], None]]:
+    """Gives what starts a clock: it calls `strike` after so many seconds and then `every` so many, within the block.
+
+    It interrupts whatever the main thread waits for. Where the system has no such clock, it never strikes.
+    """
+    if not hasattr(signal, "setitimer"):
+        yield lambda seconds: None
+        return
+    with handled(lambda signum: strike(), signal.SIGALRM):
+        try:
+            yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds, every) and None
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@contextmanager
 def blocked(*signums: int) -> Iterator[None]:
     """Block `signums` within the block, and for good in processes that are started in it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signums)
