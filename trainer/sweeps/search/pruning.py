@@ -58,7 +58,7 @@ class Pruning(Hook):
 
     def _stop_if_found_hopeless(self, state: State, trial: FrozenTrial) -> None:
         """End a trial that was found hopeless after this epoch: once, by what was known of the others then."""
-        if trial.user_attrs.get(HOPELESS) == state.epoch:
+        if trial.user_attrs.get(HOPELESS) == state.epoch and state.epoch in trial.intermediate_values:
             reached = metric(self.goal.names[0], trial.intermediate_values[state.epoch])
             state.stop = f"{PRUNED}: {self.goal.names[0]} {reached} after epoch {state.epoch}"
 
