@@ -47,13 +47,6 @@ if TYPE_CHECKING:
     from trainer.run.hooks.tensorboard import TensorBoard
 
 
-def cut_short(error: BaseException) -> dict[str, str]:
-    """Status and reason of a run that did not complete."""
-    by_signal = isinstance(error, KeyboardInterrupt | InterruptedRunError)
-    reason = error.message if isinstance(error, TrainerError) else f"{type(error).__name__}: {error}"
-    return {"status": "interrupted" if by_signal else "failed", "error": reason}
-
-
 class Training:
     """Trains and tests `parts` in `directory`; pass `found`, a checkpoint of the run, to resume at its step.
 
@@ -116,17 +109,8 @@ class Training:
 
     def _fit(self) -> None:
         parts = self.parts
-        with stopping(self.state, give_up=self._give_up):
+        with stopping(self.state, give_up=parts.give_up):
             fit(parts.step, parts.batches, parts.plan, parts.evaluate, self.hooks, self.state)
-
-    def _give_up(self) -> None:
-        """Stop waiting for a batch whose reading does not come to an end.
-
-        Raises:
-            StoppedError: one is being waited for.
-        """
-        self.parts.train.give_up()
-        self.parts.evaluator.give_up()
 
     def finish(self, train: Callable[[], object]) -> dict[str, Any]:
         """Do what is left of the training by `train`, test the model and say how it ended, on screen and in the files.
@@ -144,7 +128,7 @@ class Training:
             self._draw(test)
             result["status"] = "completed"
         except BaseException as error:
-            result |= cut_short(error)
+            result |= summary.cut_short(error)
             if isinstance(error, KeyboardInterrupt | InterruptedRunError):
                 raise self._interrupted(error) from error
             if isinstance(error, DivergedError):
@@ -163,9 +147,7 @@ class Training:
     def _close(self, result: dict[str, Any]) -> None:
         """Write what is left; where the training failed, as much of it as can be."""
         self.table.close()
-        interrupted = result["status"] == "interrupted"
-        self.parts.train.close(at_once=interrupted)
-        self.parts.evaluator.close(at_once=interrupted)
+        self.parts.close(at_once=result["status"] == "interrupted")
         closing = [self.checkpoints.close, self.log.close]
         if self.board is not None:
             closing.append(partial(self.board.close, result["status"]))
