@@ -27,7 +27,7 @@ def secure(members: Sequence[Member]) -> None:
 
 def secure_with_one(members: Sequence[Member], step: int) -> None:
     """The same, if one of them has been saved at this step."""
-    if any(member.planned.together and member.training.checkpoints.step == step for member in members):
+    if any(member.training.checkpoints.step == step for member in members):
         secure(members)
 
 

@@ -91,6 +91,7 @@ class Team(Hook):
         if self.first.compiled == "cudagraph":
             whole = capturable(self.optimizer.optimizer) and not follow
             self.step, self.batches = CapturedStep(step, batches.inputs, whole, say), RawBatches(batches)
+        self._together = any(member.planned.together for member in members)
         self._shown = [  # TensorBoard's histograms look for gradients in the models
             (job, dict(parts.model.named_parameters()))
             for job, parts in enumerate(every)
@@ -138,7 +139,8 @@ class Team(Hook):
             if member.error is None:
                 rows = [{k: v[number] if isinstance(v, list) else v for k, v in row.items()}] if row else []
                 member.tell(event, self.state, *rows)
-        alignment.secure_with_one(self.members, self.state.step)
+        if self._together:
+            alignment.secure_with_one(self.members, self.state.step)
         self.optimizer.refill()  # schedules have moved the learning rates
         if any(member.is_over() for member in self.members):
             self.state.stop = self.state.stop or "a member of the team is over"
