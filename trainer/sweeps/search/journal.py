@@ -78,14 +78,14 @@ _OPERATIONS: dict[int, dict[str, Shape]] = {
         "values": _VALUES,
         "distributions": table(_distribution),
         "params": table(number),
-        "user_attrs": has({ROUND: count}),
+        "user_attrs": table(count),
         "system_attrs": _ATTRIBUTES,
         "intermediate_values": _nothing,
         "datetime_start": optional(_time),
     },
     6: {"trial_id": count, "state": _state, "values": _VALUES},
     7: {"trial_id": count, "step": count, "intermediate_value": number},
-    8: {"trial_id": count, "user_attr": has({HOPELESS: count}, (HOPELESS,))},
+    8: {"trial_id": count, "user_attr": table(count)},
     9: {"trial_id": count, "system_attr": _ATTRIBUTES},
 }
 _EVERY = {"worker_id": text, "datetime_complete": optional(_time), "datetime_start": optional(_time)}
