@@ -23,9 +23,9 @@ from trainer.engine.evaluator import Evaluator, evaluate
 from trainer.engine.loop import Hook, fit
 from trainer.engine.losses import Loss
 from trainer.engine.metrics import Classification, Regression
-from trainer.engine.state import Plan, Row, State, StoppedError
+from trainer.engine.state import Plan, Row, State
 from trainer.engine.steps.eager import EagerStep
-from trainer.system.errors import DivergedError, TrainingFailedError
+from trainer.system.errors import DivergedError, StoppedError, TrainingFailedError
 
 CPU = torch.device("cpu")
 SHAPES = {

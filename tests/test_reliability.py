@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from soak import caches, endurance, faults, full, kills, once, order, stops
+from soak import caches, endurance, faults, full, kills, once, order, stops, storms, swept
 from soak.figures import Figures
 
 from trainer import checkpoint
@@ -22,6 +22,8 @@ SAMPLES = {
     "full": (full.run, 3),
     "order": (order.run, 1),
     "stops": (stops.run, 1),
+    "storms": (storms.run, 4),
+    "swept": (swept.run, 6),
     "once": (once.run, 2),
     "endurance": (endurance.run, 1_000),
     "caches": (caches.run, 100),
@@ -106,6 +108,20 @@ def test_a_save_makes_its_calls_in_the_order_that_a_power_cut_allows(
 def test_signals_at_every_stage_lose_nothing_and_leave_no_process(found: Figures) -> None:
     assert found.misses == []
     assert found.counts["steps lost"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("found", ["storms"], indirect=True)
+def test_twenty_signals_within_a_second_end_a_training_or_a_sweep_in_order(found: Figures) -> None:
+    assert found.misses == []
+    assert found.counts["storms"] == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("found", ["swept"], indirect=True)
+def test_sweeps_and_searches_that_were_killed_come_to_the_same(found: Figures) -> None:
+    assert found.misses == []
+    assert found.counts["sweeps compared"] == 3
 
 
 @pytest.mark.parametrize("found", ["once"], indirect=True)

@@ -341,14 +341,41 @@ def test_what_was_reported_before_is_not_reported_again(tmp_path: Path) -> None:
     assert trials(tmp_path)[2].intermediate_values == {1: 0.9}
 
 
-def test_a_trial_that_was_hopeless_when_it_was_killed_stops_at_once(tmp_path: Path) -> None:
-    settings = started(tmp_path, {0: [0.3, 0.5], 1: [0.5, 0.7], 2: [0.1]})
-    hook = Pruning(tmp_path, 2, Goal(("val/x",), "max"), settings, 3, 3)
-    fresh, resumed = State(), State(epoch=1, step=5)
+def pruning(directory: Path, settings: Optuna, number: int) -> Pruning:
+    """As another process has it."""
+    return Pruning(directory, number, Goal(("val/x",), "max"), settings, 3, 3)
+
+
+@pytest.mark.parametrize("interrupted", [0, 15])
+def test_a_trial_that_was_hopeless_when_it_was_killed_stops_at_once(tmp_path: Path, interrupted: int) -> None:
+    settings = started(tmp_path, {0: [0.3, 0.5], 1: [0.5, 0.7], 2: []})
+    pruning(tmp_path, settings, 2).on_epoch(State(epoch=1, step=5, interrupted=interrupted), {"epoch": 1, "val/x": 0.1})
+    fresh, resumed, again = State(), State(epoch=1, step=5), State(epoch=1, step=5)
+    hook = pruning(tmp_path, settings, 2)
     hook.on_start(fresh)
     hook.on_start(resumed)
     assert not fresh.stop
-    assert resumed.stop.startswith("pruned")
+    assert resumed.stop == "pruned: val/x 0.1 after epoch 1"
+    hook.on_epoch(again, {"epoch": 1, "val/x": 0.1})  # from a checkpoint before the epoch
+    assert again.stop == resumed.stop
+
+
+def test_a_trial_that_went_on_goes_on_when_it_is_resumed_whatever_the_others_have_come_to(tmp_path: Path) -> None:
+    settings = started(tmp_path, {0: [0.3, 0.5], 1: [0.5, 0.7], 2: [0.45], 3: []})
+    for epoch, value in ((1, 0.45), (2, 0.65)):
+        state = State(epoch=epoch, step=5 * epoch)
+        pruning(tmp_path, settings, 3).on_epoch(state, {"epoch": epoch, "val/x": value})
+        assert not state.stop
+    other = study.Opened(tmp_path, settings, 3, "max")
+    for number in (4, 5):
+        other.study.ask()
+        key = study.trial_id(other.storage, number)
+        other.storage.set_trial_intermediate_value(key, 1, 0.9)
+        other.study.tell(number, 0.9)
+    hook, state = pruning(tmp_path, settings, 3), State(epoch=1, step=5)
+    hook.on_start(state)
+    hook.on_epoch(state, {"epoch": 1, "val/x": 0.45})
+    assert not state.stop
 
 
 def test_hyperband_prunes_by_its_rungs(tmp_path: Path) -> None:

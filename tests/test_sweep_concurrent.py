@@ -1,5 +1,7 @@
 """What Slurm and Ray share, with an engine that runs nothing."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted
 from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Asked, Planned
+from trainer.system import signals
 from trainer.system.errors import ConfigError, InterruptedRunError
 
 
@@ -78,6 +81,25 @@ def test_a_stop_cancels_all_kills_the_stubborn_and_takes_no_more() -> None:
     assert taken == [0, 1]
     # The other was in the queue: it did not come to run.
     assert [(job.job, job.status) for job in engine.found] == [(0, "interrupted")]
+
+
+def test_a_second_signal_does_not_wait_for_checkpoints() -> None:
+    engine = Engine(places=1)
+    engine.stop_seconds = 60.0
+
+    def jobs() -> Iterator[Planned]:
+        yield from planned(1)
+        raise KeyboardInterrupt
+
+    def cancel(job: Submitted[int]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        engine.ends = "never"
+
+    engine.cancel, engine.places = cancel, 2  # type: ignore[method-assign]
+    with signals.answered(signal.SIGINT), pytest.raises(KeyboardInterrupt):
+        engine.run(jobs())
+    assert engine.log == ["submit 0", "kill 0"]
+    assert [(job.status, job.error) for job in engine.found] == [("interrupted", "another signal came")]
 
 
 def test_where_the_cluster_stopped_a_job_the_others_end_and_the_sweep_says_so() -> None:

@@ -12,7 +12,7 @@ from processes import SERVER
 
 from .figures import Figures
 
-NAMES = ("kills", "faults", "full", "order", "stops", "once", "endurance", "caches")
+NAMES = ("kills", "faults", "full", "order", "stops", "storms", "swept", "once", "endurance", "caches")
 
 
 def main() -> int:

@@ -28,10 +28,15 @@ LONGEST_HINT = 8000  # a hint may be a command with many words, to be typed agai
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code; without `argv`, the command that this process was started for."""
     args = list(sys.argv[1:] if argv is None else argv)
-    with signals.handled(signals.terminated, *signals.TERMINATING), streams.prepared() as stdout:
-        code = _code(args)
+    with signals.answered(*signals.ENDING, for_good=argv is None) as answer, streams.prepared() as stdout:
+        try:
+            code = _code(args)
+            answer.over = True
+        except KeyboardInterrupt as error:  # at the last moment; it is the only one
+            answer.over = True
+            code = _show(interrupted(error))
     unwritten = stdout.lost is not None and not isinstance(stdout.lost, BrokenPipeError)
     # What a training says is in its directory, too; what other commands say is all that they do.
     return 1 if unwritten and not code and args[:1] not in (["train"], ["resume"]) else code

@@ -3,7 +3,8 @@
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,10 @@ def call(group: str, section: Custom, *args: Any) -> Any:
 
 def _imported(group: str, target: str) -> Callable[..., Any]:
     here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)
     name, _, attribute = target.rpartition(".")
     try:
-        found = getattr(importlib.import_module(name), attribute)
+        with _first(here):
+            found = getattr(importlib.import_module(name), attribute)
     except Exception as error:  # importing runs the user's code: anything can happen
         missing = isinstance(error, ModuleNotFoundError) and not (Path(here) / f"{name.split('.')[0]}.py").exists()
         hint = (
@@ -51,6 +51,21 @@ def _imported(group: str, target: str) -> Callable[..., Any]:
     if not callable(found):
         raise ConfigError(f"{group}._target_={target} is not a class or function")
     return found  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _first(folder: str) -> Iterator[None]:
+    """Within the block modules are imported from `folder` before all others, and afterwards only if no other has them.
+
+    What libraries import later, a `timeit` or a `scipy.stats`, is then not taken for a file of the user's.
+    """
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)  # the first one
+        if folder not in sys.path:
+            sys.path.append(folder)
 
 
 def announced(config: Config) -> list[str]:

@@ -123,6 +123,14 @@ class Batches:
         normalised = samples.to(self.dtype).sub(self.mean).mul(self.inverse_std)
         return normalised.permute(0, 3, 1, 2), targets
 
-    def close(self) -> None:
+    def give_up(self) -> None:
+        """Stop waiting for a batch.
+
+        Raises:
+            StoppedError: One is being waited for.
+        """
+        self.source.give_up()
+
+    def close(self, at_once: bool = False) -> None:
         """End what reads batches; the next iteration starts it again."""
-        self.source.close()
+        self.source.close(at_once)

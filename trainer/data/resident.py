@@ -43,5 +43,8 @@ class Resident:
             return self.inputs[rows], self.targets[indices]
         return self.inputs.index_select(0, rows), self.targets.index_select(0, indices)
 
-    def close(self) -> None:
+    def give_up(self) -> None:
+        """Nothing is waited for."""
+
+    def close(self, at_once: bool = False) -> None:
         """Nothing is left running."""

@@ -1,11 +1,15 @@
 """Samples that do not fit on the device: worker processes read batches while it computes."""
 
+import multiprocessing
 import os
 import pickle
 import signal
+import threading
 import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
+from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -15,14 +19,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from trainer.data.splits import Split, packed
-from trainer.system.errors import DataError, first_line
+from trainer.system.errors import DataError, StoppedError, first_line
 from trainer.system.memory import free_shared_memory
-from trainer.system.signals import blocked
+from trainer.system.signals import blocked, handled
 from trainer.system.streams import warn
 from trainer.system.workers import end_with
 
 Rows = np.ndarray[Any, Any] | slice  # of NumPy, because a tensor would go to a worker through shared memory
 SIGNALS = {signal.SIGINT, signal.SIGTERM}  # are meant for the parent
+SIGCHLD = [signal.SIGCHLD] if hasattr(signal, "SIGCHLD") else []
+PATIENCE = 5.0  # seconds that workers have for ending
 
 
 class Streamed:
@@ -39,6 +45,8 @@ class Streamed:
         self.iterations = 0
         self.started = False  # the workers
         self.told = False  # that shared memory is short
+        self.workers: list[BaseProcess] = []
+        self.waiting = False  # for a batch
         self.loader = DataLoader(
             _Rows(split),
             batch_size=None,  # an item is a batch already
@@ -55,7 +63,8 @@ class Streamed:
         self.planned[:] = [rows if isinstance(rows, slice) else rows.numpy() for rows in indices]
         self.iterations += 1
         iteration = self.iterations
-        for read in _handed_over(self._reading()):
+        reading = _handed_over(self._reading())
+        while (read := self._next(reading)) is not None:
             assert self.iterations == iteration, "another iteration has begun, and the workers read for that one"
             if isinstance(read, DataError):
                 raise read
@@ -65,22 +74,47 @@ class Streamed:
                 warn(f"batches come from workers through pipes, not shared memory, which is slower: {short[0]}")
             yield inputs.to(self.device, non_blocking=True), targets.to(self.device, non_blocking=True)
 
+    def _next(self, reading: Iterator[Any]) -> Any:
+        """The next batch, or None after the last."""
+        self.waiting = True
+        try:
+            return next(reading, None)
+        finally:
+            self.waiting = False
+
     def _reading(self) -> Iterator[Any]:
-        """The loader's iterator, for which workers may be started."""
-        if self.loader.num_workers and not self.started:
+        """The loader's iterator, for which workers may be started; those that are there have to answer first."""
+        if self.started:
+            self.waiting = True
+            try:
+                return iter(self.loader)
+            finally:
+                self.waiting = False
+        if self.loader.num_workers:
             _check_files(self.loader.num_workers)
+        others = multiprocessing.active_children()
         with blocked(*SIGNALS):
             reading: Iterator[Any] = iter(self.loader)
-        if self.loader.num_workers and not self.started:
+        if self.loader.num_workers:
             self.started = True
-            weakref.finalize(self, _end_workers, reading, os.getpid())
+            self.workers = [child for child in multiprocessing.active_children() if child not in others]
+            weakref.finalize(self, _end_workers, reading, self.workers, os.getpid())
         return reading
 
-    def close(self) -> None:
-        """End the workers, if there are any."""
+    def give_up(self) -> None:
+        """Stop waiting for a batch. It is called by the handler of a signal, in the thread that waits.
+
+        Raises:
+            StoppedError: One is being waited for.
+        """
+        if self.waiting:
+            raise StoppedError
+
+    def close(self, at_once: bool = False) -> None:
+        """End the workers, if there are any; `at_once` whatever they are at."""
         reading, self.loader._iterator = self.loader._iterator, None
         if self.started and reading is not None:
-            reading._shutdown_workers()  # type: ignore[attr-defined]
+            _end_workers(reading, self.workers, os.getpid(), 0.0 if at_once else PATIENCE)
         self.started = False
 
     def samples(self, inputs: Any, targets: Any) -> tuple[Tensor, Tensor]:
@@ -165,15 +199,30 @@ def _alone(part: Tensor) -> Tensor:
     return part.clone() if part.untyped_storage().nbytes() > part.nbytes else part
 
 
-def _end_workers(reading: Any, owner: int) -> None:
+def _end_workers(reading: Any, workers: Sequence[BaseProcess], owner: int, patience: float = PATIENCE) -> None:
     """End the workers when their batches are no longer needed, and at exit.
 
     At exit that must come before Python terminates them, because a worker that is just starting misses the signal and
     is then waited for. It must also come before the garbage collector takes the loader's iterator apart, which closes
-    the queues before the workers are told to end, and then waits five seconds for each.
+    the queues before the workers are told to end, and then waits five seconds for each. One that has not ended after
+    `patience` seconds is killed.
     """
-    if os.getpid() == owner:  # and not in a worker, which inherits this from its parent
+    if os.getpid() != owner:  # a worker, which inherits this from its parent
+        return
+    with handled(lambda signum: None, *SIGCHLD):  # torch's handler raises an error where a worker is killed
+        if not patience:
+            _kill(workers)
+        late = threading.Timer(patience, _kill, (workers,))
+        late.daemon = True
+        late.start()
         reading._shutdown_workers()
+        late.cancel()
+
+
+def _kill(workers: Sequence[BaseProcess]) -> None:
+    for worker in workers:
+        with suppress(ValueError):  # it has been closed
+            worker.kill()
 
 
 def _start(parent: int, worker: int) -> None:

@@ -12,8 +12,8 @@ from trainer.engine import metrics
 from trainer.engine.device import Compute
 from trainer.engine.losses import Loss
 from trainer.engine.metrics import Evaluation, Metric, wide
-from trainer.engine.state import StoppedError
 from trainer.models.mode import evaluating
+from trainer.system.errors import StoppedError
 
 
 @dataclass
@@ -49,10 +49,15 @@ class Evaluator:
         """Use the samples that `other` has on the device, of the same data."""
         self._batches = other._batches
 
-    def close(self) -> None:
+    def give_up(self) -> None:
+        """As `Batches.give_up`."""
+        for batches in self._batches.values():
+            batches.give_up()
+
+    def close(self, at_once: bool = False) -> None:
         """End what reads batches."""
         for batches in self._batches.values():
-            batches.close()
+            batches.close(at_once)
 
     def __call__(self, split: str) -> Evaluation:
         """Evaluate the model on a split.

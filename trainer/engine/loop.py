@@ -5,8 +5,9 @@ from contextlib import suppress
 from itertools import islice
 from typing import TypeVar
 
-from trainer.engine.state import BatchSource, Evaluate, Plan, Row, State, Step, StoppedError
+from trainer.engine.state import BatchSource, Evaluate, Plan, Row, State, Step
 from trainer.engine.tally import Tally
+from trainer.system.errors import StoppedError
 
 T = TypeVar("T")
 
@@ -71,7 +72,7 @@ def fit(
     tally = Tally(step, plan.samples(batches.sizes), state)
     plan.stop_at_length(state)
     watching.on_start(state)
-    with suppress(StoppedError):  # an evaluation that a signal cut short is repeated on resume
+    with suppress(StoppedError):  # an evaluation, or a batch, that a signal cut short is repeated on resume
         while plan.goes_on(state):
             tally.start(state)
             for group in grouped(batches.epoch(state.epoch, state.batch * plan.accumulate), plan.accumulate):

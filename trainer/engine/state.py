@@ -82,10 +82,6 @@ class State:
             raise ValueError("its counters contradict each other")
 
 
-class StoppedError(Exception):
-    """An evaluation was given up because the training was interrupted."""
-
-
 @dataclass(frozen=True)
 class Plan:
     """How long to train and when to evaluate."""

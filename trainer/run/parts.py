@@ -72,6 +72,20 @@ class Parts:
         """One sample (1, ...) as the model sees it."""
         return example(self.data, self.compute.device, self.compute.dtype)
 
+    def give_up(self) -> None:
+        """Stop waiting for a batch whose reading does not come to an end.
+
+        Raises:
+            StoppedError: one is being waited for.
+        """
+        self.train.give_up()
+        self.evaluator.give_up()
+
+    def close(self, at_once: bool) -> None:
+        """End what reads batches; `at_once` whatever it is at."""
+        self.train.close(at_once)
+        self.evaluator.close(at_once)
+
     def evaluate(self) -> Row:
         """The metrics of the split that is evaluated during training."""
         return self.evaluator(self.evaluated).named(self.evaluated) if self.evaluated else {}

@@ -1,19 +1,26 @@
 """The first SIGINT, SIGTERM or SIGHUP lets the loop finish its step; a second one ends the process at once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from trainer.engine.state import State
-from trainer.system.signals import ENDING, handled
+from trainer.system.signals import ENDING, clock, handled
+
+PATIENCE = 10.0  # seconds after a signal, from which on a batch is no longer waited for
 
 
 @contextmanager
-def stopping(*states: State) -> Iterator[None]:
-    """Within the block, a signal sets `interrupted` of all `states` instead of ending the process."""
+def stopping(*states: State, give_up: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Within the block, a signal sets `interrupted` of all `states` instead of ending the process.
 
-    def on_signal(signum: int) -> None:
-        for state in states:
-            state.interrupted = signum
+    If that alone does not end it, `give_up` is called again and again, in the same thread; it may raise an error.
+    """
+    with clock(give_up) as start:
 
-    with handled(on_signal, *ENDING, once=True):
-        yield
+        def on_signal(signum: int) -> None:
+            for state in states:
+                state.interrupted = signum
+            start(PATIENCE)
+
+        with handled(on_signal, *ENDING, once=True):
+            yield

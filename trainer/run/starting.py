@@ -12,7 +12,8 @@ from trainer.engine.loop import Hook
 from trainer.run import directory as runs
 from trainer.run import records
 from trainer.run.parts import Parts, assemble
-from trainer.run.training import Training, cut_short
+from trainer.run.summary import cut_short
+from trainer.run.training import Training
 from trainer.show.report import Report
 from trainer.system.paths import expanded
 

@@ -17,6 +17,7 @@ from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.parts import Parts
 from trainer.show import report
 from trainer.show.report import Facts
+from trainer.system.errors import InterruptedRunError, TrainerError
 from trainer.system.paths import quoted
 
 _COMPILED = {"off": "", "inductor": ", compiled by inductor", "cudagraph": ", steps captured as a CUDA graph"}
@@ -133,3 +134,10 @@ def hyperparameters(config: Train) -> dict[str, Any]:
         flat |= {f"{group}.{k}": v for k, v in described.items() if k not in ("name", "class")}
     flat |= {k: getattr(config, k) for k in ("seed", "precision", "epochs", "clip_norm", "label_smoothing")}
     return {k: v for k, v in flat.items() if v is not None}
+
+
+def cut_short(error: BaseException) -> dict[str, str]:
+    """Status and reason of a run that did not complete."""
+    by_signal = isinstance(error, KeyboardInterrupt | InterruptedRunError)
+    reason = error.message if isinstance(error, TrainerError) else f"{type(error).__name__}: {error}"
+    return {"status": "interrupted" if by_signal else "failed", "error": reason}

@@ -18,7 +18,7 @@ from trainer.engine.loop import Hook, fit
 from trainer.engine.metrics import Evaluation
 from trainer.engine.objective import Objective
 from trainer.engine.optimizers import OptimizerState
-from trainer.engine.state import State, StoppedError
+from trainer.engine.state import State
 from trainer.engine.unused import NamesUnused
 from trainer.run import directory as runs
 from trainer.run import records, summary
@@ -32,19 +32,19 @@ from trainer.run.signals import stopping
 from trainer.show.report import Report
 from trainer.system import atomic
 from trainer.system.atomic import replacing, write_text
-from trainer.system.errors import DivergedError, InterruptedRunError, StorageError, TrainerError, interrupted
+from trainer.system.errors import (
+    DivergedError,
+    InterruptedRunError,
+    StoppedError,
+    StorageError,
+    TrainerError,
+    interrupted,
+)
 from trainer.system.inside import unlinked
 from trainer.system.paths import quoted
 
 if TYPE_CHECKING:
     from trainer.run.hooks.tensorboard import TensorBoard
-
-
-def cut_short(error: BaseException) -> dict[str, str]:
-    """Status and reason of a run that did not complete."""
-    by_signal = isinstance(error, KeyboardInterrupt | InterruptedRunError)
-    reason = error.message if isinstance(error, TrainerError) else f"{type(error).__name__}: {error}"
-    return {"status": "interrupted" if by_signal else "failed", "error": reason}
 
 
 class Training:
@@ -109,7 +109,7 @@ class Training:
 
     def _fit(self) -> None:
         parts = self.parts
-        with stopping(self.state):
+        with stopping(self.state, give_up=parts.give_up):
             fit(parts.step, parts.batches, parts.plan, parts.evaluate, self.hooks, self.state)
 
     def finish(self, train: Callable[[], object]) -> dict[str, Any]:
@@ -128,7 +128,7 @@ class Training:
             self._draw(test)
             result["status"] = "completed"
         except BaseException as error:
-            result |= cut_short(error)
+            result |= summary.cut_short(error)
             if isinstance(error, KeyboardInterrupt | InterruptedRunError):
                 raise self._interrupted(error) from error
             if isinstance(error, DivergedError):
@@ -147,8 +147,7 @@ class Training:
     def _close(self, result: dict[str, Any]) -> None:
         """Write what is left; where the training failed, as much of it as can be."""
         self.table.close()
-        self.parts.train.close()
-        self.parts.evaluator.close()
+        self.parts.close(at_once=result["status"] == "interrupted")
         closing = [self.checkpoints.close, self.log.close]
         if self.board is not None:
             closing.append(partial(self.board.close, result["status"]))

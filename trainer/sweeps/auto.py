@@ -26,7 +26,7 @@ class Auto:
         while taken := list(islice(jobs, self.batched.jobs)):
             rest = []
             for group in grouped(taken):
-                if len(group) > 1 and pays(group[0]):
+                if (len(group) > 1 or group[0].together) and pays(group[0]):
                     self._run(self.batched, group)
                 else:
                     rest += group

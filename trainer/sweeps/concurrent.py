@@ -15,6 +15,7 @@ from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.system.errors import ConfigError, InterruptedRunError
 from trainer.system.paths import quoted
+from trainer.system.signals import hurried
 
 SIGTERM = 15  # the signal by which a cluster stops jobs
 
@@ -148,7 +149,7 @@ class Concurrent(ABC, Generic[Handle]):
         self.done(ended)
 
     def _stop(self) -> None:
-        """Tell every job to stop, and wait for the checkpoints."""
+        """Tell every job to stop, and wait for the checkpoints, unless another signal says not to."""
         self.stopping = True
         for job in self.jobs:
             self.cancel(job)
@@ -156,7 +157,7 @@ class Concurrent(ABC, Generic[Handle]):
             self.screen.say(f"stopping {len(self.jobs)} jobs: waiting for their checkpoints")
         deadline = time.monotonic() + self.stop_seconds
         try:
-            while self.jobs and time.monotonic() < deadline:
+            while self.jobs and time.monotonic() < deadline and not hurried():
                 self.wait()
                 self._look()
                 self._collect()
@@ -164,7 +165,8 @@ class Concurrent(ABC, Generic[Handle]):
             for job in self.jobs:
                 self.kill(job)
         for job in list(self.jobs):
-            self._end(job, job.ended("interrupted", f"it did not stop within {self.stop_seconds:.0f} s"))
+            late = "another signal came" if hurried() else f"it did not stop within {self.stop_seconds:.0f} s"
+            self._end(job, job.ended("interrupted", late))
 
 
 def library(name: str, extra: str) -> ModuleType:

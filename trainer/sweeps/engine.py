@@ -11,6 +11,7 @@ from trainer.sweeps import runner
 from trainer.sweeps.job import LOG, Outcome, append, read
 from trainer.sweeps.plan import Listed
 from trainer.sweeps.results import table as results
+from trainer.system import signals
 from trainer.system.errors import StorageError
 from trainer.system.paths import quoted
 
@@ -40,8 +41,11 @@ class Sweep:
         except BaseException:
             with self._warning():
                 self._show()
+            self._draw()
             raise
-        self._show()
+        with signals.delayed():  # or the table of all that was done would be missing
+            self._show()
+        self._draw()
         return self.jobs
 
     def _done(self, job: Outcome) -> None:
@@ -71,23 +75,30 @@ class Sweep:
 
     def _show(self) -> None:
         """Show the ranking of all jobs, including those that did not run."""
-        ran = {job.job for job in self.jobs}
-        planned = self.source.planned
-        jobs = [*self.jobs, *(job.ended("not run") for job in planned if job.number not in ran)]
+        jobs = self._all()
         results.write_csv(self.directory / "results.csv", jobs)
         header, rows = results.table(jobs, ascii_only=self.screen.ascii_only)
         self.screen.table(header, rows, f"{len(jobs)} jobs, in {duration(time.monotonic() - self.started)}")
         facts = results.facts(jobs, self.directory)
-        if self.source.plots:
-            try:
-                from trainer.sweeps.results import figures  # late: it imports matplotlib
-
-                figures.save(jobs, self.directory / "plots")
-            except OSError as error:
-                self.screen.warn(f"no pictures: {error}")
         if self.source.unfinished(jobs):
             facts = [*facts, ("go on", f"trainer resume {quoted(self.directory)}")]
         self.screen.panel("sweep", facts)
+
+    def _all(self) -> list[Outcome]:
+        """The jobs that have ended, and those that did not run."""
+        ran = {job.job for job in self.jobs}
+        return [*self.jobs, *(job.ended("not run") for job in self.source.planned if job.number not in ran)]
+
+    def _draw(self) -> None:
+        """Draw what came of the jobs, unless a second signal has come."""
+        if not self.source.plots or signals.hurried():
+            return
+        try:
+            from trainer.sweeps.results import figures  # late: it imports matplotlib
+
+            figures.save(self._all(), self.directory / "plots")
+        except OSError as error:
+            self.screen.warn(f"no pictures: {error}")
 
     def list(self) -> None:
         """Show what `run` would do."""

@@ -6,7 +6,6 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import cycle, islice
 from multiprocessing.connection import wait
@@ -19,7 +18,7 @@ from trainer.sweeps.concurrent import Concurrent, Submitted
 from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
-from trainer.sweeps.worker import Place, serve
+from trainer.sweeps.worker import Place, environment, lies_in, serve
 from trainer.system.machine import cores, gpus
 
 
@@ -31,9 +30,7 @@ class Worker:
         self.orders, theirs = context.Pipe()
         place = replace(Place.here(threads), environment={**os.environ, **share})
         self.process: BaseProcess = context.Process(target=serve, args=(theirs, os.getpid(), place))
-        # The first worker also starts the server, which has to import the same modules as this process.
-        path = {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path), "PYTHONSAFEPATH": "1"}
-        with _environment(share | path):
+        with environment(share | _importing()):  # the first worker also starts the server
             self.process.start()
         theirs.close()
 
@@ -116,12 +113,11 @@ def _context() -> BaseContext:
     return context
 
 
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def _importing() -> dict[str, str]:
+    """Environment variables by which the server, and a worker, import what this process has imported.
+
+    The current directory is left out, where a `socket.py` of the user's would be taken for Python's own: `Place` brings
+    it to the end of a worker's path. Only where trainer itself lies in it, it has to be there.
+    """
+    entries = [entry for entry in map(os.path.abspath, sys.path) if entry != os.getcwd() or lies_in(entry)]
+    return {"PYTHONPATH": os.pathsep.join(entries), "PYTHONSAFEPATH": "1"}

@@ -55,6 +55,7 @@ class Planned:
     label: str  # the overrides in which the job differs from others
     finished: dict[str, Any] | None = None  # the content of its result.json, if nothing is left to do
     hooks: "tuple[Hook, ...]" = ()  # of its training, in addition to those of every run
+    together: bool = False  # in a batched sweep: whether it shares every step, also when resumed, with those beside it
 
     def ended(self, status: str, error: str = "") -> Outcome:
         """The job's line of sweep.jsonl without results."""

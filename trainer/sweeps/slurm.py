@@ -2,9 +2,11 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +18,7 @@ from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted, libra
 from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
-from trainer.sweeps.worker import Place, work
+from trainer.sweeps.worker import Place, environment, lies_in, work
 from trainer.system.errors import ConfigError, RunError
 from trainer.system.machine import cores
 from trainer.system.shown import printable
@@ -56,6 +58,8 @@ class Slurm(Concurrent[Any]):
         self.threads = settings.cpus_per_task
         if self.local and self.threads is None:
             self.threads = max(1, cores() // self.places)
+        # Python leaves the current directory out of its path, lest a `types.py` of the user's is taken for its own.
+        self.safe = not lies_in(os.getcwd())
         self.executor: Any = None
         self.ended_at: dict[str, float] = {}  # of jobs whose results have not come yet
 
@@ -66,7 +70,8 @@ class Slurm(Concurrent[Any]):
         self.executor.update_parameters(name=f"{re.sub('[^A-Za-z0-9._-]', '_', sweep)[:100]}-{planned.number}")
         try:
             # `cancel` alone stops the jobs: Ctrl-C as well would end one of this machine without a checkpoint.
-            with blocked(signal.SIGINT, signal.SIGHUP):
+            here = {"PYTHONSAFEPATH": "1"} if self.local and self.safe else {}
+            with blocked(signal.SIGINT, signal.SIGHUP), environment(here):
                 return self.executor.submit(work, planned, Place.here(self.threads))
         except RuntimeError as error:
             raise RefusedError(
@@ -83,7 +88,10 @@ class Slurm(Concurrent[Any]):
             raise ConfigError(
                 f"{folder}: Slurm takes a % or a control character in a path for more than that", "choose another name="
             )
-        executor = library("submitit", "slurm").AutoExecutor(folder=folder, cluster=self.settings.cluster)
+        python = shlex.join([sys.executable, *(["-P"] if self.safe else [])])
+        executor = library("submitit", "slurm").AutoExecutor(
+            folder=folder, cluster=self.settings.cluster, slurm_python=python
+        )
         given = self.settings
         common = {name: getattr(given, name) for name in ("timeout_min", "cpus_per_task", "gpus_per_node", "mem_gb")}
         executor.update_parameters(**common)

@@ -3,13 +3,17 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 
+import trainer
 from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.system.errors import InterruptedRunError
-from trainer.system.signals import handled, terminated
+from trainer.system.signals import answered, handled
 from trainer.system.workers import end_with
 
 
@@ -29,16 +33,35 @@ class Place:
         return Place(os.getcwd(), [p for p in sys.path if p], kept, threads)
 
 
+def lies_in(folder: str) -> bool:
+    """Whether trainer is imported from `folder`: a copy of its repository, say."""
+    return Path(trainer.__file__).parent.parent == Path(folder)
+
+
+@contextmanager
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Within the block, processes are started with these variables, too."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def work(planned: Planned, place: Place) -> Outcome:
     """Run the job to its end. A job that is told to stop writes its checkpoint and is returned as interrupted."""
     os.chdir(place.directory)
-    sys.path += [entry for entry in place.path if entry not in sys.path]
+    if not lies_in(place.directory):  # Ray has put it first, and a `timeit.py` there is none of Python's own
+        sys.path[:] = [entry for entry in sys.path if entry and entry != place.directory]
+    sys.path += [entry for entry in [*place.path, place.directory] if entry not in sys.path]
     os.environ.update(place.environment)
     if place.threads is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(place.threads))
     try:
         # The handlers of Slurm's and Ray's clients would end the job without a checkpoint.
-        with handled(terminated, signal.SIGTERM), handled(_warned, signal.SIGUSR2):
+        with answered(signal.SIGTERM), handled(_warned, signal.SIGUSR2):
             from trainer.sweeps.attempt import attempt  # late: torch reads the number of threads when imported
 
             return attempt(planned)
@@ -74,4 +97,4 @@ def serve(orders: Connection, parent: int, place: Place) -> None:
 def _warned(signum: int) -> None:
     """Stop the job at SIGUSR2, too, which Slurm sends before the time is up."""
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a second one would end the job without its checkpoint
-    signal.raise_signal(signal.SIGTERM)  # handled by the training if it has begun, else by `terminated`
+    signal.raise_signal(signal.SIGTERM)  # handled by the training if it has begun, else by `answered`

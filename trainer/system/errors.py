@@ -82,6 +82,13 @@ class TerminatedError(KeyboardInterrupt):
         self.signum = signum
 
 
+class StoppedError(BaseException):
+    """An evaluation, or waiting for a batch, was given up because the training was interrupted.
+
+    It is no `Exception`, because what reads batches catches those.
+    """
+
+
 def interrupted(error: KeyboardInterrupt) -> InterruptedRunError:
     """The error for a signal that ended a command outside of a training."""
     signum = error.signum if isinstance(error, TerminatedError) else int(signal.SIGINT)

@@ -1,30 +1,88 @@
 """What signals do for a while: everything that handles or blocks them does it here, and puts back what was before."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
-from trainer.system.errors import TerminatedError
+from trainer.system.errors import InterruptedRunError, TerminatedError
 
 # How a process is asked to end: by `kill`, or by a terminal that was closed; or by Ctrl-C.
 TERMINATING = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 ENDING = [signal.SIGINT, *TERMINATING]
 
 
-def terminated(signum: int) -> NoReturn:
-    """Handle a signal by ending the command.
+class Answer:
+    """How a command answers the signals that ask it to end.
 
-    Raises:
-        TerminatedError: always.
+    The first one raises. What is raised ends the command in order: jobs are told to stop, results are noted, the table
+    is shown. Signals that come meanwhile are counted, and nothing else; so are those that come when it is `over`.
     """
-    raise TerminatedError(signum)
+
+    def __init__(self) -> None:
+        self.again = 0
+        self.over = False
+
+    def __call__(self, signum: int) -> None:
+        """Raise KeyboardInterrupt, or TerminatedError, which is one."""
+        if self.over or _answering():
+            self.again += 1
+        elif signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        else:
+            raise TerminatedError(signum)
+
+
+def _answering() -> bool:
+    """Whether the code that a signal has come upon deals with an earlier one: in an `except`, a `finally`, or below."""
+    error = sys.exception()
+    for _ in range(100):  # no chain is as long, unless it is a circle
+        if error is None or isinstance(error, KeyboardInterrupt | InterruptedRunError):
+            break
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+_answers: list[Answer] = []  # of the commands under way, one within another in tests
 
 
 @contextmanager
-def kept(*signums: int) -> Iterator[dict[int, Any]]:
-    """Put back the handlers of `signums` after the block, whatever sets others in it.
+def answered(*signums: int, for_good: bool = False) -> Iterator[Answer]:
+    """Within the block, `signums` are answered. `for_good`: after it they are ignored, for the process is at its end.
+
+    Python drops what is raised in a `__del__`, or in the like: then the signal comes again a moment later.
+    """
+    answer, hook = Answer(), sys.unraisablehook
+
+    def dropped(what: Any) -> None:
+        if isinstance(what.exc_value, KeyboardInterrupt):
+            signum = what.exc_value.signum if isinstance(what.exc_value, TerminatedError) else signal.SIGINT
+            threading.Timer(0.01, os.kill, (os.getpid(), signum)).start()
+        else:
+            hook(what)
+
+    _answers.append(answer)
+    with handled(answer, *signums, then=signal.SIG_IGN if for_good else None):
+        sys.unraisablehook = dropped
+        try:
+            yield answer
+        finally:
+            answer.over = True
+            sys.unraisablehook = hook
+            _answers.pop()
+
+
+def hurried() -> bool:
+    """Whether a signal has come while an earlier one was being answered: what takes long is then left out."""
+    return bool(_answers and _answers[-1].again)
+
+
+@contextmanager
+def kept(*signums: int, then: Any = None) -> Iterator[dict[int, Any]]:
+    """Put back the handlers of `signums` after the block, whatever sets others in it; or set `then` in their place.
 
     It gives those that may be replaced: none of signals that the process ignores, as `nohup` has it, and none in other
     threads than the main one, where Python sets no handlers.
@@ -32,10 +90,11 @@ def kept(*signums: int) -> Iterator[dict[int, Any]]:
     main = threading.current_thread() is threading.main_thread()
     found = {signum: signal.getsignal(signum) for signum in signums if main}
     before = {signum: handler for signum, handler in found.items() if handler is not None}  # None: not Python's
+    ours = {signum: handler for signum, handler in before.items() if handler is not signal.SIG_IGN}
     try:
-        yield {signum: handler for signum, handler in before.items() if handler is not signal.SIG_IGN}
+        yield ours
     finally:
-        _put_back(before)
+        _put_back(before if then is None else before | dict.fromkeys(ours, then))
 
 
 def _put_back(handlers: dict[int, Any]) -> None:
@@ -44,12 +103,12 @@ def _put_back(handlers: dict[int, Any]) -> None:
 
 
 @contextmanager
-def handled(handler: Callable[[int], object], *signums: int, once: bool = False) -> Iterator[None]:
-    """Within the block, call `handler` with the number of each signal that comes.
+def handled(handler: Callable[[int], object], *signums: int, once: bool = False, then: Any = None) -> Iterator[None]:
+    """Within the block, call `handler` with the number of each signal that comes; `then` as in `kept`.
 
     With `once`, signals after the first one do what they did before the block.
     """
-    with kept(*signums) as before:
+    with kept(*signums, then=then) as before:
 
         def on_signal(signum: int, frame: object) -> None:
             if once:
@@ -69,6 +128,22 @@ def delayed() -> Iterator[None]:
         yield
     for late in came:
         signal.raise_signal(late)
+
+
+@contextmanager
+def clock(strike: Callable[[], None], every: float = 0.5) -> Iterator[Callable[[float], None]]:
+    """Gives what starts a clock: it calls `strike` after so many seconds and then `every` so many, within the block.
+
+    It interrupts whatever the main thread waits for. Where the system has no such clock, it never strikes.
+    """
+    if not hasattr(signal, "setitimer"):
+        yield lambda seconds: None
+        return
+    with handled(lambda signum: strike(), signal.SIGALRM):
+        try:
+            yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds, every) and None
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @contextmanager

@@ -93,6 +93,16 @@ class Checkpoints(Hook):
         self._begin(partial(checkpoint.write, path, _copied(model), self.description, keep, **content))
         self._saved, self._saved_at = state.counters(), time.monotonic()
 
+    def secure(self, state: State) -> None:
+        """Have `state` on the disk, as last.pt.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        if self._saved != state.counters():
+            self.save(state)
+        self.wait()
+
     @property
     def step(self) -> int | None:
         """The step that last.pt holds, or will hold once it is written; None where there is none."""

@@ -80,6 +80,13 @@ class Member:
             self._checked = now
             check_finite(self.state)
 
+    def secure(self) -> None:
+        """Have a checkpoint of this step on the disk. If it cannot be written, only this training ends."""
+        try:
+            self.training.checkpoints.secure(self.state)
+        except BaseException as error:
+            self.error = error
+
     def is_over(self) -> bool:
         """Whether this training takes no further step, and owes no row of an epoch that `max_steps` has cut short."""
         state, plan = self.state, self.parts.plan

@@ -12,6 +12,7 @@ from trainer.engine.state import State
 from trainer.show.report import Report
 from trainer.sweeps.attempt import Attempt
 from trainer.sweeps.batched import team
+from trainer.sweeps.batched.alignment import align
 from trainer.sweeps.batched.member import Member, reason_against
 from trainer.sweeps.grouping import grouped
 from trainer.sweeps.monitor import Monitor
@@ -49,7 +50,8 @@ class Batched(Hook):
                     self.monitor.close()
 
     def _run(self, group: Sequence[Planned]) -> None:
-        reason = None if len(group) > 1 else "no other job is like it"
+        reason = None if len(group) > 1 or group[0].together else "no other job is like it"
+        align(group)
         for planned in group:
             member = self._begin(planned)
             if member is None:
@@ -63,7 +65,7 @@ class Batched(Hook):
             teams.setdefault((member.form, member.place), []).append(member)
         forms = {form for form, _ in teams}
         for together in teams.values():
-            if len(together) > 1:
+            if len(together) > 1 or together[0].planned.together:
                 self._together(together)
             elif len(teams) == 1:
                 self._alone(together[0], "the others like it have failed")
@@ -91,7 +93,8 @@ class Batched(Hook):
 
     def _together(self, members: list[Member]) -> None:
         first = members[0].parts
-        self.screen.say(f"{len(members)} jobs as one program: {first.name}, {first.compute}")
+        count = f"{len(members)} jobs" if len(members) > 1 else f"job {members[0].planned.number}"
+        self.screen.say(f"{count} as one program: {first.name}, {first.compute}")
         team.train(members, self.screen.say, self._leaves, self)
         if self.stopped is not None:
             raise self.stopped

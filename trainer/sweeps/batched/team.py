@@ -13,6 +13,7 @@ from trainer.engine.steps.captured import CapturedStep, RawBatches, capturable
 from trainer.engine.unused import NamesUnused
 from trainer.models.mode import evaluating
 from trainer.run.signals import stopping
+from trainer.sweeps.batched import alignment
 from trainer.sweeps.batched.member import Member
 from trainer.sweeps.batched.optimizer import StackedOptimizer
 from trainer.sweeps.batched.stack import Stack
@@ -31,9 +32,12 @@ def train(members: Sequence[Member], say: Callable[[str], None], leaves: Callabl
     with stopping(state, *(member.state for member in members)):
         for member in running:
             member.tell("on_start", state)
+        alignment.secure(running)
         while running:
-            for member in [member for member in running if member.is_over()]:
-                running.remove(member)
+            over = [member for member in running if member.is_over()]
+            running = [member for member in running if member not in over]
+            alignment.secure(running if over else [])
+            for member in over:
                 leaves(member)
             if running:
                 _until_one_is_over(running, state, say, watch)
@@ -87,6 +91,7 @@ class Team(Hook):
         if self.first.compiled == "cudagraph":
             whole = capturable(self.optimizer.optimizer) and not follow
             self.step, self.batches = CapturedStep(step, batches.inputs, whole, say), RawBatches(batches)
+        self._together = any(member.planned.together for member in members)
         self._shown = [  # TensorBoard's histograms look for gradients in the models
             (job, dict(parts.model.named_parameters()))
             for job, parts in enumerate(every)
@@ -134,6 +139,8 @@ class Team(Hook):
             if member.error is None:
                 rows = [{k: v[number] if isinstance(v, list) else v for k, v in row.items()}] if row else []
                 member.tell(event, self.state, *rows)
+        if self._together:
+            alignment.secure_with_one(self.members, self.state.step)
         self.optimizer.refill()  # schedules have moved the learning rates
         if any(member.is_over() for member in self.members):
             self.state.stop = self.state.stop or "a member of the team is over"

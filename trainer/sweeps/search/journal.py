@@ -10,6 +10,8 @@ from trainer.system.shapes import Shape, count, each, has, known, number, one_of
 
 JOURNAL = "study.journal"
 NAME = "search"  # of the study in its journal
+ROUND = "round"  # of a trial: the number of the first one that was under way together with it
+HOPELESS = "hopeless"  # of a trial: the epoch after which it was found so
 ANEW = "begin another search: trainer train -m ..."
 _LONGEST = 2**26  # bytes: several thousand trials of a hundred epochs each
 
@@ -76,13 +78,14 @@ _OPERATIONS: dict[int, dict[str, Shape]] = {
         "values": _VALUES,
         "distributions": table(_distribution),
         "params": table(number),
-        "user_attrs": _nothing,
+        "user_attrs": table(count),
         "system_attrs": _ATTRIBUTES,
         "intermediate_values": _nothing,
         "datetime_start": optional(_time),
     },
     6: {"trial_id": count, "state": _state, "values": _VALUES},
     7: {"trial_id": count, "step": count, "intermediate_value": number},
+    8: {"trial_id": count, "user_attr": table(count)},
     9: {"trial_id": count, "system_attr": _ATTRIBUTES},
 }
 _EVERY = {"worker_id": text, "datetime_complete": optional(_time), "datetime_start": optional(_time)}

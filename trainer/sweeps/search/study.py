@@ -14,7 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from trainer.config.search import Optuna
-from trainer.sweeps.search.journal import ANEW, JOURNAL, NAME
+from trainer.sweeps.search.journal import ANEW, JOURNAL, NAME, ROUND
 from trainer.system.atomic import cut_to_lines
 from trainer.system.errors import RunError
 
@@ -53,10 +53,11 @@ class Opened:
             study_name=NAME, storage=self._memory, direction=self.study.direction, pruner=self.study.pruner
         )
 
-    def ask(self, ranges: dict[str, BaseDistribution], settings: Optuna) -> FrozenTrial:
+    def ask(self, ranges: dict[str, BaseDistribution], settings: Optuna, begins: bool = True) -> FrozenTrial:
         """A new trial with all its values, which the journal gets in one line: whole, or not at all.
 
-        The values follow from the trials so far, `settings.seed` and the trial's number.
+        It `begins` a round, or is in that of the trial before it. The values follow from the trials so far,
+        `settings.seed` and the trial's number.
 
         Raises:
             OSError: the journal cannot be written.
@@ -65,8 +66,14 @@ class Opened:
         self._copy.sampler = sampler(settings, number)
         chosen = self._copy.ask(ranges)
         assert chosen.number == number
+        before = None if begins else self.study.get_trials(deepcopy=False)[-1].user_attrs.get(ROUND)
         self.study.add_trial(
-            create_trial(state=TrialState.RUNNING, params=chosen.params, distributions=chosen.distributions)
+            create_trial(
+                state=TrialState.RUNNING,
+                params=chosen.params,
+                distributions=chosen.distributions,
+                user_attrs={ROUND: number if before is None else before},
+            )
         )
         return self.study.get_trials(deepcopy=False)[number]
 

@@ -58,6 +58,9 @@ class Search(Iterator[Planned]):
             self._check(trials)
             self.planned = [self._planned(trial) for trial in trials]
         self._interrupted = [planned for planned in self.planned if planned.finished is None]
+        # Where jobs are run in rounds, the next one is chosen by what all of this one have come to.
+        self._in_rounds = base.sweep.name in ("batched", "auto")
+        self._round_is_full = self._in_rounds and (directory / journal.JOURNAL).exists() and self._has_begun()
 
     def begin(self, screen: Report, noted: Mapping[int, Outcome]) -> list[Outcome]:
         """Make the study if there is none, and tell it of results that it has not heard of."""
@@ -88,9 +91,12 @@ class Search(Iterator[Planned]):
             raise StopIteration
         if self._interrupted:
             planned = self._interrupted.pop(0)
+        elif self._running and self._round_is_full:
+            raise StopIteration
         elif len(self.planned) < self.settings.trials:
+            self._round_is_full = False
             with storing(self.directory / journal.JOURNAL):
-                planned = self._planned(self._opened.ask(self.space.ranges, self.settings))
+                planned = self._planned(self._opened.ask(self.space.ranges, self.settings, not self._running))
             self.planned.append(planned)
         else:
             raise StopIteration
@@ -124,6 +130,12 @@ class Search(Iterator[Planned]):
     def outlook(self) -> str:
         more = max(0, self.settings.trials - len(self.planned))
         return f"{more} new trials, for {self.goal} over {', '.join(self.space.ranges)}"
+
+    def _has_begun(self) -> bool:
+        """Whether a trial of the last round has been trained: then all of that round had been chosen."""
+        rounds = [(trial.user_attrs.get(journal.ROUND), trial) for trial in self._trials()]
+        last = [trial for number, trial in rounds if number == rounds[-1][0]]
+        return any(trial.state.is_finished() or self.planned[trial.number].started for trial in last)
 
     @cached_property
     def _opened(self) -> study.Opened:
@@ -160,7 +172,7 @@ class Search(Iterator[Planned]):
             return Planned(number, directory, asked, label, result or {"status": "failed"})
         asked = self.composed(overrides)
         finished = result if result.get("status") in ("completed", "failed") else None
-        planned = Planned(number, directory, asked, label, finished)
+        planned = Planned(number, directory, asked, label, finished, together=True)
         if self.settings.pruner != "none" and asked.config is not None:
             epochs = asked.config.epochs
             planned.hooks = (Pruning(self.directory, number, self.goal, self.settings, epochs, self.epochs),)
