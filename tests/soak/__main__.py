@@ -12,7 +12,7 @@ from processes import SERVER
 
 from .figures import Figures
 
-NAMES = ("kills", "faults", "full", "order", "stops", "once", "endurance", "caches")
+NAMES = ("kills", "faults", "full", "order", "stops", "once", "endurance", "caches", "strangers", "fuzz")
 
 
 def main() -> int:
