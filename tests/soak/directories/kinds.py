@@ -102,12 +102,13 @@ def _changed(name: str, form: Format | None, rng: random.Random) -> Maker:
 
 # --- words --------------------------------------------------------------------------------------------
 
+# Not `from` and `data.path`, which name what is read as data, wherever it lies.
 WORD_KEYS = (
-    *("model", "data", "optim", "scheduler", "sweep", "search", "experiment", "name", "output", "from", "seed", "device"),
+    *("model", "data", "optim", "scheduler", "sweep", "search", "experiment", "name", "output", "seed", "device"),
     *("precision", "compile", "epochs", "max_steps", "accumulate", "clip_norm", "on_nan", "loss", "label_smoothing"),
     *("objective", "direction", "plots", "checkpoint.every_steps", "evaluate.split", "early_stopping.patience"),
     *("tensorboard.enabled", "tensorboard.graph", "model.name", "model.hidden", "model._target_", "model.in_features"),
-    *("data.name", "data.root", "data.cache", "data.path", "data.batch_size", "data.workers", "data.limit", "data._target_"),
+    *("data.name", "data.root", "data.cache", "data.batch_size", "data.workers", "data.limit", "data._target_"),
     *("optim.lr", "optim.betas", "optim._target_", "scheduler.name", "sweep.name", "sweep.jobs", "sweep.dry_run"),
     *("sweep.setup", "sweep.options", "sweep.address", "sweep.partition", "search.trials", "search.sampler", "search.seed"),
     *("search.pruner", "search.at_once", "hydra.run.dir", "hydra.searchpath", "hydra/launcher", "run", "ckpt", "x", ""),

@@ -117,7 +117,8 @@ def _paths() -> dict[str, Case]:
     for how, path in PATHS.items():
         for key in OF_PATHS:
             found[f"config.yaml, {key}, {how}"] = Case("run", in_yaml("config.yaml", {key: path}), RESUME)
-            if "\0" not in path and path:
+            # What `from` names is read wherever it lies, as a checkpoint that may be anybody's.
+            if "\0" not in path and path and (key, how) != ("from", "absolute, an existing folder"):
                 found[f"a sweep's words, {key}, {how}"] = Case("sweep", types(f"{key}={path}"), RESUME)
     for name, sections in SETS.items():
         data = {k: v.replace("PATH", "OUTSIDE/data") if isinstance(v, str) else v for k, v in sections["data"].items()}
