@@ -12,7 +12,10 @@ from processes import SERVER
 
 from .figures import Figures
 
-NAMES = ("kills", "faults", "full", "order", "stops", "storms", "swept", "once", "endurance", "caches")
+NAMES = (
+    *("kills", "faults", "full", "order", "stops", "storms", "swept", "once", "endurance"),
+    *("caches", "strangers", "fuzz"),
+)
 
 
 def main() -> int:

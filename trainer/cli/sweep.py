@@ -38,13 +38,16 @@ def run(given: Arguments, words: Sequence[str], directory: Path | None) -> None:
     """
     jobs = Jobs(given)
     how = check_sweep(jobs.common)
-    make, top = _listed(jobs) if how["search"].name == "none" else _searched(jobs)
+    searches = how["search"].name != "none"
+    asking = Asking(jobs, in_one_way=not searches)
+    make, top = _searched(jobs, asking) if searches else _listed(jobs, asking)
     if directory is not None:
         runs.check_links(directory)
     if how["sweep"].dry_run:
         Sweep(directory or top, make(directory or top), how["sweep"]).list()
         return
     runner.check(how["sweep"])
+    asking.say_what_is_executed()
     directory = directory or runs.claim(top)
     with runs.locked(directory):
         source = make(directory)
@@ -55,19 +58,17 @@ def run(given: Arguments, words: Sequence[str], directory: Path | None) -> None:
         raise TrainingFailedError(failure, "the table above has their reasons")
 
 
-def _listed(jobs: Jobs) -> tuple[Make, Path]:
+def _listed(jobs: Jobs, asking: "Asking") -> tuple[Make, Path]:
     """What makes the source of jobs that are known from the start, and the folder of the sweep's directory."""
-    asking = Asking(jobs, in_one_way=True)
     each = map(asking, jobs.combinations())
     asked = list(Report().track(each, jobs.count, "composing jobs", many=1000, patience=0.5))
-    asking.say_what_is_executed()
     return partial(Listed, asked=asked), _top(jobs.common if asking.last is None else jobs.composed(asking.last)[0])
 
 
 class Asking:
     """Checks one job after the other: as a whole, or, where one like it has been checked, what differs from that."""
 
-    def __init__(self, jobs: Jobs, in_one_way: bool = False) -> None:
+    def __init__(self, jobs: Jobs, in_one_way: bool) -> None:
         self.jobs, self.in_one_way = jobs, in_one_way
         self.last: Job | None = None
         self._alike: dict[tuple[str, ...], Alike] = {}  # by the words that choose configs
@@ -122,14 +123,12 @@ def _check_ways(words: Sequence[str], cfg: DictConfig, common: DictConfig) -> No
             )
 
 
-def _searched(jobs: Jobs) -> tuple[Make, Path]:
+def _searched(jobs: Jobs, asking: "Asking") -> tuple[Make, Path]:
     """The same for jobs that a search chooses; an example of them shows mistakes before it begins."""
     search.check()
     from trainer.sweeps.search import ranges
     from trainer.sweeps.search.goal import goal
     from trainer.sweeps.search.trials import Search
-
-    asking = Asking(jobs)
 
     def trial(words: list[str]) -> Asked:
         try:
@@ -140,7 +139,6 @@ def _searched(jobs: Jobs) -> tuple[Make, Path]:
     space = ranges.space(jobs.overrides)
     job = jobs.job(space.example())
     example = asking(job)
-    asking.say_what_is_executed()
     if example.config is None:
         assert example.mistake is not None
         raise example.mistake

@@ -28,7 +28,8 @@ def replacing(path: Path, keep: Path | None = None) -> Iterator[IO[bytes]]:
     part = path.with_name(f".{path.name}{PART}")
     with storing(path):
         try:
-            with open(part, "wb", opener=unlinked) as file:
+            part.unlink(missing_ok=True)  # it may be another name of a file elsewhere
+            with open(part, "xb", opener=unlinked) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

@@ -12,6 +12,7 @@ JOURNAL = "study.journal"
 NAME = "search"  # of the study in its journal
 ROUND = "round"  # of a trial: the number of the first one that was under way together with it
 HOPELESS = "hopeless"  # of a trial: the epoch after which it was found so
+COMPLETE = 1  # Optuna's number of that state
 ANEW = "begin another search: trainer train -m ..."
 _LONGEST = 2**26  # bytes: several thousand trials of a hundred epochs each
 
@@ -31,9 +32,18 @@ def _distribution(value: Any) -> bool:
     return _RANGE(found) or _CHOICES(found)
 
 
-def _state(value: Any) -> bool:
-    """The number of one of Optuna's states of a trial."""
-    return count(value) and value <= 4
+def _running(value: Any) -> bool:
+    """Optuna's number of the state of a trial that has been begun."""
+    return count(value) and value == 0
+
+
+def _over(value: Any) -> bool:
+    """Optuna's number of the state of a trial that is complete, pruned or failed."""
+    return count(value) and 1 <= value <= 3
+
+
+def _value(value: Any) -> bool:
+    return each(number)(value) and len(value) == 1
 
 
 def _attribute(value: Any) -> bool:
@@ -51,6 +61,10 @@ def _direction(value: Any) -> bool:
 
 
 def _nothing(value: Any) -> bool:
+    return value is None
+
+
+def _empty(value: Any) -> bool:
     return value in ({},)
 
 
@@ -65,7 +79,6 @@ _CHOICES = has(
     {"name": one_of("CategoricalDistribution"), "attributes": has({"choices": each(text)}, ("choices",))},
     ("name", "attributes"),
 )
-_VALUES = optional(each(number))
 _ATTRIBUTES = table(_attribute)
 
 # What trainer does with a study, by Optuna's codes for it.
@@ -73,17 +86,17 @@ _OPERATIONS: dict[int, dict[str, Shape]] = {
     0: {"study_name": one_of(NAME), "directions": _direction},
     4: {
         "study_id": _first,
-        "state": _state,
-        "value": optional(number),
-        "values": _VALUES,
+        "state": _running,
+        "value": _nothing,
+        "values": _nothing,
         "distributions": table(_distribution),
         "params": table(number),
         "user_attrs": table(count),
         "system_attrs": _ATTRIBUTES,
-        "intermediate_values": _nothing,
+        "intermediate_values": _empty,
         "datetime_start": optional(_time),
     },
-    6: {"trial_id": count, "state": _state, "values": _VALUES},
+    6: {"trial_id": count, "state": _over, "values": optional(_value)},
     7: {"trial_id": count, "step": count, "intermediate_value": number},
     8: {"trial_id": count, "user_attr": table(count)},
     9: {"trial_id": count, "system_attr": _ATTRIBUTES},
@@ -115,5 +128,7 @@ def _check(operation: Any) -> None:
         raise ValueError("it is nothing that a search writes")
     shapes = _OPERATIONS[code]
     found = known(operation, {**_EVERY, **shapes}, ("worker_id", *shapes))
+    if found.get("state") == COMPLETE and found["values"] is None:
+        raise ValueError("it has no value")
     if found.get("params", {}).keys() != found.get("distributions", {}).keys():
         raise ValueError("it has values without ranges")
