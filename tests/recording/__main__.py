@@ -15,11 +15,7 @@ from .comparison import ABSENT, Difference, Expected, changes, differences, leav
 from .side import Left, Side
 
 # What a rebuilding changes on purpose; the next one begins with an empty table.
-EXPECTED = (
-    Expected("tensorboard.graph", True, False, "TorchScript, which drew the graph, is deprecated"),
-    Expected("data.drop_last", ABSENT, "auto", "a last batch of one sample is no error any more"),
-    Expected("description.data.drop_last", ABSENT, "auto", "the same, where a checkpoint describes its data"),
-)
+EXPECTED = (Expected("data.cache_limit", ABSENT, 50.0, "a cache of decoded samples has a limit"),)
 
 
 def main() -> int:
