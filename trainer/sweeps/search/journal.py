@@ -1,5 +1,6 @@
 """What Optuna's journal of a search may hold, which is checked before Optuna reads it: the file may be a stranger's."""
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ ROUND = "round"  # of a trial: the number of the first one that was under way to
 HOPELESS = "hopeless"  # of a trial: the epoch after which it was found so
 COMPLETE = 1  # Optuna's number of that state
 ANEW = "begin another search: trainer train -m ..."
-_LONGEST = 2**26  # bytes: several thousand trials of a hundred epochs each
+_LONGEST = 2**25  # bytes: a thousand trials of two hundred epochs each
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d)?")
 
@@ -23,10 +24,15 @@ def _time(value: Any) -> bool:
     return text(value) and bool(_TIME.fullmatch(value))
 
 
-def _distribution(value: Any) -> bool:
+def _distributions(value: Any) -> bool:
+    return table(text)(value) and all(map(_distribution, value.values()))
+
+
+@functools.lru_cache(maxsize=1000)  # all trials have the same
+def _distribution(written: str) -> bool:
     """A range or choices, as Optuna writes them: JSON within JSON."""
     try:
-        found = parsed(value) if text(value) else None
+        found = parsed(written)
     except ValueError:
         return False
     return _RANGE(found) or _CHOICES(found)
@@ -89,7 +95,7 @@ _OPERATIONS: dict[int, dict[str, Shape]] = {
         "state": _running,
         "value": _nothing,
         "values": _nothing,
-        "distributions": table(_distribution),
+        "distributions": _distributions,
         "params": table(number),
         "user_attrs": table(count),
         "system_attrs": _ATTRIBUTES,
