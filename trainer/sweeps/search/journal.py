@@ -2,6 +2,7 @@
 
 import functools
 import re
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ JOURNAL = "study.journal"
 NAME = "search"  # of the study in its journal
 ROUND = "round"  # of a trial: the number of the first one that was under way together with it
 HOPELESS = "hopeless"  # of a trial: the epoch after which it was found so
-COMPLETE = 1  # Optuna's number of that state
+COMPLETE, FAILED = 1, 3  # Optuna's numbers of these states
 ANEW = "begin another search: trainer train -m ..."
 _LONGEST = 2**25  # bytes: a thousand trials of two hundred epochs each
 
@@ -120,8 +121,11 @@ def check(directory: Path) -> None:
     try:
         lines = content(path, _LONGEST).splitlines(keepends=True)
         for line in lines:
-            if line is not lines[-1] or line.endswith(b"\n"):
+            try:
                 _check(parsed(line))
+            except JSONDecodeError:
+                if line is not lines[-1] or line.endswith(b"\n"):
+                    raise
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}", ANEW) from error
     except ValueError as error:
@@ -134,7 +138,9 @@ def _check(operation: Any) -> None:
         raise ValueError("it is nothing that a search writes")
     shapes = _OPERATIONS[code]
     found = known(operation, {**_EVERY, **shapes}, ("worker_id", *shapes))
-    if found.get("state") == COMPLETE and found["values"] is None:
-        raise ValueError("it has no value")
+    if (found.get("state") == COMPLETE and found["values"] is None) or (
+        found.get("state") == FAILED and found["values"]
+    ):
+        raise ValueError("its value does not go with its state")
     if found.get("params", {}).keys() != found.get("distributions", {}).keys():
         raise ValueError("it has values without ranges")
