@@ -5,6 +5,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+
+from trainer.checkpoint.values import is_count, is_finite
+from trainer.engine.state import State
 
 
 def seed(value: int) -> None:
@@ -30,11 +34,33 @@ class Generators:
             "numpy": [name, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest],
         }
 
+    def check_state(self, kept: Any, at: State) -> None:
+        """Check a state before any generator is set to it: NumPy's would read beyond its numbers.
+
+        Raises:
+            ValueError: it is not one that `state_dict` gives.
+        """
+        if not isinstance(kept, dict) or kept.keys() != self.state_dict().keys():
+            raise ValueError("it has no random states")
+        try:
+            torch.Generator().set_state(kept["cpu"])
+            for number in range(_gpus(kept)):
+                torch.Generator(f"cuda:{number}").set_state(kept["cuda"][number])
+            if kept["mps"] is not None and torch.backends.mps.is_available():
+                torch.Generator("mps").set_state(kept["mps"])
+            version, words, gauss = kept["python"]
+            random.Random().setstate((version, tuple(_words(words, 625)), gauss))
+            name, keys, at_key, has_gauss, cached = kept["numpy"]
+            fits = is_count(at_key) and at_key <= len(_words(keys, 624)) and has_gauss in (0, 1) and is_finite(cached)
+            if name != "MT19937" or not fits or not (gauss is None or is_finite(gauss)):
+                raise ValueError("it is not of this kind")
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ValueError("its random states are not what they should be") from error
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Set their states; those of devices that are not here are ignored."""
         torch.set_rng_state(state["cpu"])
-        initialised = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-        if initialised and len(state["cuda"]) == torch.cuda.device_count():
+        if _gpus(state):
             torch.cuda.set_rng_state_all(state["cuda"])
         if state["mps"] is not None and torch.backends.mps.is_available():
             torch.mps.set_rng_state(state["mps"])
@@ -42,6 +68,23 @@ class Generators:
         random.setstate((version, tuple(words.tolist()), gauss))
         name, keys, *rest = state["numpy"]
         np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+
+
+def _gpus(state: dict[str, Any]) -> int:
+    """How many GPUs have their generators set: all that are here, or none."""
+    initialised = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    kept = state["cuda"]
+    return len(kept) if initialised and isinstance(kept, list) and len(kept) == torch.cuda.device_count() else 0
+
+
+def _words(values: Any, count: int) -> list[int]:
+    """The numbers of 32 bits that a Mersenne Twister stands at."""
+    if not isinstance(values, Tensor) or values.dtype != torch.int64 or values.shape != (count,):
+        raise ValueError("they are not so many whole numbers")
+    words: list[int] = values.tolist()
+    if not all(0 <= word < 2**32 for word in words):
+        raise ValueError("they have more than 32 bits")
+    return words
 
 
 class Own(Generators):

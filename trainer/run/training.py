@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from PIL import Image
 
-from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.checkpoint.adoption import describe
 from trainer.data.described import described
 from trainer.engine.loop import Hook, fit
 from trainer.engine.metrics import Evaluation
 from trainer.engine.objective import Objective
-from trainer.engine.optimizers import OptimizerState
+from trainer.engine.optimizer_state import OptimizerState
 from trainer.engine.state import State
 from trainer.engine.unused import NamesUnused
 from trainer.run import directory as runs
@@ -34,6 +33,7 @@ from trainer.system import atomic
 from trainer.system.atomic import replacing, write_text
 from trainer.system.errors import (
     DivergedError,
+    FormatError,
     InterruptedRunError,
     StoppedError,
     StorageError,
@@ -69,7 +69,7 @@ class Training:
         self.early_stopping = self._early_stopping()
         # Each part with state: a checkpoint holds what its `state_dict` gives, under this name.
         self.stateful: dict[str, Stateful] = {
-            "optimizer": OptimizerState(parts.optimizer),
+            "optimizer": OptimizerState(parts.optimizer, finite=self.settings.on_nan != "ignore"),
             "scheduler": parts.schedule,
             "rng": parts.generators,
             **({"early_stopping": self.early_stopping} if self.early_stopping is not None else {}),
@@ -224,7 +224,9 @@ class Training:
         best = self.before.get("best")
         if best is not None:
             try:
-                hook.take_up(best, checkpoint.read(self.directory / "checkpoints" / "best.pt"))
+                hook.take_up(best)
+            except FormatError:
+                raise
             except TrainerError as error:
                 self.screen.warn(f"{error.message}: the best weights up to step {self.state.step:,} are lost")
         return hook

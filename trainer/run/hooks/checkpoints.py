@@ -11,12 +11,11 @@ import numpy as np
 from torch import Tensor, nn
 
 from trainer import checkpoint
-from trainer.checkpoint import Checkpoint
 from trainer.config.train import Checkpointing
 from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
 from trainer.engine.state import Row, State
-from trainer.system.errors import ConfigError, DivergedError
+from trainer.system.errors import CheckpointError, ConfigError, DivergedError
 
 Job = Callable[[], None]
 
@@ -127,14 +126,24 @@ class Checkpoints(Hook):
         finally:
             self._thread.shutdown()
 
-    def take_up(self, best: dict[str, Any], found: Checkpoint) -> None:
-        """Take up what last.pt calls the `best`, and `found`, what best.pt holds.
+    def take_up(self, best: dict[str, Any]) -> None:
+        """Take up what last.pt calls the `best`, and what best.pt holds.
 
         best.pt may be of a later step, if the run was killed before the next last.pt; that step will be taken again.
+
+        Raises:
+            CheckpointError: best.pt cannot be read, or does not hold weights of this model that were the best.
         """
-        if self.objective is not None:
-            self.objective.best = best["value"]
-            self.best, self.best_model = found.training.get("best"), found.model
+        if self.objective is None:
+            return
+        found = checkpoint.read(self.directory / "best.pt")
+        weights = checkpoint.fitting(self.model, found.model, found.path)
+        if found.training.get("best") is None:
+            raise CheckpointError(f"{found.path} does not say how good its weights are")
+        if found.broken and self.finite:
+            raise CheckpointError(f"{found.path} has weights that are not finite, first {found.broken}")
+        self.objective.best = best["value"]
+        self.best, self.best_model = found.training["best"], weights
 
     def _begin(self, *jobs: Job) -> None:
         self.wait()
