@@ -79,12 +79,14 @@ class Training:
         """Restore what a checkpoint holds, bring the directory to that step, and open the files that are written to.
 
         Raises:
-            CheckpointError: the checkpoint is not one of this training; nothing is changed then.
+            CheckpointError: a checkpoint is not one of this training; nothing is changed then.
             StorageError: the directory cannot be written to.
         """
         parts, directory, screen = self.parts, self.directory, self.screen
         if self.found is not None:
             restore(self.found, self.state, self.stateful, len(parts.samples))
+        self.checkpoints = self._checkpoints()
+        if self.found is not None:
             runs.rewind(directory, self.before.get("logs") or {})
         for folder in (directory, *(directory / name for name in runs.SUBDIRECTORIES)):
             with atomic.storing(folder):
@@ -93,7 +95,6 @@ class Training:
         write_text(directory / "config.yaml", parts.config.to_yaml())
         screen.log_to(directory / "train.log")
         screen.facts(f"{parts.name}  {directory}", self._opening())
-        self.checkpoints = self._checkpoints()
         self.log = MetricsLog(directory / "metrics.jsonl")
         self.table = Screen(screen, summary.columns(parts), parts.samples, parts.plan)
         self.board = self._tensorboard()
