@@ -321,9 +321,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(path: Path, damage: Callable[[P
 
 
 @pytest.mark.parametrize(("damage", "first"), [(nan_weights, "1.bias"), (infinite_weights, "0.weight")])
-def test_weights_that_are_not_finite_are_read_and_named(
-    path: Path, damage: Callable[[Path], None], first: str
-) -> None:
+def test_weights_that_are_not_finite_are_read_and_named(path: Path, damage: Callable[[Path], None], first: str) -> None:
     assert checkpoint.read(path).broken == ""
     damage(path)
     assert checkpoint.read(path).broken == first

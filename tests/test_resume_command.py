@@ -519,7 +519,9 @@ def test_a_best_of_something_else_is_missed_with_a_warning(
     torch.save(best, parts / "checkpoints" / "best.pt")
     ran = trainer("resume", str(parts))
     assert ran.code == 0, ran.err
-    assert re.search(rf"^warning: .*best\.pt .*{said}.*: the best weights up to step 5 are lost$", ran.out, re.MULTILINE)
+    assert re.search(
+        rf"^warning: .*best\.pt .*{said}.*: the best weights up to step 5 are lost$", ran.out, re.MULTILINE
+    )
     assert same(weights(parts), weights(whole))
 
 

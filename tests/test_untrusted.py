@@ -26,8 +26,8 @@ from hostile_code import CODE, ELSEWHERE, MODULE
 from hostile_files import FOREIGN, MALFORMED
 from torch import Tensor, nn
 
-from trainer.checkpoint import format as checkpoint
 from trainer.checkpoint import fitting, load_into, untrusted
+from trainer.checkpoint import format as checkpoint
 from trainer.system.errors import CheckpointError
 
 HERE = Path(__file__).parent

@@ -21,8 +21,6 @@ _HOW = ("fused", "foreach", "capturable", "differentiable")
 _MOVED = ("lr", "momentum", "betas")  # by schedules; all else in a group of torch's optimizers stays as it is
 _SMALL = (2, 3)  # the shape of a parameter that shows which states have the shape of their parameter
 
-States = dict[str, Any]  # of one parameter, by name
-
 
 class OptimizerState:
     """The state of the optimizer `made`; `finite` says whether it has to be.
@@ -72,10 +70,10 @@ class OptimizerState:
         self.made.load_state_dict({"state": states, "param_groups": groups})
 
     @cached_property
-    def _expected(self) -> list[States]:
-        """The states that torch's class keeps of each parameter, as tensors of the device `meta`."""
+    def _expected(self) -> list[dict[str, Tensor]]:
+        """The states that torch's class keeps of each parameter, as examples of their types, shapes and layouts."""
         return [
-            {name: _template(state, parameter) for name, state in first.items()}
+            {name: _example(state, parameter) for name, state in first.items()}
             for group in self.made.param_groups
             for first in [_first_states(self.made, group)]
             for parameter in group["params"]
@@ -94,7 +92,7 @@ class OptimizerState:
             if not fits:
                 raise ValueError(f"its optimizer's {name} is not that of the config")
 
-    def _check_states(self, number: int, found: States, steps: int) -> None:
+    def _check_states(self, number: int, found: dict[Any, Any], steps: int) -> None:
         expected = self._expected[number]
         if declared(self.made) is not None and found and found.keys() != expected.keys():
             raise ValueError(f"its optimizer keeps other states of parameter {number} than one of this kind does")
@@ -123,26 +121,25 @@ def _first_states(made: Optimizer, group: dict[str, Any]) -> dict[str, Tensor]:
     return {name: state for name, state in scratch.state[small].items() if isinstance(state, Tensor)}
 
 
-def _template(state: Tensor, parameter: Tensor) -> Tensor:
-    """What a state of the small parameter is where it is one of another: of the shape and layout of that, or as it is."""
-    like = parameter.detach() if state.shape == _SMALL else state
-    return torch.empty_like(like, dtype=state.dtype, device="meta")
+def _example(state: Tensor, parameter: Tensor) -> Tensor:
+    """An example of what a state of the small parameter is for another one: that itself, or the state as it is."""
+    return parameter if (state.shape, state.dtype) == (_SMALL, parameter.dtype) else state
 
 
-def _misfit(name: str, found: Any, expected: Tensor, steps: int) -> str:
-    """Why a state cannot be what is `expected`, or ""."""
+def _misfit(name: str, found: Any, example: Tensor, steps: int) -> str:
+    """Why a state cannot be one like the example, or ""."""
     if not isinstance(found, Tensor):
-        return f"is no tensor, expected {kind(expected)}"
-    if (found.dtype, found.shape) != (expected.dtype, expected.shape):
-        return f"is {kind(found)}, expected {kind(expected)}"
+        return f"is no tensor, expected {kind(example)}"
+    if (found.dtype, found.shape) != (example.dtype, example.shape):
+        return f"is {kind(found)}, expected {kind(example)}"
     if name == "step" and not (float(found).is_integer() and 0 <= float(found) <= steps):
         return f"is none of the {steps:,} steps that were taken"
     return ""
 
 
-def _laid_out(state: Tensor, like: Tensor) -> Tensor:
+def _laid_out(state: Tensor, example: Tensor) -> Tensor:
     """A copy of a state that lies in memory as its parameter does."""
-    return torch.empty_like(like, device="cpu").copy_(state)
+    return torch.empty_like(example, requires_grad=False, device="cpu").copy_(state)
 
 
 def _sort(value: Any) -> type:

@@ -76,7 +76,7 @@ class State:
         Raises:
             ValueError: it does not say that, or its counters contradict each other.
         """
-        counters = [kept.get(name) for name in self.counters()]
+        counters: list[Any] = [kept.get(name) for name in self.counters()]
         if None in counters or kept.get("losses") is None:
             raise ValueError("it does not say at which step it was")
         self.epoch, self.batch, self.step, self.reported = counters

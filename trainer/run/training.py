@@ -33,7 +33,6 @@ from trainer.system import atomic
 from trainer.system.atomic import replacing, write_text
 from trainer.system.errors import (
     DivergedError,
-    FormatError,
     InterruptedRunError,
     StoppedError,
     StorageError,
@@ -222,14 +221,9 @@ class Training:
             self.settings.checkpoint,
             finite=self.settings.on_nan != "ignore",
         )
-        best = self.before.get("best")
-        if best is not None:
-            try:
-                hook.take_up(best)
-            except FormatError:
-                raise
-            except TrainerError as error:
-                self.screen.warn(f"{error.message}: the best weights up to step {self.state.step:,} are lost")
+        lost = hook.take_up(self.before.get("best"))
+        if lost:
+            self.screen.warn(f"{lost}: the best weights up to step {self.state.step:,} are lost")
         return hook
 
     def _content(self, state: State) -> dict[str, Any]:
