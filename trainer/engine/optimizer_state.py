@@ -5,6 +5,7 @@ another shape or layout leads them. So each state is compared with what torch it
 parameter is.
 """
 
+import math
 from functools import cached_property
 from typing import Any
 
@@ -52,8 +53,8 @@ class OptimizerState:
                 raise ValueError(f"its optimizer has a state ({kind(tensor)}) whose values do not lie side by side")
         for number, found in states.items():
             if type(number) is int and 0 <= number < len(self._expected) and isinstance(found, dict):
-                self._check_states(number, found, at.step)
-            elif declared(self.made) is not None:
+                self._check_states(number, found, at.step if self._is_torchs else math.inf)
+            elif self._is_torchs:
                 raise ValueError("its optimizer has a state of a parameter that is not there")
 
     def load_state_dict(self, kept: dict[str, Any]) -> None:
@@ -68,6 +69,11 @@ class OptimizerState:
             if isinstance(found := kept["state"].get(number), dict)
         }
         self.made.load_state_dict({"state": states, "param_groups": groups})
+
+    @property
+    def _is_torchs(self) -> bool:
+        """Whether it is one that trainer declares, and no class of the user's, which may keep whatever it likes."""
+        return declared(self.made) is not None
 
     @cached_property
     def _expected(self) -> list[dict[str, Tensor]]:
@@ -85,16 +91,16 @@ class OptimizerState:
         if not are_equal(group.get("params"), own["params"]):
             raise ValueError("its optimizer is one of other parameters")
         for name in sorted(group.keys() - {*_HOW, "params"}):
-            if declared(self.made) is None:  # a class of the user's may move whatever it likes
+            if not self._is_torchs:
                 fits = own[name] is None or _sort(group[name]) is _sort(own[name])
             else:
                 fits = _can_move_to(name, group[name]) if name in _MOVED else are_equal(group[name], own[name])
             if not fits:
                 raise ValueError(f"its optimizer's {name} is not that of the config")
 
-    def _check_states(self, number: int, found: dict[Any, Any], steps: int) -> None:
+    def _check_states(self, number: int, found: dict[Any, Any], steps: float) -> None:
         expected = self._expected[number]
-        if declared(self.made) is not None and found and found.keys() != expected.keys():
+        if self._is_torchs and found and found.keys() != expected.keys():
             raise ValueError(f"its optimizer keeps other states of parameter {number} than one of this kind does")
         for name in found.keys() & expected.keys():
             reason = _misfit(name, found[name], expected[name], steps)
@@ -126,7 +132,7 @@ def _example(state: Tensor, parameter: Tensor) -> Tensor:
     return parameter if (state.shape, state.dtype) == (_SMALL, parameter.dtype) else state
 
 
-def _misfit(name: str, found: Any, example: Tensor, steps: int) -> str:
+def _misfit(name: str, found: Any, example: Tensor, steps: float) -> str:
     """Why a state cannot be one like the example, or ""."""
     if not isinstance(found, Tensor):
         return f"is no tensor, expected {kind(example)}"
