@@ -262,6 +262,34 @@ def test_states_that_share_their_memory_in_the_file_do_not_when_they_are_loaded(
     assert loaded["exp_avg"].data_ptr() != loaded["exp_avg_sq"].data_ptr() != states["exp_avg"].data_ptr()
 
 
+def test_a_parameter_of_sgd_without_a_momentum_gets_one_with_its_first_gradient(tmp_path: Path) -> None:
+    """The fused step would fail; one that never gets a gradient has none in the next checkpoint, either."""
+    typed = ("optim=sgd", "optim.momentum=0.9")
+    found = saved(trained(make(*typed), 3), tmp_path / "last.pt")
+    del found.training["optimizer"]["state"][0]
+    second = make(*typed, found=found)
+    part = OptimizerState(second.optimizer)
+    restore(found, second.state, {**stateful(second), "optimizer": part}, len(second.samples))
+    assert unequal(part.state_dict(), found.training["optimizer"]) == []
+    trained(second, 4)
+    first = next(second.model.parameters())
+    assert torch.equal(second.optimizer.state[first]["momentum_buffer"], first.grad)
+    assert 0 in part.state_dict()["state"]
+
+
+def test_a_constant_of_another_type_is_that_of_the_config(tmp_path: Path) -> None:
+    found = saved(trained(make("optim=adam"), 3), tmp_path / "last.pt")
+    found.training["optimizer"]["param_groups"][0]["maximize"] = 0.0
+    assert gone_on(found, "optim=adam").optimizer.param_groups[0]["maximize"] is False
+
+
+def test_losses_that_were_saved_as_a_parameter_are_values(tmp_path: Path) -> None:
+    parts = trained(make(), 3)
+    parts.state.losses = nn.Parameter(parts.state.losses)
+    checkpoint.write(tmp_path / "last.pt", parts.model.state_dict(), DESCRIPTION, **taken(parts))
+    assert not gone_on(checkpoint.read(tmp_path / "last.pt")).state.losses.requires_grad
+
+
 def test_a_state_that_is_not_finite_is_let_pass_where_that_is_to_be_ignored(tmp_path: Path) -> None:
     found = saved(trained(make("optim=adam"), 3), tmp_path / "last.pt")
     found.training["optimizer"]["state"][0]["exp_avg"].fill_(torch.inf)
@@ -296,6 +324,7 @@ def test_of_a_users_optimizer_what_the_class_below_it_keeps_is_checked() -> None
 RANDOM: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no cpu": lambda kept: kept.pop("cpu"),
     "a short cpu": lambda kept: kept.update(cpu=kept["cpu"][:-1]),
+    "a cpu of one byte": lambda kept: kept.update(cpu=kept["cpu"][:1].expand(kept["cpu"].shape)),
     "a cpu of floats": lambda kept: kept.update(cpu=kept["cpu"].float()),
     "a cpu with gaps": lambda kept: kept.update(cpu=torch.stack([kept["cpu"], kept["cpu"]], 1)[:, 0]),
     "a cpu that stands nowhere": lambda kept: kept.update(cpu=torch.full_like(kept["cpu"], 255)),

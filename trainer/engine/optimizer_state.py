@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 
 from trainer.checkpoint.values import are_equal, are_finite, is_dense, is_finite, kind, tensors
 from trainer.engine.optimizers import declared, lean
@@ -31,10 +31,15 @@ class OptimizerState:
 
     def __init__(self, made: Optimizer, finite: bool = True) -> None:
         self.made, self.finite = made, finite
+        self._filled: list[int] = []  # parameters that had no state when that of the others was loaded
 
     def state_dict(self) -> dict[str, Any]:
         """torch's own."""
-        return self.made.state_dict()
+        found = self.made.state_dict()
+        for number in self._filled:
+            if not any(state.any() for state in found["state"][number].values()):
+                del found["state"][number]
+        return found
 
     def check_state(self, kept: Any, at: State) -> None:
         """Check what a checkpoint holds of an optimizer that has taken the steps of `at`.
@@ -59,15 +64,20 @@ class OptimizerState:
 
     def load_state_dict(self, kept: dict[str, Any]) -> None:
         """Load what `check_state` has let pass, but compute as this machine does."""
-        groups = [
-            {**own, **group, **{name: own[name] for name in _HOW if name in own}}
-            for group, own in zip(kept["param_groups"], self.made.param_groups, strict=True)
-        ]
+        groups = []
+        for group, own in zip(kept["param_groups"], self.made.param_groups, strict=True):
+            moved = {name: value for name, value in group.items() if not self._is_torchs or name in (*_MOVED, "params")}
+            groups.append({**own, **moved, **{name: own[name] for name in _HOW if name in own}})
         states = kept["state"] | {
             number: found | {name: _laid_out(found[name], like) for name, like in expected.items() if name in found}
             for number, expected in enumerate(self._expected)
             if isinstance(found := kept["state"].get(number), dict)
         }
+        # A step of fused SGD fails where one parameter has a momentum and another that gets a gradient has none.
+        if states and type(self.made) is SGD:
+            self._filled = [number for number in range(len(self._expected)) if number not in states]
+            for number in self._filled:
+                states[number] = {name: torch.zeros_like(like) for name, like in self._expected[number].items()}
         self.made.load_state_dict({"state": states, "param_groups": groups})
 
     @property
@@ -100,7 +110,7 @@ class OptimizerState:
 
     def _check_states(self, number: int, found: dict[Any, Any], steps: float) -> None:
         expected = self._expected[number]
-        if self._is_torchs and found and found.keys() != expected.keys():
+        if self._is_torchs and found.keys() != expected.keys():
             raise ValueError(f"its optimizer keeps other states of parameter {number} than one of this kind does")
         for name in found.keys() & expected.keys():
             reason = _misfit(name, found[name], expected[name], steps)

@@ -35,7 +35,7 @@ class Generators:
         }
 
     def check_state(self, kept: Any, at: State) -> None:
-        """Check a state before any generator is set to it: NumPy's would read beyond its numbers.
+        """Check a state before any generator is set to it: some would read beyond its numbers.
 
         Raises:
             ValueError: it is not one that `state_dict` gives.
@@ -43,11 +43,11 @@ class Generators:
         if not isinstance(kept, dict) or kept.keys() != self.state_dict().keys():
             raise ValueError("it has no random states")
         try:
-            torch.Generator().set_state(kept["cpu"])
+            _try(kept["cpu"], torch.Generator())
             for number in range(_gpus(kept)):
-                torch.Generator(f"cuda:{number}").set_state(kept["cuda"][number])
+                _try(kept["cuda"][number], torch.Generator(f"cuda:{number}"))
             if kept["mps"] is not None and torch.backends.mps.is_available():
-                torch.Generator("mps").set_state(kept["mps"])
+                _try(kept["mps"], torch.Generator("mps"))
             version, words, gauss = kept["python"]
             random.Random().setstate((version, tuple(_words(words, 625)), gauss))
             name, keys, at_key, has_gauss, cached = kept["numpy"]
@@ -59,15 +59,25 @@ class Generators:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Set their states; those of devices that are not here are ignored."""
-        torch.set_rng_state(state["cpu"])
+        torch.set_rng_state(state["cpu"].clone())
         if _gpus(state):
-            torch.cuda.set_rng_state_all(state["cuda"])
+            torch.cuda.set_rng_state_all([each.clone() for each in state["cuda"]])
         if state["mps"] is not None and torch.backends.mps.is_available():
-            torch.mps.set_rng_state(state["mps"])
+            torch.mps.set_rng_state(state["mps"].clone())
         version, words, gauss = state["python"]
         random.setstate((version, tuple(words.tolist()), gauss))
         name, keys, *rest = state["numpy"]
         np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+
+
+def _try(kept: Any, scratch: torch.Generator) -> None:
+    """Set a generator that nobody uses: torch checks the numbers.
+
+    It takes them for ones in a row at the beginning of their memory, which those of a file need not be.
+    """
+    if not isinstance(kept, Tensor) or not kept.is_contiguous() or kept.shape != scratch.get_state().shape:
+        raise ValueError("they are not so many bytes in a row")
+    scratch.set_state(kept.clone())
 
 
 def _gpus(state: dict[str, Any]) -> int:
@@ -104,4 +114,4 @@ class Own(Generators):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """As that of `Generators`; those of the process do not change."""
         self._set_up = state
-        self.cpu.set_state(state["cpu"])
+        self.cpu.set_state(state["cpu"].clone())

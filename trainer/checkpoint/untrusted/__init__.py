@@ -44,6 +44,8 @@ def load(path: Path) -> Any:
                 content = torch.load(file, map_location="cpu", weights_only=True)
         if not all(map(_is_sound, tensors(content))):
             raise RefusedError("is damaged: a tensor reaches beyond its values")
+        for tensor in tensors(content):
+            tensor.requires_grad_(False)  # a parameter is read for its values
         return content
     except RefusedError as error:
         raise CheckpointError(f"{path} {error.reason}", error.hint) from error
