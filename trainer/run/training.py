@@ -36,7 +36,6 @@ from trainer.system.errors import (
     InterruptedRunError,
     StoppedError,
     StorageError,
-    TrainerError,
     interrupted,
 )
 from trainer.system.inside import unlinked
