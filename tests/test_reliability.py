@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from soak import caches, endurance, faults, full, kills, once, order, stops, storms, swept
+from soak import caches, endurance, faults, full, kills, once, order, states, stops, storms, swept
 from soak.figures import Figures
 
 from trainer import checkpoint
@@ -27,6 +27,7 @@ SAMPLES = {
     "once": (once.run, 2),
     "endurance": (endurance.run, 1_000),
     "caches": (caches.run, 100),
+    "states": (states.run, 150),
 }
 
 
@@ -140,3 +141,10 @@ def test_memory_files_and_threads_do_not_grow_with_the_length_of_a_training(foun
 def test_a_cache_that_was_changed_gives_what_was_stored(found: Figures) -> None:
     assert found.misses == []
     assert found.counts["entries"] == 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("found", ["states"], indirect=True)
+def test_whatever_a_checkpoint_holds_a_line_is_all_that_comes_of_it(found: Figures) -> None:
+    assert found.misses == []
+    assert found.counts["refused"] > 50

@@ -499,6 +499,72 @@ def test_a_damaged_best_is_found_again_or_missed_with_a_warning(trainer: Trainer
     assert same(weights(parts), weights(whole))
 
 
+BEST: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "of another shape": (lambda kept: kept["model"].update({"fc2.bias": torch.zeros(3)}), "fc2.bias is 3, expected 10"),
+    "of another model": (lambda kept: kept["model"].update(other=torch.zeros(3)), "other is not the model's"),
+    "complex": (lambda kept: kept["model"].update({"fc2.bias": torch.zeros(10) * 1j}), "fc2.bias is complex64"),
+    "not finite": (lambda kept: kept["model"]["fc2.bias"].fill_(math.nan), "weights that are not finite"),
+    "of no worth": (lambda kept: kept.update(best=None), "does not say how good its weights are"),
+    "without a value": (lambda kept: kept["best"].pop("value"), "its 'best' is not what it should be"),
+}
+
+
+@pytest.mark.parametrize("name", BEST)
+def test_a_best_of_something_else_is_missed_with_a_warning(
+    trainer: Trainer, parts: Path, whole: Path, name: str
+) -> None:
+    change, said = BEST[name]
+    best = checkpoint(parts, "best")
+    change(best)
+    torch.save(best, parts / "checkpoints" / "best.pt")
+    ran = trainer("resume", str(parts))
+    assert ran.code == 0, ran.err
+    assert re.search(
+        rf"^warning: .*best\.pt .*{said}.*: the best weights up to step 5 are lost$", ran.out, re.MULTILINE
+    )
+    assert same(weights(parts), weights(whole))
+
+
+@pytest.mark.parametrize("name", ["last", "best"])
+def test_a_checkpoint_of_a_later_trainer_is_neither_passed_over_nor_lost(
+    trainer: Trainer, parts: Path, name: str
+) -> None:
+    path = parts / "checkpoints" / f"{name}.pt"
+    torch.save(checkpoint(parts, name) | {"version": 3}, path)
+    before = path.read_bytes()
+    refused(trainer, "resume", str(parts), words=(f"{name}.pt has format version 3", "update trainer"))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"optimizer": {"state": {}, "param_groups": []}}, "cannot be resumed from: its optimizer is of another kind"),
+        ({"rng": None}, "cannot be resumed from: it has no random states"),
+        ({"epoch": 2}, "cannot be resumed from: its counters contradict each other"),
+        ({"description": "{}"}, "holds weights only"),
+        ({"description": '{"choices": {}}'}, "does not say what it was trained on"),
+    ],
+)
+def test_a_training_that_is_not_this_runs_is_refused_and_nothing_is_touched(
+    trainer: Trainer, parts: Path, change: dict[str, Any], said: str
+) -> None:
+    torch.save(checkpoint(parts) | change, parts / "checkpoints" / "last.pt")
+    before = files(parts)
+    refused(trainer, "resume", str(parts), words=(said, "start a new run from its weights"))
+    assert files(parts) == before
+
+
+def test_weights_that_are_not_finite_are_gone_on_with_only_where_that_is_to_be_ignored(
+    trainer: Trainer, parts: Path
+) -> None:
+    kept = checkpoint(parts)
+    kept["model"]["fc2.bias"].fill_(math.inf)
+    torch.save(kept, parts / "checkpoints" / "last.pt")
+    refused(trainer, "resume", str(parts), words=("weights that are not finite, first fc2.bias", "on_nan=ignore"))
+    assert trainer("resume", str(parts), "on_nan=ignore").code == 0
+
+
 @pytest.mark.parametrize("name", ["best", "bare"])
 def test_a_checkpoint_without_a_training_in_it_is_refused(trainer: Trainer, parts: Path, name: str) -> None:
     """Somebody copied a file there."""
@@ -678,14 +744,15 @@ def test_what_holds_no_weights_is_refused(trainer: Trainer, whole: Path, given: 
     refused(trainer, "train", f"from={given}", words=words)
 
 
-def test_weights_that_are_not_finite_are_named_before_they_are_used(trainer: Trainer, whole: Path) -> None:
+def test_weights_that_are_not_finite_are_used_only_where_that_is_to_be_ignored(trainer: Trainer, whole: Path) -> None:
     state = weights(whole)
     state["fc2.bias"][0] = math.nan
     torch.save(state, "nan.pth")
-    ran = trainer("train", "from=nan.pth", *ASKED)
-    assert "warning: nan.pth has weights that are not finite, first fc2.bias" in ran.out
-    assert ran.code == 1
-    assert "not finite" in ran.err
+    said = "nan.pth has weights that are not finite, first fc2.bias"
+    refused(trainer, "train", "from=nan.pth", *ASKED, words=(f"error: {said}", "on_nan=ignore"))
+    ran = trainer("train", "from=nan.pth", "on_nan=ignore", *ASKED)
+    assert ran.code == 0
+    assert f"warning: {said}" in ran.out
 
 
 def test_a_sweep_may_start_from_one_checkpoint(trainer: Trainer, whole: Path) -> None:

@@ -12,6 +12,7 @@ from torch import nn
 
 from trainer import checkpoint
 from trainer.engine import rng
+from trainer.engine.state import State
 
 Draw = Callable[[], list[Any]]
 
@@ -138,3 +139,14 @@ def test_a_gpus_generator_goes_on_where_it_was() -> None:
     torch.rand(3, device="cuda")
     rng.Generators().load_state_dict(kept)
     assert torch.equal(torch.rand(3, device="cuda"), expected)
+
+
+def test_a_state_within_larger_memory_is_set_like_any_other() -> None:
+    """torch reads such a one from elsewhere, and crashes."""
+    generators = rng.Generators()
+    kept = generators.state_dict()
+    drawn = torch.rand(3)
+    kept["cpu"] = torch.cat([kept["cpu"], kept["cpu"]])[len(kept["cpu"]) :]
+    generators.check_state(kept, State())
+    generators.load_state_dict(kept)
+    assert torch.equal(torch.rand(3), drawn)

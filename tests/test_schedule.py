@@ -252,12 +252,49 @@ def test_a_schedule_of_another_kind_is_refused() -> None:
     for one in ("constant", "step", "cosine", "cosine, warm", "onecycle", "plateau"):
         for other, state in kept.items():
             try:
-                Run(CONFIGS[one]).schedule.load_state_dict(state)
+                Run(CONFIGS[one]).schedule.check_state(state, State(step=TOTAL))
             except ValueError:
                 refused.add((one, other))
             else:
                 assert one.split(",")[0] == other.split(",")[0], (one, other)
     assert ("plateau", "plateau, warm") in refused
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_state_of_the_same_schedule_at_any_step_is_let_pass(name: str) -> None:
+    run = Run(CONFIGS[name])
+    for step in range(TOTAL):
+        Run(CONFIGS[name]).schedule.check_state(run.schedule.state_dict(), State(step=step))
+        run.step()
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("step", "step_size", 0),
+        ("step", "gamma", 0.7),
+        ("exponential", "base_lrs", [1.0, 2.0]),
+        ("exponential", "last_epoch", 10**6),
+        ("exponential", "last_epoch", -1),
+        ("exponential", "last_epoch", 1.0),
+        ("exponential", "_step_count", True),
+        ("exponential", "_last_lr", [float("nan")]),
+        ("exponential", "_last_lr", torch.ones(1)),
+        ("exponential", "_is_initial", 1),
+        ("plateau", "best", float("nan")),
+        ("plateau", "best", "low"),
+        ("plateau", "mode", "both"),
+        ("plateau", "num_bad_epochs", None),
+        ("plateau", "min_lrs", torch.zeros(1)),
+    ],
+)
+def test_a_state_with_a_value_that_no_schedule_comes_to_is_refused(name: str, key: str, value: object) -> None:
+    run = Run(CONFIGS[name])
+    kept = run.schedule.state_dict()
+    (state,) = kept["per_epoch"]
+    state[key] = value
+    with pytest.raises(ValueError, match=f"its learning-rate schedule's {key} is not"):
+        run.schedule.check_state(kept, State(step=TOTAL))
 
 
 def test_a_checkpoint_within_a_run_has_the_schedule_of_its_epoch(

@@ -40,15 +40,20 @@ def test_a_repeated_training_reaches_its_first_step_without_slow_imports(trainer
     assert imported(*asked) == [set(), set()]
 
 
-def test_a_whole_training_never_imports_torchs_compiler(machine: Machine) -> None:
+def test_a_whole_training_and_its_resume_never_import_torchs_compiler(machine: Machine) -> None:
     code = """
 import sys
-assert "torch._dynamo" not in sys.modules
+from pathlib import Path
+slow = {"torch._dynamo", "sympy"}
+assert not slow & sys.modules.keys()
 from trainer.cli.main import main
-main(sys.argv[1:])
-assert "torch._dynamo" not in sys.modules
+assert main(sys.argv[1:]) == 0
+assert not slow & sys.modules.keys()
+(run,) = Path("runs").glob("*/*")
+assert main(["resume", str(run), "epochs=2"]) == 0
+assert not slow & sys.modules.keys()
 """
-    ended = machine.run("train", "epochs=1", "data.limit=200", code=code)
+    ended = machine.run("train", "epochs=1", "data.limit=200", "optim=adam", code=code)
     assert ended.code == 0, ended.err
 
 

@@ -26,8 +26,8 @@ from hostile_code import CODE, ELSEWHERE, MODULE
 from hostile_files import FOREIGN, MALFORMED
 from torch import Tensor, nn
 
+from trainer.checkpoint import fitting, load_into, untrusted
 from trainer.checkpoint import format as checkpoint
-from trainer.checkpoint import untrusted
 from trainer.system.errors import CheckpointError
 
 HERE = Path(__file__).parent
@@ -293,8 +293,95 @@ def test_every_type_of_number_is_read(tmp_path: Path, dtype: str) -> None:
     assert (found.dtype, found.tolist()) == (saved.dtype, saved.tolist())
 
 
-def test_weights_that_are_not_finite_do_not_keep_a_file_from_being_read(tmp_path: Path, trainer: Trainer) -> None:
+def test_weights_that_are_not_finite_are_evaluated_only_if_that_is_asked_for(tmp_path: Path, trainer: Trainer) -> None:
     weights = hostile.weights() | {"linear.bias": torch.tensor([float("nan")])}
     (tmp_path / "x.pt").write_bytes(hostile.saved(hostile.honest(model=weights)))
-    assert len(checkpoint.read(tmp_path / "x.pt").warnings) == 1
-    assert trainer("eval", f"ckpt={tmp_path / 'x.pt'}").code == 0
+    refused = trainer("eval", f"ckpt={tmp_path / 'x.pt'}")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == (
+        f"error: {tmp_path / 'x.pt'} has weights that are not finite, first linear.bias\n"
+        "  evaluate them all the same: eval.allow_nonfinite=true\n"
+    )
+    allowed = trainer("eval", f"ckpt={tmp_path / 'x.pt'}", "eval.allow_nonfinite=true")
+    assert allowed.code == 0
+    assert "warning: " in allowed.out
+    assert trainer("inspect", f"ckpt={tmp_path / 'x.pt'}").code == 0
+
+
+def test_a_training_does_not_start_from_weights_that_are_not_finite(tmp_path: Path, trainer: Trainer) -> None:
+    weights = hostile.weights() | {"linear.weight": torch.full((1, 10), float("inf"))}
+    (tmp_path / "x.pt").write_bytes(hostile.saved(hostile.honest(model=weights)))
+    refused = trainer("train", f"from={tmp_path / 'x.pt'}")
+    assert refused.code == 2
+    assert refused.err == (
+        f"error: {tmp_path / 'x.pt'} has weights that are not finite, first linear.weight\n"
+        "  train with them all the same: on_nan=ignore\n"
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+UNFIT = {
+    "complex": torch.zeros(1, 10, dtype=torch.complex64),
+    "int8": torch.zeros(1, 10, dtype=torch.int8),
+    "int64": torch.zeros(1, 10, dtype=torch.int64),
+    "bool": torch.zeros(1, 10, dtype=torch.bool),
+    "float8": torch.zeros(1, 10, dtype=torch.float8_e5m2),
+    "one value for all": torch.zeros(1).expand(1, 10),
+    "overlapping": torch.zeros(10).as_strided((1, 10), (0, 0)),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+@pytest.mark.parametrize("bare", [False, True], ids=["ours", "bare"])
+def test_weights_of_another_kind_are_refused(tmp_path: Path, name: str, bare: bool) -> None:
+    state = hostile.weights() | {"linear.weight": UNFIT[name]}
+    torch.save(state if bare else hostile.honest(model=state), tmp_path / "x.pt")
+    found = checkpoint.read(tmp_path / "x.pt")
+    with pytest.raises(CheckpointError, match=r"x\.pt does not fit the model: linear\.weight (is|has) ") as caught:
+        fitting(nn.ModuleDict({"linear": nn.Linear(10, 1)}), found.model, found.path)
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_weights_of_another_width_are_converted(dtype: str) -> None:
+    model = nn.Linear(3, 2)
+    state = {name: values.to(getattr(torch, dtype)) for name, values in nn.Linear(3, 2).state_dict().items()}
+    load_into(model, state, "x.pt")
+    assert all(torch.equal(values, state[name].float()) for name, values in model.state_dict().items())
+
+
+def test_weights_may_be_parts_of_larger_tensors(tmp_path: Path) -> None:
+    whole, model = torch.arange(20.0).view(4, 5), nn.Linear(3, 2)
+    torch.save({"weight": whole[:2, :3], "bias": whole[:2, 4]}, tmp_path / "x.pt")
+    load_into(model, checkpoint.read(tmp_path / "x.pt").model, "x.pt")
+    assert torch.equal(model.weight, whole[:2, :3])
+
+
+FUTURE = {
+    "version 3": {"version": 3},
+    "a version of text": {"version": "3"},
+    "a version that is no whole number": {"version": 2.0},
+    "a version that is a flag": {"version": True},
+    "a version that is a tensor": {"version": torch.tensor(2)},
+    "no version": {"version": None},
+    "another format": {"format": "trainer2"},
+    "another format and version": {"format": "coach", "version": 3},
+    "a format that is no text": {"format": 7},
+    "no format": {"format": None},
+}
+
+
+@pytest.mark.parametrize("name", FUTURE)
+def test_a_file_of_a_later_trainer_is_refused_by_whatever_key_it_is_given(
+    tmp_path: Path, trainer: Trainer, name: str
+) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "best.pt").write_bytes(hostile.saved(hostile.honest(**FUTURE[name])))
+    for given in (run, run / "checkpoints" / "best.pt"):
+        for verb in (("eval", f"ckpt={given}"), ("train", f"from={given}")):
+            refused = trainer(*verb)
+            assert refused.code == 2
+            error, hint = refused.err.splitlines()
+            assert error.startswith(f"error: {run / 'checkpoints' / 'best.pt'} has format version ")
+            assert hint == "  update trainer"

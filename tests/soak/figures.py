@@ -44,7 +44,7 @@ class Figures:
 def readable(path: Path) -> bool:
     """Whether it is a checkpoint that can be gone on from."""
     try:
-        return not checkpoint.read(path).warnings
+        return not checkpoint.read(path).broken
     except TrainerError:
         return False
 

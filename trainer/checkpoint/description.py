@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from trainer.checkpoint.values import is_count
 from trainer.system.errors import CheckpointError
 
 _LONGEST = 2**23  # characters of a description
@@ -48,11 +49,6 @@ def _is_plain(value: Any, level: int = 0) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or isinstance(value, str) or (isinstance(value, int) and abs(value) < 2**63)
-
-
-def is_count(value: Any) -> bool:
-    """Whether `value` is a whole number from 0 on."""
-    return type(value) is int and value >= 0
 
 
 def _words(value: Any) -> bool:

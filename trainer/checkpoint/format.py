@@ -32,15 +32,16 @@ from torch import Tensor
 
 from trainer import __version__
 from trainer.checkpoint import untrusted
-from trainer.checkpoint.description import is_count, parsed
+from trainer.checkpoint.description import parsed
 from trainer.checkpoint.location import locate
+from trainer.checkpoint.training import check_training
+from trainer.checkpoint.values import are_finite
 from trainer.checkpoint.weights import is_state
 from trainer.system.atomic import replacing
-from trainer.system.errors import CheckpointError
+from trainer.system.errors import CheckpointError, FormatError
 
 FORMAT = "trainer"
 VERSION = 2
-_COUNTERS = ("epoch", "batch", "step", "reported")
 _APART = ("format", "version", "model", "description")  # all else is of the training
 
 
@@ -52,7 +53,7 @@ class Checkpoint:
     model: dict[str, Tensor]
     description: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)  # optimizer, scheduler, rng, epoch, ...
-    warnings: list[str] = field(default_factory=list)  # what is wrong with it and does not keep it from being read
+    broken: str = ""  # the name of the first of its weights that is not finite
 
     @property
     def bare(self) -> bool:
@@ -91,22 +92,21 @@ def read(ckpt: str | Path, key: str = "ckpt") -> Checkpoint:
     """Read a checkpoint, or a bare `state_dict` in any of torch's formats, onto the CPU.
 
     Raises:
-        CheckpointError: there is no such file; it is damaged, no checkpoint, or of another format version.
+        CheckpointError: there is no such file; it is damaged, or no checkpoint.
+        FormatError: a trainer of another version wrote it.
     """
     path = locate(str(ckpt), key)
     content = untrusted.load(path)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
-    found = _own(path, content) if content.get("format") == FORMAT else _bare(path, content)
-    broken = [k for k, v in found.model.items() if v.is_floating_point() and not _is_finite(v)]
-    if broken:
-        found.warnings.append(f"{path} has weights that are not finite, first {broken[0]}")
+    found = _own(path, content) if _is_own(content) else _bare(path, content)
+    found.broken = next((name for name, values in found.model.items() if not are_finite(values)), "")
     return found
 
 
-def _is_finite(values: Tensor) -> bool:
-    # Not every torch has `isfinite` for the kinds of float that take one byte.
-    return bool((values.float() if values.itemsize == 1 else values).isfinite().all())
+def _is_own(content: dict[str, Any]) -> bool:
+    """Whether a trainer wrote it, be it a later one whose format has another name."""
+    return content.get("format") == FORMAT or content.keys() >= {"version", "description"}
 
 
 def _bare(path: Path, content: dict[str, Any]) -> Checkpoint:
@@ -119,20 +119,23 @@ def _bare(path: Path, content: dict[str, Any]) -> Checkpoint:
 
 def _own(path: Path, content: dict[str, Any]) -> Checkpoint:
     """A checkpoint of `write`'s, whose parts are what they should be."""
-    version = content.get("version")
-    if type(version) is not int or version < 1:
-        raise CheckpointError(f"{path} is damaged: its format version is not a number from 1 on")
-    if version != VERSION:
-        raise CheckpointError(
-            f"{path} has format version {version}; this trainer {__version__} reads version {VERSION}",
-            "update trainer" if version > VERSION else "read it with the trainer that wrote it",
+    kind, version = content.get("format"), content.get("version")
+    if kind != FORMAT or type(version) is not int or version != VERSION:
+        said = f"{_shown(version)} of the format {_shown(kind)}" if kind != FORMAT else _shown(version)
+        older = kind == FORMAT and type(version) is int and 1 <= version < VERSION
+        raise FormatError(
+            f"{path} has format version {said}; this trainer {__version__} reads version {VERSION}",
+            "read it with the trainer that wrote it" if older else "update trainer",
         )
     description = parsed(path, content.get("description"))
     model = content.get("model")
     if not is_state(model):
         raise CheckpointError(f"{path} is damaged: it has no model")
-    for name in _COUNTERS:
-        if content.get(name) is not None and not is_count(content[name]):
-            raise CheckpointError(f"{path} is damaged: its {name} is not a whole number")
     training = {name: value for name, value in content.items() if name not in _APART}
+    check_training(path, training)
     return Checkpoint(path, model, description, training)
+
+
+def _shown(value: Any) -> str:
+    """A value of a stranger's file, short and without anything that a terminal would obey."""
+    return ascii(value)[:40] if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
+import torch
 from torch import Tensor, nn
 
+from trainer.checkpoint.values import FLOATS, overlaps
 from trainer.system.errors import CheckpointError
 
 _PREFIXES = ("module.", "_orig_mod.")  # DistributedDataParallel's and torch.compile's
@@ -44,7 +46,7 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], source: str | Path)
     """`load_state_dict` that names the first mismatches, expected and found.
 
     Raises:
-        CheckpointError: keys or shapes differ.
+        CheckpointError: keys, shapes or types differ.
     """
     model.load_state_dict(fitting(model, state, source))
 
@@ -53,18 +55,14 @@ def fitting(model: nn.Module, state: Mapping[str, Tensor], source: str | Path) -
     """`state` under the model's names; the model may be on torch's device `meta`, where it takes no memory.
 
     Raises:
-        CheckpointError: keys or shapes differ.
+        CheckpointError: keys, shapes or types differ.
     """
     own = model.state_dict()
     if state.keys() != own.keys():
         state = clean(state)
     wrong = [f"{k} is missing" for k in own if k not in state]
     wrong += [f"{k} is not the model's" for k in state if k not in own]
-    wrong += [
-        f"{k} is {_shape(state[k])}, expected {_shape(own[k])}"
-        for k in own
-        if k in state and state[k].shape != own[k].shape
-    ]
+    wrong += [f"{k} {reason}" for k in own if k in state and (reason := _misfit(state[k], own[k]))]
     if wrong:
         more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
         raise CheckpointError(
@@ -74,5 +72,28 @@ def fitting(model: nn.Module, state: Mapping[str, Tensor], source: str | Path) -
     return dict(state)
 
 
+def _misfit(found: Tensor, own: Tensor) -> str:
+    """Why a tensor cannot be the values of another, or ""."""
+    if found.shape != own.shape:
+        return f"is {_shape(found)}, expected {_shape(own)}"
+    if _number(found) != _number(own):
+        return f"is {_type(found)}, expected {_type(own)}"
+    return "has elements that share their memory" if overlaps(found) else ""
+
+
+def _number(tensor: Tensor) -> object:
+    """What kind of numbers a tensor holds: of one kind, one type is converted to another as torch does."""
+    if tensor.dtype in FLOATS:
+        return float
+    if tensor.is_complex():
+        return complex
+    whole = not tensor.is_floating_point() and not tensor.is_quantized and tensor.dtype is not torch.bool
+    return int if whole else tensor.dtype
+
+
 def _shape(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "a scalar"
+
+
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

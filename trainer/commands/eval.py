@@ -1,10 +1,11 @@
 """`trainer eval`: the metrics of a checkpoint on one split."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trainer.config.base import Config
 from trainer.config.keys import MISSING, key
+from trainer.system.errors import CheckpointError
 
 if TYPE_CHECKING:
     from trainer.checkpoint import Checkpoint
@@ -20,6 +21,13 @@ trainer eval ckpt=cifar_net.pth model=lenet5 data=cifar10      a bare state_dict
 
 
 @dataclass
+class EvalOptions:
+    """What `trainer eval` lets pass."""
+
+    allow_nonfinite: bool = key(False, "also evaluate weights that are not finite, with a warning")
+
+
+@dataclass
 class Eval(Config):
     """`trainer eval`: metrics of a checkpoint on one split."""
 
@@ -29,6 +37,7 @@ class Eval(Config):
     data: Any = key(None, "other data than the checkpoint was trained on: the group `data`")
     device: str = key("auto", "auto, cpu, cuda, cuda:N or mps")
     precision: str = key("float32", "precision of the evaluation", choices=("float32", "float64", "tf32", "bfloat16"))
+    eval: EvalOptions = field(default_factory=EvalOptions, metadata={"doc": "what is let pass"})
 
 
 def run(config: Eval) -> dict[str, Any]:
@@ -47,7 +56,7 @@ def run(config: Eval) -> dict[str, Any]:
 
     screen = Report()
     compute = device.choose(config.device, config.precision)
-    evaluator, found = load(config, config.ckpt, compute, screen)
+    evaluator, found = load(config, config.ckpt, compute, screen, config.eval.allow_nonfinite)
     split = config.split
     evaluation = evaluator(split)
     loaded = evaluator.data
@@ -73,8 +82,14 @@ def run(config: Eval) -> dict[str, Any]:
     return {"metrics": evaluation.named(split)}
 
 
-def load(config: Config, ckpt: str, compute: "Compute", screen: "Report") -> "tuple[Evaluator, Checkpoint]":
-    """Build the model of a checkpoint with its weights, and an evaluator of it on its data."""
+def load(
+    config: Config, ckpt: str, compute: "Compute", screen: "Report", nonfinite: bool
+) -> "tuple[Evaluator, Checkpoint]":
+    """Build the model of a checkpoint with its weights, and an evaluator of it on its data.
+
+    Raises:
+        UserError: There is no such checkpoint, it does not fit, or has `nonfinite` weights and may not.
+    """
     from trainer import checkpoint
     from trainer.checkpoint.adoption import adopt
     from trainer.config import custom
@@ -85,8 +100,11 @@ def load(config: Config, ckpt: str, compute: "Compute", screen: "Report") -> "tu
     from trainer.models.build import build_model
 
     found = checkpoint.read(ckpt)
-    for warning in found.warnings:
-        screen.warn(warning)
+    if found.broken:
+        broken = f"{found.path} has weights that are not finite, first {found.broken}"
+        if not nonfinite:
+            raise CheckpointError(broken, "evaluate them all the same: eval.allow_nonfinite=true")
+        screen.warn(broken)
     adopt(config, found)
     for line in custom.announced(config):
         screen.say(line)

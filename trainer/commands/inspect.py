@@ -64,7 +64,7 @@ def run(config: Inspect) -> dict[str, Any]:
     for line in custom.announced(config) if config.ckpt is None else []:  # `load` says it, too
         screen.say(line)
     if config.ckpt is not None:
-        evaluator, found = load(config, config.ckpt, compute, screen)
+        evaluator, found = load(config, config.ckpt, compute, screen, nonfinite=True)  # to look at them
         loaded = evaluator.data
         screen.say(f"checkpoint {found.path}", style="bold")
     elif "channels" in known and "num_classes" in known:  # layers can be shown without the files

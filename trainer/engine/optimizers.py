@@ -14,9 +14,6 @@ from trainer.config.optim import Optim
 from trainer.config.train import Train
 from trainer.system.errors import ConfigError
 
-# What says how an optimizer computes, not where it stands: that of this machine, not of the checkpoint's.
-_KINDS = ("fused", "foreach", "capturable", "differentiable")
-
 
 def make_optimizer(config: Train, model: nn.Module, captured: bool = False) -> Optimizer:
     """Make the optimizer that `config` chooses over the parameters that are trained, fused where torch has it so.
@@ -97,30 +94,6 @@ def _hooks(made: Optimizer) -> tuple[dict[int, Any], ...]:
     """The dictionaries that hooks are registered in, of one optimizer and of all."""
     everywhere = optimizer._global_optimizer_pre_hooks, optimizer._global_optimizer_post_hooks
     return made._optimizer_step_pre_hooks, made._optimizer_step_post_hooks, *everywhere
-
-
-class OptimizerState:
-    """An optimizer as a part of a training that has state."""
-
-    def __init__(self, made: Optimizer) -> None:
-        self.made = made
-
-    def state_dict(self) -> dict[str, Any]:
-        """torch's own."""
-        return self.made.state_dict()
-
-    def load_state_dict(self, kept: dict[str, Any]) -> None:
-        """Load what a checkpoint holds, but compute as this machine does.
-
-        Raises:
-            ValueError: it is of an optimizer of another kind, or of a model of another shape.
-        """
-        groups = []
-        for group, own in zip(kept["param_groups"], self.made.param_groups, strict=True):
-            if group.keys() - own.keys():
-                raise ValueError("its optimizer is of another kind")
-            groups.append({**own, **group, **{name: own[name] for name in _KINDS if name in own}})
-        self.made.load_state_dict({"state": kept["state"], "param_groups": groups})
 
 
 def _leave_the_compiler_out() -> None:

@@ -5,6 +5,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+
+from trainer.checkpoint.values import is_count, is_finite
+from trainer.engine.state import State
 
 
 def seed(value: int) -> None:
@@ -30,18 +34,67 @@ class Generators:
             "numpy": [name, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest],
         }
 
+    def check_state(self, kept: Any, at: State) -> None:
+        """Check a state before any generator is set to it: some would read beyond its numbers.
+
+        Raises:
+            ValueError: it is not one that `state_dict` gives.
+        """
+        if not isinstance(kept, dict) or kept.keys() != self.state_dict().keys():
+            raise ValueError("it has no random states")
+        try:
+            _try(kept["cpu"], torch.Generator())
+            for number in range(_gpus(kept)):
+                _try(kept["cuda"][number], torch.Generator(f"cuda:{number}"))
+            if kept["mps"] is not None and torch.backends.mps.is_available():
+                _try(kept["mps"], torch.Generator("mps"))
+            version, words, gauss = kept["python"]
+            random.Random().setstate((version, tuple(_words(words, 625)), gauss))
+            name, keys, at_key, has_gauss, cached = kept["numpy"]
+            fits = is_count(at_key) and at_key <= len(_words(keys, 624)) and has_gauss in (0, 1) and is_finite(cached)
+            if name != "MT19937" or not fits or not (gauss is None or is_finite(gauss)):
+                raise ValueError("it is not of this kind")
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ValueError("its random states are not what they should be") from error
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Set their states; those of devices that are not here are ignored."""
-        torch.set_rng_state(state["cpu"])
-        initialised = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-        if initialised and len(state["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(state["cuda"])
+        torch.set_rng_state(state["cpu"].clone())
+        if _gpus(state):
+            torch.cuda.set_rng_state_all([each.clone() for each in state["cuda"]])
         if state["mps"] is not None and torch.backends.mps.is_available():
-            torch.mps.set_rng_state(state["mps"])
+            torch.mps.set_rng_state(state["mps"].clone())
         version, words, gauss = state["python"]
         random.setstate((version, tuple(words.tolist()), gauss))
         name, keys, *rest = state["numpy"]
         np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+
+
+def _try(kept: Any, scratch: torch.Generator) -> None:
+    """Set a generator that nobody uses: torch checks the numbers.
+
+    It takes them for ones in a row at the beginning of their memory, which those of a file need not be.
+    """
+    if not isinstance(kept, Tensor) or not kept.is_contiguous() or kept.shape != scratch.get_state().shape:
+        raise ValueError("they are not so many bytes in a row")
+    scratch.set_state(kept.clone())
+
+
+def _gpus(state: dict[str, Any]) -> int:
+    """How many GPUs have their generators set: all that are here, or none."""
+    initialised = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    kept = state["cuda"]
+    return len(kept) if initialised and isinstance(kept, list) and len(kept) == torch.cuda.device_count() else 0
+
+
+def _words(values: Any, count: int) -> list[int]:
+    """The numbers of 32 bits that a Mersenne Twister stands at."""
+    if not isinstance(values, Tensor) or values.dtype != torch.int64 or values.shape != (count,):
+        raise ValueError("they are not so many whole numbers")
+    words: list[int] = values.tolist()
+    if not all(0 <= word < 2**32 for word in words):
+        raise ValueError("they have more than 32 bits")
+    return words
 
 
 class Own(Generators):
@@ -61,4 +114,4 @@ class Own(Generators):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """As that of `Generators`; those of the process do not change."""
         self._set_up = state
-        self.cpu.set_state(state["cpu"])
+        self.cpu.set_state(state["cpu"].clone())

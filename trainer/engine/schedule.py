@@ -1,9 +1,11 @@
 """Learning-rate schedules: torch's own, stepped per step or per epoch as each defines."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from torch.optim import Optimizer, lr_scheduler
 
+from trainer.checkpoint.values import are_equal, is_finite, is_number
 from trainer.config.scheduler import Scheduler
 from trainer.config.train import Train
 from trainer.engine.loop import Hook
@@ -57,13 +59,19 @@ class Schedule(Hook):
             "per_epoch": [_plain(s.state_dict()) for s in self.per_epoch],
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state`; the optimizer's learning rates are not touched."""
-        for own, kept in ((self.per_step, state["per_step"]), (self.per_epoch, state["per_epoch"])):
-            for scheduler, values in zip(own, kept, strict=True):
-                if values.keys() != _plain(scheduler.state_dict()).keys():
-                    raise ValueError("a learning-rate schedule of another kind")
-                scheduler.load_state_dict(values)
+    def check_state(self, kept: Any, at: State) -> None:
+        """Check a state that is to be loaded: it is that of the same schedule, `at` a step or before.
+
+        Raises:
+            ValueError: it is not.
+        """
+        _check(kept, self.state_dict(), at.step)
+
+    def load_state_dict(self, kept: dict[str, Any]) -> None:
+        """Continue from `kept`; the optimizer's learning rates are not touched."""
+        for own, values in ((self.per_step, kept["per_step"]), (self.per_epoch, kept["per_epoch"])):
+            for scheduler, state in zip(own, values, strict=True):
+                scheduler.load_state_dict(state)
 
 
 def make_schedule(config: Train, made: Optimizer, total_steps: int, watched: Objective) -> Schedule:
@@ -83,3 +91,43 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return value
+
+
+def _are_rates(value: Any) -> bool:
+    return isinstance(value, list) and all(map(is_finite, value))
+
+
+def _is_flag(value: Any) -> bool:
+    return type(value) is bool
+
+
+# What moves in the states of torch's schedulers; all else are constants.
+_COUNTS = ("last_epoch", "_step_count", "num_bad_epochs", "cooldown_counter")
+_MOVES: dict[str, Callable[[Any], bool]] = {
+    "_last_lr": _are_rates,
+    "best": is_number,  # of nothing: infinite
+    **dict.fromkeys(("_is_initial", "_get_lr_called_within_step"), _is_flag),
+}
+
+
+def _check(kept: Any, own: Any, steps: int, name: str = "state") -> None:
+    """Check the state of a schedule against its `own`, before its first step, from which it is at most `steps` away.
+
+    Raises:
+        ValueError: it is of another schedule, or of a later step.
+    """
+    if name in _COUNTS or name in _MOVES:
+        if not (_MOVES[name](kept) if name in _MOVES else type(kept) is int and own <= kept <= own + steps):
+            raise ValueError(f"its learning-rate schedule's {name} is not what it can be")
+    elif isinstance(own, dict):
+        if not isinstance(kept, dict) or kept.keys() != own.keys():
+            raise ValueError("a learning-rate schedule of another kind")
+        for key, value in own.items():
+            _check(kept[key], value, steps, key)
+    elif isinstance(own, list) and own and isinstance(own[0], dict):
+        if not isinstance(kept, list) or len(kept) != len(own):
+            raise ValueError("a learning-rate schedule of another kind")
+        for each, value in zip(kept, own, strict=True):
+            _check(each, value, steps, name)
+    elif not are_equal(kept, own):
+        raise ValueError(f"its learning-rate schedule's {name} is not that of the config")

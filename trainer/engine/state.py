@@ -74,11 +74,23 @@ class State:
         """Stand where `kept` says.
 
         Raises:
-            ValueError: its counters contradict each other.
+            ValueError: it does not say that, or its counters contradict each other.
         """
-        self.epoch, self.batch, self.step = int(kept["epoch"]), int(kept["batch"]), int(kept["step"])
-        self.reported, self.losses = int(kept["reported"]), kept["losses"]
+        counters: list[Any] = [kept.get(name) for name in self.counters()]
+        if None in counters or kept.get("losses") is None:
+            raise ValueError("it does not say at which step it was")
+        self.epoch, self.batch, self.step, self.reported = counters
+        self.losses = kept["losses"]
         if not 0 <= self.reported <= self.batch == len(self.losses):
+            raise ValueError("its counters contradict each other")
+
+    def check(self, steps: int) -> None:
+        """Check where it stands in a training with so many `steps` per epoch.
+
+        Raises:
+            ValueError: no such training was ever there.
+        """
+        if self.batch > steps or self.step != self.epoch * steps + self.batch:
             raise ValueError("its counters contradict each other")
 
 

@@ -17,7 +17,7 @@ from trainer.run.parts import Parts, assemble
 from trainer.run.restoring import check_resumable
 from trainer.run.training import Training
 from trainer.show.report import Report
-from trainer.system.errors import CheckpointError, DataError, RunError
+from trainer.system.errors import CheckpointError, DataError, FormatError, RunError
 from trainer.system.paths import quoted
 
 
@@ -59,7 +59,7 @@ def _continued(
     beside: Parts | None = None,
     watching: Sequence[Hook] = (),
 ) -> Iterator[Training]:
-    check_resumable(found)
+    check_resumable(found, finite=config.on_nan != "ignore")
     config.choices.update(found.description["choices"])
     parts = assemble(config, screen.track, screen.say, found, beside)
     if found.description["fingerprint"] != fingerprint(parts.data.train):
@@ -84,7 +84,7 @@ def _latest(directory: Path, screen: Report) -> Checkpoint:
 
     Raises:
         RunError: there is neither.
-        CheckpointError: neither can be read.
+        CheckpointError: neither can be read, or a trainer of another version wrote it.
     """
     paths = [directory / "checkpoints" / name for name in ("last.pt", "previous.pt")]
     there = [path for path in paths if path.exists()]
@@ -96,7 +96,7 @@ def _latest(directory: Path, screen: Report) -> Checkpoint:
         try:
             found = checkpoint.read(path)
         except CheckpointError as error:
-            if path == there[-1]:
+            if path == there[-1] or isinstance(error, FormatError):
                 raise
             screen.warn(f"{error.message}; the run is resumed from {there[-1].name}, the one before it")
         else:

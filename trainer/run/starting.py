@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer import checkpoint
+from trainer.checkpoint import Checkpoint
 from trainer.checkpoint.adoption import adopt
 from trainer.config.train import Train
 from trainer.engine.loop import Hook
@@ -15,6 +16,7 @@ from trainer.run.parts import Parts, assemble
 from trainer.run.summary import cut_short
 from trainer.run.training import Training
 from trainer.show.report import Report
+from trainer.system.errors import CheckpointError
 from trainer.system.paths import expanded
 
 
@@ -44,8 +46,7 @@ def opened(
     weights = checkpoint.read(config.from_, "from") if config.from_ is not None else None
     parent = None
     if weights is not None:
-        for warning in weights.warnings:
-            screen.warn(warning)
+        _check_finite(weights, config, screen)
         adopt(config, weights)
         parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
     parts = assemble(config, screen.track, screen.say, weights, beside)
@@ -61,3 +62,16 @@ def opened(
         raise
     finally:
         screen.close()
+
+
+def _check_finite(weights: Checkpoint, config: Train, screen: Report) -> None:
+    """Refuse weights with which the first loss would not be finite, unless that is to be ignored.
+
+    Raises:
+        CheckpointError: one of them is not finite.
+    """
+    broken = f"{weights.path} has weights that are not finite, first {weights.broken}"
+    if weights.broken and config.on_nan != "ignore":
+        raise CheckpointError(broken, "train with them all the same: on_nan=ignore")
+    if weights.broken:
+        screen.warn(broken)

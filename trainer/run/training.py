@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from PIL import Image
 
-from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.checkpoint.adoption import describe
 from trainer.data.described import described
 from trainer.engine.loop import Hook, fit
 from trainer.engine.metrics import Evaluation
 from trainer.engine.objective import Objective
-from trainer.engine.optimizers import OptimizerState
+from trainer.engine.optimizer_state import OptimizerState
 from trainer.engine.state import State
 from trainer.engine.unused import NamesUnused
 from trainer.run import directory as runs
@@ -37,7 +36,6 @@ from trainer.system.errors import (
     InterruptedRunError,
     StoppedError,
     StorageError,
-    TrainerError,
     interrupted,
 )
 from trainer.system.inside import unlinked
@@ -69,7 +67,7 @@ class Training:
         self.early_stopping = self._early_stopping()
         # Each part with state: a checkpoint holds what its `state_dict` gives, under this name.
         self.stateful: dict[str, Stateful] = {
-            "optimizer": OptimizerState(parts.optimizer),
+            "optimizer": OptimizerState(parts.optimizer, finite=self.settings.on_nan != "ignore"),
             "scheduler": parts.schedule,
             "rng": parts.generators,
             **({"early_stopping": self.early_stopping} if self.early_stopping is not None else {}),
@@ -79,12 +77,14 @@ class Training:
         """Restore what a checkpoint holds, bring the directory to that step, and open the files that are written to.
 
         Raises:
-            CheckpointError: the checkpoint is not one of this training; nothing is changed then.
+            CheckpointError: a checkpoint is not one of this training; nothing is changed then.
             StorageError: the directory cannot be written to.
         """
         parts, directory, screen = self.parts, self.directory, self.screen
         if self.found is not None:
             restore(self.found, self.state, self.stateful, len(parts.samples))
+        self.checkpoints = self._checkpoints()
+        if self.found is not None:
             runs.rewind(directory, self.before.get("logs") or {})
         for folder in (directory, *(directory / name for name in runs.SUBDIRECTORIES)):
             with atomic.storing(folder):
@@ -93,7 +93,6 @@ class Training:
         write_text(directory / "config.yaml", parts.config.to_yaml())
         screen.log_to(directory / "train.log")
         screen.facts(f"{parts.name}  {directory}", self._opening())
-        self.checkpoints = self._checkpoints()
         self.log = MetricsLog(directory / "metrics.jsonl")
         self.table = Screen(screen, summary.columns(parts), parts.samples, parts.plan)
         self.board = self._tensorboard()
@@ -221,12 +220,9 @@ class Training:
             self.settings.checkpoint,
             finite=self.settings.on_nan != "ignore",
         )
-        best = self.before.get("best")
-        if best is not None:
-            try:
-                hook.take_up(best, checkpoint.read(self.directory / "checkpoints" / "best.pt"))
-            except TrainerError as error:
-                self.screen.warn(f"{error.message}: the best weights up to step {self.state.step:,} are lost")
+        lost = hook.take_up(self.before.get("best"))
+        if lost:
+            self.screen.warn(f"{lost}: the best weights up to step {self.state.step:,} are lost")
         return hook
 
     def _content(self, state: State) -> dict[str, Any]:

@@ -42,6 +42,10 @@ class CheckpointError(UserError):
     """A file that is no checkpoint, or is a checkpoint of another model."""
 
 
+class FormatError(CheckpointError):
+    """A checkpoint that a trainer of another version wrote: it is whole, and must not be taken for damaged."""
+
+
 class DeviceError(UserError):
     """A device or precision that this machine does not have."""
 

@@ -8,7 +8,6 @@ file names, and calls those of torch's own functions that it names. So the file 
 import os
 import stat
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from trainer.checkpoint.untrusted import archive, legacy
 from trainer.checkpoint.untrusted.objects import WANTED, RefusedError
+from trainer.checkpoint.values import tensors
 from trainer.system.errors import CheckpointError
 from trainer.system.memory import free_memory
 
@@ -42,8 +42,10 @@ def load(path: Path) -> Any:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's remarks on pickles of other programs
                 content = torch.load(file, map_location="cpu", weights_only=True)
-        if not all(map(_is_sound, _tensors(content))):
+        if not all(map(_is_sound, tensors(content))):
             raise RefusedError("is damaged: a tensor reaches beyond its values")
+        for tensor in tensors(content):
+            tensor.requires_grad_(False)  # a parameter is read for its values
         return content
     except RefusedError as error:
         raise CheckpointError(f"{path} {error.reason}", error.hint) from error
@@ -60,15 +62,6 @@ def _opened(path: Path) -> BinaryIO:
         file.close()
         raise RefusedError("is not a regular file")
     return file
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """All tensors in what was read, whose depth `pickles` has bounded."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict | list | tuple):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(part)
 
 
 def _is_sound(tensor: Tensor) -> bool:

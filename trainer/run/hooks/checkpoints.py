@@ -11,12 +11,11 @@ import numpy as np
 from torch import Tensor, nn
 
 from trainer import checkpoint
-from trainer.checkpoint import Checkpoint
 from trainer.config.train import Checkpointing
 from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
 from trainer.engine.state import Row, State
-from trainer.system.errors import ConfigError, DivergedError
+from trainer.system.errors import CheckpointError, ConfigError, DivergedError, FormatError
 
 Job = Callable[[], None]
 
@@ -127,14 +126,30 @@ class Checkpoints(Hook):
         finally:
             self._thread.shutdown()
 
-    def take_up(self, best: dict[str, Any], found: Checkpoint) -> None:
-        """Take up what last.pt calls the `best`, and `found`, what best.pt holds.
+    def take_up(self, best: dict[str, Any] | None) -> str:
+        """Take up what last.pt calls the `best`, and what best.pt holds; why the latter is lost, or "".
 
         best.pt may be of a later step, if the run was killed before the next last.pt; that step will be taken again.
+
+        Raises:
+            FormatError: a trainer of another version wrote best.pt, which would be lost if it were written anew.
         """
-        if self.objective is not None:
-            self.objective.best = best["value"]
-            self.best, self.best_model = found.training.get("best"), found.model
+        if best is None or self.objective is None:
+            return ""
+        try:
+            found = checkpoint.read(self.directory / "best.pt")
+            weights = checkpoint.fitting(self.model, found.model, found.path)
+        except FormatError:
+            raise
+        except CheckpointError as error:
+            return error.message
+        if found.broken and self.finite:
+            return f"{found.path} has weights that are not finite, first {found.broken}"
+        if found.training.get("best") is None:
+            return f"{found.path} does not say how good its weights are"
+        self.objective.best = best["value"]
+        self.best, self.best_model = found.training["best"], weights
+        return ""
 
     def _begin(self, *jobs: Job) -> None:
         self.wait()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from trainer.checkpoint.values import is_count, is_number
 from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
 from trainer.engine.state import Row, State
@@ -36,7 +37,21 @@ class EarlyStopping(Hook):
         """How long the hook has waited, and for what."""
         return {"waited": self.waited, "best": self.objective.best}
 
+    def check_state(self, kept: Any, at: State) -> None:
+        """Check what a checkpoint holds of this hook; nothing, where the run had no early stopping before.
+
+        Raises:
+            ValueError: it is not what `state_dict` gives.
+        """
+        if kept is None:
+            return
+        if not isinstance(kept, dict) or kept.keys() != self.state_dict().keys():
+            raise ValueError("its early stopping is not what it should be")
+        best = kept["best"]
+        if not is_count(kept["waited"]) or kept["waited"] > at.step or not (best is None or is_number(best)):
+            raise ValueError("its early stopping is not what it should be")
+
     def load_state_dict(self, kept: dict[str, Any] | None) -> None:
         """Continue to wait from there; begin anew where the run had no early stopping before."""
         if kept is not None:
-            self.waited, self.objective.best = int(kept["waited"]), kept["best"]
+            self.waited, self.objective.best = kept["waited"], kept["best"]

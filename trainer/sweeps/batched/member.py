@@ -52,12 +52,12 @@ class Member:
 
     @property
     def form(self) -> object:
-        """The structure of its model without its values: it is equal for models that can be stacked.
+        """The structure of its model and its optimizer's state without values: equal where both can be stacked.
 
         The config does not tell it: a model may draw a number, or freeze a layer, by its seed.
         """
-        model = self.parts.model
-        parameters = [(name, p.shape, p.requires_grad) for name, p in model.named_parameters()]
+        model, state = self.parts.model, self.parts.optimizer.state
+        parameters = [(name, p.shape, p.requires_grad, p in state) for name, p in model.named_parameters()]
         modules = [(name, type(module), _plain(module)) for name, module in model.named_modules()]
         return repr((parameters, [(name, values.shape) for name, values in model.named_buffers()], modules))
 
