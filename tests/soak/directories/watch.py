@@ -91,6 +91,8 @@ def within(place: str, folders: list[str]) -> bool:
 
 
 def _resolved(path: Any, handle: int, follow: bool) -> str:
+    if isinstance(path, int):
+        return os.readlink(f"/proc/self/fd/{path}")
     name = os.fsdecode(path)
     if handle is not None and handle >= 0 and not os.path.isabs(name):
         name = os.path.join(os.readlink(f"/proc/self/fd/{handle}"), name)

@@ -138,9 +138,8 @@ def _check(operation: Any) -> None:
         raise ValueError("it is nothing that a search writes")
     shapes = _OPERATIONS[code]
     found = known(operation, {**_EVERY, **shapes}, ("worker_id", *shapes))
-    if (found.get("state") == COMPLETE and found["values"] is None) or (
-        found.get("state") == FAILED and found["values"]
-    ):
+    state = found.get("state")
+    if (state == COMPLETE and not found["values"]) or (state == FAILED and found["values"]):
         raise ValueError("its value does not go with its state")
     if found.get("params", {}).keys() != found.get("distributions", {}).keys():
         raise ValueError("it has values without ranges")
