@@ -331,9 +331,13 @@ def test_a_mistake_gets_two_lines_and_leaves_nothing(trainer: Trainer, place: Pa
     assert sorted(place.rglob("*")) == before
 
 
-def test_weights_that_are_not_finite_are_evaluated_with_a_warning(trainer: Trainer, place: Path) -> None:
+def test_weights_that_are_not_finite_are_evaluated_if_that_is_wanted(trainer: Trainer, place: Path) -> None:
     """A training that diverged is looked at, too."""
-    ran = trainer("eval", "ckpt=nan.pt", "model=linear", "data=digits")
+    plain = ("eval", "ckpt=nan.pt", "model=linear", "data=digits")
+    assert_short(
+        trainer(*plain), "nan.pt has weights that are not finite, first linear.bias", "eval.allow_nonfinite=true"
+    )
+    ran = trainer(*plain, "eval.allow_nonfinite=true")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines()[0] == "warning: nan.pt has weights that are not finite, first linear.bias"
 

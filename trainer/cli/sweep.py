@@ -68,7 +68,7 @@ def _listed(jobs: Jobs, asking: "Asking") -> tuple[Make, Path]:
 class Asking:
     """Checks one job after the other: as a whole, or, where one like it has been checked, what differs from that."""
 
-    def __init__(self, jobs: Jobs, in_one_way: bool) -> None:
+    def __init__(self, jobs: Jobs, in_one_way: bool = False) -> None:
         self.jobs, self.in_one_way = jobs, in_one_way
         self.last: Job | None = None
         self._alike: dict[tuple[str, ...], Alike] = {}  # by the words that choose configs
