@@ -286,7 +286,7 @@ def test_going_on_takes_up_the_best_of_before(training: Make, tmp_path: Path) ->
     first.epoch(0.7)
     first.end()
     second = training()
-    second.hook.take_up(first.hook.best, checkpoint.read(tmp_path / "best.pt"))
+    assert second.hook.take_up(first.hook.best) == ""
     second.state = State(epoch=1, step=3)
     second.start()
     second.epoch(0.6)
