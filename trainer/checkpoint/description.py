@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from trainer.checkpoint.values import is_count
 from trainer.system.errors import CheckpointError
+from trainer.system.shapes import is_count
 
 _LONGEST = 2**23  # characters of a description
 _DEEPEST = 20  # levels of lists and dictionaries in it

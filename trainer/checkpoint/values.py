@@ -1,6 +1,5 @@
-"""What single values of a file may be: the words in which the parts of a checkpoint say what is for them."""
+"""What tensors of a file may be: the words in which the parts of a checkpoint say what is for them."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,22 +7,6 @@ import torch
 from torch import Tensor
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # what people keep numbers in to train them
-_MOST = 2**53  # whole numbers beyond this are no counts, and not exact where they are divided
-
-
-def is_count(value: Any) -> bool:
-    """Whether `value` is a whole number from 0 on."""
-    return type(value) is int and 0 <= value < _MOST
-
-
-def is_number(value: Any) -> bool:
-    """Whether `value` is a number; it may be infinite, as the best of nothing is, but not NaN."""
-    return type(value) in (int, float) and value == value
-
-
-def is_finite(value: Any) -> bool:
-    """Whether `value` is a finite number."""
-    return is_number(value) and math.isfinite(value)
 
 
 def are_equal(one: Any, other: Any) -> bool:

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from trainer.checkpoint.values import are_equal, are_finite, is_dense, is_finite, kind, tensors
+from trainer.checkpoint.values import are_equal, are_finite, is_dense, kind, tensors
 from trainer.engine.optimizers import declared, lean
 from trainer.engine.state import State
+from trainer.system.shapes import is_number
 
 # What says how an optimizer computes, not where it stands: that of this machine, not of the checkpoint's.
 _HOW = ("fused", "foreach", "capturable", "differentiable")
@@ -166,4 +167,4 @@ def _sort(value: Any) -> type:
 def _can_move_to(name: str, value: Any) -> bool:
     if name == "betas":
         return isinstance(value, list | tuple) and len(value) == 2 and all(_can_move_to("momentum", v) for v in value)
-    return is_finite(value) and (name == "lr" or 0 <= value < 1)
+    return is_number(value) and (name == "lr" or 0 <= value < 1)

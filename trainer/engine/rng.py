@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.checkpoint.values import is_count, is_finite
 from trainer.engine.state import State
+from trainer.system.shapes import is_count, is_number
 
 
 def seed(value: int) -> None:
@@ -51,8 +51,8 @@ class Generators:
             version, words, gauss = kept["python"]
             random.Random().setstate((version, tuple(_words(words, 625)), gauss))
             name, keys, at_key, has_gauss, cached = kept["numpy"]
-            fits = is_count(at_key) and at_key <= len(_words(keys, 624)) and has_gauss in (0, 1) and is_finite(cached)
-            if name != "MT19937" or not fits or not (gauss is None or is_finite(gauss)):
+            fits = is_count(at_key) and at_key <= len(_words(keys, 624)) and has_gauss in (0, 1) and is_number(cached)
+            if name != "MT19937" or not fits or not (gauss is None or is_number(gauss)):
                 raise ValueError("it is not of this kind")
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError("its random states are not what they should be") from error

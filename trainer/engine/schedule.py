@@ -5,12 +5,13 @@ from typing import Any, Literal
 
 from torch.optim import Optimizer, lr_scheduler
 
-from trainer.checkpoint.values import are_equal, is_finite, is_number
+from trainer.checkpoint.values import are_equal
 from trainer.config.scheduler import Scheduler
 from trainer.config.train import Train
 from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
 from trainer.engine.state import Row, State
+from trainer.system.shapes import is_number, is_real
 
 
 class Schedule(Hook):
@@ -94,7 +95,7 @@ def _plain(value: Any) -> Any:
 
 
 def _are_rates(value: Any) -> bool:
-    return isinstance(value, list) and all(map(is_finite, value))
+    return isinstance(value, list) and all(map(is_number, value))
 
 
 def _is_flag(value: Any) -> bool:
@@ -105,7 +106,7 @@ def _is_flag(value: Any) -> bool:
 _COUNTS = ("last_epoch", "_step_count", "num_bad_epochs", "cooldown_counter")
 _MOVES: dict[str, Callable[[Any], bool]] = {
     "_last_lr": _are_rates,
-    "best": is_number,  # of nothing: infinite
+    "best": is_real,  # of nothing: infinite
     **dict.fromkeys(("_is_initial", "_get_lr_called_within_step"), _is_flag),
 }
 

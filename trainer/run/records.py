@@ -12,29 +12,29 @@ import yaml
 
 from trainer.system import inside
 from trainer.system.atomic import write_text
-from trainer.system.shapes import amount, count, has, known, number, one_of, optional, table, text
+from trainer.system.shapes import has, is_amount, is_count, is_number, is_text, known, one_of, optional, table
 
 OVERRIDES, RESULT = "overrides.yaml", "result.json"
 _LONGEST_OVERRIDES = 2**20  # bytes
 _LONGEST_RESULT = 2**22  # of a model with ten thousand classes, whose accuracies are listed
 
-_NUMBER = optional(number)  # JSON has no word for what is not finite
-_OBJECTIVE = has({"name": text, "direction": one_of("min", "max"), "value": _NUMBER}, ("name", "direction", "value"))
+_NUMBER = optional(is_number)  # JSON has no word for what is not finite
+_OBJECTIVE = has({"name": is_text, "direction": one_of("min", "max"), "value": _NUMBER}, ("name", "direction", "value"))
 _SHAPES = {
-    "name": text,
+    "name": is_text,
     "status": one_of("completed", "failed", "interrupted"),
-    "error": text,
-    "stopped": optional(text),
+    "error": is_text,
+    "stopped": optional(is_text),
     "metrics": table(_NUMBER),
     "objective": _OBJECTIVE,
-    "best_epoch": optional(count),
+    "best_epoch": optional(is_count),
     "samples_per_second": _NUMBER,
     "per_class": table(_NUMBER),
-    "seconds": amount,
-    "epochs": count,
-    "steps": count,
-    "environment": table(text),
-    "parent": optional(has({"path": text, "epoch": optional(count), "step": optional(count)})),
+    "seconds": is_amount,
+    "epochs": is_count,
+    "steps": is_count,
+    "environment": table(is_text),
+    "parent": optional(has({"path": is_text, "epoch": optional(is_count), "step": optional(is_count)})),
 }
 _OF_A_COMPLETED_RUN = ("metrics", "objective", "best_epoch")
 

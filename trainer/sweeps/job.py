@@ -10,7 +10,7 @@ from trainer.run.records import finite
 from trainer.system.atomic import cut_to_lines, storing
 from trainer.system.errors import RunError
 from trainer.system.inside import content, parsed, unlinked
-from trainer.system.shapes import amount, count, known, number, one_of, optional, table, text
+from trainer.system.shapes import is_amount, is_count, is_number, is_text, known, one_of, optional, table
 
 LOG = "sweep.jsonl"
 LONGEST = 2**27  # bytes of it that are read: about two hundred thousand jobs
@@ -34,16 +34,16 @@ class Outcome:
 
 
 _SHAPES = {
-    "job": count,
-    "overrides": table(text),
+    "job": is_count,
+    "overrides": table(is_text),
     "status": one_of("completed", "failed", "interrupted", "not run", PRUNED),
-    "seconds": amount,
-    "objective": text,
+    "seconds": is_amount,
+    "objective": is_text,
     "direction": one_of("min", "max"),
-    "value": optional(number),
-    "best_epoch": optional(count),
-    "metrics": table(optional(number)),
-    "error": text,
+    "value": optional(is_number),
+    "best_epoch": optional(is_count),
+    "metrics": table(optional(is_number)),
+    "error": is_text,
 }
 
 

@@ -17,7 +17,7 @@ from trainer.sweeps.job import PRUNED, Outcome
 from trainer.system.atomic import storing, write_text
 from trainer.system.errors import RunError, StorageError, TrainerError
 from trainer.system.inside import json_of
-from trainer.system.shapes import table, text
+from trainer.system.shapes import is_text, table
 
 if TYPE_CHECKING:  # torch comes with it
     from trainer.engine.loop import Hook
@@ -28,7 +28,7 @@ _DIGITS = 9  # of the number of a job
 
 
 def _is_plan(found: Any) -> bool:
-    return table(text)(found) and all(n.isascii() and n.isdigit() and len(n) <= _DIGITS for n in found)
+    return table(is_text)(found) and all(n.isascii() and n.isdigit() and len(n) <= _DIGITS for n in found)
 
 
 @dataclass

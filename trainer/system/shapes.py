@@ -5,27 +5,32 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Shape = Callable[[Any], bool]
-_LARGEST = 2**63  # of whole numbers
+_LARGEST = 2**53  # whole numbers beyond this are no counts, and not exact where they are divided
 
 
-def number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     """A finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return math.isfinite(value) if isinstance(value, float) else abs(value) < _LARGEST
 
 
-def amount(value: Any) -> bool:
+def is_real(value: Any) -> bool:
+    """A number, which may be infinite, as the best of nothing is, but not NaN."""
+    return type(value) in (int, float) and value == value
+
+
+def is_amount(value: Any) -> bool:
     """A finite number from 0 on."""
-    return number(value) and value >= 0
+    return is_number(value) and value >= 0
 
 
-def count(value: Any) -> bool:
+def is_count(value: Any) -> bool:
     """A whole number from 0 on."""
     return type(value) is int and 0 <= value < _LARGEST
 
 
-def text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
     """A text."""
     return isinstance(value, str)
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from trainer.checkpoint.values import is_count, is_number
 from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
 from trainer.engine.state import Row, State
+from trainer.system.shapes import is_count, is_real
 
 
 class EarlyStopping(Hook):
@@ -48,7 +48,7 @@ class EarlyStopping(Hook):
         if not isinstance(kept, dict) or kept.keys() != self.state_dict().keys():
             raise ValueError("its early stopping is not what it should be")
         best = kept["best"]
-        if not is_count(kept["waited"]) or kept["waited"] > at.step or not (best is None or is_number(best)):
+        if not is_count(kept["waited"]) or kept["waited"] > at.step or not (best is None or is_real(best)):
             raise ValueError("its early stopping is not what it should be")
 
     def load_state_dict(self, kept: dict[str, Any] | None) -> None:

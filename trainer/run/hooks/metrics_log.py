@@ -12,10 +12,10 @@ from trainer.run.records import finite
 from trainer.system.atomic import storing
 from trainer.system.errors import RunError
 from trainer.system.inside import content, parsed, unlinked
-from trainer.system.shapes import number, optional, table
+from trainer.system.shapes import is_number, optional, table
 
 LONGEST = 2**28  # bytes of a file that is read: about a million rows
-_is_row = table(optional(number))
+_is_row = table(optional(is_number))
 _encoded = json.JSONEncoder(allow_nan=False).encode  # made once, for tiny epochs
 
 
@@ -86,6 +86,6 @@ def _whole_rows(path: Path) -> tuple[list[Row], int]:
 
 def _row(found: Any) -> Row:
     """A row of the file, whose entries are numbers; null stands for one that is not finite."""
-    if not _is_row(found) or not all(number(found.get(name)) for name in ("epoch", "step", "lr")):
+    if not _is_row(found) or not all(is_number(found.get(name)) for name in ("epoch", "step", "lr")):
         raise ValueError("no row")
     return {name: math.nan if value is None else value for name, value in found.items()}

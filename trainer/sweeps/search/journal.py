@@ -8,7 +8,7 @@ from typing import Any
 
 from trainer.system.errors import RunError
 from trainer.system.inside import content, parsed
-from trainer.system.shapes import Shape, count, each, has, known, number, one_of, optional, table, text
+from trainer.system.shapes import Shape, each, has, is_count, is_number, is_text, known, one_of, optional, table
 
 JOURNAL = "study.journal"
 NAME = "search"  # of the study in its journal
@@ -22,11 +22,11 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d)?")
 
 
 def _time(value: Any) -> bool:
-    return text(value) and bool(_TIME.fullmatch(value))
+    return is_text(value) and bool(_TIME.fullmatch(value))
 
 
 def _distributions(value: Any) -> bool:
-    return table(text)(value) and all(map(_distribution, value.values()))
+    return table(is_text)(value) and all(map(_distribution, value.values()))
 
 
 @functools.lru_cache(maxsize=1000)  # all trials have the same
@@ -41,30 +41,30 @@ def _distribution(written: str) -> bool:
 
 def _running(value: Any) -> bool:
     """Optuna's number of the state of a trial that has been begun."""
-    return count(value) and value == 0
+    return is_count(value) and value == 0
 
 
 def _over(value: Any) -> bool:
     """Optuna's number of the state of a trial that is complete, pruned or failed."""
-    return count(value) and 1 <= value <= 3
+    return is_count(value) and 1 <= value <= 3
 
 
 def _value(value: Any) -> bool:
-    return each(number)(value) and len(value) == 1
+    return each(is_number)(value) and len(value) == 1
 
 
 def _attribute(value: Any) -> bool:
     """What a pruner notes of a trial."""
-    return value is None or isinstance(value, bool) or number(value) or text(value)
+    return value is None or isinstance(value, bool) or is_number(value) or is_text(value)
 
 
 def _first(value: Any) -> bool:
     """The number of the only study."""
-    return count(value) and value == 0
+    return is_count(value) and value == 0
 
 
 def _direction(value: Any) -> bool:
-    return each(count)(value) and value in ([1], [2])
+    return each(is_count)(value) and value in ([1], [2])
 
 
 def _nothing(value: Any) -> bool:
@@ -78,12 +78,12 @@ def _empty(value: Any) -> bool:
 _RANGE = has(
     {
         "name": one_of("FloatDistribution", "IntDistribution"),
-        "attributes": has({"low": number, "high": number, "step": optional(number)}, ("low", "high", "step")),
+        "attributes": has({"low": is_number, "high": is_number, "step": optional(is_number)}, ("low", "high", "step")),
     },
     ("name", "attributes"),
 )
 _CHOICES = has(
-    {"name": one_of("CategoricalDistribution"), "attributes": has({"choices": each(text)}, ("choices",))},
+    {"name": one_of("CategoricalDistribution"), "attributes": has({"choices": each(is_text)}, ("choices",))},
     ("name", "attributes"),
 )
 _ATTRIBUTES = table(_attribute)
@@ -97,18 +97,18 @@ _OPERATIONS: dict[int, dict[str, Shape]] = {
         "value": _nothing,
         "values": _nothing,
         "distributions": _distributions,
-        "params": table(number),
-        "user_attrs": table(count),
+        "params": table(is_number),
+        "user_attrs": table(is_count),
         "system_attrs": _ATTRIBUTES,
         "intermediate_values": _empty,
         "datetime_start": optional(_time),
     },
-    6: {"trial_id": count, "state": _over, "values": optional(_value)},
-    7: {"trial_id": count, "step": count, "intermediate_value": number},
-    8: {"trial_id": count, "user_attr": table(count)},
-    9: {"trial_id": count, "system_attr": _ATTRIBUTES},
+    6: {"trial_id": is_count, "state": _over, "values": optional(_value)},
+    7: {"trial_id": is_count, "step": is_count, "intermediate_value": is_number},
+    8: {"trial_id": is_count, "user_attr": table(is_count)},
+    9: {"trial_id": is_count, "system_attr": _ATTRIBUTES},
 }
-_EVERY = {"worker_id": text, "datetime_complete": optional(_time), "datetime_start": optional(_time)}
+_EVERY = {"worker_id": is_text, "datetime_complete": optional(_time), "datetime_start": optional(_time)}
 
 
 def check(directory: Path) -> None:
