@@ -13,7 +13,7 @@ from trainer.system.inside import content, parsed, unlinked
 from trainer.system.shapes import is_amount, is_count, is_number, is_text, known, one_of, optional, table
 
 LOG = "sweep.jsonl"
-LONGEST = 2**27  # bytes of it that are read: about two hundred thousand jobs
+LONGEST = 2**26  # bytes of it that are read: more than the hundred thousand jobs that a sweep may have
 PRUNED = "pruned"  # the status of a trial that a search gave up; the reason in its result.json begins with the word
 
 

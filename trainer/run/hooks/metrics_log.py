@@ -14,7 +14,7 @@ from trainer.system.errors import RunError
 from trainer.system.inside import content, parsed, unlinked
 from trainer.system.shapes import is_number, optional, table
 
-LONGEST = 2**28  # bytes of a file that is read: about a million rows
+LONGEST = 2**27  # bytes of a file that is read: about eight hundred thousand rows
 _is_row = table(optional(is_number))
 _encoded = json.JSONEncoder(allow_nan=False).encode  # made once, for tiny epochs
 
