@@ -1,5 +1,6 @@
 """The order of system calls of a save, as strace sees them: nothing gets a name before it is on the disk."""
 
+import os
 import re
 import shutil
 from collections import defaultdict
@@ -73,6 +74,8 @@ def _calls(lines: Iterable[str]) -> Iterator[tuple[str, str, str]]:
             path = (re.match(r"\d+<(.*?)>", args) or [""] * 2)[1]
         else:
             path = (re.findall(r'"(.*?)"', args) or [""])[-1]
+            within = re.match(r'(?:AT_FDCWD|\d+)<(.*?)>, "', args) if call == "openat" else None
+            path = os.path.join(within[1], path) if within else path  # as it is, where it is absolute
         if call == "openat" and "O_CREAT" not in args:
             continue
         yield thread, call.removesuffix("at2").removesuffix("at"), path

@@ -1,7 +1,6 @@
 """Jobs in the queue of a Slurm cluster, through submitit: sbatch hands them over, sacct says how they are."""
 
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -67,7 +66,7 @@ class Slurm(Concurrent[Any]):
         if self.executor is None:
             self.executor = self._executor(planned.directory.parent)
         sweep = planned.directory.absolute().parent.parent.name
-        self.executor.update_parameters(name=f"{re.sub('[^A-Za-z0-9._-]', '_', sweep)[:100]}-{planned.number}")
+        self.executor.update_parameters(name=f"{printable(sweep)[:100]}-{planned.number}")
         try:
             # `cancel` alone stops the jobs: Ctrl-C as well would end one of this machine without a checkpoint.
             here = {"PYTHONSAFEPATH": "1"} if self.local and self.safe else {}

@@ -25,18 +25,30 @@ def _time(value: Any) -> bool:
     return is_text(value) and bool(_TIME.fullmatch(value))
 
 
-def _distributions(value: Any) -> bool:
-    return table(is_text)(value) and all(map(_distribution, value.values()))
-
-
 @functools.lru_cache(maxsize=1000)  # all trials have the same
-def _distribution(written: str) -> bool:
-    """A range or choices, as Optuna writes them: JSON within JSON."""
-    try:
-        found = parsed(written)
-    except ValueError:
+def _distribution(written: str) -> dict[str, Any]:
+    """A range or choices, as Optuna writes them: JSON within JSON.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    found = parsed(written)
+    if not _RANGE(found) and not _CHOICES(found):
+        raise ValueError("it has something that is no range")
+    return {"name": found["name"], **found["attributes"]}
+
+
+def _contains(distribution: dict[str, Any], value: float) -> bool:
+    """Whether a value, or the number of a choice, is one of those that a trial may have."""
+    if "choices" in distribution:
+        return value in range(len(distribution["choices"]))
+    low, high, step = (distribution[name] for name in ("low", "high", "step"))
+    if not low <= value <= high or (step is not None and step <= 0):
         return False
-    return _RANGE(found) or _CHOICES(found)
+    if distribution["name"] == "IntDistribution":
+        return bool(value == int(value) and (value - low) % (step or 1) == 0)
+    steps = (value - low) / step if step is not None else 0
+    return bool(abs(steps - round(steps)) < 1e-8)  # as Optuna judges it
 
 
 def _running(value: Any) -> bool:
@@ -96,7 +108,7 @@ _OPERATIONS: dict[int, dict[str, Shape]] = {
         "state": _running,
         "value": _nothing,
         "values": _nothing,
-        "distributions": _distributions,
+        "distributions": table(is_text),
         "params": table(is_number),
         "user_attrs": table(is_count),
         "system_attrs": _ATTRIBUTES,
@@ -141,5 +153,6 @@ def _check(operation: Any) -> None:
     state = found.get("state")
     if (state == COMPLETE and not found["values"]) or (state == FAILED and found["values"]):
         raise ValueError("its value does not go with its state")
-    if found.get("params", {}).keys() != found.get("distributions", {}).keys():
-        raise ValueError("it has values without ranges")
+    ranges, values = found.get("distributions", {}), found.get("params", {})
+    if ranges.keys() != values.keys() or not all(_contains(_distribution(ranges[key]), values[key]) for key in values):
+        raise ValueError("its values are not in its ranges")
