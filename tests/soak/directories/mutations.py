@@ -33,6 +33,7 @@ NASTY: tuple[Any, ...] = (
     *({"name": "linear"}, {"name": "mnist", "root": "OUTSIDE/new"}, {"name": {"name": "x"}}, {"a": {"b": {"c": 1}}}),
     *("a, b", "a=b=c", "a b", "'", '"', "#", "&a", "*a", "!!python/name:os.system", "<<", "- x", "a: b", "\ufeff", "\u2028"),
 )  # fmt: skip
+LARGEST = 4_000_000
 KEYS: tuple[str, ...] = (
     *("_target_", "_partial_", "_args_", "defaults", "hydra", "<<", "", "name", "root", "path", "cache", "download"),
     *(
@@ -66,10 +67,26 @@ KEYS: tuple[str, ...] = (
 
 def mutated(tree: Tree, rng: random.Random) -> Tree:
     """A copy of `tree` with one to four changes."""
-    tree = copy.deepcopy(tree)
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 4))):
-        tree = rng.choice(CHANGES)(tree, rng)
+        changed = rng.choice(CHANGES)(copy.deepcopy(tree), rng)
+        if _is_too_large(changed):
+            break
+        tree = changed
     return tree
+
+
+def _is_too_large(tree: Tree) -> bool:
+    """Whether it is of more than `LARGEST` letters and values, which would take this machine's memory, not trainer's."""
+    found, waiting = 0, [tree]
+    while waiting and found <= LARGEST:
+        value = waiting.pop()
+        found += 1 + (len(value) if isinstance(value, str) else 0)
+        if isinstance(value, dict):
+            found += sum(map(len, map(str, value)))
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return found > LARGEST
 
 
 def _paths(tree: Tree, path: Path = ()) -> Iterator[Path]:
