@@ -153,7 +153,7 @@ def _retype(tree: Tree, rng: random.Random) -> Tree:
         return tree
     value = _get(tree, path)
     forms: tuple[Callable[[Any], Any], ...] = (
-        str, lambda v: [v], lambda v: {"x": v}, lambda v: str(v).encode().hex(), bool, lambda v: None, len_of,
+        str, lambda v: [v], lambda v: {"x": v}, lambda v: str(v).encode(errors="surrogatepass").hex(), bool, lambda v: None, len_of,
         lambda v: list(v) if isinstance(v, dict | str) else v, lambda v: json.dumps(v, default=str),
     )  # fmt: skip
     return _put(tree, path, rng.choice(forms)(value))
