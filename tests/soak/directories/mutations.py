@@ -69,14 +69,14 @@ def mutated(tree: Tree, rng: random.Random) -> Tree:
     """A copy of `tree` with one to four changes."""
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 4))):
         changed = rng.choice(CHANGES)(copy.deepcopy(tree), rng)
-        if _is_too_large(changed):
+        if _size(changed) > LARGEST:
             break
         tree = changed
     return tree
 
 
-def _is_too_large(tree: Tree) -> bool:
-    """Whether it is of more than `LARGEST` letters and values, which would take this machine's memory, not trainer's."""
+def _size(tree: Tree) -> int:
+    """Letters and values in it, counted to little more than `LARGEST`: more would take the memory of this process."""
     found, waiting = 0, [tree]
     while waiting and found <= LARGEST:
         value = waiting.pop()
@@ -86,7 +86,7 @@ def _is_too_large(tree: Tree) -> bool:
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
-    return found > LARGEST
+    return found
 
 
 def _paths(tree: Tree, path: Path = ()) -> Iterator[Path]:
@@ -179,6 +179,8 @@ def _enlarge(tree: Tree, rng: random.Random) -> Tree:
     if path is None:
         return tree
     value, factor = _get(tree, path), rng.choice((2, 10, 300, 5000))
+    if isinstance(value, list | dict):
+        factor = min(factor, 1 + LARGEST // (1 + _size(value)))
     if isinstance(value, bool | None):
         return tree
     if isinstance(value, str):
