@@ -203,7 +203,8 @@ def _restructured(place: Place, name: str, paths: list[Any], made: dict[str, bas
             parent = path if path.is_dir() else path.parent
             (parent / rng.choice(sorted({p.name for p in paths}))).write_bytes(rng.randbytes(20))
         case 6:
-            path.write_bytes(mangled(path.read_bytes(), rng))
+            if not path.is_symlink():  # an earlier change may have made it one, to a device without end
+                path.write_bytes(mangled(path.read_bytes(), rng))
         case _:
             other = rng.choice(paths)
             path.rename(other / path.name if other.is_dir() else other)
