@@ -6,14 +6,11 @@ from pathlib import Path
 
 import pytest
 import resuming
-import torch
 from conftest import Trainer
 from processes import Machine
 from running import SILENT
-from test_search_resume import check, swept, trials
+from test_search_resume import check, searched, swept, trials
 from traps import Trap
-
-from trainer.cli.main import main
 
 SPACE = ("optim.lr=tag(log,interval(1e-3,1))", "optim.weight_decay=interval(0,0.1)")
 RUN = (*SILENT, "model=linear", "data.limit=100", "data.batch_size=10", "epochs=4", "checkpoint.every_steps=5")
@@ -24,14 +21,7 @@ COUNT = 7
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory, threads = tmp_path_factory.mktemp("undisturbed"), torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(directory)
-        assert main(["train", *ASKED, "name=whole"]) == 0
-    torch.set_num_threads(threads)
-    (found,) = (directory / "runs/sweeps/whole").iterdir()
-    return found
+    return searched(tmp_path_factory.mktemp("undisturbed"), ASKED)
 
 
 @pytest.fixture

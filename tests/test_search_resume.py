@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,17 +55,22 @@ def check(whole: Path, parts: Path, count: int = 4) -> None:
     assert {path.name for path in parts.iterdir() if path.name.isdecimal()} == set(map(str, range(count)))
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A search of four trials that nobody interrupted."""
-    directory, threads = tmp_path_factory.mktemp("undisturbed"), torch.get_num_threads()
+def searched(directory: Path, asked: Sequence[str]) -> Path:
+    """The search that was asked for, called `whole`, below `directory`."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(directory)
-        assert main(["train", *ASKED, "name=whole"]) == 0
+        assert main(["train", *asked, "name=whole"]) == 0
     torch.set_num_threads(threads)
     (found,) = (directory / "runs/sweeps/whole").iterdir()
     return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search of four trials that nobody interrupted."""
+    return searched(tmp_path_factory.mktemp("undisturbed"), ASKED)
 
 
 @pytest.fixture

@@ -60,6 +60,11 @@ class Checkpoint:
         """Whether this is somebody's `state_dict` and not one of our checkpoints."""
         return not self.description
 
+    @property
+    def flaw(self) -> str:
+        """What is wrong with its weights though they can be read, in a line; "" if nothing is."""
+        return f"{self.path} has weights that are not finite, first {self.broken}" if self.broken else ""
+
 
 def write(
     path: Path, model: Mapping[str, Tensor], description: Mapping[str, Any], keep: Path | None = None, **training: Any

@@ -92,9 +92,8 @@ def _dispatch(args: list[str]) -> int:
 
 def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
     """Run a verb; `directory` is that of a sweep being resumed."""
-    if verb == "resume" and args and again.is_sweep(resolved(args[0].removeprefix("run="))):
-        directory = resolved(args[0].removeprefix("run="))
-        return _run("train", again.arguments(directory, args[1:]), directory)
+    if verb == "resume" and args and again.is_sweep(place := resolved(args[0].removeprefix("run="))):
+        return _run("train", again.arguments(place, args[1:]), place)
     try:
         os.getcwd()
     except OSError as error:

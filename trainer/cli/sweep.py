@@ -41,9 +41,9 @@ def run(given: Arguments, words: Sequence[str], directory: Path | None) -> None:
     searches = how["search"].name != "none"
     asking = Asking(jobs, in_one_way=not searches)
     make, top = _searched(jobs, asking) if searches else _listed(jobs, asking)
-    if directory is not None:
-        runs.check_links(directory)
     if how["sweep"].dry_run:
+        if directory is not None:
+            runs.check_links(directory)
         Sweep(directory or top, make(directory or top), how["sweep"]).list()
         return
     runner.check(how["sweep"])

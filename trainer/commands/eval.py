@@ -100,11 +100,10 @@ def load(
     from trainer.models.build import build_model
 
     found = checkpoint.read(ckpt)
-    if found.broken:
-        broken = f"{found.path} has weights that are not finite, first {found.broken}"
+    if found.flaw:
         if not nonfinite:
-            raise CheckpointError(broken, "evaluate them all the same: eval.allow_nonfinite=true")
-        screen.warn(broken)
+            raise CheckpointError(found.flaw, "evaluate them all the same: eval.allow_nonfinite=true")
+        screen.warn(found.flaw)
     adopt(config, found)
     for line in custom.announced(config):
         screen.say(line)

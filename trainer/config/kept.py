@@ -83,11 +83,11 @@ def expressions(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     It may hold those that a default has, and those that the user's own `./configs` have at the same key.
     """
     found = [(key, text) for key, text in texts(values) if not is_inert(text)]
-    if not found:
-        return []
-    ours = {pair for group in registry.GROUPS for pair in _declared(group)}
-    found = [pair for pair in found if pair not in ours]
-    return [pair for pair in found if pair not in set(_of_the_user())] if found else []
+    for known in ((pair for group in registry.GROUPS for pair in _declared(group)), _of_the_user()):
+        if found:  # most often the first are all, and the user's files need not be read
+            taken = set(known)
+            found = [pair for pair in found if pair not in taken]
+    return found
 
 
 def _of_the_user() -> Iterator[tuple[str, str]]:

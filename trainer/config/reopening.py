@@ -86,9 +86,7 @@ def _kept(run: Path) -> DictConfig:
     if run.is_file():
         raise RunError(f"{run} is a file", "give the run directory that it is in")
     try:
-        written = inside.text(path, LONGEST)
-        inside.check_yaml(written)
-        kept = OmegaConf.load(io.StringIO(written))
+        kept = OmegaConf.load(io.StringIO(inside.yaml_of(path, LONGEST)))
         sections = plain(kept) if isinstance(kept, DictConfig) else {}
         if not all(_is_section(sections.get(group)) for group in registry.GROUPS):
             raise RunError(f"{path} is not the config of a training")

@@ -16,6 +16,7 @@ from trainer.data.sets.csv import CSV
 from trainer.data.splits import Dataset, Split, Track, divide
 from trainer.system.errors import DataError, did_you_mean
 from trainer.system.paths import expanded, quoted, regular
+from trainer.system.shapes import reads_as_number
 
 # A target of more different whole numbers is a quantity, and not classes.
 MANY = 20
@@ -98,7 +99,7 @@ def _read(path: Path) -> tuple[list[str], dict[int, list[str]]]:
         for name, cell in zip(header, row, strict=True):
             if cell == "":
                 raise DataError(f"{path}, row {number}: column '{name}' is empty", "fill it or remove the row")
-            if _is_number(cell) and not abs(float(cell)) <= LARGEST:
+            if reads_as_number(cell) and not abs(float(cell)) <= LARGEST:
                 found = f"{float(cell)}, which no model can compute with"
                 raise DataError(f"{path}, row {number}: column '{name}' is {found}", "change it or remove the row")
     if len(table) < FEWEST:
@@ -127,17 +128,9 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell  # Python reads 1_2 as 12
-
-
 def _no_word_among_numbers(path: Path, name: str, rows: Sequence[int], cells: Sequence[str]) -> None:
     """Refuse a word in a column of numbers, because each different number would become a feature."""
-    words = [(row, cell) for row, cell in zip(rows, cells, strict=True) if not _is_number(cell)]
+    words = [(row, cell) for row, cell in zip(rows, cells, strict=True) if not reads_as_number(cell)]
     if not words:
         return
     different, different_words = len(set(cells)), len({cell for _, cell in words})
@@ -157,7 +150,7 @@ def _shortened(cell: str) -> str:
 
 def _numbers(cells: Sequence[str]) -> Tensor | None:
     """A column of numbers, or None if there is a word in it."""
-    if not all(map(_is_number, cells)):
+    if not all(map(reads_as_number, cells)):
         return None
     return torch.tensor([float(cell) for cell in cells], dtype=torch.float64)
 

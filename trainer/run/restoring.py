@@ -34,11 +34,8 @@ def check_resumable(found: Checkpoint, finite: bool = True) -> None:
     """
     if found.bare or found.training.get("losses") is None:
         raise CheckpointError(f"{found.path} holds weights only, and no training to resume", _anew(found))
-    if found.broken and finite:
-        raise CheckpointError(
-            f"{found.path} has weights that are not finite, first {found.broken}",
-            "resume the run all the same with on_nan=ignore",
-        )
+    if found.flaw and finite:
+        raise CheckpointError(found.flaw, "resume the run all the same with on_nan=ignore")
     described = found.description
     if not isinstance(described.get("choices"), dict) or not isinstance(described.get("fingerprint"), str):
         raise CheckpointError(f"{found.path} is damaged: it does not say what it was trained on", _anew(found))

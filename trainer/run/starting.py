@@ -70,8 +70,7 @@ def _check_finite(weights: Checkpoint, config: Train, screen: Report) -> None:
     Raises:
         CheckpointError: one of them is not finite.
     """
-    broken = f"{weights.path} has weights that are not finite, first {weights.broken}"
-    if weights.broken and config.on_nan != "ignore":
-        raise CheckpointError(broken, "train with them all the same: on_nan=ignore")
-    if weights.broken:
-        screen.warn(broken)
+    if weights.flaw and config.on_nan != "ignore":
+        raise CheckpointError(weights.flaw, "train with them all the same: on_nan=ignore")
+    if weights.flaw:
+        screen.warn(weights.flaw)

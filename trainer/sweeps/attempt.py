@@ -47,8 +47,8 @@ class Attempt:
         config = planned.asked.config
         assert config is not None
         config.change("plots", config.plots and config.sweep.plots)
-        runs.check_links(planned.directory)
         if not planned.started:
+            runs.check_links(planned.directory)
             runs.rewind(planned.directory, {})  # of a run that was killed before its first checkpoint
         opened = resuming.opened if planned.started else starting.opened
         return self._opened.enter_context(opened(config, self.screen, planned.directory, beside, planned.hooks))

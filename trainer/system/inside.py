@@ -54,11 +54,6 @@ def content(path: Path, longest: int) -> bytes:
     return found
 
 
-def text(path: Path, longest: int) -> str:
-    """The text of a file in UTF-8; the errors are those of `content`."""
-    return content(path, longest).decode()
-
-
 def tail(path: Path, length: int) -> str:
     """The last bytes of a file as text, whatever they are.
 
@@ -96,23 +91,31 @@ def json_of(path: Path, longest: int) -> Any:
     return parsed(content(path, longest))
 
 
-def check_yaml(written: str) -> None:
-    """Refuse a YAML text that would unfold to more than it says: trainer writes no aliases, and nests little.
+def yaml_of(path: Path, longest: int) -> str:
+    """The text of a YAML file that unfolds to no more than it says: trainer writes no aliases, and nests little.
 
     Raises:
-        ValueError: It has aliases, or is nested too deeply.
+        OSError, ValueError: As in `content`; or it has aliases, or is nested too deeply.
         yaml.YAMLError: It is no YAML.
     """
     import yaml  # late: not every command reads such a file
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
+    written = content(path, longest).decode()
     levels = 0
-    for event in yaml.parse(written, Loader=loader):
+    for event in yaml.parse(written, Loader=yaml_loader()):
         if isinstance(event, yaml.AliasEvent):
             raise ValueError("it has aliases")
         levels += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if levels > _DEEPEST:
             raise ValueError("it is nested too deeply")
+    return written
+
+
+def yaml_loader() -> Any:
+    """PyYAML's safe loader; that in C, where it was built, is ten times as fast."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def deeper(value: Any, levels: int) -> bool:

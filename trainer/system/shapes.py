@@ -30,6 +30,15 @@ def is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < _LARGEST
 
 
+def reads_as_number(text: str) -> bool:
+    """Whether a text is that of a number, finite or not."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text  # Python reads 1_2 as 12
+
+
 def is_text(value: Any) -> bool:
     """A text."""
     return isinstance(value, str)

@@ -143,8 +143,8 @@ class Checkpoints(Hook):
             raise
         except CheckpointError as error:
             return error.message
-        if found.broken and self.finite:
-            return f"{found.path} has weights that are not finite, first {found.broken}"
+        if found.flaw and self.finite:
+            return found.flaw
         if found.training.get("best") is None:
             return f"{found.path} does not say how good its weights are"
         self.objective.best = best["value"]

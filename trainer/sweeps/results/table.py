@@ -13,6 +13,7 @@ from trainer.sweeps.results import ranking
 from trainer.sweeps.results.ranking import SEED, Ranked, has_value, ranked, varied
 from trainer.system.atomic import replacing
 from trainer.system.paths import quoted
+from trainer.system.shapes import reads_as_number
 from trainer.system.shown import printable
 
 TEST = ("test/accuracy", "test/mse")  # what the table shows of the test split
@@ -71,15 +72,7 @@ def _inert(cell: object) -> object:
         return cell
     text = "\n".join(map(printable, cell.split("\n")))
     begins = cell.lstrip(" ")[:1]
-    return f"'{text}" if begins in _FORMULA and begins and not _is_number(cell) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text  # Python reads 1_2 as 12
+    return f"'{text}" if begins in _FORMULA and begins and not reads_as_number(cell) else text
 
 
 def rerun(row: Ranked) -> str:

@@ -51,11 +51,6 @@ def _contains(distribution: dict[str, Any], value: float) -> bool:
     return bool(abs(steps - round(steps)) < 1e-8)  # as Optuna judges it
 
 
-def _running(value: Any) -> bool:
-    """Optuna's number of the state of a trial that has been begun."""
-    return is_count(value) and value == 0
-
-
 def _over(value: Any) -> bool:
     """Optuna's number of the state of a trial that is complete, pruned or failed."""
     return is_count(value) and 1 <= value <= 3
@@ -70,8 +65,8 @@ def _attribute(value: Any) -> bool:
     return value is None or isinstance(value, bool) or is_number(value) or is_text(value)
 
 
-def _first(value: Any) -> bool:
-    """The number of the only study."""
+def _zero(value: Any) -> bool:
+    """The number of the only study, and that of the state of a trial that has been begun."""
     return is_count(value) and value == 0
 
 
@@ -104,8 +99,8 @@ _ATTRIBUTES = table(_attribute)
 _OPERATIONS: dict[int, dict[str, Shape]] = {
     0: {"study_name": one_of(NAME), "directions": _direction},
     4: {
-        "study_id": _first,
-        "state": _running,
+        "study_id": _zero,
+        "state": _zero,
         "value": _nothing,
         "values": _nothing,
         "distributions": table(is_text),
