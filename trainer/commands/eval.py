@@ -67,9 +67,7 @@ def run(config: Eval) -> dict[str, Any]:
         ("device", str(compute)),
         *((name, report.metric(name, value)) for name, value in evaluation.metrics.items()),
     ]
-    note = changed(loaded, found)
-    if note:
-        facts.append(("note", note))
+    facts += [("note", line) for line in (*loaded.notes, changed(loaded, found)) if line]
     screen.panel("eval", facts)
     if loaded.classes is not None:
         counts, shares = evaluation.counts, evaluation.per_class
@@ -107,7 +105,7 @@ def load(
     adopt(config, found)
     for line in custom.announced(config):
         screen.say(line)
-    loaded = trained_on(load_dataset(config, screen.track), found)
+    loaded = trained_on(load_dataset(config, screen.track, trained=found.description or None), found)
     first, outputs = example(loaded, compute.device, compute.dtype), int(loaded.facts()["outputs"])
     built = build_model(config, first, outputs, found)
     used = choose_loss(str(found.description.get("loss", "auto")), loaded)

@@ -118,6 +118,7 @@ def _data(loaded: "Dataset", screen: "Report") -> None:
         facts.append(("normalisation", "none"))
     if loaded.columns:
         facts.append(("columns", listed(loaded.columns)))
+    facts += [("note", line) for line in loaded.notes]
     screen.facts(f"data {loaded.name}", facts)
     if loaded.classes is not None:
         size = len(loaded.classes)

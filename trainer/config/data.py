@@ -23,6 +23,7 @@ class Data:
     """Keys that every data set has."""
 
     classifies: ClassVar[bool | None] = True  # whether it has classes; None: only the files tell
+    adapts: ClassVar[bool] = False  # whether `load` takes `trained`, what a checkpoint says of the data it is for
     name: str = key(MISSING, "registry name")
     batch_size: int | None = key(64, "samples per step; null: the whole training set", minimum=1)
     drop_last: str = key(

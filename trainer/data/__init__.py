@@ -4,14 +4,18 @@ Nothing here imports torch before a data set is loaded, for a config is checked 
 """
 
 import importlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trainer.data.splits import Dataset, Track
 
 
-def load(config: Any, track: "Track[Any] | None" = None) -> "Dataset":
+def load(config: Any, track: "Track[Any] | None" = None, trained: Mapping[str, Any] | None = None) -> "Dataset":
     """Load the data set `config.name`, limited and split as `config` says; `track` shows progress.
+
+    `trained` is what a checkpoint says of the data that its model was trained on (`trainer.data.described`): a data set
+    that `adapts` is read as that was.
 
     Raises:
         DataError: files are missing, unreadable or not what `config` says.
@@ -19,6 +23,7 @@ def load(config: Any, track: "Track[Any] | None" = None) -> "Dataset":
     from trainer.data.splits import Dataset, prepare, untracked
 
     module = importlib.import_module(f"trainer.data.sets.{config.name}")
-    raw = module.load(config, track or untracked)
+    adapting = {"trained": trained} if config.adapts and trained is not None else {}
+    raw = module.load(config, track or untracked, **adapting)
     assert isinstance(raw, Dataset)
     return prepare(raw, config)

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from trainer.data.cache import check_room, source_of, stored
 from trainer.data.cache_entry import Allocate, Array, Declared
+from trainer.data.dividing import divide
 from trainer.data.image import EXTENSIONS, OTHERS, check_image, read_image
 from trainer.data.sets.folder import Folder
-from trainer.data.splits import Dataset, Samples, Split, Track, divide
+from trainer.data.splits import Dataset, Samples, Split, Track
 from trainer.system.errors import DataError
 from trainer.system.machine import cores
 from trainer.system.memory import RESIDENT_SHARE, free_memory

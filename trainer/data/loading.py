@@ -1,5 +1,6 @@
 """The data set that a config chooses, and the batches in which a training reads it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,8 +22,15 @@ from trainer.system.machine import cores
 from trainer.system.memory import RESIDENT_SHARE, free_memory
 
 
-def load_dataset(config: Config, track: Track[Any] = untracked, loaded: Dataset | None = None) -> Dataset:
+def load_dataset(
+    config: Config,
+    track: Track[Any] = untracked,
+    loaded: Dataset | None = None,
+    trained: Mapping[str, Any] | None = None,
+) -> Dataset:
     """Load the data that `config` chooses, unless they are `loaded`, and fill in what models take from them.
+
+    `trained` is what the checkpoint of a model that they are for says of its data.
 
     Raises:
         DataError, ConfigError: The data are missing or cannot be read, or the user's own class fails.
@@ -34,7 +42,7 @@ def load_dataset(config: Config, track: Track[Any] = untracked, loaded: Dataset 
         raw = adapt(custom.call("data", section), config.choices.get("data", section.target))
         loaded = prepare(raw, section.common)
     else:
-        loaded = data.load(section, track)
+        loaded = data.load(section, track, trained)
     config.fill_data(loaded.facts())
     return loaded
 

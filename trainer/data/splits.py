@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from trainer.config.data import Data
+from trainer.data.dividing import divide
 from trainer.system.errors import DataError
 
 T = TypeVar("T")
@@ -40,12 +41,13 @@ class Split:
 
     `samples` are images, uint8 or float, or features, float; `targets` are class indices (N,) int64, or values
     (N, columns) float. `rows` are the numbers of the split's samples among `samples`, in order; None: all of them. So
-    no inputs are copied when a split is cut.
+    no inputs are copied when a split is cut. `groups` (N,) int64 says which samples are to stay together when it is.
     """
 
     samples: Samples
     targets: Tensor
     rows: Tensor | None = None
+    groups: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -83,7 +85,9 @@ class Split:
     def take(self, index: Tensor | slice) -> "Split":
         """Some samples of the split, as a split."""
         rows = torch.arange(len(self)) if self.rows is None else self.rows
-        return Split(self.samples, self.targets[index], rows[index])
+        return Split(
+            self.samples, self.targets[index], rows[index], None if self.groups is None else self.groups[index]
+        )
 
 
 def rows_of(samples: Tensor, index: slice | Tensor) -> Tensor:
@@ -136,10 +140,17 @@ class Dataset:
     standardise: bool = False
     columns: tuple[str, ...] = ()  # names of the features of a table
     cache: str = ""  # tells the user where decoded samples are kept
+    notes: tuple[str, ...] = ()  # what was cleaned up, or is worth knowing: a line each
+    stratify: bool = False  # whether a split that is cut has a like share of each class
 
     @property
     def is_image(self) -> bool:
         return len(self.train.shape) == 3
+
+    @property
+    def strata(self) -> Tensor | None:
+        """The classes (N,) of the training samples, where each is to have its share of a split that is cut."""
+        return self.train.targets if self.stratify and self.classes is not None else None
 
     def split(self, name: str) -> Split:
         """`train`, `val` or `test`.
@@ -177,26 +188,18 @@ def prepare(raw: Dataset, config: Data) -> Dataset:
         held_out = None if dataset.val is None else dataset.val.take(first)
         dataset = replace(dataset, train=dataset.train.take(first), test=dataset.test.take(first), val=held_out)
     if dataset.val is None and config.val_fraction > 0:
-        train, val = divide(len(dataset.train), config.val_fraction, config.split_seed, "data.val_fraction")
+        train, val = divide(
+            len(dataset.train),
+            config.val_fraction,
+            config.split_seed,
+            "data.val_fraction",
+            strata=dataset.strata,
+            groups=dataset.train.groups,
+        )
         dataset = replace(dataset, train=dataset.train.take(train), val=dataset.train.take(val))
     if dataset.mean is None and dataset.standardise:
         dataset = measured(dataset)
     return dataset
-
-
-def divide(total: int, fraction: float, seed: int, key: str, where: str = "") -> tuple[Tensor, Tensor]:
-    """Divide the indices below `total` at random; the second part holds `fraction` of them.
-
-    Raises:
-        DataError: A part would be empty.
-    """
-    second = round(total * fraction)
-    if not 0 < second < total:
-        raise DataError(
-            f"{key}={fraction} of {total} samples{where} leaves an empty split", "change it, or use more data"
-        )
-    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
-    return order[second:].sort().values, order[:second].sort().values
 
 
 def measured(dataset: Dataset) -> Dataset:

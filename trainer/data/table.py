@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from trainer.data.cache import check_room
+from trainer.data.dividing import divide
 from trainer.data.sets.csv import CSV
-from trainer.data.splits import Dataset, Split, Track, divide
+from trainer.data.splits import Dataset, Split, Track
 from trainer.system.errors import DataError, did_you_mean
 from trainer.system.paths import expanded, quoted, regular
 from trainer.system.shapes import reads_as_number

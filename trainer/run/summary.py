@@ -50,6 +50,7 @@ def opening(parts: Parts) -> Facts:
         ("model", f"{title('model')}, {total:,} parameters{frozen}"),
         ("data", f"{title('data')}, {counts} of {shape}, {kind}, {where}"),
         *cache,
+        *(("note", line) for line in data.notes),
         ("training", f"{length}, {batch}, {rate}, {title('scheduler')} schedule"),
         ("loss", f"{parts.step.loss.name}, {picked}, seed {settings.seed}"),
         ("device", str(parts.compute) + _COMPILED[parts.compiled]),

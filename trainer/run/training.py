@@ -7,9 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from PIL import Image
-
 from trainer.checkpoint import Checkpoint
 from trainer.checkpoint.adoption import describe
 from trainer.data.described import described
@@ -21,6 +18,8 @@ from trainer.engine.state import State
 from trainer.engine.unused import NamesUnused
 from trainer.run import directory as runs
 from trainer.run import records, summary
+from trainer.run.diverged import keep_batch
+from trainer.run.drawing import draw
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.early_stopping import EarlyStopping
 from trainer.run.hooks.metrics_log import MetricsLog
@@ -30,7 +29,7 @@ from trainer.run.restoring import Stateful, restore
 from trainer.run.signals import stopping
 from trainer.show.report import Report
 from trainer.system import atomic
-from trainer.system.atomic import replacing, write_text
+from trainer.system.atomic import write_text
 from trainer.system.errors import (
     DivergedError,
     InterruptedRunError,
@@ -38,7 +37,6 @@ from trainer.system.errors import (
     StorageError,
     interrupted,
 )
-from trainer.system.inside import unlinked
 from trainer.system.paths import quoted
 
 if TYPE_CHECKING:
@@ -131,7 +129,8 @@ class Training:
             if isinstance(error, KeyboardInterrupt | InterruptedRunError):
                 raise self._interrupted(error) from error
             if isinstance(error, DivergedError):
-                self._keep_batch(error)
+                error.hint = f"{error.hint}; the last finite checkpoint is kept: {self._resume()}"
+                keep_batch(self.parts, self.directory, error)
             if isinstance(error, StorageError):
                 error.hint = f"{error.hint}, then resume it: {self._resume()}"
             raise
@@ -183,25 +182,6 @@ class Training:
 
     def _resume(self) -> str:
         return f"trainer resume {quoted(self.directory)}"
-
-    def _keep_batch(self, error: DivergedError) -> None:
-        """Save the batch whose loss was not finite: what came in may explain what came out."""
-        error.hint = f"{error.hint}; the last finite checkpoint is kept: {self._resume()}"
-        if error.batch is None:
-            return
-        size = self.parts.plan.accumulate
-        batches = self.parts.train.epoch(self.state.epoch, start=error.batch * size)
-        parts = [next(batches) for _ in range(min(size, len(self.parts.train) - error.batch * size))]
-        inputs, targets = (torch.cat([batch[i] for batch in parts]).cpu() for i in (0, 1))
-        with suppress(StorageError), replacing(self.directory / "diverged.pt") as file:
-            torch.save({"inputs": inputs, "targets": targets, "epoch": self.state.epoch + 1, "step": error.step}, file)
-        if self.parts.data.is_image:
-            from trainer.show import pictures  # late, as in `_draw`
-
-            picture = pictures.batch(inputs, targets, self.parts.data)
-            with suppress(StorageError):
-                self._save("diverged", picture)
-        error.message = f"{error.message}; the batch of step {error.step} is in {self.directory / 'diverged.pt'}"
 
     def _early_stopping(self) -> EarlyStopping | None:
         early, objective = self.settings.early_stopping, self.parts.objective
@@ -270,26 +250,7 @@ class Training:
 
     def _draw(self, test: Evaluation) -> None:
         if self.settings.plots:
-            try:
-                import matplotlib.figure  # noqa: F401  # late: it would delay the first step
-            except OSError as error:  # it wants a folder of its own
-                self.screen.warn(f"no pictures: {error}")
-            else:
-                self._pictures(test)
+            rows, evaluator = self.log.rows, self.parts.evaluator
+            draw(self.directory, rows, evaluator, test, self.state, self.board, self.screen)
         if self.board is not None:
             self.board.finish(test.named("test"), self.state)
-
-    def _pictures(self, test: Evaluation) -> None:
-        from trainer.show import pictures
-
-        for name, pixels in pictures.after_training(self.log.rows, self.parts.evaluator, test):
-            self._save(name, pixels)
-            if self.board is not None:
-                self.board.image(name, pixels, self.state)
-        if test.counts and test.confusion is None:
-            self.screen.say(f"  no picture of the confusion: {len(test.counts):,} classes are too many", style="dim")
-
-    def _save(self, name: str, pixels: Any) -> None:
-        path = self.directory / "plots" / f"{name}.png"
-        with atomic.storing(path), open(path, "wb", opener=unlinked) as file:
-            Image.fromarray(pixels).save(file, "png")

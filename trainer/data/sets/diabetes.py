@@ -24,7 +24,8 @@ def load(config: Diabetes, track: "Track[object]") -> "Dataset":
     import torch
     from sklearn.datasets import load_diabetes
 
-    from trainer.data.splits import Dataset, Split, divide
+    from trainer.data.dividing import divide
+    from trainer.data.splits import Dataset, Split
 
     bunch = load_diabetes(scaled=False)
     everything = Split(torch.from_numpy(bunch.data), torch.from_numpy(bunch.target)[:, None])
