@@ -33,4 +33,5 @@ def _mixed(words: np.ndarray) -> np.ndarray:
     """The finaliser of splitmix64; a bijection of 64 bits."""
     words = (words ^ (words >> np.uint64(30))) * _FIRST
     words = (words ^ (words >> np.uint64(27))) * _SECOND
-    return words ^ (words >> np.uint64(31))
+    found: np.ndarray = words ^ (words >> np.uint64(31))
+    return found

@@ -52,7 +52,7 @@ def fold(
     Raises:
         DataError: There are fewer samples, or groups, than folds.
     """
-    units, what = (total, "samples") if groups is None else (len(groups.unique()), "groups")
+    units, what = (total, "samples") if groups is None else (len(torch.unique(groups)), "groups")
     if units < folds:
         raise DataError(f"data.folds={folds}: there are {units} {what} to divide", "use fewer folds")
     generator = torch.Generator().manual_seed(seed)
