@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,13 +54,17 @@ class Arguments:
         Raises:
             ConfigError: There is no such directory as `--config-dir` names.
         """
+        from trainer.cli import quoting  # late, for it knows all sections
+
+        chosen = {_key(word): word.partition("=")[2] for word in self.words}
+        texts = quoting.texts(self.verb, chosen)
         more = self.flags.get("--config-dir")
         if more is not None and not Path(more).is_dir():
             raise ConfigError(f"--config-dir {more}: directory not found", "it holds folders such as model/")
         return [
-            *([] if more is None else [f"hydra.searchpath=[{_quoted(f'file://{Path(more).absolute()}')}]"]),
+            *([] if more is None else [f"hydra.searchpath=[{quoting.quoted(f'file://{Path(more).absolute()}')}]"]),
             *_from_checkpoint(self.verb, self.overrides),
-            *(_prepared(override, self.multirun) for override in self.overrides),
+            *(quoting.prepared(override, texts, self.multirun) for override in self.overrides),
         ]
 
 
@@ -179,37 +182,3 @@ def _from_checkpoint(verb: str, overrides: Sequence[str]) -> list[str]:
     if "experiment" in keys:  # which chooses both
         return []
     return [f"~{group}" for group in ("model", "data") if group not in keys]
-
-
-def _prepared(override: str, multirun: bool) -> str:
-    """Rewrite an override for Hydra's grammar.
-
-    A key of ours is force-added: Hydra then leaves it to our own check to refuse a misspelt one, which
-    knows all the keys, and a section that a checkpoint describes takes overrides before it is read.
-    A value that is a path or a name is quoted where Hydra's grammar would take it apart, or for a number.
-    """
-    if override.startswith("~"):
-        return override
-    name, value = override.split("=", 1)
-    key = name.lstrip("+")
-    groups = (*registry.GROUPS, "experiment")
-    is_text = key in ("ckpt", "output", "name", "inspect.out", "run", "from", "folder", "clear")
-    of_data = re.fullmatch(r"data\.(root|path|cache)", key)
-    if re.search(r"[^\w./:+-]", value, re.ASCII):
-        # A class of the user's own may take a list by that name.
-        is_expression = re.match(r"""['"\[{]|\$\{""" if of_data else r"""['"]|\$\{""", value)
-        is_sweep = multirun and re.search("[,()]", value)  # a,b or range(1,9)
-        if os.path.exists(value) or ((is_text or of_data) and not is_sweep and not is_expression):
-            value = _quoted(value)
-    is_name = key in groups or is_text or (of_data and os.path.exists(value))
-    if is_name and re.fullmatch(r"[-+.\de_]+|true|false|inf|nan", value, re.IGNORECASE):
-        value = f"'{value}'"  # though it reads like a number
-    if name.startswith("+") or key in groups or key.split(".")[0] == "hydra" or "@" in key or "/" in key:
-        return f"{name}={value}"
-    return f"++{key}={value}"
-
-
-def _quoted(value: str) -> str:
-    """Quote a value. Hydra's grammar wants backslashes doubled before a quote or the end, and nowhere else."""
-    escaped = re.sub(r"(\\*)('|\Z)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)
-    return f"'{escaped}'"

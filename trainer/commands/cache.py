@@ -25,8 +25,10 @@ trainer cache clear=all
 class Cache(Config):
     """`trainer cache`: list or remove the decoded samples that are kept for the next run."""
 
-    folder: str | None = key(CACHE, "the folder of the cache, as `data.cache` names it")
-    clear: str | None = key(None, "what to remove: all, all of a data set by its name, or an entry by its name")
+    folder: str | None = key(CACHE, "the folder of the cache, as `data.cache` names it", text=True)
+    clear: str | None = key(
+        None, "what to remove: all, all of a data set by its name, or an entry by its name", text=True
+    )
 
 
 def run(config: Cache) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class EvalOptions:
 class Eval(Config):
     """`trainer eval`: metrics of a checkpoint on one split."""
 
-    ckpt: str = key(MISSING, "a run directory or a checkpoint file")
+    ckpt: str = key(MISSING, "a run directory or a checkpoint file", text=True)
     split: str = key("test", "the split to evaluate", choices=("test", "val", "train"))
     model: Any = key(None, "for a bare state_dict, or a model of your own: the group `model`")
     data: Any = key(None, "other data than the checkpoint was trained on: the group `data`")

@@ -26,14 +26,14 @@ trainer inspect ckpt=RUN inspect.out=filters.png
 class InspectOptions:
     """Where the pictures of `trainer inspect` go."""
 
-    out: str | None = key(None, "a picture: the filters of a checkpoint, else a grid of training images")
+    out: str | None = key(None, "a picture: the filters of a checkpoint, else a grid of training images", text=True)
 
 
 @dataclass
 class Inspect(Config):
     """`trainer inspect`: layers, shapes, parameters, FLOPs, and facts about the data."""
 
-    ckpt: str | None = key(None, "a run directory or a checkpoint file")
+    ckpt: str | None = key(None, "a run directory or a checkpoint file", text=True)
     model: Any = key(None, "the model: a section of the group `model`")
     data: Any = key(None, "the data: a section of the group `data`")
     inspect: InspectOptions = field(default_factory=InspectOptions, metadata={"doc": "pictures"})

@@ -105,6 +105,11 @@ def group_choices(group: str) -> list[str]:
     return sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
 
 
+def ours(group: str) -> list[str]:
+    """Our choices of a config group."""
+    return sorted(p.stem for p in (CONFIGS / group).glob("*.yaml"))
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Raise Hydra's and OmegaConf's complaints about what the user typed as a `ConfigError`."""

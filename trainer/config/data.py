@@ -76,6 +76,7 @@ class Cached(Data):
         private=True,
         runtime=True,
         outward=True,
+        text=True,
     )
     cache_limit: float | None = key(
         50.0,
@@ -92,7 +93,7 @@ class Downloaded(Cached):
     """Keys of the data sets that torchvision downloads."""
 
     root: str = key(
-        "${oc.env:TRAINER_DATA,data}", "folder the data sets lie in ($TRAINER_DATA, or ./data)", runtime=True
+        "${oc.env:TRAINER_DATA,data}", "folder the data sets lie in ($TRAINER_DATA, or ./data)", runtime=True, text=True
     )
     download: bool = key(True, "download what is missing", private=True, runtime=True, outward=True)
 

@@ -20,13 +20,15 @@ def key(
     private: bool = False,
     runtime: bool = False,
     outward: bool = False,
+    text: bool = False,
 ) -> Any:
     """Declare a key: a field of a dataclass with its meaning, its limits and its choices.
 
     `minimum`, `above`, `maximum` and `below` limit a number or each number of a list, whose size is `length`. A
     `private` key says how to get something and not what it is: no checkpoint records it. A `runtime` key may change
     when a training is resumed, for the weights at a given step do not depend on it. An `outward` key leads out of the
-    run, to a server, a shell or a folder that is written to: no file of a run sets it, for that may be a stranger's.
+    run, to a server, a shell or a folder that is written to: no file of a run sets it, for that may be a stranger's. A
+    `text` key takes whatever is typed, such as a path, or the name of a column; or a list of those.
     """
     limits = {
         "minimum": minimum,
@@ -36,7 +38,7 @@ def key(
         "choices": choices,
         "length": length,
     }
-    metadata = {"doc": doc, "private": private, "runtime": runtime, "outward": outward} | {
+    metadata = {"doc": doc, "private": private, "runtime": runtime, "outward": outward, "text": text} | {
         k: v for k, v in limits.items() if v is not None
     }
     if isinstance(default, list):

@@ -68,5 +68,6 @@ class ResNet18:
         "start from: null (random), DEFAULT (torchvision's ImageNet weights, downloaded) or a file",
         private=True,
         outward=True,
+        text=True,
     )
     freeze: bool = key(False, "train only the last layer, `fc`", private=True)

@@ -53,9 +53,11 @@ class Train(Config):
     scheduler: Any = key(MISSING, "the learning-rate schedule: a section of the group `scheduler`")
     sweep: Any = key(MISSING, "how the jobs of -m are run: a section of the group `sweep`")
     search: Any = key(MISSING, "which jobs -m has: a section of the group `search`")
-    name: str | None = key(None, "name of the run, a folder below output; null: MODEL_DATA")
-    output: str = key("runs", "folder that run directories are made in")
-    from_: str | None = key(None, "start from the weights of this run or checkpoint file, its model and its data")
+    name: str | None = key(None, "name of the run, a folder below output; null: MODEL_DATA", text=True)
+    output: str = key("runs", "folder that run directories are made in", text=True)
+    from_: str | None = key(
+        None, "start from the weights of this run or checkpoint file, its model and its data", text=True
+    )
     seed: int = key(0, "seed of weights, batch order, dropout and augmentation", minimum=0, maximum=2**32 - 1)
     device: str = key("auto", "auto, cpu, cuda, cuda:N or mps", runtime=True)
     precision: str = key(

@@ -16,8 +16,8 @@ class CSV(Data):
 
     classifies: ClassVar[bool | None] = None
     name: str = key("csv", "registry name")
-    path: str = key(MISSING, "the file", runtime=True)
-    target: str = key(MISSING, "name of the target column")
+    path: str = key(MISSING, "the file", runtime=True, text=True)
+    target: str = key(MISSING, "name of the target column", text=True)
     task: str = key(
         "auto",
         "auto: classification where the target is words or few whole numbers",

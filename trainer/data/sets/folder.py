@@ -15,7 +15,7 @@ class Folder(Cached):
     """Images in one folder per class, below `train/`, `test/` and `val/`, or in a single tree that is split."""
 
     name: str = key("folder", "registry name")
-    path: str = key(MISSING, "the folder", runtime=True)
+    path: str = key(MISSING, "the folder", runtime=True, text=True)
     size: int | None = key(32, "side of the square images that the model sees", minimum=1)
     resize: int | None = key(
         None,
