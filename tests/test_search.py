@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import running
 from conftest import Trainer
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from running import QUICK, SILENT
 from sweeping import job
 from test_configs import compose
@@ -125,11 +126,7 @@ def test_a_trials_numbers_are_short_and_within_their_range() -> None:
         (("-m", "search.trials=5", "seed=0,1"), "search.trials: no such key", ""),
         (("-m", "search=optuna", "optim.rl=interval(0,1)"), "optim.rl: no such key", "choose from: amsgrad"),
         (("-m", "search=optuna", "optim.lr=interval(-2,-1)"), "optim.lr=-1.5: out of range", "above 0"),
-        (
-            ("-m", "search=optuna", RATE, "data=csv", "data.path=a", "data.target=b"),
-            "data=csv: whether",
-            "objective=val/accuracy or objective=val/loss",
-        ),
+        (("-m", "search=optuna", RATE, "data=csv", "data.path=a.csv", "data.target=b"), "a.csv: no such file", ""),
     ],
 )
 def test_a_mistake_is_one_line_and_a_hint_and_starts_nothing(
@@ -158,6 +155,15 @@ def test_the_goal_is_known_before_the_data_are_read(empty: Path, data: str, spli
     watched = choose_objective(config, load_dataset(config, lambda items, *_: items), split)
     found = goal(config)
     assert (found.names[0], found.direction) == (watched.name, watched.direction)
+
+
+@pytest.mark.parametrize(("last", "name"), [("yes", "val/accuracy"), ("2.75", "val/loss")])
+def test_the_goal_of_a_table_is_that_of_its_target(empty: Path, last: str, name: str) -> None:
+    lines = [f"{i / 7},{'no' if last == 'yes' else i / 3}" for i in range(20)] + [f"3.5,{last}"] * 2
+    Path("t.csv").write_text("\n".join(["x,y", *lines]))
+    config = compose("train", "data=csv", "data.path=t.csv", "data.target=y", "model=linear")
+    assert goal(config).names[0] == name
+    assert config.model is None  # it is read for this alone
 
 
 def test_every_data_set_says_whether_it_has_classes() -> None:
@@ -214,6 +220,28 @@ def test_the_same_is_tried_again_with_the_same_seed_only(tmp_path: Path, sampler
     assert len({str(params) for params in tried["a"]}) == 7
 
 
+def _worst_if_failed(trial: FrozenTrial) -> FrozenTrial:
+    """A trial that failed as one with a value that is worse than any other, in a search for the least."""
+    if trial.state is TrialState.FAIL:
+        trial.state, trial.values = TrialState.COMPLETE, [math.inf]
+    return trial
+
+
+def test_a_search_leaves_the_values_with_which_trials_fail_though_the_first_ones_do(tmp_path: Path) -> None:
+    settings = Optuna(startup=5)
+    opened = study.Opened(tmp_path, settings, 1, "max")
+    wanted = space("x=interval(0,1)").ranges
+    tried = []
+    for number in range(30):
+        x = opened.ask(wanted, settings).params["x"]
+        tried.append(x)
+        if number < 5 or x > 0.3:
+            opened.study.tell(number, state=TrialState.FAIL)
+        else:
+            opened.study.tell(number, 1 - x)
+    assert sum(x <= 0.3 for x in tried[20:]) > 5  # of 10; by chance it would be 3
+
+
 @pytest.mark.parametrize("pruner", ["median", "hyperband"])
 @pytest.mark.parametrize("sampler", ["tpe", "random", "gp"])
 def test_what_is_chosen_is_what_optuna_chooses_with_the_whole_study_before_it(
@@ -228,9 +256,12 @@ def test_what_is_chosen_is_what_optuna_chooses_with_the_whole_study_before_it(
         oracle = optuna.create_study(
             study_name=study.NAME, sampler=study.sampler(settings, number), pruner=opened.study.pruner
         )
-        oracle.add_trials(opened.study.trials)
+        oracle.add_trials([_worst_if_failed(trial) for trial in opened.study.trials])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Clip non-finite values")
+            expected = oracle.ask(wanted).params
         trial = opened.ask(wanted, settings)
-        assert trial.params == oracle.ask(wanted).params
+        assert trial.params == expected
         opened.storage.set_trial_intermediate_value(study.trial_id(opened.storage, number), 1, trial.params["x"])
         if number >= 2:
             before = opened.study.trials[number - 2]

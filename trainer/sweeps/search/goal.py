@@ -1,12 +1,11 @@
 """What a search maximises or minimises, which has to be known before anything is trained."""
 
+import copy
 from dataclasses import dataclass
 
 from trainer.config.base import Custom
 from trainer.config.train import Train
-from trainer.data.sets.csv import CSV
 from trainer.engine.measures import Direction, chosen_direction
-from trainer.system.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -21,10 +20,10 @@ class Goal:
 
 
 def goal(config: Train) -> Goal:
-    """What `objective` and `direction` mean for the data that `config` names.
+    """What `objective` and `direction` mean for the data that `config` names, which are read if need be.
 
     Raises:
-        ConfigError: only the data can tell, which have not been read.
+        DataError: They cannot be read.
     """
     names: tuple[str, ...] = (config.objective,)
     if config.objective == "auto":
@@ -34,14 +33,10 @@ def goal(config: Train) -> Goal:
 
 
 def _classifies(config: Train) -> bool:
-    section = config.data
-    found = None if isinstance(section, Custom) else section.classifies
-    if isinstance(section, CSV) and section.task != "auto":
-        found = section.task == "classification"
+    """Whether the targets are classes, which of a table, or of a class of the user's, only the data tell."""
+    found = None if isinstance(config.data, Custom) else config.data.classifies
     if found is None:
-        raise ConfigError(
-            f"data={config.title('data')}: whether a search is for a high accuracy or a low loss is not known "
-            "before the data are read",
-            "say it: objective=val/accuracy or objective=val/loss",
-        )
+        from trainer.data.loading import load_dataset  # late: it imports torch
+
+        found = load_dataset(copy.deepcopy(config)).classes is not None
     return bool(found)

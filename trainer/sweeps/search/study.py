@@ -1,5 +1,9 @@
 """Optuna's study of a search, in the sweep's directory: what was tried, with what result, and what to try next."""
 
+import copy
+import math
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +14,7 @@ from optuna import pruners, samplers
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from trainer.config.search import Optuna
@@ -64,7 +68,9 @@ class Opened:
         """
         number = self._bring_copy_up_to_date()
         self._copy.sampler = sampler(settings, number)
-        chosen = self._copy.ask(ranges)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Clip non-finite values")  # those of trials that failed
+            chosen = self._copy.ask(ranges)
         assert chosen.number == number
         before = None if begins else self.study.get_trials(deepcopy=False)[-1].user_attrs.get(ROUND)
         self.study.add_trial(
@@ -78,18 +84,33 @@ class Opened:
         return self.study.get_trials(deepcopy=False)[number]
 
     def _bring_copy_up_to_date(self) -> int:
-        """Tell the copy what the journal has heard of its trials, and of others; the number of trials."""
+        """Tell the copy what the journal has heard of its trials, and of others; the number of trials.
+
+        A trial that failed, by a loss that was not finite as a rule, counts as worse than any other there: the sampler
+        would forget it, and try the like again.
+        """
         trials, copies = (study.get_trials(deepcopy=False) for study in (self.study, self._copy))
-        for trial, copy in zip(trials, copies, strict=False):
-            if copy.state.is_finished():
+        for trial, own in zip(trials, copies, strict=False):
+            if own.state.is_finished():
                 continue
             number = trial_id(self._memory, trial.number)
             for epoch, value in trial.intermediate_values.items():
                 self._memory.set_trial_intermediate_value(number, epoch, value)
             if trial.state.is_finished():
-                self._memory.set_trial_state_values(number, trial.state, trial.values)
-        self._copy.add_trials(trials[len(copies) :])
+                self._memory.set_trial_state_values(number, *self._judged(trial))
+        self._copy.add_trials(map(self._as_judged, trials[len(copies) :]))
         return len(trials)
+
+    def _judged(self, trial: FrozenTrial) -> tuple[TrialState, Sequence[float] | None]:
+        """State and values of a trial as the sampler sees them."""
+        if trial.state is not TrialState.FAIL:
+            return trial.state, trial.values
+        return TrialState.COMPLETE, [math.inf if self.study.direction is StudyDirection.MINIMIZE else -math.inf]
+
+    def _as_judged(self, trial: FrozenTrial) -> FrozenTrial:
+        trial = copy.copy(trial)
+        trial.state, trial.values = self._judged(trial)
+        return trial
 
 
 def trial_id(storage: BaseStorage, number: int) -> int:
