@@ -459,6 +459,13 @@ def test_inspect_shows_a_regression(trainer: Trainer) -> None:
     assert "bmi" in ran.out
 
 
+def test_inspect_shows_data_that_the_usual_model_is_not_for(trainer: Trainer) -> None:
+    ran = trainer("inspect", "data=diabetes")
+    assert ran.code == 0, ran.err
+    assert "319 samples of 10 float" in ran.out
+    assert "parameters" not in ran.out
+
+
 def test_inspect_of_a_run_counts_its_parameters_and_draws_its_filters(trainer: Trainer) -> None:
     run = train(trainer, *QUICK, "model=cifar_lenet")
     ran = trainer("inspect", f"ckpt={run}", "inspect.out=filters.png")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SUMMARY = "layers, shapes, parameters, FLOPs, filters, and facts about the data"
 EXAMPLES = """
 trainer inspect model=resnet18 data=cifar10
+trainer inspect data=csv data.path=table.csv data.target=price     the columns
 trainer inspect ckpt=RUN inspect.out=filters.png
 """
 
@@ -43,7 +44,7 @@ def run(config: Inspect) -> dict[str, Any]:
     """Show a model and its data; with `inspect.out=FILE` also draw the filters or a grid of images.
 
     Returns:
-        The numbers of parameters and of FLOPs per sample.
+        The numbers of parameters and of FLOPs per sample, where a model is shown.
 
     Raises:
         UserError: The checkpoint or the data do not exist, or the picture cannot be written.
@@ -58,14 +59,17 @@ def run(config: Inspect) -> dict[str, Any]:
     from trainer.show.report import Report
 
     screen = Report()
-    compute = device.choose("cpu", "float32")
     known = config.facts()
+    built: nn.Module | None = None
     loaded: Dataset | None = None
-    for line in custom.announced(config) if config.ckpt is None else []:  # `load` says it, too
-        screen.say(line)
+    if config.ckpt is None:
+        for line in custom.announced(config):  # `load` says it, too
+            screen.say(line)
+        if not ("channels" in known or any(word.startswith("model") for word in config.typed)):
+            config.change("model", None)  # which is one for images, if nobody chose it
     if config.ckpt is not None:
-        evaluator, found = load(config, config.ckpt, compute, screen, nonfinite=True)  # to look at them
-        loaded = evaluator.data
+        evaluator, found = load(config, config.ckpt, device.choose("cpu", "float32"), screen, nonfinite=True)
+        built, loaded = evaluator.model, evaluator.data
         screen.say(f"checkpoint {found.path}", style="bold")
     elif "channels" in known and "num_classes" in known:  # layers can be shown without the files
         config.fill_data(known)
@@ -73,21 +77,21 @@ def run(config: Inspect) -> dict[str, Any]:
         loaded = load_dataset(config, screen.track)
     known = config.facts()
     shape = (known["channels"], known["size"], known["size"]) if "channels" in known else (known["features"],)
-    if config.ckpt is not None:
-        built = evaluator.model
-    else:
+    if built is None and config.given("model"):
         built = build_model(config, torch.zeros(1, *shape), known["outputs"])
-    total, flops = _layers(config, built, shape, screen)
-    if loaded is None:
-        loaded = load_dataset(config, screen.track)
-    screen.say()
+    counted = {}
+    if built is not None:
+        counted = _layers(config, built, shape, screen)
+        screen.say()
+    loaded = loaded or load_dataset(config, screen.track)
     _data(loaded, screen)
     if config.inspect.out is not None:
         _picture(config, built, loaded, expanded(config.inspect.out), screen)
-    return {"parameters": total, "flops": flops}
+    return counted
 
 
-def _layers(config: Inspect, built: "nn.Module", shape: tuple[int, ...], screen: "Report") -> tuple[int, int]:
+def _layers(config: Inspect, built: "nn.Module", shape: tuple[int, ...], screen: "Report") -> dict[str, int]:
+    """Show the layers; the numbers of parameters and of FLOPs per sample."""
     import torch
 
     from trainer.show import layers
@@ -101,7 +105,7 @@ def _layers(config: Inspect, built: "nn.Module", shape: tuple[int, ...], screen:
     rows.append(("total", "", "", f"{total:,}", f"{flops:,}"))
     title = f"model {config.title('model')}, input {_x(shape)}, FLOPs per sample"
     screen.table(("layer", "type", "output", "parameters", "FLOPs"), rows, title)
-    return total, flops
+    return {"parameters": total, "flops": flops}
 
 
 def _data(loaded: "Dataset", screen: "Report") -> None:
@@ -131,7 +135,7 @@ def _data(loaded: "Dataset", screen: "Report") -> None:
         screen.facts("target", [("train", f"mean {mean:.4g}, from {low:.4g} to {high:.4g}")])
 
 
-def _picture(config: Inspect, built: "nn.Module", loaded: "Dataset", out: Path, screen: "Report") -> None:
+def _picture(config: Inspect, built: "nn.Module | None", loaded: "Dataset", out: Path, screen: "Report") -> None:
     from trainer.show.lettering import lettering
 
     if not loaded.is_image:
@@ -141,11 +145,11 @@ def _picture(config: Inspect, built: "nn.Module", loaded: "Dataset", out: Path, 
     screen.say(f"{what}: {out}")
 
 
-def _drawn(config: Inspect, built: "nn.Module", loaded: "Dataset", out: Path) -> str:
+def _drawn(config: Inspect, built: "nn.Module | None", loaded: "Dataset", out: Path) -> str:
     """Draw the picture `out`; what it shows."""
     from trainer.show import pictures, plots
 
-    kernel = pictures.first_filters(built)
+    kernel = pictures.first_filters(built) if built is not None else None
     if config.ckpt is not None and kernel is not None:
         figure, what = plots.filters(kernel), f"first-layer filters, {', '.join(plots.SCALINGS)}"
     else:
