@@ -74,11 +74,11 @@ def texts(verb: str, chosen: Mapping[str, str]) -> dict[str, Text]:
 
 def _declared(cls: Any, above: str) -> Iterator[tuple[str, Text]]:
     for field in dataclasses.fields(cls):
-        name, kind = above + public(field.name), str(field.type)
+        name, kind, made = above + public(field.name), str(field.type), field.default_factory
         if field.metadata.get("text"):
             yield name, Text("list" in kind, "None" in kind)
-        elif dataclasses.is_dataclass(field.default_factory):
-            yield from _declared(field.default_factory, f"{name}.")
+        elif isinstance(made, type) and dataclasses.is_dataclass(made):
+            yield from _declared(made, f"{name}.")
 
 
 def _parts(value: str, multirun: bool, text: Text) -> list[str]:
