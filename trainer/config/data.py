@@ -42,6 +42,7 @@ class Data:
     val_fraction: float = key(0.1, "share of the training set held out for validation", minimum=0, below=1)
     split_seed: int = key(0, "seed of the random splits; not `seed`, so that runs can be compared", minimum=0)
     limit: int | None = key(None, "use only the first N samples of each split", minimum=1)
+    strict: bool = key(False, "refuse what would be cleaned up: broken images, empty cells, files that belong nowhere")
     augment: Augment = field(default_factory=Augment, metadata={"doc": "random changes to training images"})
     placement: str = key(
         "auto",
