@@ -20,9 +20,10 @@ from trainer.engine.device import Compute
 from trainer.engine.schedule import Schedule
 from trainer.engine.steps.captured import CapturedStep, capturable
 from trainer.engine.steps.eager import EagerStep
+from trainer.sweeps.batched.batches import stacked as side_by_side
 from trainer.sweeps.batched.optimizer import StackedOptimizer, alike
 from trainer.sweeps.batched.stack import Stack
-from trainer.sweeps.batched.step import StackedBatches, StackedStep
+from trainer.sweeps.batched.step import StackedStep
 
 CPU = torch.device("cpu")
 CROSS, MSE = losses.make("cross_entropy"), losses.make("mse")
@@ -151,7 +152,7 @@ class Together:
 
     def __call__(self, batches: Sequence[Batch]) -> Tensor:
         self.stacked.refill()
-        return self.step(batches)[self.back]
+        return self.step([(*batch, None) for batch in batches])[self.back]
 
 
 def close(one: Any, other: Any, tolerance: float = 1e-9) -> None:
@@ -409,13 +410,14 @@ CASES: dict[str, dict[str, Any]] = {
 def test_batches_of_jobs_are_those_of_each(case: str, seeds: tuple[int, ...]) -> None:
     first = Batches(device=CPU, seed=seeds[0], **CASES[case])
     each = [first.reseeded(seed) for seed in seeds]
-    stacked = StackedBatches(each)
+    stacked = side_by_side(each)
     assert stacked.sizes == first.sizes
     for epoch, start in ((0, 0), (2, 1)):
         found = list(stacked.epoch(epoch, start))
         expected = [list(batches.epoch(epoch, start)) for batches in each]
         assert len(found) == len(first) - start
-        for number, (inputs, targets) in enumerate(found):
+        for number, (inputs, targets, padding) in enumerate(found):
+            assert padding is None
             for job in range(len(seeds)):
                 own = (inputs, targets) if stacked.shared else (inputs[job], targets[job])
                 assert own[0].equal(expected[job][number][0])
@@ -433,6 +435,45 @@ def test_shared_batches_and_own_ones_lead_to_the_same() -> None:
             together([batch])
         found.append([dict(model.state_dict()) for model in together.models])
     close(found[0], found[1])
+
+
+@pytest.mark.parametrize("seeds", [(3, 3, 3), (0, 1, 0)], ids=["one seed", "seeds"])
+@pytest.mark.parametrize("case", [case for case in CASES if case != "last of one"])
+def test_batches_of_jobs_with_samples_of_their_own_are_those_of_each(case: str, seeds: tuple[int, ...]) -> None:
+    """Those of fewer samples are filled up with zeros, and say so."""
+    facts = CASES[case]
+    splits = [facts["split"].take(slice(1, None)), facts["split"], facts["split"].take(slice(1, None))]
+    each = [Batches(device=CPU, seed=n, **facts | {"split": own}) for n, own in zip(seeds, splits, strict=True)]
+    stacked = side_by_side(each)
+    assert [*stacked.apart] == [batches.sizes for batches in each]
+    for epoch, start in ((0, 0), (2, len(each[0]) - 1)):
+        found = list(stacked.epoch(epoch, start))
+        expected = [list(batches.epoch(epoch, start)) for batches in each]
+        assert len(found) == len(each[0]) - start
+        for number, (inputs, targets, padding) in enumerate(found):
+            for job in range(len(seeds)):
+                own, its = expected[job][number]
+                assert inputs[job, : len(its)].equal(own)
+                assert targets[job, : len(its)].equal(its)
+                assert not inputs[job, len(its) :].any()
+                real = padding.mask[job] if padding is not None else torch.ones(len(its))
+                assert real.tolist() == [1] * len(its) + [0] * (targets.shape[1] - len(its))
+        assert found[-1][2] is not None
+
+
+@pytest.mark.parametrize("name", ["mse", "half_sse", "cross_entropy"])
+def test_a_mask_leaves_samples_out_of_the_loss_of_each(name: str) -> None:
+    torch.manual_seed(0)
+    outputs, loss = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True), losses.make(name)
+    targets = torch.randint(3, (2, 5)) if name == "cross_entropy" else torch.randn(2, 5, 3, dtype=torch.float64)
+    mask = torch.tensor([[1.0, 1, 1, 1, 1], [1, 1, 1, 0, 0]], dtype=torch.float64)
+    found = loss.of_each(outputs, targets, training=True, mask=mask)
+    expected = torch.stack(
+        [loss.training_function(outputs[0], targets[0]), loss.function(outputs[1, :3], targets[1, :3])]
+    )
+    close(found, expected)
+    (gradient,) = torch.autograd.grad(found.sum(), outputs)
+    assert not gradient[1, 3:].any()
 
 
 # --- metrics ------------------------------------------------------------------------------------------
@@ -501,7 +542,7 @@ def stepped(name: str, whole: bool, capture: bool) -> tuple[list[dict[str, Tenso
             optimizer.param_groups[0]["lr"] = 0.1 / (number + 1) / (job + 1)
         together.stacked.refill()
         rows = 3 if number % 5 == 4 else 7
-        batch = (inputs[:rows].float(), targets[:rows].float())
+        batch = (inputs[:rows].float(), targets[:rows].float(), None)
         found.append(step([batch]).clone())
     return [dict(model.state_dict()) for model in together.models], torch.stack(found), graphs
 
@@ -548,6 +589,6 @@ def test_a_graph_on_a_gpu_steps_stacked_models_as_eager_steps_do(name: str) -> N
                 optimizer.param_groups[0]["lr"] = 0.1 / (number + 1) / (job + 1)
             together.stacked.refill()
             rows = 3 if number % 5 == 4 else 7
-            step([(inputs[:rows].float().to(device), targets[:rows].float().to(device))])
+            step([(inputs[:rows].float().to(device), targets[:rows].float().to(device), None)])
         found.append([{k: v.cpu() for k, v in model.state_dict().items()} for model in models])
     close(found[0], found[1], 1e-4)

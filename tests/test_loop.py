@@ -49,7 +49,7 @@ class Toy:
 class Scripted:
     """A step whose losses are `values`, over and over."""
 
-    device, jobs = CPU, ()
+    device, jobs, apart = CPU, (), ()
 
     def __init__(
         self, values: Sequence[float], loss: str = "mse", on_nan: str = "stop", rates: Sequence[float] = (0.0,)

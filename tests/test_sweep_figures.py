@@ -300,3 +300,12 @@ def test_the_pictures_are_saved_as_png(tmp_path: Path) -> None:
             assert image.format == "PNG"
             assert min(image.size) > 300
             assert np.asarray(image).std() > 0
+
+
+def test_a_caption_says_of_how_many_folds_the_means_are() -> None:
+    jobs = [
+        job(number, 0.5 + number / 1000, data__folds=5, **facts)
+        for number, facts in enumerate(crossed(optim__lr=[0.1, 0.2], data__fold=[*range(5)], seed=[0, 1]))
+    ]
+    (figure,) = drawn(jobs).values()
+    assert figure.axes[0].get_title(loc="left") == "mean ± standard deviation of 5 folds of 2 seeds"

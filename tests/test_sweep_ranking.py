@@ -12,7 +12,8 @@ from sweeping import grid, job
 
 from trainer.sweeps.job import Outcome, append, read
 from trainer.sweeps.results import ranking
-from trainer.sweeps.results.ranking import ranked, verdict
+from trainer.sweeps.results.ranking import ranked
+from trainer.sweeps.results.verdict import paired, verdict, welch
 from trainer.system.errors import RunError
 
 NAN = float("nan")
@@ -183,6 +184,70 @@ def test_a_thousand_jobs_rank_as_by_hand() -> None:
     assert rates(grid(results))[: len(expected)] == expected
 
 
+# --- folds ----------------------------------------------------------------------------------------------
+
+
+def folded(values: dict[str, list[list[float | None]]]) -> list[Outcome]:
+    """For each learning rate a job for each fold and seed, with the results given by fold and then by seed."""
+    triples = [
+        (rate, fold, seed, value)
+        for rate, folds in values.items()
+        for fold, seeds in enumerate(folds)
+        for seed, value in enumerate(seeds)
+    ]
+    return [
+        job(number, value, optim__lr=rate, data__fold=fold, data__folds=5, seed=seed)
+        for number, (rate, fold, seed, value) in enumerate(triples)
+    ]
+
+
+def test_jobs_that_differ_in_their_fold_alone_are_one_row() -> None:
+    values = [0.8, 0.9, 0.85, 0.7, 0.95]
+    (row,) = ranked([job(k, value, data__fold=k, data__folds=5) for k, value in enumerate(values)])
+    assert (row.overrides, len(row.jobs), row.counted) == ({"data.folds": "5"}, 5, "5 folds")
+    assert row.mean == pytest.approx(np.mean(values))
+    assert row.std == pytest.approx(np.std(values, ddof=1))
+    expected = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
+    assert row.interval == pytest.approx(expected)
+
+
+def test_the_seeds_of_a_fold_count_as_one_value_by_their_mean() -> None:
+    values = np.random.default_rng(4).uniform(0.5, 1, (5, 3))
+    (row,) = ranked(folded({"0.1": values.tolist()}))
+    assert row.counted == "5 folds of 3 seeds"
+    assert row.values == pytest.approx(values.mean(1))
+    assert row.std == pytest.approx(values.mean(1).std(ddof=1))
+
+
+def test_one_fold_with_several_seeds_is_a_row_of_seeds() -> None:
+    (row,) = ranked(folded({"0.1": [[0.5, 0.6, 0.7]]}))
+    assert (row.values, row.counted) == ((0.5, 0.6, 0.7), "3 seeds")
+
+
+def test_settings_of_the_same_folds_are_compared_fold_by_fold() -> None:
+    rng = np.random.default_rng(5)
+    hard = rng.normal(0.8, 0.1, 5)  # how hard a fold is outweighs what the settings do
+    a, b = hard + rng.normal(0.01, 0.002, 5), hard
+    first, second = rows = ranked(folded({"a": a[:, None].tolist(), "b": b[:, None].tolist()}))
+    p = stats.ttest_rel(a, b).pvalue
+    assert paired(first, second) == pytest.approx(p)
+    assert p < 0.05 < (welch(first, second) or 0)
+    assert "optim.lr=a is better than optim.lr=b by" in verdict(rows)
+    assert "paired t-test, 5 folds)" in verdict(rows)
+
+
+def test_settings_of_different_folds_are_compared_by_welchs_test() -> None:
+    rows = ranked(folded({"a": [[0.5], [0.6], [0.7]], "b": [[0.5], [0.4], [None]]}))
+    assert "Welch's t-test, 3 and 2 folds)" in verdict(rows)
+
+
+def test_equal_differences_in_every_fold_are_no_matter_of_chance() -> None:
+    assert "(folds make no difference, 2 folds)" in verdict(
+        ranked(folded({"a": [[0.75], [0.5]], "b": [[0.5], [0.25]]}))
+    )
+    assert "(all of 2 folds gave the same)" in verdict(ranked(folded({"a": [[0.75], [0.5]], "b": [[0.75], [0.5]]})))
+
+
 # --- is the best better? --------------------------------------------------------------------------------
 
 
@@ -191,7 +256,7 @@ def test_welchs_test_is_that_of_scipy_and_of_its_formula() -> None:
     for sizes in ((2, 2), (3, 5), (10, 4)):
         a, b = rng.normal(0.9, 0.01, sizes[0]), rng.normal(0.89, 0.03, sizes[1])
         first, second = ranked(grid({"a": a.tolist(), "b": b.tolist()}))
-        p = ranking.welch(first, second)
+        p = welch(first, second)
         assert p == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
         va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
         freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))

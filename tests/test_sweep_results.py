@@ -59,6 +59,25 @@ def test_seeds_share_a_row_with_mean_and_deviation() -> None:
     assert all(cell.isascii() for row in ascii_only for cell in row)
 
 
+def test_folds_share_a_row_and_the_best_is_trained_on_all_of_them(tmp_path: Path) -> None:
+    jobs = [job(k, 0.5 + k / 10, data__fold=k, data__folds=3, optim__lr=0.1) for k in range(3)]
+    (row,) = table(jobs)
+    assert (row["job"], row["folds"], row["val/accuracy"]) == ("0-2", "0-2", "60.00% ± 10.00%")
+    said = dict(results.facts(jobs, tmp_path))
+    assert said["best"] == "trainer train optim.lr=0.1"
+    assert said["next"] == f"trainer eval ckpt={tmp_path}"
+    (first, *_) = written(tmp_path, jobs)
+    assert (first["data.fold"], first["group_n"], first["group_mean"]) == ("2", "3", "0.6")
+
+
+def test_folds_and_seeds_have_a_column_each_and_failures_name_both() -> None:
+    jobs = [job(3 * k + s, 0.5, data__fold=k, data__folds=2, seed=s) for k in range(2) for s in range(3)]
+    jobs[4] = job(4, None, data__fold=1, data__folds=2, seed=1, error="no")
+    (row,) = table(jobs)
+    assert (row["folds"], row["seeds"]) == ("0,1", "0-2")
+    assert row["status"] == "5 of 6 completed; fold 1 seed 1 failed: no"
+
+
 def test_a_loss_has_no_per_cent() -> None:
     (row,) = table(grid({"0.1": [1.5, 2.5]}, objective="val/loss", direction="min", metrics={"test/mse": 0.12345}))
     assert (row["val/loss"], row["test"]) == ("2 ± 0.71", "0.1235")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from trainer.config.keys import MISSING, key
+from trainer.system.errors import ConfigError
 
 CACHE = "${oc.env:TRAINER_CACHE,'~/.cache/trainer'}"  # the folder of the cache, unless another is given
 
@@ -40,6 +41,10 @@ class Data:
         runtime=True,
     )
     val_fraction: float = key(0.1, "share of the training set held out for validation", minimum=0, below=1)
+    folds: int | None = key(
+        None, "divide the training set into N parts, of which `fold` validates, in the place of val_fraction", minimum=2
+    )
+    fold: int | None = key(None, "which of the `folds` validates, from 0; all: -m data.fold=range(N)", minimum=0)
     split_seed: int = key(0, "seed of the random splits; not `seed`, so that runs can be compared", minimum=0)
     limit: int | None = key(None, "use only the first N samples of each split", minimum=1)
     strict: bool = key(False, "refuse what would be cleaned up: broken images, empty cells, files that belong nowhere")
@@ -65,6 +70,25 @@ class Data:
     num_classes: int | None = key(None, "classes; filled in from the data (null: regression)", minimum=2, private=True)
     channels: int | None = key(None, "channels of the images; filled in from the data", minimum=1, private=True)
     size: int | None = key(None, "side of the square images; filled in from the data", minimum=1, private=True)
+
+    def check_folds(self) -> None:
+        """Check that `folds` and `fold` go together.
+
+        Raises:
+            ConfigError: one of them is missing, or there are not so many folds.
+        """
+        if self.folds is None and self.fold is not None:
+            raise ConfigError(f"data.fold={self.fold}: of how many is not said", "give data.folds=5, say")
+        if self.folds is not None and self.fold is None:
+            raise ConfigError(
+                f"data.folds={self.folds}: which of them validates is not said",
+                f"give data.fold=0, or train on all of them: trainer train -m 'data.fold=range({self.folds})'",
+            )
+        if self.folds is not None and self.fold is not None and self.fold >= self.folds:
+            raise ConfigError(
+                f"data.fold={self.fold}: there are {self.folds} folds, from 0 to {self.folds - 1}",
+                f"give data.fold={self.folds - 1}, or more data.folds",
+            )
 
 
 @dataclass

@@ -36,6 +36,7 @@ def load_dataset(
         DataError, ConfigError: The data are missing or cannot be read, or the user's own class fails.
     """
     section = config.data
+    config.samples.check_folds()
     if loaded is not None:
         pass
     elif isinstance(section, Custom):

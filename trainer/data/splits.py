@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from trainer.config.data import Data
-from trainer.data.dividing import divide
-from trainer.system.errors import DataError
+from trainer.data.dividing import divide, fold
+from trainer.system.errors import ConfigError, DataError
 
 T = TypeVar("T")
 # Called with items, their number and what is being done; returns the items, and shows progress meanwhile.
@@ -180,26 +180,46 @@ def prepare(raw: Dataset, config: Data) -> Dataset:
     """Apply `limit`, cut the validation split, and measure mean and deviation on the training samples that are left.
 
     Raises:
-        DataError: A split would be empty.
+        DataError, ConfigError: A split would be empty, or one is to be cut in folds that the data have already.
     """
     dataset = raw
     if config.limit is not None:
         first = slice(config.limit)
         held_out = None if dataset.val is None else dataset.val.take(first)
         dataset = replace(dataset, train=dataset.train.take(first), test=dataset.test.take(first), val=held_out)
-    if dataset.val is None and config.val_fraction > 0:
-        train, val = divide(
-            len(dataset.train),
-            config.val_fraction,
-            config.split_seed,
-            "data.val_fraction",
-            strata=dataset.strata,
-            groups=dataset.train.groups,
-        )
-        dataset = replace(dataset, train=dataset.train.take(train), val=dataset.train.take(val))
+    if dataset.val is None or config.folds is not None:
+        dataset = _with_validation(dataset, config)
     if dataset.mean is None and dataset.standardise:
         dataset = measured(dataset)
     return dataset
+
+
+def _with_validation(dataset: Dataset, config: Data) -> Dataset:
+    if dataset.val is not None:
+        raise ConfigError(
+            f"data.folds={config.folds}: {dataset.name} has a validation set of its own",
+            "leave data.folds out, or put those samples into the training set",
+        )
+    train = dataset.train
+    parts = validation(len(train), config, dataset.strata, train.groups)
+    return dataset if parts is None else replace(dataset, train=train.take(parts[0]), val=train.take(parts[1]))
+
+
+def validation(
+    total: int, config: Data, strata: Tensor | None = None, groups: Tensor | None = None
+) -> tuple[Tensor, Tensor] | None:
+    """Divide the indices of all training samples into those to train on and those to validate on.
+
+    None if nothing validates. `strata` and `groups` are as for `divide`.
+
+    Raises:
+        DataError: a part would be empty.
+    """
+    if config.folds is not None and config.fold is not None:
+        return fold(total, config.folds, config.fold, config.split_seed, strata, groups)
+    if config.val_fraction == 0:
+        return None
+    return divide(total, config.val_fraction, config.split_seed, "data.val_fraction", "", strata, groups)
 
 
 def measured(dataset: Dataset) -> Dataset:

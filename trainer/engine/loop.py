@@ -69,7 +69,7 @@ def fit(
 ) -> State:
     """Train until `plan` is done, or a hook or a signal asks `state` to stop. Pass `state` to resume at its step."""
     state, watching = state or State(), Hooks(hooks)
-    tally = Tally(step, plan.samples(batches.sizes), state)
+    tally = Tally(step, plan.samples(batches.sizes), state, [*map(plan.samples, step.apart)])
     plan.stop_at_length(state)
     watching.on_start(state)
     with suppress(StoppedError):  # an evaluation, or a batch, that a signal cut short is repeated on resume

@@ -22,13 +22,21 @@ class Loss:
         self.function: Callable[[Tensor, Tensor], Tensor] = partial(self._of, reduction=reduction)
         self.training_function: Callable[[Tensor, Tensor], Tensor] = partial(self._training_of, reduction=reduction)
 
-    def of_each(self, outputs: Tensor, targets: Tensor, training: bool = False) -> Tensor:
-        """Losses (jobs,) of several models' outputs (jobs, N, ...) on targets (jobs, N, ...), or (N, ...) for all."""
+    def of_each(self, outputs: Tensor, targets: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
+        """Losses (jobs,) of several models' outputs (jobs, N, ...) on targets (jobs, N, ...), or (N, ...) for all.
+
+        With a `mask` (jobs, N) of ones and zeros, those of zero count for nothing.
+        """
         jobs = len(outputs)
         if targets.dim() < outputs.dim() - (self.name == "cross_entropy"):
             targets = targets.expand(jobs, *targets.shape)
         of = self._training_of if training else self._of
         values = of(outputs.flatten(0, 1), targets.flatten(0, 1), reduction="none").view(jobs, -1)
+        if mask is not None:
+            of_samples = values.view(*mask.shape, -1)
+            columns = of_samples.shape[2]
+            totals = (of_samples.sum(2) * mask).sum(1)
+            return totals / (mask.sum(1) * columns) if self.mean else totals
         return values.mean(1) if self.mean else values.sum(1)
 
 

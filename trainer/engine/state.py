@@ -32,6 +32,7 @@ class Step(Protocol):
     loss: Loss
     device: torch.device
     jobs: tuple[int, ...]  # the shape of its losses: () for one model, (N,) for a team
+    apart: Sequence[list[int]]  # how many samples the batches of each model have, in a team where they differ
     on_nan: str  # what a loss that is not finite means: stop, skip (such a step was not taken) or ignore
 
     def __call__(self, batches: Sequence[Any], /) -> Tensor:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -18,13 +19,14 @@ class Tally:
 
     A row has epoch, step, lr, train/loss and the metrics of the evaluation; that of an epoch also has seconds and
     samples_per_second. Steps that were skipped have a loss of nan: they are counted, and left out of the mean.
-    `samples` says how many samples each step of an epoch has.
+    `samples` says how many samples each step of an epoch has; `apart` says it of each model, if those of a team differ.
     """
 
-    def __init__(self, step: Step, samples: list[int], state: State) -> None:
+    def __init__(self, step: Step, samples: list[int], state: State, apart: Sequence[list[int]] = ()) -> None:
         self.step, self.samples, self.steps = step, samples, len(samples)
         dtype = wide(step.device)
         self.weights = torch.tensor(self.samples, dtype=torch.float64).to(step.device, dtype)
+        self.apart = torch.tensor(apart, dtype=torch.float64).to(step.device, dtype) if apart else None
         losses = torch.zeros(*step.jobs, self.steps, dtype=dtype, device=step.device)
         losses[..., : state.batch] = state.losses[..., : state.batch]
         state.losses = losses
@@ -75,19 +77,21 @@ class Tally:
     def _row(self, state: State, since: int) -> Row:
         row: Row = {"epoch": state.epoch + 1, "step": state.step, "lr": self.step.learning_rate()}
         if self.step.jobs:
-            return row | {"train/loss": [self._mean(of_one, since, state.batch) for of_one in state.losses]}
+            weights = self.apart if self.apart is not None else [self.weights] * len(state.losses)
+            of_each = zip(state.losses, weights, strict=True)
+            return row | {"train/loss": [self._mean(losses, since, state.batch, own) for losses, own in of_each]}
         if self.step.on_nan == "skip":
             return row | self._of_taken(state, since)
-        loss = row["train/loss"] = self._mean(state.losses, since, state.batch)
+        loss = row["train/loss"] = self._mean(state.losses, since, state.batch, self.weights)
         if not math.isfinite(loss):
             self.check(state)
         return row
 
-    def _mean(self, losses: Tensor, since: int, until: int) -> float:
+    def _mean(self, losses: Tensor, since: int, until: int, weights: Tensor) -> float:
         """The mean of the losses of these steps of an epoch."""
         if until == since + 1:  # a full batch: thousands of short epochs would feel the slices and sums
             return losses[since].item()
-        return self._weighed(losses[since:until], self.weights[since:until])
+        return self._weighed(losses[since:until], weights[since:until])
 
     def _of_taken(self, state: State, since: int) -> Row:
         """The mean loss of the steps since this one that were not skipped, and how many were."""

@@ -7,7 +7,7 @@ from trainer.sweeps.plan import Planned
 # The keys that each model has for itself.
 FREE = (
     *("optim.*", "scheduler.*", "scheduler.name", "seed", "clip_norm", "early_stopping", "objective", "direction"),
-    "model.dropout",
+    *("model.dropout", "data.fold"),
 )
 
 
@@ -23,3 +23,8 @@ def grouped(jobs: Sequence[Planned]) -> list[list[Planned]]:
         keys = (config.device, data.get("placement"), data.get("eval_batch_size"))
         groups.setdefault((config.digest(FREE), *keys), []).append(job)
     return list(groups.values())
+
+
+def data_of(job: Planned) -> object:
+    """Equal for jobs of a group that have the same samples in each split."""
+    return job.asked.config.written("data").get("fold") if job.asked.config is not None else None

@@ -9,12 +9,12 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from trainer.data.batches import Batch, Raw
+from trainer.data.batches import Raw
 from trainer.engine.optimizers import declared, is_changed
 from trainer.engine.state import BatchSource, Step
 from trainer.system.errors import first_line
@@ -28,7 +28,7 @@ class Eager(Step, Protocol):
     parameters: list[Tensor]
     optimizer: torch.optim.Optimizer
 
-    def gradients(self, batches: Sequence[Batch]) -> Tensor:
+    def gradients(self, batches: Sequence[Any]) -> Tensor:
         """Leave the gradients of `batches` in the parameters; their loss."""
 
     def update(self) -> None:
@@ -119,13 +119,14 @@ class CapturedStep:
     def __init__(
         self,
         eager: Eager,
-        inputs_of: Callable[[Raw], Batch],
+        inputs_of: Callable[[Raw], Any],
         whole: bool,
         say: Callable[[str], None],
         graphs: CudaGraphs | None = None,
     ) -> None:
         self.eager, self.inputs_of, self.whole, self.say = eager, inputs_of, whole, say
         self.loss, self.device, self.jobs, self.on_nan = eager.loss, eager.device, eager.jobs, eager.on_nan
+        self.apart = eager.apart
         self.learning_rate = eager.learning_rate
         self.graphs = graphs or CudaGraphs(eager.device)
         self.usable = True

@@ -18,6 +18,7 @@ class EagerStep:
     """
 
     jobs: tuple[int, ...] = ()
+    apart: Sequence[list[int]] = ()
 
     def __init__(
         self,

@@ -13,16 +13,22 @@ class Dropout(nn.Module):
     """Replaces the same dropout layer, one of `KINDS`, of several models.
 
     On a CPU each model draws from its own generator exactly what it would draw alone; on another device all models
-    draw from the generator of the device.
+    draw from the generator of the device. `counts` says, while there are some, how many samples each model has.
     """
 
     job: Tensor
 
-    def __init__(self, kind: nn.Module, same: Sequence[nn.Module], generators: Sequence[torch.Generator]) -> None:
+    def __init__(
+        self,
+        kind: nn.Module,
+        same: Sequence[nn.Module],
+        generators: Sequence[torch.Generator],
+        counts: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         self.channels = not isinstance(kind, nn.Dropout)  # whether whole channels are dropped
         self.rates = [float(module.p) for module in same]  # type: ignore[arg-type]
-        self.generators = generators
+        self.generators, self.counts = generators, counts
         self.register_buffer("job", torch.zeros((), dtype=torch.long), persistent=False)
         self.train(kind.training)
 
@@ -42,12 +48,16 @@ class Dropout(nn.Module):
         # Numbers are drawn in the order of memory, which for images is the one that they have in a single model.
         form = torch.channels_last if len(shape) == 5 else torch.contiguous_format
         each = []
-        for rate, generator in zip(self.rates, self.generators, strict=True):
+        counts = self.counts or [shape[1]] * shape[0]
+        for rate, generator, count in zip(self.rates, self.generators, counts, strict=True):
             noise = torch.empty(shape[1:], dtype=x.dtype, memory_format=form)
+            own = noise[:count]
+            noise[count:] = 1
             if 0 < rate < 1:
-                each.append(noise.bernoulli_(1 - rate, generator=generator).div_(1 - rate))
+                own.bernoulli_(1 - rate, generator=generator).div_(1 - rate)
             else:
-                each.append(noise.fill_(1 - rate))  # torch draws nothing either
+                own.fill_(1 - rate)  # torch draws nothing either
+            each.append(noise)
         return torch.stack(each)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainer.config.base import Custom
 from trainer.engine import rng
 from trainer.engine.loop import Hooks
 from trainer.engine.optimizers import declared, is_changed
@@ -49,6 +50,16 @@ class Member:
         """Equal for trainings whose optimizers differ in the learning rate alone until they end."""
         moved = repr(self.parts.config.scheduler) if self.parts.schedule.moves_momentum else ""
         return alike(self.parts.optimizer) + moved
+
+    @property
+    def pace(self) -> object:
+        """Equal for trainings whose batches can be stacked: as many an epoch.
+
+        They need not be of the same sizes where no sample affects another, as is so in all models of trainer's that
+        have no batch normalisation.
+        """
+        sizes = self.parts.train.sizes
+        return tuple(sizes) if isinstance(self.parts.config.model, Custom) else len(sizes)
 
     @property
     def form(self) -> object:

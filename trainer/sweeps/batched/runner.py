@@ -14,7 +14,7 @@ from trainer.sweeps.attempt import Attempt
 from trainer.sweeps.batched import team
 from trainer.sweeps.batched.alignment import align
 from trainer.sweeps.batched.member import Member, reason_against
-from trainer.sweeps.grouping import grouped
+from trainer.sweeps.grouping import data_of, grouped
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done, note
@@ -60,24 +60,25 @@ class Batched(Hook):
                 reason = reason_against(member)  # it holds for all, for they are alike in that
             if reason:
                 self._alone(member, reason)
-        teams: dict[tuple[object, object], list[Member]] = {}
+        teams: dict[tuple[object, object, object], list[Member]] = {}
         for member in self.begun:
-            teams.setdefault((member.form, member.place), []).append(member)
-        forms = {form for form, _ in teams}
+            teams.setdefault((member.form, member.pace, member.place), []).append(member)
+        forms, paces = ({key[i] for key in teams} for i in (0, 1))
         for together in teams.values():
             if len(together) > 1 or together[0].planned.together:
                 self._together(together)
             elif len(teams) == 1:
                 self._alone(together[0], "the others like it have failed")
             else:
-                other = "its model is unlike the others'" if len(forms) > 1 else "it is resumed at another step"
-                self._alone(together[0], other)
+                other = "its batches are unlike the others'" if len(paces) > 1 else "it is resumed at another step"
+                self._alone(together[0], "its model is unlike the others'" if len(forms) > 1 else other)
 
     def _begin(self, planned: Planned) -> Member | None:
         """Set a job up, up to its first step; None if that failed."""
         attempt = Attempt(planned, Report(quiet=True))
         try:
-            training = attempt.open(self.begun[0].parts if self.begun else None)
+            same = [member.parts for member in self.begun if data_of(member.planned) == data_of(planned)]
+            training = attempt.open(same[0] if same else None)
         except BaseException as error:
             self._end(attempt, _raising(error))
             return None

@@ -21,6 +21,7 @@ class Stack:
 
     def __init__(self, models: Sequence[nn.Module], generators: Sequence[torch.Generator]) -> None:
         self.jobs = len(models)
+        self._counts: list[int] = []
         self.template = copy.deepcopy(models[0])
         self.parameters = _stacked([dict(model.named_parameters()) for model in models])
         self.buffers = _stacked([dict(model.named_buffers()) for model in models])
@@ -31,7 +32,7 @@ class Stack:
             elif type(module) in KINDS:
                 if module not in dropouts:  # one layer may be in several places
                     same = [model.get_submodule(name) for model in models]
-                    dropouts[module] = Dropout(module, same, generators)
+                    dropouts[module] = Dropout(module, same, generators, self._counts)
                     self.buffers[f"{name}.job"] = torch.arange(self.jobs, device=self.device)
                 self.template.set_submodule(name, dropouts[module])
         self._values = [*self.parameters.values(), *self.buffers.values()]
@@ -46,8 +47,12 @@ class Stack:
         """The parameters that have gradients."""
         return {name: values for name, values in self.parameters.items() if values.requires_grad}
 
-    def __call__(self, inputs: Tensor, shared: bool) -> Tensor:
-        """Outputs (jobs, B, ...) for inputs (jobs, B, ...), or (B, ...) that are `shared` by all jobs."""
+    def __call__(self, inputs: Tensor, shared: bool, counts: Sequence[int] = ()) -> Tensor:
+        """Outputs (jobs, B, ...) for inputs (jobs, B, ...), or (B, ...) that are `shared` by all jobs.
+
+        Of each job only the first of its `counts` are samples; all are where there are no counts.
+        """
+        self._counts[:] = counts
 
         def one(given: Tensor, *values: Tensor) -> Tensor:
             # As `torch.func.functional_call` does it, whose care takes longer than a small model.

@@ -1,55 +1,16 @@
 """One step of several models: gather, forward, backward, clip, update."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from trainer.data.batches import Batch, Batches, Raw
 from trainer.engine.device import Compute
 from trainer.engine.losses import Loss
+from trainer.sweeps.batched.batches import Padding, StackedBatch
 from trainer.sweeps.batched.optimizer import StackedOptimizer
 from trainer.sweeps.batched.stack import Stack
-
-
-class StackedBatches:
-    """The batches of several jobs with the same samples, each in the order of its own seed.
-
-    If all jobs have the same order, they share each batch, which is gathered once: its inputs are (B, ...). Otherwise
-    the inputs are (jobs, B, ...).
-    """
-
-    def __init__(self, each: Sequence[Batches]) -> None:
-        first = each[0]
-        ordered = first.batch_size < first.total or first.augment is not None
-        seeds = list(dict.fromkeys(batches.seed for batches in each)) if ordered else [first.seed]
-        self.shared = len(seeds) == 1
-        self.drawing = [first] if self.shared else list(each)
-        self.sizes = first.sizes
-
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from batch `start` on."""
-        return map(self.inputs, self.raw(epoch, start))
-
-    def raw(self, epoch: int, start: int = 0) -> Iterator[Raw]:
-        """The samples of each batch: those of all jobs, one after the other."""
-        if self.shared:
-            yield from self.drawing[0].raw(epoch, start)
-            return
-        orders: dict[int, Iterator[Raw]] = {b.seed: b.raw(epoch, start) for b in self.drawing}
-        seeds = [batches.seed for batches in self.drawing]
-        for raws in zip(*orders.values(), strict=True):
-            of = dict(zip(orders, raws, strict=True))
-            parts = zip(*(of[seed] for seed in seeds), strict=True)
-            yield tuple(torch.cat(part) if isinstance(part[0], Tensor) else part[0] for part in parts)
-
-    def inputs(self, raw: Raw) -> Batch:
-        """Inputs and targets on the device."""
-        inputs, targets = self.drawing[0].inputs(raw)
-        if self.shared:
-            return inputs, targets
-        jobs = len(self.drawing)
-        return inputs.view(jobs, -1, *inputs.shape[1:]), targets.view(jobs, -1, *targets.shape[1:])
 
 
 class StackedStep:
@@ -65,8 +26,10 @@ class StackedStep:
         shared: bool,
         clip_norms: Sequence[float | None],
         compute: Compute,
+        apart: Sequence[list[int]] = (),
     ) -> None:
-        self.stack, self.loss, self.stacked, self.shared, self.compute = stack, loss, stacked, shared, compute
+        self.stack, self.loss, self.stacked, self.compute = stack, loss, stacked, compute
+        self.shared, self.apart = shared, apart
         self.device = stack.device
         self.jobs: tuple[int, ...] = (stack.jobs,)
         self.optimizer = stacked.optimizer
@@ -76,27 +39,33 @@ class StackedStep:
             limits = [torch.inf if norm is None else norm for norm in clip_norms]
             self.limits = torch.tensor(limits, dtype=self.parameters[0].dtype, device=stack.device)
 
-    def __call__(self, batches: Sequence[Batch]) -> Tensor:
+    def __call__(self, batches: Sequence[StackedBatch]) -> Tensor:
         losses = self.gradients(batches)
         self.update()
         return losses
 
-    def gradients(self, batches: Sequence[Batch]) -> Tensor:
+    def gradients(self, batches: Sequence[StackedBatch]) -> Tensor:
         """Leave the gradients of `batches` in the stacked parameters, clipped, and return the losses."""
         for parameter in self.parameters:
             parameter.grad = None
-        sizes = [targets.shape[0 if self.shared else 1] for _, targets in batches]
+        counts = [self._counts(targets, padding) for _, targets, padding in batches]
         losses = []
-        for (inputs, targets), size in zip(batches, sizes, strict=True):
+        for (inputs, targets, padding), count in zip(batches, counts, strict=True):
             with self.compute.autocast():
-                loss = self.loss.of_each(self.stack(inputs, self.shared), targets, training=True)
+                outputs = self.stack(inputs, self.shared, padding.counts if padding is not None else ())
+                mask = padding.mask if padding is not None else None
+                loss = self.loss.of_each(outputs, targets, training=True, mask=mask)
             if self.loss.mean and len(batches) > 1:
-                loss = loss * (size / sum(sizes))
+                loss = loss * (count / sum(counts))
             loss.sum().backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
         if self.limits is not None:
             self._clip(self.limits)
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum(0)
+
+    def _counts(self, targets: Tensor, padding: Padding | None) -> Any:
+        """How many samples the batch has: one number for all jobs, or a tensor (jobs,)."""
+        return padding.mask.sum(1) if padding is not None else targets.shape[0 if self.shared else 1]
 
     def update(self) -> None:
         """Move the parameters along their gradients."""

@@ -1,23 +1,22 @@
 """Trainings that are one training of several models: stepped and evaluated as one program by the plain loop."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 
-from trainer.engine.evaluator import evaluate
 from trainer.engine.loop import Hook, fit
 from trainer.engine.state import BatchSource, Row, State, Step
 from trainer.engine.steps.captured import CapturedStep, RawBatches, capturable
 from trainer.engine.unused import NamesUnused
 from trainer.models.mode import evaluating
 from trainer.run.signals import stopping
-from trainer.sweeps.batched import alignment
+from trainer.sweeps.batched import alignment, evaluation
+from trainer.sweeps.batched.batches import stacked
 from trainer.sweeps.batched.member import Member
 from trainer.sweeps.batched.optimizer import StackedOptimizer
 from trainer.sweeps.batched.stack import Stack
-from trainer.sweeps.batched.step import StackedBatches, StackedStep
+from trainer.sweeps.batched.step import StackedStep
 from trainer.system.errors import TrainerError, TrainingFailedError, named
 from trainer.system.streams import show_traceback
 
@@ -67,7 +66,7 @@ def of_all(error: BaseException) -> BaseException:
 
 
 class Team(Hook):
-    """The models of some trainings with the same data, model, loss and length, stacked.
+    """The models of some trainings with the same data, or folds of them, model, loss and length, stacked.
 
     The numbers of the optimizer, the schedule, the seed, dropout and clipping may differ. Every training keeps its own
     `Parts`; its model's parameters and its optimizer's state are views of what is stacked here. As a hook, the team
@@ -80,12 +79,13 @@ class Team(Hook):
         self.state, self.first = state, every[0]
         state.stop, state.losses = "", torch.stack([parts.state.losses for parts in every])
         self.stack = Stack([parts.model for parts in every], [member.random.cpu for member in self.members])
-        batches = StackedBatches([parts.train for parts in every])
+        batches = stacked([parts.train for parts in every])
         follow = any(parts.schedule.moves_momentum for parts in every)
         kinds = [member.kind for member in self.members]
         self.optimizer = StackedOptimizer([*self.stack.trained.values()], [p.optimizer for p in every], kinds, follow)
         limits = [parts.config.clip_norm for parts in every]
-        step = StackedStep(self.stack, self.first.step.loss, self.optimizer, batches.shared, limits, self.first.compute)
+        loss, compute = self.first.step.loss, self.first.compute
+        step = StackedStep(self.stack, loss, self.optimizer, batches.shared, limits, compute, batches.apart)
         self.step: Step = step
         self.batches: BatchSource = batches
         if self.first.compiled == "cudagraph":
@@ -104,17 +104,16 @@ class Team(Hook):
         Raises:
             StoppedError: a signal came before the last batch.
         """
-        evaluated, evaluator, loss = self.first.evaluated, self.first.evaluator, self.step.loss
+        evaluated = self.first.evaluated
         if evaluated is None:
             return {}
-        batches, metric = evaluator.batches(evaluated), evaluator.metric(len(self.members))
+        evaluators = [member.parts.evaluator for member in self.members]
         with evaluating(self.stack.template), torch.no_grad(), self.first.compute.autocast():
-            forward = partial(self.stack, shared=True)
-            evaluations = evaluate(forward, batches, loss.of_each, loss.mean, metric, lambda: self.state.interrupted)
+            found = evaluation.of_each(self.stack, evaluators, evaluated, lambda: self.state.interrupted)
         row: dict[str, list[Any]] = {}
-        for member, found in zip(self.members, evaluations, strict=True):
-            member.parts.evaluator.latest = found
-            for name, value in found.named(evaluated).items():
+        for evaluator, its in zip(evaluators, found, strict=True):
+            evaluator.latest = its
+            for name, value in its.named(evaluated).items():
                 row.setdefault(name, []).append(value)
         return row
 

@@ -120,7 +120,7 @@ def against(found: Grid, key: str, others: Sequence[str]) -> Figure:
     axes.set_xlabel(lettered(key, KEY))
     axes.set_ylabel(_objective(found))
     _y_axis(axes, found)
-    caption = [found.seeds(" ± standard deviation")]
+    caption = [found.repeats(" ± standard deviation")]
     if best_of and not scattered:
         caption += [_best_of(others, len(lines)), "grey: every job"]
     lost = {row.jobs[0].status for line in drawn for row in line if row.mean is None}
@@ -172,7 +172,7 @@ def heat_map(found: Grid, keys: tuple[str, str], others: Sequence[str]) -> Figur
     axes.tick_params(which="both", length=0)
     axes.grid(which="minor", color="white", linewidth=2)
     axes.spines[:].set_visible(False)
-    _caption(axes, [found.seeds(), _best_of(others, len(found.lines(others))), "the best is framed"])
+    _caption(axes, [found.repeats(), _best_of(others, len(found.lines(others))), "the best is framed"])
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, label=_objective(found), pad=0.02)
     if isinstance(norm, LogNorm):
         _plain(bar.ax.yaxis, [float(np.nanmin(means)), float(np.nanmax(means))])

@@ -49,11 +49,14 @@ class Grid:
         filled = {tuple(row.overrides.get(key, UNSET) for key in pair) for row in self.rows}
         return max(across, up) <= CELLS and 2 * len(filled) > across * up
 
-    def seeds(self, spread: str = "") -> str:
-        """What a caption says of the seeds."""
+    def repeats(self, spread: str = "") -> str:
+        """What a caption says of the folds or seeds."""
         counts = {len(row.values) for row in self.rows if row.values}
         few, many = min(counts), max(counts)
-        return f"mean{spread} of {few if few == many else f'{few} to {many}'} seeds" if many > 1 else ""
+        said = list(dict.fromkeys(row.counted for row in self.rows if len(row.values) > 1))
+        if len(said) > 1 or (said and few < many):
+            return f"mean{spread} of {few} to {many} {said[0].split()[1]}"
+        return f"mean{spread} of {said[0]}" if said else ""
 
 
 def numbers_in(values: Sequence[str]) -> list[float] | None:

@@ -10,7 +10,8 @@ from statistics import mean
 from trainer.show.report import Facts, metric
 from trainer.sweeps.job import PRUNED, Outcome
 from trainer.sweeps.results import ranking
-from trainer.sweeps.results.ranking import SEED, Ranked, has_value, ranked, varied
+from trainer.sweeps.results.ranking import FOLD, REPEATS, Ranked, has_value, ranked, varied
+from trainer.sweeps.results.verdict import verdict
 from trainer.system.atomic import replacing
 from trainer.system.paths import quoted
 from trainer.system.shapes import reads_as_number
@@ -22,11 +23,11 @@ GROUP = ("group_rank", "group_mean", "group_std", "group_low", "group_high", "gr
 
 
 def table(jobs: Sequence[Outcome], ascii_only: bool = False) -> tuple[list[str], list[list[str]]]:
-    """Header and rows for `Report.table`, best first. Jobs that differ in their seeds alone share a row."""
+    """Header and rows for `Report.table`, best first. Jobs that differ in folds or seeds alone share a row."""
     rows = ranked(jobs)
     varying = varied(jobs)
-    keys = [key for key in varying if key != SEED]
-    seeds = ["seeds"] if SEED in varying and len(rows) < len(jobs) else [SEED] if SEED in varying else []
+    keys = [key for key in varying if key not in REPEATS]
+    repeats = [key for key in REPEATS if key in varying]
     objectives = list(dict.fromkeys(row.objective for row in rows if row.objective))
     several = len(objectives) > 1
     name = objectives[0] if len(objectives) == 1 else "objective"
@@ -35,18 +36,18 @@ def table(jobs: Sequence[Outcome], ascii_only: bool = False) -> tuple[list[str],
     for row in rows:
         shown = [str(row.rank) if row.rank else "-", _numbers([job.job for job in row.jobs])]
         shown += [row.overrides.get(key, "") for key in keys]
-        if seeds:
-            shown.append(_numbers([job.overrides.get(SEED, "") for job in row.jobs]))
+        shown += [_numbers([job.overrides.get(key, "") for job in row.jobs]) for key in repeats]
         shown.append((f"{row.objective} " if several and row.objective else "") + _value(row, plus_minus))
         done = [job for job in row.jobs if has_value(job)] or list(row.jobs)
         seconds = f"{mean(job.seconds for job in done):.1f}"
         shown += [_epochs(done), _test(done), seconds, _status(row)]
         cells.append(shown)
-    return ["rank", "job", *keys, *seeds, name, "best epoch", "test", "seconds", "status"], cells
+    names = [REPEATS[key] if len(rows) < len(jobs) else key for key in repeats]
+    return ["rank", "job", *keys, *names, name, "best epoch", "test", "seconds", "status"], cells
 
 
 def write_csv(path: Path, jobs: Sequence[Outcome]) -> None:
-    """Write one line per job, best first, with the figures of its settings over all seeds.
+    """Write one line per job, best first, with the figures of its settings over all folds and seeds.
 
     Raises:
         StorageError: the file cannot be written.
@@ -76,8 +77,11 @@ def _inert(cell: object) -> object:
 
 
 def rerun(row: Ranked) -> str:
-    """The command that trains the best seed of these settings again."""
-    return " ".join(["trainer train", *(quoted(f"{key}={value}") for key, value in row.best.overrides.items())])
+    """The command that trains the best seed of these settings again; of folds, on the samples of all of them."""
+    words = row.best.overrides
+    if row.by_fold:
+        words = {key: value for key, value in words.items() if key not in (FOLD, "data.folds")}
+    return " ".join(["trainer train", *(quoted(f"{key}={value}") for key, value in words.items())])
 
 
 def facts(jobs: Sequence[Outcome], directory: Path) -> Facts:
@@ -85,12 +89,14 @@ def facts(jobs: Sequence[Outcome], directory: Path) -> Facts:
     rows = ranked(jobs)
     best = [row for row in rows if row.rank == 1]  # of each objective
     found = [("sweep", str(directory)), ("table", str(directory / "results.csv"))]
-    verdict = ranking.verdict(rows)
-    if verdict:
-        found.append(("result", verdict))
+    if result := verdict(rows):
+        found.append(("result", result))
     found += [("best" if len(best) == 1 else f"best {row.objective}", rerun(row)) for row in best]
     if best:
-        found.append(("next", f"trainer eval ckpt={quoted(directory / str(best[0].best.job))}"))
+        together = len(rows) == 1 and best[0].by_fold
+        found.append(
+            ("next", f"trainer eval ckpt={quoted(directory if together else directory / str(best[0].best.job))}")
+        )
     return found
 
 
@@ -104,7 +110,7 @@ def _value(row: Ranked, plus_minus: str) -> str:
 
 
 def _epochs(jobs: Sequence[Outcome]) -> str:
-    """`7`, or `5-9` if the seeds differ."""
+    """`7`, or `5-9` if the jobs differ."""
     epochs = [job.best_epoch for job in jobs if job.best_epoch is not None]
     if not epochs:
         return "-"
@@ -112,7 +118,7 @@ def _epochs(jobs: Sequence[Outcome]) -> str:
 
 
 def _test(jobs: Sequence[Outcome]) -> str:
-    """The mean over the seeds of what the test split gave."""
+    """The mean over the jobs of what the test split gave."""
     for name in TEST:
         values = [job.metrics[name] for job in jobs if name in job.metrics]
         if values:
@@ -121,20 +127,23 @@ def _test(jobs: Sequence[Outcome]) -> str:
 
 
 def _status(row: Ranked) -> str:
-    """`completed`, or how the seeds ended that did not complete."""
+    """`completed`, or how the jobs ended that did not complete."""
     if len(row.jobs) == 1:
         return _ending(row.jobs[0])
     completed = [job for job in row.jobs if job.status == "completed" and has_value(job)]
     if len(completed) == len(row.jobs):
         return "completed"
-    endings: dict[str, list[str]] = {}
+    endings: dict[str, list[Outcome]] = {}
     for job in row.jobs:
         if job not in completed:
-            endings.setdefault(_ending(job), []).append(job.overrides.get(SEED, ""))
+            endings.setdefault(_ending(job), []).append(job)
     if len(endings) == 1 and not completed:
         return next(iter(endings))
     parts = [f"{len(completed)} of {len(row.jobs)} completed"]
-    parts += [f"seed {_numbers(seeds)} {ending}" for ending, seeds in endings.items()]
+    differing = [key for key in REPEATS if key in varied(row.jobs)]
+    for ending, jobs in endings.items():
+        which = [f"{key.split('.')[-1]} {_numbers([job.overrides.get(key, '') for job in jobs])}" for key in differing]
+        parts.append(f"{' '.join(which)} {ending}")
     return "; ".join(parts)
 
 

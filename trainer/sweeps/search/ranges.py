@@ -63,6 +63,11 @@ def space(parsed: list[Override]) -> Space:
                 f"{word}: a search would pick the seed that was lucky",
                 "search with one seed, then run the best with several: trainer train -m ... seed=0,1,2",
             )
+        if key == "data.fold":
+            raise ConfigError(
+                f"{word}: a search would pick the fold that is easy",
+                "search with one fold, then run the best with all: trainer train -m ... 'data.fold=range(5)'",
+            )
         ranges[key], typed[key] = _distribution(word, override), written
     if not ranges:
         raise ConfigError("search=optuna has nothing to search", f"give ranges or choices, like {EXAMPLES}")
