@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -101,6 +100,8 @@ class Team(Hook):
     def evaluate(self) -> Row:
         """The metrics of the split that is evaluated during training: for each a list with one value per member.
 
+        It is None where a member, whose objective is another, has no such metric.
+
         Raises:
             StoppedError: a signal came before the last batch.
         """
@@ -111,12 +112,11 @@ class Team(Hook):
         with evaluating(self.stack.template), torch.no_grad(), self.first.compute.autocast():
             forward = partial(self.stack, shared=True)
             evaluations = evaluate(forward, batches, loss.of_each, loss.mean, metric, lambda: self.state.interrupted)
-        row: dict[str, list[Any]] = {}
+        each: list[Row] = []
         for member, found in zip(self.members, evaluations, strict=True):
             member.parts.evaluator.latest = found
-            for name, value in found.named(evaluated).items():
-                row.setdefault(name, []).append(value)
-        return row
+            each.append(found.named(evaluated, member.parts.objective.kind))
+        return {name: [own.get(name) for own in each] for own in each for name in own}
 
     def on_start(self, state: State) -> None:
         for member, losses in zip(self.members, state.losses, strict=True):
@@ -137,7 +137,8 @@ class Team(Hook):
     def _tell(self, event: str, row: Row | None = None) -> None:
         for number, member in enumerate(self.members):
             if member.error is None:
-                rows = [{k: v[number] if isinstance(v, list) else v for k, v in row.items()}] if row else []
+                own = {k: v[number] if isinstance(v, list) else v for k, v in (row or {}).items()}
+                rows = [{k: v for k, v in own.items() if v is not None}] if row else []
                 member.tell(event, self.state, *rows)
         if self._together:
             alignment.secure_with_one(self.members, self.state.step)
