@@ -35,6 +35,21 @@ def test_a_row_without_the_metric_is_no_improvement() -> None:
     assert objective.best is None
 
 
+TIES = [(0.8, 0.5), (0.9, 0.4), (0.9, 0.3), (0.9, NAN), (0.9, 0.35), (0.9, 0.2), (0.85, 0.1)]
+
+
+def test_of_equal_values_the_one_with_the_lower_loss_is_better() -> None:
+    objective = Objective("val/accuracy", "max")
+    rows = [
+        {"val/accuracy": value, "val/loss": loss, "train/loss": -number} for number, (value, loss) in enumerate(TIES)
+    ]
+    assert [objective.improved(row) for row in rows] == [True, True, True, False, False, True, False]
+    assert (objective.best, objective.loss) == (0.9, 0.2)
+    without, wide = Objective("val/accuracy", "max"), Objective("val/accuracy", "max", min_delta=0.01)
+    assert [without.improved({"val/accuracy": value}) for value, _ in TIES].count(True) == 2
+    assert [wide.improved(row) for row in rows].count(True) == 2  # whoever asks for a gain is not content with a tie
+
+
 def stopped_after(patience: int, values: list[float | None]) -> int | None:
     """The epoch after which training stops; None stands for an epoch without evaluation."""
     hook, state = EarlyStopping(Objective("val/loss", "min"), patience), State()
@@ -107,14 +122,14 @@ def test_interrupted_anywhere_it_stops_where_it_would_have_stopped(patience: int
 
 def test_one_that_had_stopped_does_not_begin_again() -> None:
     hook, state = EarlyStopping(Objective("val/loss", "min"), 2), State()
-    hook.load_state_dict({"waited": 2, "best": 0.25})
+    hook.load_state_dict({"waited": 2, "best": 0.25, "loss": 0.25})
     hook.on_start(state)
     assert state.stop == "no improvement for 2 evaluations (best val/loss 0.25)"
 
 
 def test_with_more_patience_it_goes_on() -> None:
     hook, state = EarlyStopping(Objective("val/loss", "min"), 3), State()
-    hook.load_state_dict({"waited": 2, "best": 0.25})
+    hook.load_state_dict({"waited": 2, "best": 0.25, "loss": 0.25})
     hook.on_start(state)
     assert state.stop == ""
     hook.on_epoch(state, {"val/loss": 0.3})
@@ -125,4 +140,4 @@ def test_a_new_one_starts_without_stopping() -> None:
     hook, state = EarlyStopping(Objective("val/loss", "min"), 1), State()
     hook.on_start(state)
     assert state.stop == ""
-    assert hook.state_dict() == {"waited": 0, "best": None}
+    assert hook.state_dict() == {"waited": 0, "best": None, "loss": None}

@@ -99,3 +99,76 @@ def test_constant_targets_give_an_r2_of_one_or_zero(value: float, error: float) 
 @pytest.mark.parametrize(("device", "dtype"), [("cpu", torch.float64), ("cuda", torch.float64), ("mps", torch.float32)])
 def test_sums_are_as_wide_as_the_device_can(device: str, dtype: torch.dtype) -> None:
     assert wide(torch.device(device)) is dtype
+
+
+# --- of classes, computed where they are asked for ---------------------------------------------------
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("absent", [None, 1])
+@pytest.mark.parametrize("classes", [3, 7, WHOLE + 1])
+def test_figures_of_rare_classes_are_scikit_learns(classes: int, absent: int | None, sizes: list[int]) -> None:
+    outputs, targets = guesses(classes, absent)
+    found = computed(Classification(classes, CPU), outputs, targets, sizes).further
+    predicted, here = outputs.argmax(1), targets.unique()
+    assert found["balanced_accuracy"] == pytest.approx(
+        sk.recall_score(targets, predicted, labels=here, average="macro")
+    )
+    assert found["f1"] == pytest.approx(sk.f1_score(targets, predicted, average="macro", zero_division=0))
+    scores = outputs.double().softmax(1)
+    aucs = [sk.roc_auc_score(targets == one, scores[:, one]) for one in here]
+    precisions = [sk.average_precision_score(targets == one, scores[:, one]) for one in here]
+    assert found["auc"] == pytest.approx(np.mean(aucs))
+    assert found["average_precision"] == pytest.approx(np.mean(precisions))
+    if absent is None and classes < WHOLE:
+        assert found["auc"] == pytest.approx(sk.roc_auc_score(targets, scores, multi_class="ovr"))
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 6])
+def test_of_two_classes_the_second_is_looked_for_and_equal_scores_are_told_together(decimals: int) -> None:
+    outputs, targets = guesses(2)
+    outputs = outputs.round(decimals=decimals)
+    found = computed(Classification(2, CPU), outputs, targets, [60, 40]).further
+    scores = outputs[:, 1].double() - outputs[:, 0].double()
+    assert found["auc"] == pytest.approx(sk.roc_auc_score(targets, scores))
+    assert found["average_precision"] == pytest.approx(sk.average_precision_score(targets, scores))
+
+
+def test_what_is_nearly_sure_is_still_ranked() -> None:
+    """Probabilities of float32 would all be 1."""
+    outputs = torch.tensor([[0.0, 40.0], [0.0, 41.0], [0.0, 42.0], [0.0, 43.0]])
+    found = computed(Classification(2, CPU), outputs, torch.tensor([0, 0, 1, 1]), [4]).further
+    assert (found["auc"], found["average_precision"]) == (1.0, 1.0)
+
+
+def test_one_class_alone_has_no_ranking() -> None:
+    found = computed(Classification(2, CPU), torch.randn(5, 2), torch.ones(5, dtype=torch.long), [5]).further
+    assert found.keys() == {"balanced_accuracy", "f1"}
+
+
+def test_scores_beyond_the_limit_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.engine.ranking.LARGEST", 150)
+    outputs, targets = guesses(2)
+    metric = Classification(2, CPU)
+    found = computed(metric, outputs, targets, [60, 40])
+    assert found.further.keys() == {"balanced_accuracy", "f1"}
+    assert not metric.kept
+    kept = computed(Classification(2, CPU), outputs[:75], targets[:75], [60, 15])
+    assert "auc" in kept.further
+
+
+def test_several_models_have_their_own_figures() -> None:
+    outputs, targets = guesses(4)
+    models = torch.stack([outputs, outputs.flip(1), 0.1 * outputs])
+    together, alone = Classification(4, CPU, 3), [Classification(4, CPU) for _ in range(3)]
+    for part in (slice(0, 70), slice(70, 100)):
+        together.update(models[:, part], targets[part])
+        for metric, own in zip(alone, models, strict=True):
+            metric.update(own[part], targets[part])
+    for found, metric in zip(together.compute(), alone, strict=True):
+        (expected,) = metric.compute()
+        assert found.further == expected.further
+
+
+def test_a_regression_has_no_further_figures() -> None:
+    assert computed(Regression(1, CPU), torch.randn(9, 1), torch.randn(9, 1), [9]).further == {}

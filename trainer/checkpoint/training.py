@@ -36,7 +36,8 @@ def _is_name(value: Any) -> bool:
     return is_text(value) and value not in ("", ".", "..") and not set("/\\\0") & set(value)
 
 
-_BEST: dict[str, Shape] = {"value": is_real, "epoch": is_count, "step": is_count}  # a loss can be infinite
+# A loss can be infinite; that of the same split decides between epochs of equal value.
+_BEST: dict[str, Shape] = {"value": is_real, "loss": optional(is_real), "epoch": is_count, "step": is_count}
 # The checkpoint that the weights were of; a bare `state_dict` has no epoch and no step.
 _PARENT: dict[str, Shape] = {"path": is_text, "epoch": optional(is_count), "step": optional(is_count)}
 _FACTS: dict[str, Shape] = {
@@ -45,7 +46,7 @@ _FACTS: dict[str, Shape] = {
     "step": is_count,
     "reported": is_count,
     "losses": _losses,
-    "best": has(_BEST, tuple(_BEST)),
+    "best": has(_BEST, ("value", "epoch", "step")),
     "logs": _logs,
     "seconds": is_amount,
     "compute": is_text,

@@ -74,10 +74,11 @@ def texts(verb: str, chosen: Mapping[str, str]) -> dict[str, Text]:
 
 def _declared(cls: Any, above: str) -> Iterator[tuple[str, Text]]:
     for field in dataclasses.fields(cls):
-        name, kind, made = above + public(field.name), str(field.type), field.default_factory
+        name, kind = above + public(field.name), str(field.type)
+        made: Any = field.default_factory
         if field.metadata.get("text"):
             yield name, Text("list" in kind, "None" in kind)
-        elif isinstance(made, type) and dataclasses.is_dataclass(made):
+        elif dataclasses.is_dataclass(made):
             yield from _declared(made, f"{name}.")
 
 

@@ -59,13 +59,13 @@ def run(config: Eval) -> dict[str, Any]:
     evaluator, found = load(config, config.ckpt, compute, screen, config.eval.allow_nonfinite)
     split = config.split
     evaluation = evaluator(split)
-    loaded = evaluator.data
+    loaded, metrics = evaluator.data, evaluation.metrics | evaluation.further
     facts = [
         ("checkpoint", _where(found)),
         ("model", config.title("model")),
         ("data", f"{loaded.name}, {split} split, {len(loaded.split(split)):,} samples"),
         ("device", str(compute)),
-        *((name, report.metric(name, value)) for name, value in evaluation.metrics.items()),
+        *((name, report.metric(name, value)) for name, value in metrics.items()),
     ]
     facts += [("note", line) for line in (*loaded.notes, changed(loaded, found)) if line]
     screen.panel("eval", facts)
@@ -77,7 +77,7 @@ def run(config: Eval) -> dict[str, Any]:
         ]
         columns = ("class", "samples", "accuracy")
         classes.show(screen, columns, rows, lambda n: shares[n] if counts[n] else 2, "those of the lowest accuracy")
-    return {"metrics": evaluation.named(split)}
+    return {"metrics": {f"{split}/{name}": value for name, value in metrics.items()}}
 
 
 def load(

@@ -23,10 +23,15 @@ MEASURES = {
     "loss": Measure("loss", log=True),
     "accuracy": Measure("accuracy", "max", percent=True),
     "top5": Measure("top-5 accuracy", "max", percent=True),
+    "balanced_accuracy": Measure("balanced accuracy", "max", percent=True),
+    "f1": Measure("macro F1", "max"),
+    "auc": Measure("AUC", "max"),
+    "average_precision": Measure("average precision", "max"),
     "mse": Measure("MSE", log=True),
     "mae": Measure("MAE", log=True),
     "r2": Measure("R²", "max"),
 }
+FURTHER = ("balanced_accuracy", "f1", "auc", "average_precision")  # of classes: computed where they are asked for
 SPLITS = {"train": "training", "val": "validation"}
 
 

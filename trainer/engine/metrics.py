@@ -1,26 +1,57 @@
 """Metrics that are summed up on the device, batch by batch, and read once at the end."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from trainer.engine import ranking
+from trainer.engine.measures import FURTHER
 
 WHOLE = 1000  # classes up to which there is a confusion matrix: 20,000 would need 3.2 GB for it
 
 
 @dataclass
 class Evaluation:
-    """The result of one pass over a split."""
+    """The result of one pass over a split: `metrics` are those that each row of a training has."""
 
     metrics: dict[str, float]
     confusion: Tensor | None = None  # (classes, classes) int64: true class by predicted class; of at most `WHOLE`
     counts: list[int] = field(default_factory=list)  # samples of each class
-    per_class: list[float] = field(default_factory=list)  # recall of each class; nan for an absent one
+    right: list[int] = field(default_factory=list)  # how many of these were told right
+    guessed: list[int] = field(default_factory=list)  # samples that were taken for each class
+    scored: Callable[[], tuple[Tensor, Tensor]] | None = (
+        None  # outputs (N, classes) and targets (N,), if they were kept
+    )
 
-    def named(self, split: str) -> dict[str, float]:
-        """The metrics by their full names, like `val/loss`."""
-        return {f"{split}/{name}": value for name, value in self.metrics.items()}
+    @cached_property
+    def per_class(self) -> list[float]:
+        """The recall of each class; nan for an absent one."""
+        return [hits / count if count else math.nan for hits, count in zip(self.right, self.counts, strict=True)]
+
+    @cached_property
+    def further(self) -> dict[str, float]:
+        """What else is known where there are classes, computed when it is asked for.
+
+        `balanced_accuracy` is the mean recall of the classes that occur, and `f1` the mean of the classes that occur or
+        were guessed, as in scikit-learn; `auc` and `average_precision` are those of `ranking`.
+        """
+        if not self.counts:
+            return {}
+        recalls = [share for share in self.per_class if share == share]
+        each = zip(self.right, self.counts, self.guessed, strict=True)
+        f1 = [2 * hits / (count + guesses) for hits, count, guesses in each if count + guesses]
+        found = {"balanced_accuracy": sum(recalls) / len(recalls), "f1": sum(f1) / len(f1)}
+        return found | (ranking.figures(*self.scored()) if self.scored is not None else {})
+
+    def named(self, split: str, *also: str) -> dict[str, float]:
+        """The metrics by their full names, like `val/loss`, and `also` further ones."""
+        found = self.metrics | {name: self.further[name] for name in also if name in FURTHER and name in self.further}
+        return {f"{split}/{name}": value for name, value in found.items()}
 
 
 def wide(device: torch.device) -> torch.dtype:
@@ -44,7 +75,8 @@ class Classification:
     """Accuracy, per-class accuracy, confusion matrix and, from six classes on, top-5 accuracy.
 
     `outputs` are logits (N, classes), `targets` class indices (N,). With more than `WHOLE` classes only the sums of
-    the confusion matrix are kept that the other figures need: of its rows, and of its diagonal.
+    the confusion matrix are kept that the other figures need: of its rows, its columns and its diagonal. The outputs
+    are kept, too, as long as they are at most `ranking.LARGEST` scores.
     """
 
     def __init__(self, num_classes: int, device: torch.device, jobs: int = 1) -> None:
@@ -54,30 +86,49 @@ class Classification:
         self.columns = num_classes if self.whole else 2
         self.sums = torch.zeros(jobs * num_classes * self.columns, dtype=torch.int64, device=device)
         self.top5 = torch.zeros(jobs, dtype=torch.int64, device=device)
-        self.first_cells = torch.arange(jobs, device=device)[:, None] * num_classes * self.columns
+        self.jobs_first = torch.arange(jobs, device=device)[:, None] * num_classes
+        self.guessed = torch.zeros(0 if self.whole else jobs * num_classes, dtype=torch.int64, device=device)
+        self.kept: list[tuple[Tensor, Tensor]] = []
+        self.room = ranking.LARGEST // num_classes  # samples whose scores can still be kept
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         outputs = outputs.reshape(self.jobs, -1, self.num_classes)
+        self.room -= len(targets)
+        if self.room >= 0:
+            self.kept.append((outputs, targets))
+        else:
+            self.kept.clear()
         guesses = outputs.argmax(2)
         column = guesses if self.whole else (guesses == targets).long()
-        cells = (self.first_cells + targets * self.columns + column).flatten()
+        cells = (self.jobs_first * self.columns + targets * self.columns + column).flatten()
         # bincount would wait for the device to find the largest cell; index_add_ does not.
         self.sums.index_add_(0, cells, torch.ones_like(cells))
+        if not self.whole:
+            self.guessed.index_add_(0, (self.jobs_first + guesses).flatten(), torch.ones_like(cells))
         if self.num_classes > 5:
             self.top5 += (outputs.topk(5).indices == targets[:, None]).sum((1, 2))
 
     def compute(self) -> list[Evaluation]:
         sums = self.sums.view(self.jobs, self.num_classes, self.columns).cpu()
-        return [self._of(*job) for job in zip(sums, self.top5.tolist(), strict=True)]
+        guessed = sums.sum(1) if self.whole else self.guessed.view(self.jobs, -1).cpu()
+        each = zip(sums, guessed.tolist(), self.top5.tolist(), strict=True)
+        return [self._of(job, *of_job) for job, of_job in enumerate(each)]
 
-    def _of(self, sums: Tensor, top5: int) -> Evaluation:
+    def _of(self, job: int, sums: Tensor, guessed: list[int], top5: int) -> Evaluation:
         counts, total = sums.sum(1), int(sums.sum())
         hits = sums.diagonal() if self.whole else sums[:, 1]
         metrics = {"accuracy": int(hits.sum()) / total}
         if self.num_classes > 5:
             metrics["top5"] = top5 / total
-        per_class = (hits.double() / counts.double()).tolist()
-        return Evaluation(metrics, sums if self.whole else None, counts.tolist(), per_class)
+        scored = partial(_scores, self.kept, job) if self.room >= 0 else None
+        confusion = sums if self.whole else None
+        return Evaluation(metrics, confusion, counts.tolist(), hits.tolist(), guessed, scored)
+
+
+def _scores(kept: list[tuple[Tensor, Tensor]], job: int) -> tuple[Tensor, Tensor]:
+    """The outputs (N, classes) of a model, batch by batch in `kept`, and the targets (N,), in main memory."""
+    outputs, targets = zip(*kept, strict=True)
+    return torch.cat([of_all[job] for of_all in outputs]).cpu(), torch.cat(targets).cpu()
 
 
 class Regression:

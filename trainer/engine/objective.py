@@ -2,31 +2,43 @@
 
 from trainer.config.train import Train
 from trainer.data.splits import Dataset
-from trainer.engine import losses
+from trainer.engine import losses, ranking
 from trainer.engine.losses import Loss
-from trainer.engine.measures import Direction, chosen_direction
+from trainer.engine.measures import FURTHER, Direction, chosen_direction
 from trainer.engine.state import Row
 from trainer.system.errors import ConfigError, did_you_mean
 
 
 class Objective:
-    """A row's entry to watch, and which way is better."""
+    """A row's entry to watch, and which way is better.
+
+    Of rows with equal values, the one with the lower loss is better; with a `min_delta`, neither is.
+    """
 
     def __init__(self, name: str, direction: Direction, min_delta: float = 0.0) -> None:
         self.name, self.direction, self.min_delta = name, direction, min_delta
         self.best: float | None = None
+        self.loss: float | None = None  # of the best row, on the same split
+
+    @property
+    def kind(self) -> str:
+        """The measure, whatever split it is of: `accuracy` of `val/accuracy`."""
+        return self.name.rpartition("/")[2]
 
     def improved(self, row: Row) -> bool:
         """Whether `row` has a better value than any before; remembers it."""
-        value = row.get(self.name)
+        value, loss = row.get(self.name), row.get(f"{self.name.rpartition('/')[0]}/loss")
         if value is None or value != value:  # not evaluated, or not a number
             return False
         if self.best is not None:
             gain = value - self.best if self.direction == "max" else self.best - value
-            if not gain > self.min_delta:  # a gain of nan, from inf to inf, is none
-                return False
-        self.best = value
+            if not gain > self.min_delta and not (gain == 0 == self.min_delta and self._breaks_tie(loss)):
+                return False  # a gain of nan, from inf to inf, is none
+        self.best, self.loss = value, loss if loss == loss else None
         return True
+
+    def _breaks_tie(self, loss: float | None) -> bool:
+        return loss is not None and self.loss is not None and loss < self.loss
 
 
 def choose_loss(name: str, loaded: Dataset, label_smoothing: float = 0.0) -> Loss:
@@ -57,7 +69,7 @@ def choose_objective(config: Train, loaded: Dataset, evaluated: str | None) -> O
     if loaded.classes is None:
         kinds = ["loss", "mse", "mae", "r2"]
     else:
-        kinds = ["loss", "accuracy", "top5"] if len(loaded.classes) > 5 else ["loss", "accuracy"]
+        kinds = ["loss", "accuracy", *(["top5"] if len(loaded.classes) > 5 else []), *FURTHER]
     split = evaluated or "test"
     name = config.objective
     if name == "auto":
@@ -68,6 +80,13 @@ def choose_objective(config: Train, loaded: Dataset, evaluated: str | None) -> O
         if name.startswith("val/") and evaluated != "val":
             hint = "there is no validation set: set data.val_fraction, or objective=train/loss"
         raise ConfigError(f"objective={name}: this run has no such metric", hint)
+    if name.endswith(("/auc", "/average_precision")) and loaded.classes is not None:
+        most = ranking.LARGEST // len(loaded.classes)
+        if len(loaded.split(split)) > most:
+            raise ConfigError(
+                f"objective={name}: that is computed of at most {most:,} samples with {len(loaded.classes)} classes",
+                f"use {split}/balanced_accuracy, or a smaller data.val_fraction",
+            )
     if config.early_stopping.patience is not None:
         if evaluated == "test":
             raise ConfigError("early_stopping would choose by the test split", "leave evaluate.split=test out")

@@ -88,7 +88,7 @@ class Parts:
 
     def evaluate(self) -> Row:
         """The metrics of the split that is evaluated during training."""
-        return self.evaluator(self.evaluated).named(self.evaluated) if self.evaluated else {}
+        return self.evaluator(self.evaluated).named(self.evaluated, self.objective.kind) if self.evaluated else {}
 
 
 def _plan(config: Train) -> Plan:

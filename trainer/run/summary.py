@@ -11,6 +11,7 @@ from trainer import __version__
 from trainer.config import registry
 from trainer.config.train import Train
 from trainer.engine.device import Compute
+from trainer.engine.measures import FURTHER
 from trainer.engine.metrics import Evaluation
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.metrics_log import MetricsLog
@@ -65,7 +66,9 @@ def columns(parts: Parts) -> list[str]:
 
 def figures(parts: Parts, checkpoints: Checkpoints, log: MetricsLog, test: Evaluation) -> dict[str, Any]:
     """The metrics of result.json."""
-    metrics = test.named("test") | {k: v for row in log.rows[-1:] for k, v in row.items() if k == "train/loss"}
+    metrics = test.named("test", *FURTHER) | {
+        k: v for row in log.rows[-1:] for k, v in row.items() if k == "train/loss"
+    }
     best, objective = checkpoints.best, parts.objective
     rates = [row["samples_per_second"] for row in log.rows if "samples_per_second" in row]
     found: dict[str, Any] = {
@@ -100,7 +103,8 @@ def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluat
     if result["best_epoch"] is not None:
         name, value = result["objective"]["name"], result["objective"]["value"]
         facts.append(("best epoch", f"{result['best_epoch']} ({name} {report.metric(name, value)})"))
-    facts.append(("test", report.metrics(test.metrics)))
+    shown = ("balanced_accuracy", "f1", "auc") if len(test.counts) == 2 else ("balanced_accuracy", "f1")
+    facts.append(("test", report.metrics(test.named("test", *shown))))
     rate = f", {result['samples_per_second']:,.0f} samples/s" if result["samples_per_second"] else ""
     facts.append(("time", report.duration(result["seconds"]) + rate))
     facts.append(("run", str(directory)))
@@ -110,6 +114,19 @@ def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluat
     if parts.config.tensorboard.enabled:
         facts.append(("", f"tensorboard --logdir {quoted(directory.parent)}"))
     return facts
+
+
+def doubt(test: Evaluation) -> str:
+    """Why a model is of no use, or "": a constant answer does as well on the test split."""
+    if (r2 := test.metrics.get("r2", 0.0)) < 0:
+        return f"the test R² is {r2:.3g}, below 0: the mean of the targets does better"
+    accuracy, share = test.metrics.get("accuracy", 1.0), max(test.counts, default=0) / max(1, sum(test.counts))
+    if accuracy > share or share == 1:
+        return ""
+    return (
+        f"the test accuracy, {accuracy:.1%}, is not above the share of the largest class, {share:.1%}: "
+        "a constant answer does as well (see balanced accuracy; loss.class_weight=balanced may help)"
+    )
 
 
 def environment(compute: Compute) -> dict[str, str]:

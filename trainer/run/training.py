@@ -139,6 +139,8 @@ class Training:
                 self._close(result)
             except KeyboardInterrupt as error:
                 raise self._interrupted(error) from error
+        if doubt := summary.doubt(test):
+            self.screen.warn(doubt)
         self.screen.panel(f"{self.parts.name}: done", summary.closing(self.parts, self.directory, result, test))
         return result
 

@@ -40,7 +40,7 @@ class Checkpoints(Hook):
     ) -> None:
         self.directory, self.model, self.description, self.content = directory, model, description, content
         self.objective, self.config, self.finite = objective, config, finite
-        self.best: dict[str, Any] | None = None  # value, epoch, step
+        self.best: dict[str, Any] | None = None  # value, loss, epoch, step
         self.best_model: dict[str, Tensor] | None = None
         self._unwritten: Job | None = None  # writes best.pt
         self._known_to_fit = False
@@ -147,7 +147,7 @@ class Checkpoints(Hook):
             return found.flaw
         if found.training.get("best") is None:
             return f"{found.path} does not say how good its weights are"
-        self.objective.best = best["value"]
+        self.objective.best, self.objective.loss = best["value"], best.get("loss")
         self.best, self.best_model = found.training["best"], weights
         return ""
 
@@ -159,7 +159,9 @@ class Checkpoints(Hook):
 
     def _track(self, state: State, row: Row) -> None:
         if self.objective is not None and self.objective.improved(row):
-            self.best = {"value": row[self.objective.name], "epoch": int(row["epoch"]), "step": state.step}
+            self.best = {"value": self.objective.best, "epoch": int(row["epoch"]), "step": state.step}
+            if self.objective.loss is not None:
+                self.best["loss"] = self.objective.loss
             self.best_model = _copied(checkpoint.state_of(self.model))
             where: dict[str, Any] = {**state.counters(), "best": self.best}
             path = self.directory / "best.pt"

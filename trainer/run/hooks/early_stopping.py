@@ -35,7 +35,7 @@ class EarlyStopping(Hook):
 
     def state_dict(self) -> dict[str, Any]:
         """How long the hook has waited, and for what."""
-        return {"waited": self.waited, "best": self.objective.best}
+        return {"waited": self.waited, "best": self.objective.best, "loss": self.objective.loss}
 
     def check_state(self, kept: Any, at: State) -> None:
         """Check what a checkpoint holds of this hook; nothing, where the run had no early stopping before.
@@ -47,11 +47,11 @@ class EarlyStopping(Hook):
             return
         if not isinstance(kept, dict) or kept.keys() != self.state_dict().keys():
             raise ValueError("its early stopping is not what it should be")
-        best = kept["best"]
-        if not is_count(kept["waited"]) or kept["waited"] > at.step or not (best is None or is_real(best)):
+        known = all(kept[name] is None or is_real(kept[name]) for name in ("best", "loss"))
+        if not is_count(kept["waited"]) or kept["waited"] > at.step or not known:
             raise ValueError("its early stopping is not what it should be")
 
     def load_state_dict(self, kept: dict[str, Any] | None) -> None:
         """Continue to wait from there; begin anew where the run had no early stopping before."""
         if kept is not None:
-            self.waited, self.objective.best = kept["waited"], kept["best"]
+            self.waited, self.objective.best, self.objective.loss = kept["waited"], kept["best"], kept["loss"]

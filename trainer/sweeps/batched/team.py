@@ -1,7 +1,6 @@
 """Trainings that are one training of several models: stepped and evaluated as one program by the plain loop."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
@@ -101,6 +100,8 @@ class Team(Hook):
     def evaluate(self) -> Row:
         """The metrics of the split that is evaluated during training: for each a list with one value per member.
 
+        It is None where a member, whose objective is another, has no such metric.
+
         Raises:
             StoppedError: a signal came before the last batch.
         """
@@ -110,12 +111,11 @@ class Team(Hook):
         evaluators = [member.parts.evaluator for member in self.members]
         with evaluating(self.stack.template), torch.no_grad(), self.first.compute.autocast():
             found = evaluation.of_each(self.stack, evaluators, evaluated, lambda: self.state.interrupted)
-        row: dict[str, list[Any]] = {}
-        for evaluator, its in zip(evaluators, found, strict=True):
-            evaluator.latest = its
-            for name, value in its.named(evaluated).items():
-                row.setdefault(name, []).append(value)
-        return row
+        each: list[Row] = []
+        for member, its in zip(self.members, found, strict=True):
+            member.parts.evaluator.latest = its
+            each.append(its.named(evaluated, member.parts.objective.kind))
+        return {name: [own.get(name) for own in each] for own in each for name in own}
 
     def on_start(self, state: State) -> None:
         for member, losses in zip(self.members, state.losses, strict=True):
@@ -136,7 +136,8 @@ class Team(Hook):
     def _tell(self, event: str, row: Row | None = None) -> None:
         for number, member in enumerate(self.members):
             if member.error is None:
-                rows = [{k: v[number] if isinstance(v, list) else v for k, v in row.items()}] if row else []
+                own = {k: v[number] if isinstance(v, list) else v for k, v in (row or {}).items()}
+                rows = [{k: v for k, v in own.items() if v is not None}] if row else []
                 member.tell(event, self.state, *rows)
         if self._together:
             alignment.secure_with_one(self.members, self.state.step)
