@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from trainer.config.base import Custom
 from trainer.config.train import Train
-from trainer.data.sets.csv import CSV
+from trainer.data.sets.table import Table
 from trainer.engine.measures import Direction, chosen_direction
 from trainer.system.errors import ConfigError
 
@@ -36,7 +36,7 @@ def goal(config: Train) -> Goal:
 def _classifies(config: Train) -> bool:
     section = config.data
     found = None if isinstance(section, Custom) else section.classifies
-    if isinstance(section, CSV) and section.task != "auto":
+    if isinstance(section, Table) and section.task != "auto":
         found = section.task == "classification"
     if found is None:
         raise ConfigError(
