@@ -67,13 +67,13 @@ def test_every_yaml_is_a_verb_or_a_choice_of_a_known_group() -> None:
 def test_every_choice_composes_with_the_declared_defaults(group: str, choice: str) -> None:
     composed = compose("train", f"{group}={choice}")
     assert composed.title(group) == choice
-    section = registry.section(group, choice)
+    section = registry.section(group, composed.written(group)["name"])
     assert set(composed.written(group)) == {field.name for field in dataclasses.fields(section)}
 
 
 @pytest.mark.parametrize("group", registry.GROUPS)
 def test_every_registered_section_has_a_yaml(group: str) -> None:
-    assert sorted(registry.names(group)) == group_choices(group)
+    assert set(registry.names(group)) <= set(group_choices(group))  # which may have another name of one
 
 
 @pytest.mark.parametrize("verb", registry.verbs())

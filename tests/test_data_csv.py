@@ -9,7 +9,7 @@ import torch
 
 from trainer import data
 from trainer.data.batches import Batches
-from trainer.data.sets.csv import CSV
+from trainer.data.sets.table import Table
 from trainer.data.splits import Dataset
 from trainer.system.errors import DataError
 
@@ -25,7 +25,7 @@ def write(path: Path, header: list[str], rows: list[list[str]], **options: Any) 
 
 
 def load(path: Path, target: str = "price", **keys: Any) -> Dataset:
-    return data.load(CSV(path=str(path), target=target, **({"val_fraction": 0.0} | keys)))
+    return data.load(Table(path=str(path), target=target, **({"val_fraction": 0.0} | keys)))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from processes import Ended, Machine
 from running import QUICK, SILENT
 
 from trainer import data
-from trainer.data.sets.csv import CSV
+from trainer.data.sets.table import Table
 from trainer.data.splits import Dataset
 from trainer.system.errors import DataError
 
@@ -111,7 +111,7 @@ def table(path: Path, header: list[str], rows: list[list[str]]) -> Path:
 
 
 def load(path: Path, **keys: Any) -> Dataset:
-    return data.load(CSV(path=str(path), target="y", **keys))
+    return data.load(Table(path=str(path), target="y", **keys))
 
 
 def test_a_table_of_many_classes_has_them_all(tmp_path: Path) -> None:

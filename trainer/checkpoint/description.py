@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from trainer.checkpoint.columns import is_plan
 from trainer.system.errors import CheckpointError
 from trainer.system.shapes import is_count
 
@@ -73,6 +74,9 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
     "columns": _words,
     "mean": _reals,
     "std": _scales,
+    "target_mean": _reals,
+    "target_std": _scales,
+    "plan": is_plan,
     "choices": _choices,
     "samples": is_count,
 }

@@ -27,13 +27,18 @@ def generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
 
 
+def _wide(values: Sequence[float] | None) -> Tensor | None:
+    return torch.tensor(values, dtype=torch.float64) if values else None
+
+
 class Batches:
     """The batches of a split, as (inputs, targets) on the device.
 
     The samples lie on the device; or, with a number of `workers` (0: none but this process), are streamed to it.
-    Images stay uint8 until they are a batch, and become (B, C, H, W) floats in channels-last memory. Iterating
-    goes through the split in order, without augmentation; `epoch` in the random order of (seed, epoch). Set
-    `drops_last` to leave a smaller last batch out of each epoch.
+    Where the mean and deviation of targets are given, the batches' targets are standardised. Images stay uint8 until
+    they are a batch, and become (B, C, H, W) floats in channels-last memory. Iterating goes through the split in order,
+    without augmentation; `epoch` in the random order of (seed, epoch). Set `drops_last` to leave a smaller last batch
+    out of each epoch.
     """
 
     def __init__(
@@ -47,22 +52,25 @@ class Batches:
         augment: Augmenter | None = None,
         seed: int = 0,
         workers: int | None = None,
+        target_mean: Sequence[float] | None = None,
+        target_std: Sequence[float] | None = None,
     ) -> None:
         self.total = len(split)
         self.batch_size = min(batch_size or self.total, self.total)
         self.drops_last = False
         self.device, self.dtype, self.augment, self.seed = device, dtype, augment, seed
         self.is_image = len(split.shape) == 3
-        wide_mean = torch.tensor(mean or [0.0], dtype=torch.float64)
-        wide_std = torch.tensor(std or [1.0], dtype=torch.float64)
         if self.is_image:
+            wide_mean = torch.tensor(mean or [0.0], dtype=torch.float64)
+            wide_std = torch.tensor(std or [1.0], dtype=torch.float64)
             scale = 255.0 if split.dtype == torch.uint8 else 1.0
             self.mean = (wide_mean * scale).to(dtype).to(device)
             self.inverse_std = (1 / (wide_std * scale)).to(dtype).to(device)
         else:
-            split = replace(split, samples=Standardised(split.samples, wide_mean, wide_std, dtype))
+            split = replace(split, samples=Standardised(split.samples, _wide(mean), _wide(std), dtype))
         if split.targets.is_floating_point():
-            split = replace(split, targets=split.targets.to(dtype))
+            targets = Standardised(split.targets, _wide(target_mean), _wide(target_std), dtype)
+            split = replace(split, targets=targets[:])
         self.source = Resident(split, device) if workers is None else Streamed(split, device, workers)
 
     def reseeded(self, seed: int) -> "Batches":

@@ -18,7 +18,10 @@ def described(loaded: Dataset) -> dict[str, Any]:
         "classes": None if loaded.classes is None else list(loaded.classes),
         "mean": None if loaded.mean is None else list(loaded.mean),
         "std": None if loaded.std is None else list(loaded.std),
+        "target_mean": None if loaded.target_mean is None else list(loaded.target_mean),
+        "target_std": None if loaded.target_std is None else list(loaded.target_std),
         "columns": list(loaded.columns),
+        "plan": None if loaded.plan is None else list(loaded.plan),
         "samples": _samples(loaded),
         "fingerprint": fingerprint(loaded.train),
     }
@@ -49,10 +52,12 @@ def trained_on(loaded: Dataset, found: Checkpoint) -> Dataset:
                 f"{found.path} was trained on {what} {_few(there)}; data={loaded.name} has {_few(here)}",
                 "evaluate it on data of its own kind",
             )
-    mean, std = said.get("mean"), said.get("std")
-    if mean is None or std is None or loaded.mean is None or len(mean) != len(loaded.mean):
-        return loaded
-    return replace(loaded, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
+    for mean, std in (("mean", "std"), ("target_mean", "target_std")):
+        here = getattr(loaded, mean)
+        values: dict[str, Any] = {name: tuple(map(float, said.get(name) or ())) for name in (mean, std)}
+        if here is not None and all(len(found) == len(here) for found in values.values()):
+            loaded = replace(loaded, **values)
+    return loaded
 
 
 def changed(loaded: Dataset, found: Checkpoint) -> str:

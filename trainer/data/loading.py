@@ -77,8 +77,19 @@ def training_batches(
         batches = beside.reseeded(config.seed)
     else:
         augmenter = _augmenter(common, loaded)
-        moments = loaded.mean, loaded.std
-        batches = Batches(loaded.train, common.batch_size, device, dtype, *moments, augmenter, config.seed, workers)
+        batches = Batches(
+            loaded.train,
+            common.batch_size,
+            device,
+            dtype,
+            loaded.mean,
+            loaded.std,
+            augmenter,
+            config.seed,
+            workers,
+            loaded.target_mean,
+            loaded.target_std,
+        )
     droppable = 0 < batches.last < batches.total
     batches.drops_last = droppable and (
         common.drop_last == "true" or (common.drop_last == "auto" and needs_two and batches.last == 1)

@@ -106,11 +106,11 @@ def packed(inputs: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Standardised:
-    """The features of a table (N, F) with mean and deviation taken out in double precision, then in `dtype`."""
+    """The features of a table (N, F), with mean and deviation, if any, taken out in double precision, in `dtype`."""
 
     table: Samples
-    mean: Tensor
-    std: Tensor
+    mean: Tensor | None
+    std: Tensor | None
     dtype: torch.dtype
 
     @property
@@ -119,7 +119,9 @@ class Standardised:
 
     def __getitem__(self, index: Any) -> Tensor:
         features = rows_of(self.table, index) if isinstance(self.table, Tensor) else self.table[index]
-        return ((features.double() - self.mean) / self.std).to(self.dtype)
+        if self.mean is not None and self.std is not None:
+            features = (features.double() - self.mean) / self.std
+        return features.to(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,10 @@ class Dataset:
     """Splits that share no sample, with their classes and normalisation.
 
     `classes` is None for regression. `mean` and `std` are per channel (of values in 0..1) or per feature. If they are
-    None and `standardise` is set, they are measured on the training split once it is cut.
+    None and `standardise` is set, they are measured on the training split once it is cut. With `target_mean` and
+    `target_std`, per target column, batches give standardised targets; those of the splits are in their own units.
+
+    The rows of a table are no features until `encode`, if given, has made them of splits that are cut.
     """
 
     name: str
@@ -141,7 +146,11 @@ class Dataset:
     columns: tuple[str, ...] = ()  # names of the features of a table
     cache: str = ""  # tells the user where decoded samples are kept
     notes: tuple[str, ...] = ()  # what was cleaned up, or is worth knowing: a line each
-    stratify: bool = False  # whether a split that is cut has a like share of each class
+    stratify: bool = False  # whether a split that is cut or limited has a like share of each class
+    target_mean: tuple[float, ...] | None = None
+    target_std: tuple[float, ...] | None = None
+    plan: tuple[dict[str, Any], ...] | None = None  # of the columns of a table, as plain values
+    encode: Callable[["Dataset"], "Dataset"] | None = None
 
     @property
     def is_image(self) -> bool:
@@ -151,6 +160,13 @@ class Dataset:
     def strata(self) -> Tensor | None:
         """The classes (N,) of the training samples, where each is to have its share of a split that is cut."""
         return self.train.targets if self.stratify and self.classes is not None else None
+
+    def in_units(self, outputs: Tensor) -> Tensor:
+        """Outputs (..., columns) of a model for a quantity, in the target's own units."""
+        if self.target_mean is None or self.target_std is None:
+            return outputs
+        mean, std = (torch.tensor(v, dtype=torch.float64) for v in (self.target_mean, self.target_std))
+        return (outputs.double() * std + mean).to(outputs.dtype)
 
     def split(self, name: str) -> Split:
         """`train`, `val` or `test`.
@@ -184,14 +200,25 @@ def prepare(raw: Dataset, config: Data) -> Dataset:
     """
     dataset = raw
     if config.limit is not None:
-        first = slice(config.limit)
-        held_out = None if dataset.val is None else dataset.val.take(first)
-        dataset = replace(dataset, train=dataset.train.take(first), test=dataset.test.take(first), val=held_out)
+        held_out = None if dataset.val is None else _limited(dataset, dataset.val, config)
+        train, test = (_limited(dataset, split, config) for split in (dataset.train, dataset.test))
+        dataset = replace(dataset, train=train, test=test, val=held_out)
     if dataset.val is None or config.folds is not None:
         dataset = _with_validation(dataset, config)
     if dataset.mean is None and dataset.standardise:
         dataset = measured(dataset)
-    return dataset
+    return dataset if dataset.encode is None else dataset.encode(dataset)
+
+
+def _limited(dataset: Dataset, split: Split, config: Data) -> Split:
+    """The first `limit` samples; or, where they may be sorted, so many that are drawn at random."""
+    limit, total = config.limit, len(split)
+    if limit is None or limit >= total:
+        return split
+    if not dataset.stratify:
+        return split.take(slice(limit))
+    strata = split.targets if dataset.classes is not None else None
+    return split.take(divide(total, limit / total, config.split_seed, "data.limit", strata=strata)[1])
 
 
 def _with_validation(dataset: Dataset, config: Data) -> Dataset:
@@ -233,7 +260,14 @@ def measured(dataset: Dataset) -> Dataset:
         low, constant = inputs.amin(dims), inputs.amin(dims) == inputs.amax(dims)  # rounding would leave a deviation
         mean = torch.where(constant, low, inputs.mean(dims)).tolist()
         std = inputs.std(dims, correction=0).masked_fill(constant, 1).tolist()
-    return replace(dataset, mean=tuple(mean), std=tuple(s if s > 1e-12 else 1.0 for s in std))
+    found = replace(dataset, mean=tuple(mean), std=tuple(s if s > 1e-12 else 1.0 for s in std))
+    return replace(found, **moments_of_targets(train)) if dataset.classes is None else found
+
+
+def moments_of_targets(train: Split) -> dict[str, Any]:
+    """Mean and deviation per target column of a quantity, as a data set has them; the deviation of a constant is 1."""
+    mean, std = train.targets.mean(0).tolist(), train.targets.std(0, correction=0).tolist()
+    return {"target_mean": tuple(mean), "target_std": tuple(s if s > 0 else 1.0 for s in std)}
 
 
 def _moments_of_bytes(images: Split) -> tuple[list[float], list[float]]:

@@ -42,6 +42,8 @@ class Evaluator:
                 data.mean,
                 data.std,
                 workers=self.workers,
+                target_mean=data.target_mean,
+                target_std=data.target_std,
             )
         return self._batches[split]
 
@@ -80,16 +82,17 @@ class Evaluator:
         return self.forward(torch.cat(batches)[:count])
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The model's outputs in evaluation mode, on the CPU, as float32 or float64."""
+        """The model's outputs in evaluation mode, on the CPU, as float32 or float64; a quantity in its own units."""
         with evaluating(self.model), torch.inference_mode(), self.compute.autocast():
             found: Tensor = self.model(inputs)
-        return found.to(self.compute.dtype).cpu()
+        return self.data.in_units(found.to(self.compute.dtype).cpu())
 
     def metric(self, jobs: int = 1) -> Metric:
         """What sums up the metrics of the data, of so many models."""
         if self.data.classes is not None:
             return metrics.Classification(len(self.data.classes), self.compute.device, jobs)
-        return metrics.Regression(self.data.train.targets.shape[1], self.compute.device, jobs)
+        columns, scale = self.data.train.targets.shape[1], self.data.target_std
+        return metrics.Regression(columns, self.compute.device, jobs, scale)
 
 
 def evaluate(

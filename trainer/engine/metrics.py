@@ -1,7 +1,7 @@
 """Metrics that are summed up on the device, batch by batch, and read once at the end."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Protocol
@@ -134,12 +134,14 @@ def _scores(kept: list[tuple[Tensor, Tensor]], job: int) -> tuple[Tensor, Tensor
 class Regression:
     """MSE, MAE and R² (the mean over target columns); `outputs` and `targets` are (N, columns).
 
+    `scale` is what standardised targets were divided by, per column: the figures are in the units from before.
     Sums are kept in float64, and those of targets are of their distances from the first batch's mean: otherwise
     cancellation would spoil the R² of values far from zero.
     """
 
-    def __init__(self, columns: int, device: torch.device, jobs: int = 1) -> None:
+    def __init__(self, columns: int, device: torch.device, jobs: int = 1, scale: Sequence[float] | None = None) -> None:
         self.dtype = wide(device)
+        self.scale = torch.ones(columns, dtype=torch.float64) if scale is None else torch.tensor(scale).double()
         self.sums = torch.zeros(2, jobs, columns, dtype=self.dtype, device=device)  # of errors: squared, absolute
         self.totals = torch.zeros(2, columns, dtype=self.dtype, device=device)  # of targets, and of their squares
         self.shift: Tensor | None = None
@@ -160,6 +162,7 @@ class Regression:
         total, total_squares = self.totals.cpu().double()
         variation = total_squares - total.square() / self.count
         r2 = torch.where(variation > 0, 1 - squared / variation, torch.where(squared > 0, 0.0, 1.0)).mean(1)
+        squared, absolute = squared * self.scale.square(), absolute * self.scale
         mse, mae = (sums.mean(1) / self.count for sums in (squared, absolute))
         columns = (mse.tolist(), mae.tolist(), r2.tolist())
         return [Evaluation({"mse": a, "mae": b, "r2": c}) for a, b, c in zip(*columns, strict=True)]

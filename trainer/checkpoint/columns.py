@@ -1,0 +1,63 @@
+"""What a checkpoint may say of the columns of a table: each kind with its values, checked before they are used."""
+
+from typing import Any
+
+from trainer.system.shapes import Shape, each, has, is_number, is_text
+
+_MOST = 200_000  # columns
+_LONGEST = 100_000  # words of one
+
+
+def is_plan(value: Any) -> bool:
+    """A list of columns, no two of one name, each of a kind that there is and with what belongs to it."""
+    if not isinstance(value, list) or len(value) > _MOST or not all(map(_is_column, value)):
+        return False
+    return len({column["name"] for column in value}) == len(value)
+
+
+def _is_column(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str) or value["kind"] not in _KINDS:
+        return False
+    shapes = {"kind": is_text, "name": is_text, **_KINDS[value["kind"]]}
+    return value.keys() == shapes.keys() and has(shapes)(value)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_scale(value: Any) -> bool:
+    return is_real_number(value) and value > 0
+
+
+def is_real_number(value: Any) -> bool:
+    """A finite number of any size."""
+    return is_number(value) or (isinstance(value, float) and abs(value) < 1e300)
+
+
+def _are_words(value: Any) -> bool:
+    return each(is_text)(value) and len(value) <= _LONGEST and len(set(value)) == len(value)
+
+
+def _is_pair(value: Any) -> bool:
+    return _are_words(value) and len(value) == 2
+
+
+def _is_part(value: Any) -> bool:
+    return _is_column(value) and value["kind"] == "number" and value["name"] in ("year", "month", "weekday", "hour")
+
+
+_NUMBER: dict[str, Shape] = {
+    "fill": is_real_number,
+    "mean": is_real_number,
+    "deviation": _is_scale,
+    "missing": _is_flag,
+    "comma": _is_flag,
+}
+_KINDS: dict[str, dict[str, Shape]] = {
+    "number": _NUMBER,
+    "category": {"words": _are_words, "rare": _is_flag, "missing": _is_flag},
+    "boolean": {"words": _is_pair, "fill": is_number, "missing": _is_flag},
+    "date": {"form": is_text, "parts": each(_is_part), "missing": _is_flag},
+    "dropped": {"reason": is_text},
+}
