@@ -15,6 +15,7 @@ from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.cache import Mapped
 from trainer.data.custom import adapt
+from trainer.data.described import as_trained
 from trainer.data.folder import Files
 from trainer.data.splits import Dataset, Track, prepare, untracked
 from trainer.system.errors import ConfigError
@@ -44,13 +45,16 @@ def load_dataset(
         loaded = prepare(raw, section.common)
     else:
         loaded = data.load(section, track, trained)
+    if trained is not None:
+        loaded = as_trained(loaded, trained)
     config.fill_data(loaded.facts())
     return loaded
 
 
 def example(loaded: Dataset, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """The first training sample, (1, ...), as a model sees it; no other is read."""
-    first = loaded.train.take(slice(1))
+    """The first sample, (1, ...), as a model sees it; no other is read."""
+    splits = [split for split in (loaded.train, loaded.val, loaded.test) if split is not None]
+    first = next(split for split in splits if len(split)).take(slice(1))  # a file to evaluate may train nothing
     inputs, _ = next(iter(Batches(first, 1, device, dtype, loaded.mean, loaded.std, workers=0)))
     return inputs
 

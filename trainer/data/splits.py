@@ -153,11 +153,15 @@ class Dataset:
         return self.train.targets if self.stratify and self.classes is not None else None
 
     def split(self, name: str) -> Split:
-        """`train`, `val` or `test`.
+        """`train`, `val`, `test` or `all` of them.
 
         Raises:
             DataError: There is no validation set.
         """
+        if name == "all":
+            from trainer.data.whole import whole  # late, for it builds on what is here
+
+            return whole(self)
         if name == "val" and self.val is None:
             raise DataError(f"{self.name} has no validation set", "set data.val_fraction, or use split=test")
         found = getattr(self, name)
