@@ -31,8 +31,13 @@ class EvalOptions:
 class Eval(Config):
     """`trainer eval`: metrics of a checkpoint on one split."""
 
-    ckpt: str = key(MISSING, "a run directory or a checkpoint file", text=True)
-    split: str = key("test", "the split to evaluate", choices=("test", "val", "train"))
+    ckpt: str = key(MISSING, "a run directory, a checkpoint file, or the directory of a sweep", text=True)
+    split: str = key(
+        "auto",
+        "the split to evaluate; all: every sample; auto: all of a file or folder that the model was not trained on, "
+        "and test otherwise",
+        choices=("auto", "test", "val", "train", "all"),
+    )
     model: Any = key(None, "for a bare state_dict, or a model of your own: the group `model`")
     data: Any = key(None, "other data than the checkpoint was trained on: the group `data`")
     device: str = key("auto", "auto, cpu, cuda, cuda:N or mps")
@@ -61,20 +66,20 @@ def run(config: Eval) -> dict[str, Any]:
     if jobs.is_sweep(config.ckpt):
         sweep = expanded(config.ckpt)
         return ensemble.run(config, sweep, config.split, compute, screen, config.eval.best, nonfinite)
-    return _show(config, Evaluated(config, config.ckpt, compute, screen, nonfinite), screen)
+    return _show(Evaluated(config, config.ckpt, config.split, compute, screen, nonfinite), screen)
 
 
-def _show(config: Eval, model: "Evaluated", screen: "Report") -> dict[str, Any]:
+def _show(model: "Evaluated", screen: "Report") -> dict[str, Any]:
     from trainer.show import classes, report
 
-    split, called = model.split(config.split)
-    evaluation = model.evaluator(split)
+    samples = model.samples
+    evaluation = model.evaluator(model.split)
     metrics = evaluation.metrics | evaluation.further
-    data, (known, loudly) = model.data, model.known(split)
+    data, (known, loudly) = model.data, model.known()
     facts = [
         ("checkpoint", model.where),
-        ("model", config.title("model")),
-        ("data", f"{data.name}, {called}, {len(data.split(split)):,} samples"),
+        ("model", model.config.title("model")),
+        ("data", f"{data.name}, {model.called}, {len(samples):,} samples"),
         ("device", str(model.evaluator.compute)),
         *((name, report.metric(name, value)) for name, value in metrics.items()),
         *(("note", line) for line in model.notes()),
@@ -86,4 +91,4 @@ def _show(config: Eval, model: "Evaluated", screen: "Report") -> dict[str, Any]:
         classes.accuracies(screen, data.classes, evaluation)
     if loudly:
         screen.warn(known)
-    return {"metrics": {f"{split}/{name}": value for name, value in metrics.items()}}
+    return {"metrics": {f"{model.split}/{name}": value for name, value in metrics.items()}}

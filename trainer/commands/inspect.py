@@ -68,7 +68,7 @@ def run(config: Inspect) -> dict[str, Any]:
         if not ("channels" in known or any(word.startswith("model") for word in config.typed)):
             config.change("model", None)  # which is one for images, if nobody chose it
     if config.ckpt is not None:
-        evaluated = Evaluated(config, config.ckpt, device.choose("cpu", "float32"), screen, nonfinite=True)
+        evaluated = Evaluated(config, config.ckpt, "test", device.choose("cpu", "float32"), screen, nonfinite=True)
         built, loaded = evaluated.evaluator.model, evaluated.data
         screen.say(f"checkpoint {evaluated.found.path}", style="bold")
     elif "channels" in known and "num_classes" in known:  # layers can be shown without the files

@@ -28,10 +28,11 @@ def load_dataset(
     track: Track[Any] = untracked,
     loaded: Dataset | None = None,
     trained: Mapping[str, Any] | None = None,
+    whole: bool = False,
 ) -> Dataset:
     """Load the data that `config` chooses, unless they are `loaded`, and fill in what models take from them.
 
-    `trained` is what the checkpoint of a model that they are for says of its data.
+    `trained` is what the checkpoint of a model that they are for says of its data. A `whole` data set is not split.
 
     Raises:
         DataError, ConfigError: The data are missing or cannot be read, or the user's own class fails.
@@ -44,7 +45,7 @@ def load_dataset(
         raw = adapt(custom.call("data", section), config.choices.get("data", section.target))
         loaded = prepare(raw, section.common)
     else:
-        loaded = data.load(section, track, trained)
+        loaded = data.load(section, track, trained, whole)
     if trained is not None:
         loaded = as_trained(loaded, trained)
     config.fill_data(loaded.facts())

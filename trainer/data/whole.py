@@ -1,6 +1,7 @@
 """All samples of a data set, whatever splits they are in."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,9 +10,16 @@ from torch import Tensor
 from trainer.data.splits import Dataset, Split
 
 
+def undivided(dataset: Dataset) -> Dataset:
+    """The data set with all of its samples in the training split, for who only wants to look at all of them."""
+    return replace(dataset, train=whole(dataset), val=None, test=dataset.test.take(slice(0)))
+
+
 def whole(dataset: Dataset) -> Split:
     """All samples as one split: in their own order where the splits were cut from the same ones."""
-    parts = [split for split in (dataset.train, dataset.val, dataset.test) if split is not None]
+    parts = [split for split in (dataset.train, dataset.val, dataset.test) if split is not None and len(split)]
+    if len(parts) == 1:
+        return parts[0]
     targets = torch.cat([split.targets for split in parts])
     samples = parts[0].samples
     if any(split.samples is not samples for split in parts):

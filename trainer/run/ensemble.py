@@ -24,13 +24,13 @@ SHOWN = ("loss", "accuracy", "mae", "r2")  # the metrics of the table
 
 
 class Answers:
-    """What a model says of each sample of a split."""
+    """What a model says of each sample that it is evaluated on."""
 
-    def __init__(self, model: Evaluated, split: str) -> None:
+    def __init__(self, model: Evaluated) -> None:
         self.evaluator, self.data = model.evaluator, model.data
-        self.batches = model.evaluator.batches(split)
+        self.batches = model.evaluator.batches(model.split)
         self.outputs = [self.evaluator.forward(inputs) for inputs, _ in self.batches]
-        self.samples = self.data.split(split)
+        self.samples = model.samples
 
     @property
     def likely(self) -> Tensor:
@@ -68,8 +68,8 @@ def run(
     """
     jobs, models = jobs_of(sweep, best), _Models()
     for job in screen.track(jobs, len(jobs), "evaluating jobs"):
-        model = Evaluated(copy.deepcopy(config), str(job.directory), compute, screen, nonfinite, models.last)
-        models.add(job, model, *model.split(asked))
+        model = Evaluated(copy.deepcopy(config), str(job.directory), asked, compute, screen, nonfinite, models.last)
+        models.add(job, model)
     return models.show(sweep, screen)
 
 
@@ -84,20 +84,20 @@ class _Models:
         self.notes: dict[str, None] = {}
         self.known: dict[tuple[str, bool], list[str]] = {}  # what is said of samples that jobs were trained on
 
-    def add(self, job: Job, model: Evaluated, split: str, called: str) -> None:
+    def add(self, job: Job, model: Evaluated) -> None:
         """Evaluate one more.
 
         Raises:
             RunError: It has another split than the first.
         """
-        answers = Answers(model, split)
+        answers = Answers(model)
         if not self.jobs:
-            self.first, self.split, self.called, self.sum = answers, split, called, torch.zeros_like(answers.likely)
+            self.first, self.sum = answers, torch.zeros_like(answers.likely)
         elif not answers.are_of(self.first):
             raise RunError(
-                f"{job.directory} and {self.jobs[0].directory} have different samples in the {split} split",
+                f"{job.directory} and {self.jobs[0].directory} have different samples in the {model.split} split",
                 "a sweep over folds has its test split in common: split=test; or evaluate its jobs one by one"
-                if split != "test"
+                if model.split != "test"
                 else "evaluate them one by one, or name one split of one data set: data.split_seed=0, say",
             )
         likely = answers.likely
@@ -106,7 +106,7 @@ class _Models:
         self.jobs.append(job)
         self.evaluations.append(answers.evaluation())
         self.notes |= dict.fromkeys(model.notes())
-        self.last, known = model, model.known(split)
+        self.last, known = model, model.known()
         if known[0]:
             self.known.setdefault(known, []).append(job.directory.name)
 
@@ -129,7 +129,7 @@ class _Models:
         said = [(f"{line} (job {', '.join(jobs)})", loudly) for (line, loudly), jobs in self.known.items()]
         facts = [
             ("sweep", str(sweep)),
-            ("data", f"{data.name}, {self.called}, {len(self.first.samples):,} samples"),
+            ("data", f"{data.name}, {self.last.called}, {len(self.first.samples):,} samples"),
             ("device", str(self.first.evaluator.compute)),
             ("mean job", report.metrics(mean)),
             ("together", f"{report.metrics(together.metrics)} (the mean of {count} jobs' {what})"),
@@ -142,7 +142,7 @@ class _Models:
             classes.accuracies(screen, data.classes, together)
         for line in (line for line, loudly in said if loudly):
             screen.warn(line)
-        return {"metrics": together.named(self.split)}
+        return {"metrics": together.named(self.last.split)}
 
     def _agreement(self) -> str:
         guesses = torch.stack(self.guesses)
