@@ -12,6 +12,7 @@ A checkpoint is a dictionary that `torch.load(weights_only=True)` accepts:
     early_stopping                       {"waited", "best"}, where that was asked for
     logs         {name: bytes} of the files that a resumed training appends to
     seconds, compute, parent             how long it took, on what, and whose weights it started with
+    known        digests of the samples that the model was trained on
     versions     {"trainer", "torch", "python"} as text
     description  JSON text: model and data by registry name and scalars, classes, normalisation
 

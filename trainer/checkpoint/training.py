@@ -36,6 +36,14 @@ def _is_name(value: Any) -> bool:
     return is_text(value) and value not in ("", ".", "..") and not set("/\\\0") & set(value)
 
 
+def _digests(value: Any) -> bool:
+    whole = isinstance(value, Tensor) and value.dtype is torch.int64
+    return whole and value.dim() == 1 and len(value) <= _MOST_DIGESTS and not overlaps(value)
+
+
+_MOST_DIGESTS = 2**20  # far more than are kept
+# Digests of the samples that the model was trained on: those of so many samples whose lowest bits are zero.
+_KNOWN: dict[str, Shape] = {"digests": _digests, "samples": is_count, "bits": lambda v: is_count(v) and v < 63}
 # A loss can be infinite; that of the same split decides between epochs of equal value.
 _BEST: dict[str, Shape] = {"value": is_real, "loss": optional(is_real), "epoch": is_count, "step": is_count}
 # The checkpoint that the weights were of; a bare `state_dict` has no epoch and no step.
@@ -47,6 +55,7 @@ _FACTS: dict[str, Shape] = {
     "reported": is_count,
     "losses": _losses,
     "best": has(_BEST, ("value", "epoch", "step")),
+    "known": has(_KNOWN, tuple(_KNOWN)),
     "logs": _logs,
     "seconds": is_amount,
     "compute": is_text,

@@ -5,43 +5,48 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.config.base import Config
 from trainer.config.keys import MISSING, key
-from trainer.system.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from trainer.checkpoint import Checkpoint
-    from trainer.engine.device import Compute
-    from trainer.engine.evaluator import Evaluator
+    from trainer.run.evaluating import Evaluated
     from trainer.show.report import Report
 
-SUMMARY = "metrics of a checkpoint on the test split"
+SUMMARY = "metrics of a checkpoint, or of a sweep's jobs together"
 EXAMPLES = """
 trainer eval ckpt=runs/lenet_digits/2026-01-31_12-00-00
+trainer eval ckpt=RUN data.path=others.csv                     all of another file
+trainer eval ckpt=runs/sweeps/sweep/2026-01-31_12-00-00        the mean of its jobs' answers
 trainer eval ckpt=cifar_net.pth model=lenet5 data=cifar10      a bare state_dict
 """
 
 
 @dataclass
 class EvalOptions:
-    """What `trainer eval` lets pass."""
+    """Which jobs `trainer eval` takes, and what it lets pass."""
 
     allow_nonfinite: bool = key(False, "also evaluate weights that are not finite, with a warning")
+    best: int | None = key(None, "of a sweep, the N jobs that are best by their objective; null: all", minimum=1)
 
 
 @dataclass
 class Eval(Config):
     """`trainer eval`: metrics of a checkpoint on one split."""
 
-    ckpt: str = key(MISSING, "a run directory or a checkpoint file", text=True)
-    split: str = key("test", "the split to evaluate", choices=("test", "val", "train"))
+    ckpt: str = key(MISSING, "a run directory, a checkpoint file, or the directory of a sweep", text=True)
+    split: str = key(
+        "auto",
+        "the split to evaluate; all: every sample; auto: all of a file or folder that the model was not trained on, "
+        "and test otherwise",
+        choices=("auto", "test", "val", "train", "all"),
+    )
     model: Any = key(None, "for a bare state_dict, or a model of your own: the group `model`")
     data: Any = key(None, "other data than the checkpoint was trained on: the group `data`")
     device: str = key("auto", "auto, cpu, cuda, cuda:N or mps")
     precision: str = key("float32", "precision of the evaluation", choices=("float32", "float64", "tf32", "bfloat16"))
-    eval: EvalOptions = field(default_factory=EvalOptions, metadata={"doc": "what is let pass"})
+    eval: EvalOptions = field(default_factory=EvalOptions, metadata={"doc": "which jobs, and what is let pass"})
 
 
 def run(config: Eval) -> dict[str, Any]:
-    """Show loss and metrics, and for classes the accuracy of each.
+    """Show loss and metrics, and for classes the accuracy of each; of a sweep those of each job and of all together.
 
     Returns:
         The metrics by names like `test/loss`.
@@ -49,70 +54,41 @@ def run(config: Eval) -> dict[str, Any]:
     Raises:
         UserError: There is no such checkpoint, or it does not fit the model or the data.
     """
-    from trainer.data.described import changed
     from trainer.engine import device
-    from trainer.show import classes, report
+    from trainer.run import ensemble, jobs
+    from trainer.run.evaluating import Evaluated
     from trainer.show.report import Report
+    from trainer.system.paths import expanded
 
     screen = Report()
     compute = device.choose(config.device, config.precision)
-    evaluator, found = load(config, config.ckpt, compute, screen, config.eval.allow_nonfinite)
-    split = config.split
-    evaluation = evaluator(split)
-    loaded, metrics = evaluator.data, evaluation.metrics | evaluation.further
+    nonfinite = config.eval.allow_nonfinite
+    if jobs.is_sweep(config.ckpt):
+        sweep = expanded(config.ckpt)
+        return ensemble.run(config, sweep, config.split, compute, screen, config.eval.best, nonfinite)
+    return _show(Evaluated(config, config.ckpt, config.split, compute, screen, nonfinite), screen)
+
+
+def _show(model: "Evaluated", screen: "Report") -> dict[str, Any]:
+    from trainer.show import classes, report
+
+    samples = model.samples
+    evaluation = model.evaluator(model.split)
+    metrics = evaluation.metrics | evaluation.further
+    data, (known, loudly) = model.data, model.known()
     facts = [
-        ("checkpoint", _where(found)),
-        ("model", config.title("model")),
-        ("data", f"{loaded.name}, {split} split, {len(loaded.split(split)):,} samples"),
-        ("device", str(compute)),
+        ("checkpoint", model.where),
+        ("model", model.config.title("model")),
+        ("data", f"{data.name}, {model.called}, {len(samples):,} samples"),
+        ("device", str(model.evaluator.compute)),
         *((name, report.metric(name, value)) for name, value in metrics.items()),
+        *(("note", line) for line in model.notes()),
     ]
-    facts += [("note", line) for line in (*loaded.notes, changed(loaded, found)) if line]
+    if known and not loudly:
+        facts.append(("note", known))
     screen.panel("eval", facts)
-    if loaded.classes is not None:
-        counts, shares = evaluation.counts, evaluation.per_class
-        rows = [
-            (name, str(count), f"{100 * share:.2f}%" if count else "-")
-            for name, count, share in zip(loaded.classes, counts, shares, strict=True)
-        ]
-        columns = ("class", "samples", "accuracy")
-        classes.show(screen, columns, rows, lambda n: shares[n] if counts[n] else 2, "those of the lowest accuracy")
-    return {"metrics": {f"{split}/{name}": value for name, value in metrics.items()}}
-
-
-def load(
-    config: Config, ckpt: str, compute: "Compute", screen: "Report", nonfinite: bool
-) -> "tuple[Evaluator, Checkpoint]":
-    """Build the model of a checkpoint with its weights, and an evaluator of it on its data.
-
-    Raises:
-        UserError: There is no such checkpoint, it does not fit, or has `nonfinite` weights and may not.
-    """
-    from trainer import checkpoint
-    from trainer.checkpoint.adoption import adopt
-    from trainer.config import custom
-    from trainer.data.described import trained_on
-    from trainer.data.loading import eval_batch_size, example, load_dataset, stream_workers
-    from trainer.engine.evaluator import Evaluator
-    from trainer.engine.objective import choose_loss
-    from trainer.models.build import build_model
-
-    found = checkpoint.read(ckpt)
-    if found.flaw:
-        if not nonfinite:
-            raise CheckpointError(found.flaw, "evaluate them all the same: eval.allow_nonfinite=true")
-        screen.warn(found.flaw)
-    adopt(config, found)
-    for line in custom.announced(config):
-        screen.say(line)
-    loaded = trained_on(load_dataset(config, screen.track, trained=found.description or None), found)
-    first, outputs = example(loaded, compute.device, compute.dtype), int(loaded.facts()["outputs"])
-    built = build_model(config, first, outputs, found)
-    used = choose_loss(str(found.description.get("loss", "auto")), loaded)
-    batch_size, workers = eval_batch_size(config, loaded), stream_workers(config, loaded, compute.device)
-    return Evaluator(built, loaded, compute, used, batch_size, workers), found
-
-
-def _where(found: "Checkpoint") -> str:
-    epoch = found.training.get("epoch")
-    return f"{found.path}" + (f" (epoch {epoch})" if epoch is not None else " (a bare state_dict)")
+    if data.classes is not None:
+        classes.accuracies(screen, data.classes, evaluation)
+    if loudly:
+        screen.warn(known)
+    return {"metrics": {f"{model.split}/{name}": value for name, value in metrics.items()}}

@@ -51,11 +51,11 @@ def run(config: Inspect) -> dict[str, Any]:
     """
     import torch
 
-    from trainer.commands.eval import load
     from trainer.config import custom
     from trainer.data.loading import load_dataset
     from trainer.engine import device
     from trainer.models.build import build_model
+    from trainer.run.evaluating import Evaluated
     from trainer.show.report import Report
 
     screen = Report()
@@ -68,9 +68,9 @@ def run(config: Inspect) -> dict[str, Any]:
         if not ("channels" in known or any(word.startswith("model") for word in config.typed)):
             config.change("model", None)  # which is one for images, if nobody chose it
     if config.ckpt is not None:
-        evaluator, found = load(config, config.ckpt, device.choose("cpu", "float32"), screen, nonfinite=True)
-        built, loaded = evaluator.model, evaluator.data
-        screen.say(f"checkpoint {found.path}", style="bold")
+        evaluated = Evaluated(config, config.ckpt, "test", device.choose("cpu", "float32"), screen, nonfinite=True)
+        built, loaded = evaluated.evaluator.model, evaluated.data
+        screen.say(f"checkpoint {evaluated.found.path}", style="bold")
     elif "channels" in known and "num_classes" in known:  # layers can be shown without the files
         config.fill_data(known)
     else:

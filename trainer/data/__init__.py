@@ -11,11 +11,16 @@ if TYPE_CHECKING:
     from trainer.data.splits import Dataset, Track
 
 
-def load(config: Any, track: "Track[Any] | None" = None, trained: Mapping[str, Any] | None = None) -> "Dataset":
+def load(
+    config: Any,
+    track: "Track[Any] | None" = None,
+    trained: Mapping[str, Any] | None = None,
+    whole: bool = False,
+) -> "Dataset":
     """Load the data set `config.name`, limited and split as `config` says; `track` shows progress.
 
     `trained` is what a checkpoint says of the data that its model was trained on (`trainer.data.described`): a data set
-    that `adapts` is read as that was.
+    that `adapts` is read as that was. A `whole` data set is not split: all of it is in the training split.
 
     Raises:
         DataError: files are missing, unreadable or not what `config` says.
@@ -26,4 +31,8 @@ def load(config: Any, track: "Track[Any] | None" = None, trained: Mapping[str, A
     adapting = {"trained": trained} if config.adapts and trained is not None else {}
     raw = module.load(config, track or untracked, **adapting)
     assert isinstance(raw, Dataset)
+    if whole:
+        from trainer.data.whole import undivided
+
+        raw = undivided(raw)
     return prepare(raw, config)

@@ -1,10 +1,12 @@
 """What a checkpoint says about the data that its model was trained on, and whether the data here are the same."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from trainer.checkpoint import Checkpoint
 from trainer.data.splits import Dataset, Split
@@ -36,28 +38,66 @@ def fingerprint(split: Split) -> str:
     return digest.hexdigest()
 
 
-def trained_on(loaded: Dataset, found: Checkpoint) -> Dataset:
-    """Give `loaded` the normalisation that the model was trained with.
+def as_trained(loaded: Dataset, said: Mapping[str, Any]) -> Dataset:
+    """Give `loaded` the classes, in their order, and the normalisation that a model was trained with, as `said`.
+
+    Classes are matched by their names. Samples of a class that the model does not know are left out, and noted.
 
     Raises:
-        CheckpointError: The model was trained on other classes or columns.
+        CheckpointError: The model was trained on other classes or columns, or on values.
     """
-    if found.bare:
-        return loaded
-    said = found.description
-    for what, here in (("classes", loaded.classes), ("columns", loaded.columns)):
-        there = said.get(what)
-        if there and here is not None and list(here) != list(there):
-            raise CheckpointError(
-                f"{found.path} was trained on {what} {_few(there)}; data={loaded.name} has {_few(here)}",
-                "evaluate it on data of its own kind",
-            )
+    columns = said.get("columns")
+    if columns and loaded.columns and list(loaded.columns) != list(columns):
+        raise _of_another_kind("columns", columns, loaded.columns, loaded.name)
+    classes = said.get("classes")
+    if classes and loaded.classes is not None:
+        loaded = _with_classes(loaded, classes)
     for mean, std in (("mean", "std"), ("target_mean", "target_std")):
         here = getattr(loaded, mean)
         values: dict[str, Any] = {name: tuple(map(float, said.get(name) or ())) for name in (mean, std)}
         if here is not None and all(len(found) == len(here) for found in values.values()):
             loaded = replace(loaded, **values)
     return loaded
+
+
+def _with_classes(loaded: Dataset, classes: Sequence[str]) -> Dataset:
+    here = loaded.classes
+    assert here is not None
+    if list(here) == list(classes):
+        return loaded
+    numbers = {name: number for number, name in enumerate(classes)}
+    if not numbers.keys() & set(here):
+        raise _of_another_kind("classes", classes, here, loaded.name)
+    known = torch.tensor([numbers.get(name, -1) for name in here])
+    every = torch.cat([split.targets for split in (loaded.train, loaded.val, loaded.test) if split is not None])
+    counts = torch.bincount(every, minlength=len(here)).tolist()
+    notes = [
+        f"left out {count:,} sample{'s' * (count > 1)} of class '{shortened(name, 60, '...')}', "
+        "which the model does not know"
+        for name, count in zip(here, counts, strict=True)
+        if count and name not in numbers
+    ]
+    return replace(
+        loaded,
+        train=_renumbered(loaded.train, known),
+        val=None if loaded.val is None else _renumbered(loaded.val, known),
+        test=_renumbered(loaded.test, known),
+        classes=tuple(classes),
+        notes=(*loaded.notes, *notes),
+    )
+
+
+def _renumbered(split: Split, known: Tensor) -> Split:
+    """The samples of classes that have a number, with that as their target."""
+    targets = known[split.targets]
+    return replace(split, targets=targets).take((targets >= 0).nonzero()[:, 0])
+
+
+def _of_another_kind(what: str, there: Any, here: Any, name: str) -> CheckpointError:
+    return CheckpointError(
+        f"the model was trained on {what} {_few(there)}; data={name} has {_few(here)}",
+        "evaluate it on data of its own kind",
+    )
 
 
 def changed(loaded: Dataset, found: Checkpoint) -> str:

@@ -15,6 +15,7 @@ from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.cache import Mapped
 from trainer.data.custom import adapt
+from trainer.data.described import as_trained
 from trainer.data.folder import Files
 from trainer.data.splits import Dataset, Track, prepare, untracked
 from trainer.system.errors import ConfigError
@@ -27,10 +28,11 @@ def load_dataset(
     track: Track[Any] = untracked,
     loaded: Dataset | None = None,
     trained: Mapping[str, Any] | None = None,
+    whole: bool = False,
 ) -> Dataset:
     """Load the data that `config` chooses, unless they are `loaded`, and fill in what models take from them.
 
-    `trained` is what the checkpoint of a model that they are for says of its data.
+    `trained` is what the checkpoint of a model that they are for says of its data. A `whole` data set is not split.
 
     Raises:
         DataError, ConfigError: The data are missing or cannot be read, or the user's own class fails.
@@ -43,14 +45,17 @@ def load_dataset(
         raw = adapt(custom.call("data", section), config.choices.get("data", section.target))
         loaded = prepare(raw, section.common)
     else:
-        loaded = data.load(section, track, trained)
+        loaded = data.load(section, track, trained, whole)
+    if trained is not None:
+        loaded = as_trained(loaded, trained)
     config.fill_data(loaded.facts())
     return loaded
 
 
 def example(loaded: Dataset, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """The first training sample, (1, ...), as a model sees it; no other is read."""
-    first = loaded.train.take(slice(1))
+    """The first sample, (1, ...), as a model sees it; no other is read."""
+    splits = [split for split in (loaded.train, loaded.val, loaded.test) if split is not None]
+    first = next(split for split in splits if len(split)).take(slice(1))  # a file to evaluate may train nothing
     inputs, _ = next(iter(Batches(first, 1, device, dtype, loaded.mean, loaded.std, workers=0)))
     return inputs
 

@@ -169,11 +169,15 @@ class Dataset:
         return (outputs.double() * std + mean).to(outputs.dtype)
 
     def split(self, name: str) -> Split:
-        """`train`, `val` or `test`.
+        """`train`, `val`, `test` or `all` of them.
 
         Raises:
             DataError: There is no validation set.
         """
+        if name == "all":
+            from trainer.data.whole import whole  # late, for it builds on what is here
+
+            return whole(self)
         if name == "val" and self.val is None:
             raise DataError(f"{self.name} has no validation set", "set data.val_fraction, or use split=test")
         found = getattr(self, name)

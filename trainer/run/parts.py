@@ -12,6 +12,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.config import custom
 from trainer.config.train import Train
 from trainer.data.batches import Batches
+from trainer.data.known import Trained
 from trainer.data.loading import eval_batch_size, example, load_dataset, stream_workers, training_batches
 from trainer.data.splits import Dataset, Track
 from trainer.engine import device, rng, state
@@ -44,6 +45,7 @@ class Parts:
     batches: state.BatchSource  # `train`, as `step` takes them
     compiled: str  # how a step runs: off, inductor or cudagraph
     state: State
+    trained: Trained  # the samples that it is trained on, as a checkpoint remembers them
     generators: rng.Generators = field(default_factory=rng.Generators)  # that the run draws from
 
     @property
@@ -137,4 +139,5 @@ def assemble(
     return Parts(
         *(config, compute, model, train, evaluator, optimizer, schedule),
         *(objective, evaluated, plan, step, batches, compiled, state),
+        beside.trained if beside is not None else Trained(data.train),
     )

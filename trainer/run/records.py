@@ -15,6 +15,8 @@ from trainer.system.atomic import write_text
 from trainer.system.shapes import has, is_amount, is_count, is_number, is_text, known, one_of, optional, table
 
 OVERRIDES, RESULT = "overrides.yaml", "result.json"
+SWEEP_LOG = "sweep.jsonl"  # a directory with such a file is that of a sweep
+PRUNED = "pruned"  # what the reason for which such a trial stopped begins with
 _LONGEST_OVERRIDES = 2**20  # bytes
 _LONGEST_RESULT = 2**22  # of a model with ten thousand classes, whose accuracies are listed
 
@@ -75,6 +77,11 @@ def read_result(directory: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found
+
+
+def pruned(result: dict[str, Any]) -> bool:
+    """Whether the run was a trial that its search gave up, and has not come to its end."""
+    return str(result.get("stopped")).startswith(PRUNED)
 
 
 def finite(value: Any) -> Any:

@@ -9,6 +9,7 @@ from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.checkpoint.adoption import adopt
 from trainer.config.train import Train
+from trainer.data.known import found_again
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
 from trainer.run import records
@@ -50,6 +51,8 @@ def opened(
         adopt(config, weights)
         parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
     parts = assemble(config, screen.track, screen.say, weights, beside)
+    if weights is not None:
+        _say_what_is_known(weights, parts, screen)
     if directory is None:
         directory = runs.claim(expanded(config.output) / parts.name)
     try:
@@ -62,6 +65,17 @@ def opened(
         raise
     finally:
         screen.close()
+
+
+def _say_what_is_known(weights: Checkpoint, parts: Parts, screen: Report) -> None:
+    """Warn of samples in the splits that validate and test which these weights have been trained on before."""
+    for name, split in (("val", parts.data.val), ("test", parts.data.test)):
+        again = found_again(weights.training.get("known"), split) if split is not None else None
+        if again is not None and again.leak:
+            screen.warn(
+                f"of {again.total:,} {name} samples {weights.path} was trained on {again.counted}: "
+                f"the {name} figures say little of new data"
+            )
 
 
 def _check_finite(weights: Checkpoint, config: Train, screen: Report) -> None:

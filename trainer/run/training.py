@@ -201,6 +201,7 @@ class Training:
             parts.objective if parts.picks_best else None,
             self.settings.checkpoint,
             finite=self.settings.on_nan != "ignore",
+            constant=lambda: {"known": parts.trained.state_dict()},
         )
         lost = hook.take_up(self.before.get("best"))
         if lost:

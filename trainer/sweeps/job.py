@@ -6,15 +6,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.run.records import finite
+from trainer.run.records import PRUNED, SWEEP_LOG, finite
 from trainer.system.atomic import cut_to_lines, storing
 from trainer.system.errors import RunError
 from trainer.system.inside import content, parsed, unlinked
 from trainer.system.shapes import is_amount, is_count, is_number, is_text, known, one_of, optional, table
 
-LOG = "sweep.jsonl"
+LOG = SWEEP_LOG
 LONGEST = 2**26  # bytes of it that are read: more than the hundred thousand jobs that a sweep may have
-PRUNED = "pruned"  # the status of a trial that a search gave up; the reason in its result.json begins with the word
 
 
 @dataclass

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.config.train import Train
 from trainer.run import records
+from trainer.run.records import PRUNED
 from trainer.show.report import Report
-from trainer.sweeps.job import PRUNED, Outcome
+from trainer.sweeps.job import Outcome
 from trainer.system.atomic import storing, write_text
 from trainer.system.errors import RunError, StorageError, TrainerError
 from trainer.system.inside import json_of
@@ -73,7 +74,7 @@ class Planned:
         job = self.ended(result["status"], str(result.get("error") or ""))
         job.seconds = float(result.get("seconds") or 0.0)
         if job.status == "completed":
-            job.status = PRUNED if str(result.get("stopped")).startswith(PRUNED) else "completed"
+            job.status = PRUNED if records.pruned(result) else "completed"
             objective = result["objective"]
             job.objective, job.direction, job.value = objective["name"], objective["direction"], objective["value"]
             job.best_epoch = result["best_epoch"]

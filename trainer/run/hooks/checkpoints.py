@@ -25,7 +25,8 @@ class Checkpoints(Hook):
 
     What is written is copied first; a thread then writes it, so that training does not wait for the disk. best.pt
     is written before last.pt: what last.pt calls the best is always there. `content` gives what goes beside the
-    model: optimizer, schedule and so on. `finite` says whether weights must be.
+    model: optimizer, schedule and so on. `finite` says whether weights must be. `constant` gives what never changes; it
+    is asked for by the thread, for that may take a while.
     """
 
     def __init__(
@@ -37,7 +38,9 @@ class Checkpoints(Hook):
         objective: Objective | None,
         config: Checkpointing,
         finite: bool,
+        constant: Callable[[], dict[str, Any]] = dict,
     ) -> None:
+        self.constant = constant
         self.directory, self.model, self.description, self.content = directory, model, description, content
         self.objective, self.config, self.finite = objective, config, finite
         self.best: dict[str, Any] | None = None  # value, loss, epoch, step
@@ -89,7 +92,7 @@ class Checkpoints(Hook):
             _check_finite(model, state)
         content = _copied({**self.content(state), **state.counters(), "best": self.best})
         path, keep = self.directory / "last.pt", self.directory / "previous.pt"
-        self._begin(partial(checkpoint.write, path, _copied(model), self.description, keep, **content))
+        self._begin(partial(self._write, path, _copied(model), keep, **content))
         self._saved, self._saved_at = state.counters(), time.monotonic()
 
     def secure(self, state: State) -> None:
@@ -157,6 +160,9 @@ class Checkpoints(Hook):
         self._unwritten = None
         self._writing = self._thread.submit(lambda: [job() for job in todo])
 
+    def _write(self, path: Path, model: dict[str, Tensor], keep: Path | None = None, **content: Any) -> None:
+        checkpoint.write(path, model, self.description, keep, **content, **self.constant())
+
     def _track(self, state: State, row: Row) -> None:
         if self.objective is not None and self.objective.improved(row):
             self.best = {"value": self.objective.best, "epoch": int(row["epoch"]), "step": state.step}
@@ -165,7 +171,7 @@ class Checkpoints(Hook):
             self.best_model = _copied(checkpoint.state_of(self.model))
             where: dict[str, Any] = {**state.counters(), "best": self.best}
             path = self.directory / "best.pt"
-            self._unwritten = partial(checkpoint.write, path, self.best_model, self.description, **where)
+            self._unwritten = partial(self._write, path, self.best_model, **where)
 
     def _minutes_passed(self) -> bool:
         every = self.config.every_minutes

@@ -19,8 +19,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from trainer.engine.measures import label, measure
+from trainer.run.records import PRUNED
 from trainer.show.lettering import lettered, lettering, roomy
-from trainer.sweeps.job import PRUNED, Outcome
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.results.grid import Grid, numbers_in
 from trainer.sweeps.results.ranking import Ranked, ranked
 from trainer.system.atomic import storing

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from trainer.sweeps.job import PRUNED, Outcome
+from trainer.run.records import PRUNED
+from trainer.sweeps.job import Outcome
 
 SEED, FOLD = "seed", "data.fold"
 REPEATS = {FOLD: "folds", SEED: "seeds"}  # keys in which jobs of the same settings differ, and what these are called

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 
+from trainer.run.records import PRUNED
 from trainer.show.report import Facts, metric
-from trainer.sweeps.job import PRUNED, Outcome
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.results import ranking
 from trainer.sweeps.results.ranking import FOLD, REPEATS, Ranked, has_value, ranked, varied
 from trainer.sweeps.results.verdict import verdict

@@ -13,8 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from trainer.config.train import Train
 from trainer.run import records
+from trainer.run.records import PRUNED
 from trainer.show.report import Report
-from trainer.sweeps.job import PRUNED, Outcome
+from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Asked, Planned, claim, known
 from trainer.sweeps.results.ranking import has_value
 from trainer.sweeps.search import journal, study

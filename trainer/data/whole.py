@@ -1,0 +1,51 @@
+"""All samples of a data set, whatever splits they are in."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer.data.splits import Dataset, Split
+
+
+def undivided(dataset: Dataset) -> Dataset:
+    """The data set with all of its samples in the training split, for who only wants to look at all of them."""
+    return replace(dataset, train=whole(dataset), val=None, test=dataset.test.take(slice(0)))
+
+
+def whole(dataset: Dataset) -> Split:
+    """All samples as one split: in their own order where the splits were cut from the same ones."""
+    parts = [split for split in (dataset.train, dataset.val, dataset.test) if split is not None and len(split)]
+    if len(parts) == 1:
+        return parts[0]
+    targets = torch.cat([split.targets for split in parts])
+    samples = parts[0].samples
+    if any(split.samples is not samples for split in parts):
+        return Split(Joined(parts), targets)
+    rows = torch.cat([torch.arange(len(split)) if split.rows is None else split.rows for split in parts])
+    order = rows.argsort()
+    return Split(samples, targets[order], rows[order])
+
+
+class Joined:
+    """The inputs of several splits, one after the other, as those of one."""
+
+    def __init__(self, parts: Sequence[Split]) -> None:
+        self.parts, self.dtype = parts, parts[0].dtype
+
+    @property
+    def shape(self) -> torch.Size:
+        return torch.Size((sum(map(len, self.parts)), *self.parts[0].shape))
+
+    def __getitem__(self, index: Any) -> Tensor:
+        if isinstance(index, slice):
+            index = torch.arange(self.shape[0])[index]
+        found, start = torch.empty((len(index), *self.shape[1:]), dtype=self.dtype), 0
+        for part in self.parts:
+            here = (index >= start) & (index < start + len(part))
+            if bool(here.any()):
+                found[here] = part[index[here] - start]
+            start += len(part)
+        return found

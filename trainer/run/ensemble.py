@@ -1,0 +1,158 @@
+"""The jobs of a sweep as one model: the mean of their probabilities or, in regression, of their predictions."""
+
+import copy
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer.config.base import Config
+from trainer.data.digests import digests
+from trainer.engine.device import Compute
+from trainer.engine.evaluator import evaluate
+from trainer.engine.metrics import Evaluation
+from trainer.run.evaluating import Evaluated
+from trainer.run.jobs import Job, differing, jobs_of
+from trainer.show import classes, report
+from trainer.show.report import Report
+from trainer.system.errors import RunError
+
+SHOWN = ("loss", "accuracy", "mae", "r2")  # the metrics of the table
+
+
+class Answers:
+    """What a model says of each sample that it is evaluated on."""
+
+    def __init__(self, model: Evaluated) -> None:
+        self.evaluator, self.data = model.evaluator, model.data
+        self.batches = model.evaluator.batches(model.split)
+        self.outputs = [self.evaluator.forward(inputs) for inputs, _ in self.batches]
+        self.samples = model.samples
+
+    @property
+    def likely(self) -> Tensor:
+        """Probabilities (N, classes), or predictions (N, columns), in double precision."""
+        outputs = torch.cat(self.outputs).double()
+        return outputs.softmax(1) if self.data.classes is not None else outputs
+
+    def evaluation(self, likely: Tensor | None = None) -> Evaluation:
+        """The metrics of the model's own outputs, or of others that are as `likely`."""
+        outputs = self.outputs
+        if likely is not None:
+            others = likely.log() if self.data.classes is not None else likely
+            outputs = [*torch.split(others, [len(part) for part in self.outputs])]
+        given, loss = iter(outputs), self.evaluator.loss
+        device = self.evaluator.compute.device
+        metric = self.evaluator.metric()
+        (found,) = evaluate(lambda _: next(given).to(device), self.batches, loss.function, loss.mean, metric)
+        return found
+
+    def are_of(self, other: "Answers") -> bool:
+        """Whether they are of the same samples. A table may be written in other features for each model."""
+        one, its = self.samples, other.samples
+        if self.data.classes != other.data.classes or not torch.equal(one.targets, its.targets):
+            return False
+        return not self.data.is_image or torch.equal(digests(one), digests(its))
+
+
+def run(
+    config: Config, sweep: Path, asked: str, compute: Compute, screen: Report, best: int | None, nonfinite: bool
+) -> dict[str, Any]:
+    """Evaluate each job of a sweep, and the mean of what they say, on a split that is the same for all.
+
+    Raises:
+        UserError: There are none, or they have no such split in common.
+    """
+    jobs, models = jobs_of(sweep, best), _Models()
+    for job in screen.track(jobs, len(jobs), "evaluating jobs"):
+        model = Evaluated(copy.deepcopy(config), str(job.directory), asked, compute, screen, nonfinite, models.last)
+        models.add(job, model)
+    return models.show(sweep, screen)
+
+
+class _Models:
+    """The models that have been evaluated so far, as one."""
+
+    def __init__(self) -> None:
+        self.last: Evaluated | None = None
+        self.jobs: list[Job] = []
+        self.evaluations: list[Evaluation] = []
+        self.guesses: list[Tensor] = []  # classes (N,), or predictions (N, columns)
+        self.notes: dict[str, None] = {}
+        self.known: dict[tuple[str, bool], list[str]] = {}  # what is said of samples that jobs were trained on
+
+    def add(self, job: Job, model: Evaluated) -> None:
+        """Evaluate one more.
+
+        Raises:
+            RunError: It has another split than the first.
+        """
+        answers = Answers(model)
+        if not self.jobs:
+            self.first, self.sum = answers, torch.zeros_like(answers.likely)
+        elif not answers.are_of(self.first):
+            raise RunError(
+                f"{job.directory} and {self.jobs[0].directory} have different samples in the {model.split} split",
+                "a sweep over folds has its test split in common: split=test; or evaluate its jobs one by one"
+                if model.split != "test"
+                else "evaluate them one by one, or name one split of one data set: data.split_seed=0, say",
+            )
+        likely = answers.likely
+        self.sum += likely
+        self.guesses.append(likely.argmax(1) if answers.data.classes is not None else likely)
+        self.jobs.append(job)
+        self.evaluations.append(answers.evaluation())
+        self.notes |= dict.fromkeys(model.notes())
+        self.last, known = model, model.known()
+        if known[0]:
+            self.known.setdefault(known, []).append(job.directory.name)
+
+    def show(self, sweep: Path, screen: Report) -> dict[str, Any]:
+        """Show what each and all together come to; the metrics of all together."""
+        assert self.last is not None
+        data, count = self.first.data, len(self.jobs)
+        together = self.first.evaluation(self.sum / count)
+        mean = {name: sum(e.metrics[name] for e in self.evaluations) / count for name in together.metrics}
+        keys = differing(self.jobs)
+        names = [name for name in SHOWN if name in together.metrics]
+        rows = [
+            [job.directory.name, *(job.words.get(key, "") for key in keys), *_cells(found.metrics, names)]
+            for job, found in zip(self.jobs, self.evaluations, strict=True)
+        ]
+        rows.append(["mean", *("" for _ in keys), *_cells(mean, names)])
+        rows.append(["together", *("" for _ in keys), *_cells(together.metrics, names)])
+        screen.table(["job", *keys, *names], rows)
+        what = "probabilities" if data.classes is not None else "predictions"
+        said = [(f"{line} (job {', '.join(jobs)})", loudly) for (line, loudly), jobs in self.known.items()]
+        facts = [
+            ("sweep", str(sweep)),
+            ("data", f"{data.name}, {self.last.called}, {len(self.first.samples):,} samples"),
+            ("device", str(self.first.evaluator.compute)),
+            ("mean job", report.metrics(mean)),
+            ("together", f"{report.metrics(together.metrics)} (the mean of {count} jobs' {what})"),
+            *([("agreement", self._agreement())] if count > 1 else []),
+            *(("note", line) for line in self.notes),
+            *(("note", line) for line, loudly in said if not loudly),
+        ]
+        screen.panel("eval", facts)
+        if data.classes is not None:
+            classes.accuracies(screen, data.classes, together)
+        for line in (line for line, loudly in said if loudly):
+            screen.warn(line)
+        return {"metrics": together.named(self.last.split)}
+
+    def _agreement(self) -> str:
+        guesses = torch.stack(self.guesses)
+        if guesses.is_floating_point():
+            return f"a sample's predictions have a standard deviation of {float(guesses.std(0).mean()):.4g} on average"
+        pairs = [float((a == b).double().mean()) for a, b in itertools.combinations(self.guesses, 2)]
+        every = float((guesses == guesses[0]).all(0).double().mean())
+        two = sum(pairs) / len(pairs)
+        return f"all name the same class for {100 * every:.2f}% of the samples, two of them for {100 * two:.2f}%"
+
+
+def _cells(metrics: dict[str, float], names: Sequence[str]) -> list[str]:
+    return [report.metric(name, metrics[name]) for name in names]

@@ -1,0 +1,58 @@
+"""The jobs that a sweep has left in its directory, which may be a stranger's."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.run import records
+from trainer.system.errors import RunError
+from trainer.system.paths import expanded, quoted
+
+
+@dataclass(frozen=True)
+class Job:
+    """A finished job: its run directory, what was typed for it, and its objective, of which less is better."""
+
+    directory: Path
+    words: dict[str, str]
+    badness: float
+
+
+def is_sweep(ckpt: str) -> bool:
+    """Whether `ckpt=` means the directory of a sweep."""
+    return (expanded(ckpt) / records.SWEEP_LOG).is_file()
+
+
+def jobs_of(sweep: Path, best: int | None = None) -> list[Job]:
+    """The jobs of a sweep that have completed, by their numbers; only the `best` so many.
+
+    Raises:
+        RunError: There is none, or those of different objectives cannot be compared.
+    """
+    folders = [path for path in sweep.iterdir() if path.name.isdecimal() and path.name.isascii()]
+    found, objectives = [], set()
+    for directory in sorted(folders, key=lambda path: int(path.name)):
+        result = records.read_result(directory) if not directory.is_symlink() else {}
+        if result.get("status") != "completed" or records.pruned(result):
+            continue
+        objective = result["objective"]
+        value, sign = objective["value"], 1 if objective["direction"] == "min" else -1
+        objectives.add(objective["name"])
+        words = dict(word.split("=", 1) for word in records.overrides(directory) if "=" in word)
+        found.append(Job(directory, words, math.inf if value is None else sign * value))
+    if not found:
+        raise RunError(f"{sweep} has no job that has completed", f"go on with it: trainer resume {quoted(sweep)}")
+    if best is None:
+        return found
+    if len(objectives) > 1:
+        names = " and ".join(sorted(objectives))
+        raise RunError(f"{sweep} has jobs of {names}, which cannot be compared", "leave eval.best out")
+    chosen = sorted(found, key=lambda job: job.badness)[:best]
+    return [job for job in found if job in chosen]
+
+
+def differing(jobs: Sequence[Job]) -> list[str]:
+    """The keys in which what was typed for the jobs differs."""
+    keys = dict.fromkeys(key for job in jobs for key in job.words)
+    return [key for key in keys if len({job.words.get(key) for job in jobs}) > 1]
