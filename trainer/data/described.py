@@ -19,6 +19,7 @@ def described(loaded: Dataset) -> dict[str, Any]:
         "mean": None if loaded.mean is None else list(loaded.mean),
         "std": None if loaded.std is None else list(loaded.std),
         "columns": list(loaded.columns),
+        "levels": None if loaded.levels is None else list(loaded.levels),
         "samples": _samples(loaded),
         "fingerprint": fingerprint(loaded.train),
     }

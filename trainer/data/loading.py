@@ -15,7 +15,7 @@ from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.cache import Mapped
 from trainer.data.custom import adapt
-from trainer.data.folder import Files
+from trainer.data.folder.files import Files
 from trainer.data.splits import Dataset, Track, prepare, untracked
 from trainer.system.errors import ConfigError
 from trainer.system.machine import cores
