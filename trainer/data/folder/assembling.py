@@ -38,6 +38,7 @@ def way_of(config: Pictures, trained: Mapping[str, Any] | None) -> Way:
 def assembled(
     config: Pictures,
     path: Path,
+    beside: Mapping[str, Any],
     classes: Sequence[str],
     listings: dict[str, Listing],
     notes: Notes,
@@ -46,6 +47,7 @@ def assembled(
 ) -> Dataset:
     """Read the images of `listings` and make splits of them; without `test`, that is cut at random from `train`.
 
+    They lie below `path`. What they are listed by says `beside`, if it is more than that: see `Reader`.
     Images are decoded once, into the cache or, without one, into memory. If they do not fit there, they are decoded
     once as a check, and then batch by batch.
 
@@ -61,7 +63,7 @@ def assembled(
     if config.limit is not None:  # so that only images that are used are decoded
         listings = {name: listings[listing].some(index, name == listing) for name, (listing, index) in picks.items()}
         picks = {name: (name, torch.arange(len(listings[name].files))) for name in picks}
-    reader = Reader(config, path, listings, there, track)
+    reader = Reader(config, path, beside, listings, there, track)
     listing, index = picks["train"]
     read = reader.read(way) if trained is not None else with_levels(reader, way, {listing: index})
     splits = {}

@@ -33,4 +33,4 @@ def load(config: Folder, track: Track[object], trained: Mapping[str, Any] | None
         )
     notes = Notes(path, config.strict)
     layout = find(path, (trained or {}).get("classes"), notes)
-    return assembled(config, path, layout.classes, listed(layout, notes), notes, track, trained)
+    return assembled(config, path, {}, layout.classes, listed(layout, notes), notes, track, trained)

@@ -47,10 +47,14 @@ class Read:
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads `listings`, of a folder or table at `path`, as `config` says; `there` files are listed in all."""
+    """Reads `listings` of images below the folder `path`, as `config` says; `there` files are listed in all.
+
+    `beside` says what else there is by which images of that folder are listed: each has an entry in the cache.
+    """
 
     config: Pictures
     path: Path
+    beside: Mapping[str, Any]
     listings: Mapping[str, Listing]
     there: int
     track: Track[Any]
@@ -140,7 +144,7 @@ class Reader:
 
     def _settings(self, way: Way) -> dict[str, Any]:
         config = self.config
-        settings: dict[str, Any] = {"path": str(self.path.resolve()), "shape": way.shape, "resize": way.resize}
+        settings = {"path": str(self.path.resolve()), "shape": way.shape, "resize": way.resize, **self.beside}
         if way.levels is not None:
             settings["levels"] = way.levels
         if config.limit is not None:
