@@ -73,7 +73,7 @@ def lock_seconds(patch: pytest.MonkeyPatch, seconds: float) -> None:
 
 def parallel_decoding(patch: pytest.MonkeyPatch) -> None:
     """Two processes decode a folder's images, however few there are."""
-    patch.setattr("trainer.data.folder.PARALLEL", 1)
+    patch.setattr("trainer.data.folder.decoding.PARALLEL", 1)
     cores(patch, 2)
 
 

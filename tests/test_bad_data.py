@@ -320,21 +320,30 @@ PHOTOS: dict[str, tuple[Damage, str, str]] = {
     "an animated WebP": (lambda: _frames("a.webp"), "cat/a.webp", "it has 3 frames"),
     "a TIFF of several pages": (lambda: _frames("a.tif"), "cat/a.tif", "it has 3 frames"),
     "a link to nothing": (lambda: (CAT / "gone.png").symlink_to("nowhere"), "cat/gone.png", "No such file"),
-    "a folder called .png": (lambda: (CAT / "folder.png").mkdir(), "cat/folder.png", "Is a directory"),
-    "a folder of images in a class": (
-        lambda: picture(CAT / "more/0.png"), "cat/more", "has images in it"
-    ),
-    "an image in no class": (lambda: picture(Path("photos/test/0.png")), "test/0.png", "is in no class's folder"),
     "an image that would be passed over": (
-        lambda: (CAT / "IMG_1.HEIC").touch(), "cat/IMG_1.HEIC", "of a format that is not read"
+        lambda: (CAT / "IMG_1.HEIC").touch(), "cat/IMG_1.HEIC", ".HEIC is a format that is not read"
     ),
-    "names that differ in case": (lambda: picture(CAT / "000.PNG"), "cat/000.png", "differ only in case"),
     "classes that differ in case": (lambda: tree(Path("photos/train"), {"Dog": 2}), "train/dog", "only in case"),
-    "an empty class": (lambda: Path("photos/train/owl").mkdir(), "train/owl", "has no images"),
-    "an empty class in test": (lambda: _emptied("photos/test/cat"), "test/cat", "has no images"),
-    "a class that is not in test": (lambda: tree(Path("photos/train"), {"owl": 2}), "photos/test", "owl"),
     "a broken image in test": (
         lambda: Path("photos/test/dog/009.png").write_bytes(b"?"), "test/dog/009.png", "it is none of JPEG"
+    ),
+}  # fmt: skip
+
+
+CLEANED: dict[str, tuple[Damage, str, str]] = {
+    "a folder of images in a class": (
+        lambda: picture(CAT / "more/0.png"), "train/cat", "1 image of folders in it belongs to it (more)"
+    ),
+    "an image in no class": (lambda: picture(Path("photos/test/0.png")), "test", "in no class's folder (0.png)"),
+    "names that differ in case": (lambda: picture(CAT / "000.PNG"), "train/cat/000.png", "differ only in case"),
+    "an empty class": (lambda: Path("photos/train/owl").mkdir(), "train/owl", "has no images"),
+    "an empty class in test": (lambda: _emptied("photos/test/cat"), "test/cat", "has no images"),
+    "a class that is not in test": (lambda: tree(Path("photos/train"), {"owl": 2}), "test", "has no images of owl"),
+    "a class that is not in training": (lambda: tree(Path("photos/test"), {"owl": 2}), "test", "owl left out"),
+    "a split called otherwise": (lambda: Path("photos/test").rename("photos/Testing"), "Testing/", "the test split"),
+    "a test split without classes": (
+        lambda: [Path("photos/test").rename("photos/old"), picture(Path("photos/test/0.png"))],
+        "test", "has images without classes: it is no test split",
     ),
 }  # fmt: skip
 
@@ -350,6 +359,15 @@ def test_folder(photos: None, wrong: str) -> None:
     damage, file, reason = PHOTOS[wrong]
     damage()
     check("data=folder data.path=photos", file, reason)
+
+
+@pytest.mark.parametrize("untidy", CLEANED)
+def test_what_is_cleaned_up_in_a_folder_is_said_and_refused_where_that_is_wanted(photos: None, untidy: str) -> None:
+    damage, file, reason = CLEANED[untidy]
+    damage()
+    loaded = load_dataset(composed("train", "data=folder", "data.path=photos", "model=linear", "data.val_fraction=0"))
+    assert any(line.startswith(file) and reason in line for line in loaded.notes), loaded.notes
+    check("data=folder data.path=photos data.strict=true", file, reason)
 
 
 @pytest.mark.parametrize(

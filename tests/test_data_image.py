@@ -7,15 +7,14 @@ import pytest
 from formats import chunk, png
 from PIL import Image
 
-from trainer.data.image import check_image, read_image
+from trainer.data.image import Way, read_image
 
 RNG = np.random.default_rng(0)
 CORNERS = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20  # no turn or mirroring leaves it as it is
 
 
 def read(path: Path, size: int, channels: int = 3) -> np.ndarray:
-    check_image(path)
-    return read_image(path, size, None, channels).astype(int)
+    return read_image(path, Way(size, None, channels)).astype(int)
 
 
 def written(path: Path, content: bytes) -> Path:
@@ -155,7 +154,7 @@ def test_images_of_any_proportions_fill_the_square(tmp_path: Path, size: tuple[i
     path = saved(tmp_path / "a.png", Image.fromarray(pixels))
     expected = Image.fromarray(pixels).resize((12, 12), Image.Resampling.BILINEAR)
     assert np.array_equal(read(path, 12), np.asarray(expected))
-    assert read_image(path, 12, 14, 3).shape == (12, 12, 3)
+    assert read_image(path, Way(12, 14)).shape == (12, 12, 3)
 
 
 def test_a_gif_of_one_frame_and_a_photo_with_a_preview_are_single_images(tmp_path: Path) -> None:

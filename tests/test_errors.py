@@ -357,9 +357,10 @@ def test_a_folder_of_another_kind_than_the_training(trainer: Trainer, images: Pa
     quick = ("data=folder", f"data.path={images}", "model=linear", "data.size=8", "epochs=1", *SILENT)
     assert trainer("train", *quick, "output=made").code == 0
     (run,) = Path("made/linear_folder").iterdir()
-    (images / "train" / "dark").rename(images / "train" / "grey")
-    (images / "test" / "dark").rename(images / "test" / "grey")
-    assert_short(trainer("eval", f"ckpt={run}"), "dark, light", "grey, light")
+    for before, after in (("dark", "grey"), ("light", "pale")):
+        (images / "train" / before).rename(images / "train" / after)
+        (images / "test" / before).rename(images / "test" / after)
+    assert_short(trainer("eval", f"ckpt={run}"), "grey, pale", "dark, light")
 
 
 def test_a_full_error_shows_the_traceback(trainer: Trainer, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

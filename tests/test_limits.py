@@ -213,9 +213,9 @@ def test_an_image_that_is_no_file_is_refused(
 def test_a_folder_that_is_a_link_to_what_it_lies_in_does_not_hang(trainer: Trainer) -> None:
     tree(Path("pets"), {"cat": 4, "dog": 4})
     Path("pets/dog/again").symlink_to("..")
-    said(
-        trainer("train", *SILENT, "model=linear", "data=folder", "data.path=pets"), 2, "pets/dog/again has images in it"
-    )
+    ran = trainer("train", *SILENT, "model=linear", "data=folder", "data.path=pets", "epochs=1")
+    assert ran.code == 0, ran.err
+    assert "dog/again: no image, passed over" in ran.out
 
 
 @NO_FILES

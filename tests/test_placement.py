@@ -19,7 +19,7 @@ from trainer.config.data import Data
 from trainer.data import cache, splits
 from trainer.data.cache import stored
 from trainer.data.cache_entry import Allocate, Declared
-from trainer.data.folder import Files
+from trainer.data.folder.files import Files
 from trainer.data.loading import stream_workers
 from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset, Split

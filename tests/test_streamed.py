@@ -6,7 +6,6 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,8 @@ from trainer.data.augment import Augmenter
 from trainer.data.batches import Batches
 from trainer.data.cache import Mapped, stored
 from trainer.data.cache_entry import Allocate, Declared
-from trainer.data.folder import Files, read_image
+from trainer.data.folder.files import Files
+from trainer.data.image import Way
 from trainer.data.splits import Split
 from trainer.data.streamed import _Sent
 
@@ -69,8 +69,7 @@ def some_of_mapped(folder: Path) -> Split:
 
 def files(folder: Path) -> Split:
     tree(folder, {"a": COUNT})
-    read = partial(read_image, size=HEIGHT, resize=None, channels=3)
-    return Split(Files([str(p) for p in sorted((folder / "a").iterdir())], read, (6, 6, 3)), torch.arange(COUNT))
+    return Split(Files([str(p) for p in sorted((folder / "a").iterdir())], Way(HEIGHT)), torch.arange(COUNT))
 
 
 def some_of_files(folder: Path) -> Split:
@@ -215,9 +214,8 @@ def test_a_process_that_is_sent_the_samples_reads_the_same(tmp_path: Path, kind:
 def test_samples_in_files_are_sent_as_the_names_of_the_files(tmp_path: Path) -> None:
     many = np.lib.format.open_memmap(tmp_path / "many.npy", mode="w+", dtype="uint8", shape=(5000, 8, 8, 3))
     many.flush()
-    read = partial(read_image, size=HEIGHT, resize=None, channels=3)
     assert len(pickle.dumps(Mapped(tmp_path / "many.npy", many.shape))) < 500
-    assert len(pickle.dumps(Files(["a/b.png"] * 100, read, (6, 6, 3)))) < 1000
+    assert len(pickle.dumps(Files(["a/b.png"] * 100, Way(HEIGHT)))) < 1000
 
 
 @pytest.mark.parametrize("kind", [mapped, in_memory, table], ids=lambda kind: kind.__name__)

@@ -19,7 +19,7 @@ import torch
 from folders import tree
 
 from trainer import data
-from trainer.data import folder
+from trainer.data.folder import decoding
 from trainer.data.sets.folder import Folder
 from trainer.data.splits import Split
 from trainer.data.streamed import Streamed
@@ -123,13 +123,13 @@ def test_processes_that_decode_are_killed_with_their_parent(
     def work(say: Say) -> None:
         global _say
         _say = say
-        folder.read_image = _reads_for_long
+        decoding.read_with_levels = _reads_for_long
         data.load(Folder(path=str(tmp_path), size=700, cache=None))
 
     assert killed(pipe, work, 2) == -signal.SIGKILL
 
 
-def _reads_for_long(path: str, **keys: object) -> np.ndarray:
+def _reads_for_long(path: str, way: object) -> np.ndarray:
     _say()
     time.sleep(LONG)
     raise AssertionError("it was to be killed")

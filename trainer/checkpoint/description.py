@@ -69,6 +69,11 @@ def _choices(value: Any) -> bool:
     return isinstance(value, dict) and _words([*value.values()]) and not any(map(_SHELL.search, value.values()))
 
 
+def _levels(value: Any) -> bool:
+    """Two values of 16 bits, the lower one first."""
+    return isinstance(value, list) and len(value) == 2 and all(map(is_count, value)) and value[0] < value[1] < 2**16
+
+
 _FACTS: dict[str, Callable[[Any], bool]] = {
     "classes": _words,
     "columns": _words,
@@ -79,4 +84,5 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
     "plan": is_plan,
     "choices": _choices,
     "samples": is_count,
+    "levels": _levels,
 }

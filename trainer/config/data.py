@@ -114,6 +114,36 @@ class Cached(Data):
 
 
 @dataclass
+class Pictures(Cached):
+    """Keys of the data sets that are image files of the user's own."""
+
+    path: str = key(MISSING, "where they lie", runtime=True, text=True)
+    size: int | None = key(32, "side of the square images that the model sees", minimum=1)
+    resize: int | None = key(
+        None,
+        "shorter side before the centre crop to `size`; null: images are scaled to the square",
+        minimum=1,
+    )
+    channels: int | None = key(3, "1 (grey) or 3 (colour)", minimum=1, maximum=3)
+    levels: list[int] | None = key(
+        None,
+        "values of 16-bit grey images that become black and white; null: those that the training images use where "
+        "they are a small part of 16 bits, or else all",
+        minimum=0,
+        maximum=65535,
+        length=2,
+    )
+    mean: list[float] | None = key(None, "per channel, of values in 0..1; null: measured on the training set")
+    std: list[float] | None = key(None, "per channel, of values in 0..1; null: measured on the training set")
+    test_fraction: float = key(0.2, "share held out for testing where there is no test split", above=0, below=1)
+    duplicates: str = key(
+        "warn",
+        "test or validation images that are in the training split, too: warn of them, or drop them from training",
+        choices=("warn", "drop"),
+    )
+
+
+@dataclass
 class Downloaded(Cached):
     """Keys of the data sets that torchvision downloads."""
 

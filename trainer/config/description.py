@@ -102,7 +102,7 @@ def adopt(config: Config, group: str, described: Mapping[str, Any]) -> None:
     for key, value in values.items():
         if f"{group}.{key}" not in typed:
             node[key] = value
-    if "root" in values and not {"data.root", "data.download"} & typed:
+    if "root" in values and "download" in node and not {"data.root", "data.download"} & typed:
         node["download"] = False  # a file does not say where on this machine to write
     config._cfg[group] = node
     take(config, group, plain(node))

@@ -181,5 +181,6 @@ def _take_no_intent(kept: DictConfig, typed: DictConfig, words: set[str], run: P
             continue
         kept.data[name] = declared[name]
         warn(f"{key}={shortened(str(data[name]), 200, '...')} is not taken from a file; type it again if you want it")
-    if data.get("root", declared.get("root")) != declared.get("root") and not {"data.root", "data.download"} & words:
+    leads_elsewhere = "download" in declared and data.get("root", declared["root"]) != declared["root"]
+    if leads_elsewhere and not {"data.root", "data.download"} & words:
         kept.data["download"] = False  # a file does not say where on this machine to write

@@ -145,8 +145,7 @@ def _digest(text: str) -> str:
 def source_of(files: Iterable[os.DirEntry[str] | Path], root: Path) -> str:
     """A digest of the sizes and times of `files`, and of their paths relative to `root`.
 
-    Raises:
-        DataError: A file is a link to nothing, or was removed meanwhile.
+    A file that is not there, or a link to nothing, counts as such: whoever reads it says what is wrong.
     """
     digest = hashlib.blake2b(digest_size=16)
     start = len(os.fspath(root / "_")) - 1
@@ -154,10 +153,10 @@ def source_of(files: Iterable[os.DirEntry[str] | Path], root: Path) -> str:
         name = os.fspath(file)
         try:
             facts = file.stat()
+            state = f"{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_ctime_ns}"  # nobody can set the latter back
         except OSError as error:
-            raise DataError(f"{name} cannot be read: {error.strerror}", "repair or remove it") from error
-        times = f"{facts.st_mtime_ns}\0{facts.st_ctime_ns}"  # nobody can set the latter back
-        digest.update(f"{name[start:]}\0{facts.st_size}\0{times}\0".encode(errors="surrogateescape"))
+            state = f"-{error.errno}"
+        digest.update(f"{name[start:]}\0{state}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

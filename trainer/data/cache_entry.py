@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from trainer.system.inside import parsed, unlinked
+from trainer.system.shapes import Shape
 
 LIST = "entry.json"
 PIECE = 2**28  # bytes of a file that are allocated at a time
@@ -37,12 +38,15 @@ class Declared:
 
     `images` are arrays of uint8 by their names, and their shapes (N, H, W, C), in which an N of None is any number from
     1 on. With `classes`, each has an array NAME-targets of N class indices, int64, below that. `texts` are the lists of
-    different texts among the facts, and how many each has.
+    different texts among the facts, and how many each has; `facts` are the others, and what they look like. `numbers`
+    are arrays of int64 by their names, and their shapes.
     """
 
     images: Mapping[str, tuple[int | None, int, int, int]]
     classes: int | None = None
     texts: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, Shape] = field(default_factory=dict)
+    numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Allocate(Protocol):
@@ -75,6 +79,7 @@ def opened(path: Path, declared: Declared) -> tuple[dict[str, Array], Facts] | N
             if declared.classes is not None:
                 for name, images in list(arrays.items()):
                     arrays[f"{name}-targets"] = _targets(path / f"{name}-targets.npy", len(images), declared.classes)
+            arrays |= {name: _numbers(path / f"{name}.npy", shape) for name, shape in declared.numbers.items()}
             with contextlib.suppress(OSError):  # of a file system that is read-only now
                 os.utime(file.fileno())  # it has been used: see `cache_folder.shrink`
     except (OSError, ValueError):
@@ -97,15 +102,19 @@ def mapped(path: Path, shape: tuple[int, ...]) -> Array:
 
 
 def _targets(path: Path, count: int, classes: int) -> Array:
-    header = _header("int64", (count,))
-    with open(path, "rb", opener=_our_own) as file:
-        content = file.read(len(header) + 8 * count + 1)
-    if len(content) != len(header) + 8 * count or not content.startswith(header):
-        raise ValueError(f"{path} does not have {count} targets")
-    targets = np.frombuffer(bytearray(content), "int64", count, len(header))
+    targets = _numbers(path, (count,))
     if targets.min() < 0 or targets.max() >= classes:
         raise ValueError(f"{path} has targets that are no classes")
     return targets
+
+
+def _numbers(path: Path, shape: tuple[int, ...]) -> Array:
+    header, count = _header("int64", shape), math.prod(shape)
+    with open(path, "rb", opener=_our_own) as file:
+        content = file.read(len(header) + 8 * count + 1)
+    if len(content) != len(header) + 8 * count or not content.startswith(header):
+        raise ValueError(f"{path} does not have {count} numbers")
+    return np.frombuffer(bytearray(content), "int64", count, len(header)).reshape(shape)
 
 
 def _our_own(path: str, flags: int) -> int:
@@ -147,12 +156,16 @@ def _listed(content: bytes, declared: Declared) -> tuple[dict[str, tuple[int, ..
         expected[name] = list(shapes[name])
         if declared.classes is not None:
             expected[f"{name}-targets"] = [count]
+    expected |= {name: list(shape) for name, shape in declared.numbers.items()}
     if _exactly(arrays) != _exactly(expected):
         raise ValueError(f"{LIST} has arrays that are not expected")
-    if not isinstance(facts, dict) or facts.keys() != declared.texts.keys():
+    if not isinstance(facts, dict) or facts.keys() != declared.texts.keys() | declared.facts.keys():
         raise ValueError(f"{LIST} has facts that are not expected")
+    for name, fits in declared.facts.items():
+        if not fits(facts[name]):
+            raise ValueError(f"{LIST} has {name} that are not what they should be")
     for name, number in declared.texts.items():
-        if not isinstance(facts[name], list) or len(facts[name]) != number or not all(map(_is_text, facts[name])):
+        if not isinstance(facts[name], list) or len(facts[name]) != number or not all(map(is_short_text, facts[name])):
             raise ValueError(f"{LIST} does not have {number} {name}")
         if len(set(facts[name])) < number:
             raise ValueError(f"{LIST} has {name} that are the same")
@@ -164,7 +177,8 @@ def _exactly(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _is_text(value: object) -> bool:
+def is_short_text(value: object) -> bool:
+    """A text of one line that an entry may hold."""
     return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and value.isprintable()
 
 

@@ -24,6 +24,7 @@ def described(loaded: Dataset) -> dict[str, Any]:
         "target_std": None if loaded.target_std is None else list(loaded.target_std),
         "columns": list(loaded.columns),
         "plan": None if loaded.plan is None else list(loaded.plan),
+        "levels": None if loaded.levels is None else list(loaded.levels),
         "samples": _samples(loaded),
         "fingerprint": fingerprint(loaded.train),
     }

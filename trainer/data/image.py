@@ -1,8 +1,10 @@
 """An image file as the 8-bit pixels that a viewer shows; files that lose something by that are refused."""
 
 import contextlib
+import errno
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +22,56 @@ OTHERS = (
 )  # fmt: skip
 LARGEST = 2 * (2**30 // 12)  # pixels; Pillow's own limit for the files that it opens
 
+# The user's files may be missing, links to nothing, folders, or closed to them; the rest is the machine's trouble.
+_OF_THE_FILE = frozenset(
+    (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ENXIO)
+)
 
-def read_image(path: str | Path, size: int, resize: int | None, channels: int) -> np.ndarray:
-    """Read an image as (size, size, channels) uint8: scaled to the square, or with `resize` scaled until its shorter
-    side has that length and cropped in the centre.
+Levels = tuple[int, int]  # two of the values of a grey image of 16 bits
+
+
+class UnreadableError(DataError):
+    """An image that is broken, missing, or would lose something that it shows; `reason` says which."""
+
+    def __init__(self, message: str, hint: str = "", reason: str = "") -> None:
+        super().__init__(message, hint)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Way:
+    """How images are read: scaled to the square of `size`, or with `resize` scaled until the shorter side has that
+    length and cropped in the centre; with 1 or 3 `channels`. `levels` are the values of grey images of 16 bits that
+    become black and white; without them, such images keep their higher 8 bits.
+    """
+
+    size: int
+    resize: int | None = None
+    channels: int = 3
+    levels: Levels | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """That of an image: (H, W, C)."""
+        return self.size, self.size, self.channels
+
+
+def read_image(path: str | Path, way: Way) -> np.ndarray:
+    """Read an image as (size, size, channels) uint8.
 
     Raises:
-        DataError: The file is not an image, is broken, or would lose something that it shows.
+        UnreadableError: The file is not an image, is broken, or would lose something that it shows.
+        DataError: This machine fails to read it: for want of memory, say.
     """
+    return read_with_levels(path, way)[0]
+
+
+def read_with_levels(path: str | Path, way: Way) -> tuple[np.ndarray, Levels | None]:
+    """As `read_image`, and the lowest and highest value of a grey image of 16 bits; None of any other."""
     with _naming(path):
-        image = _shown(path).convert("L" if channels == 1 else "RGB")
+        image, used = _shown(path, way.levels)
+        image = image.convert("L" if way.channels == 1 else "RGB")
+        size, resize = way.size, way.resize
         if resize is not None:  # exactly as torchvision's Resize and CenterCrop
             short = min(image.size)
             scaled = resize * image.width // short, resize * image.height // short
@@ -40,39 +82,37 @@ def read_image(path: str | Path, size: int, resize: int | None, channels: int) -
             image = image.crop((left, top, left + size, top + size))
         elif image.size != (size, size):
             image = image.resize((size, size), Image.Resampling.BILINEAR)
-        return np.asarray(image, dtype=np.uint8).reshape(size, size, channels)
-
-
-def check_image(path: str | Path) -> None:
-    """Decode an image only to find out what is wrong with it.
-
-    Raises:
-        DataError: As `read_image`.
-    """
-    with _naming(path):
-        _shown(path)
+        return np.asarray(image, dtype=np.uint8).reshape(way.shape), used
 
 
 @contextlib.contextmanager
 def _naming(path: str | Path) -> Iterator[None]:
-    """Turn any error into one that names the file: damaged files raise anything from struct.error to MemoryError."""
+    """Turn any error into one that names the file: damaged files raise anything from struct.error to SystemError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # which Pillow gives for files that it can read
             yield
     except UnidentifiedImageError as error:
-        reason = f"it is none of {', '.join(FORMATS)}"
-        raise DataError(f"{path} cannot be read as an image: {reason}", "repair or remove it") from error
+        raise _unreadable(path, f"it is none of {', '.join(FORMATS)}") from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DataError(f"{path} cannot be read as an image: {reason}", "repair or remove it") from error
+        if error.errno is not None and error.errno not in _OF_THE_FILE:
+            raise DataError(f"{path} cannot be read: {reason}") from error
+        raise _unreadable(path, reason) from error
+    except MemoryError as error:
+        raise DataError(
+            f"{path} cannot be read as an image: there is not enough memory", "free some, or remove the file"
+        ) from error
     except Exception as error:
-        reason = first_line(error)
-        raise DataError(f"{path} cannot be read as an image: {reason}", "repair or remove it") from error
+        raise _unreadable(path, first_line(error)) from error
 
 
-def _shown(path: str | Path) -> Image.Image:
-    """The image as it is shown: upright, in 8 bits per channel, on white."""
+def _unreadable(path: str | Path, reason: str) -> UnreadableError:
+    return UnreadableError(f"{path} cannot be read as an image: {reason}", "repair or remove it", reason)
+
+
+def _shown(path: str | Path, levels: Levels | None) -> tuple[Image.Image, Levels | None]:
+    """The image as it is shown: upright, in 8 bits per channel, on white; and the values that 16 bits of grey have."""
     # Opened here, because Pillow maps a TIFF that it opens by name, and then mixes up the rows of one to be turned.
     with open(path, "rb", opener=regular) as opened, Image.open(opened, formats=FORMATS) as file:
         if getattr(file, "is_animated", False) and file.format != "MPO":  # an MPO is a photo with previews of itself
@@ -86,17 +126,25 @@ def _shown(path: str | Path) -> Image.Image:
         with contextlib.suppress(Exception):  # the pixels may be right though the metadata are broken
             ImageOps.exif_transpose(file, in_place=True)
         if file.mode.startswith("I"):
-            return _higher_bits(file)
-        return _on_white(file)
+            return _of_sixteen_bits(file, levels)
+        return _on_white(file), None
 
 
-def _higher_bits(file: Image.Image) -> Image.Image:
-    """The higher 8 of 16 bits, which Pillow takes of colour images, while it clips grey ones to white."""
-    levels = np.asarray(file)
-    low, high = levels.min(), levels.max()
+def _of_sixteen_bits(file: Image.Image, levels: Levels | None) -> tuple[Image.Image, Levels]:
+    """A grey image from black to white at `levels`, or else by its higher 8 bits; and its lowest and highest value.
+
+    Pillow takes the higher bits of colour images, too, while it clips grey ones to white.
+    """
+    values = np.asarray(file)
+    low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise ValueError(f"its pixels go from {low} to {high}, and 16 bits from 0 to 65535")
-    return Image.fromarray((levels >> 8).astype(np.uint8))
+    if levels is None:
+        eight = values >> 8
+    else:
+        black, white = levels
+        eight = np.rint((np.clip(values, black, white).astype(np.float32) - black) * (255 / (white - black)))
+    return Image.fromarray(eight.astype(np.uint8)), (low, high)
 
 
 def _on_white(file: Image.Image) -> Image.Image:

@@ -16,7 +16,7 @@ from trainer.data.batches import Batches
 from trainer.data.cache import Mapped
 from trainer.data.custom import adapt
 from trainer.data.described import as_trained
-from trainer.data.folder import Files
+from trainer.data.folder.files import Files
 from trainer.data.splits import Dataset, Track, prepare, untracked
 from trainer.system.errors import ConfigError
 from trainer.system.machine import cores

@@ -7,7 +7,8 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from trainer.config.data import Data
+from trainer.config.data import Data, Pictures
+from trainer.data import copies
 from trainer.data.dividing import divide, fold
 from trainer.system.errors import ConfigError, DataError
 
@@ -42,12 +43,14 @@ class Split:
     `samples` are images, uint8 or float, or features, float; `targets` are class indices (N,) int64, or values
     (N, columns) float. `rows` are the numbers of the split's samples among `samples`, in order; None: all of them. So
     no inputs are copied when a split is cut. `groups` (N,) int64 says which samples are to stay together when it is.
+    `digests` (N,) int64 are those of `trainer.data.digests` where they are known already.
     """
 
     samples: Samples
     targets: Tensor
     rows: Tensor | None = None
     groups: Tensor | None = None
+    digests: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -85,9 +88,8 @@ class Split:
     def take(self, index: Tensor | slice) -> "Split":
         """Some samples of the split, as a split."""
         rows = torch.arange(len(self)) if self.rows is None else self.rows
-        return Split(
-            self.samples, self.targets[index], rows[index], None if self.groups is None else self.groups[index]
-        )
+        groups, digests = (None if part is None else part[index] for part in (self.groups, self.digests))
+        return Split(self.samples, self.targets[index], rows[index], groups, digests)
 
 
 def rows_of(samples: Tensor, index: slice | Tensor) -> Tensor:
@@ -151,6 +153,8 @@ class Dataset:
     target_std: tuple[float, ...] | None = None
     plan: tuple[dict[str, Any], ...] | None = None  # of the columns of a table, as plain values
     encode: Callable[["Dataset"], "Dataset"] | None = None
+    skipped: tuple[tuple[str, str], ...] = ()  # files that cannot be read, and why
+    levels: tuple[int, int] | None = None  # values of 16-bit grey images that are read as black and white
 
     @property
     def is_image(self) -> bool:
@@ -197,7 +201,8 @@ class Dataset:
 
 
 def prepare(raw: Dataset, config: Data) -> Dataset:
-    """Apply `limit`, cut the validation split, and measure mean and deviation on the training samples that are left.
+    """Apply `limit`, cut the validation split, look for copies, and measure mean and deviation on the training samples
+    that are left.
 
     Raises:
         DataError, ConfigError: A split would be empty, or one is to be cut in folds that the data have already.
@@ -209,6 +214,8 @@ def prepare(raw: Dataset, config: Data) -> Dataset:
         dataset = replace(dataset, train=train, test=test, val=held_out)
     if dataset.val is None or config.folds is not None:
         dataset = _with_validation(dataset, config)
+    if isinstance(config, Pictures):
+        dataset = copies.handled(dataset, config.duplicates)
     if dataset.mean is None and dataset.standardise:
         dataset = measured(dataset)
     return dataset if dataset.encode is None else dataset.encode(dataset)

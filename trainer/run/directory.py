@@ -20,7 +20,7 @@ _FOLDERS = (*SUBDIRECTORIES, "slurm", "ray")
 _CHANGED = ("metrics.jsonl", "train.log", EVENTS, "sweep.jsonl", "study.journal", "*.png")  # others are replaced whole
 _FILES = (
     *_CHANGED,
-    *("config.yaml", "overrides.yaml", "result.json", "results.csv", "plan.json", "study.journal.lock"),
+    *("config.yaml", "overrides.yaml", "result.json", "skipped.txt", "results.csv", "plan.json", "study.journal.lock"),
     *("*.pt", f".*{PART}"),
 )
 LOCK_SECONDS = 3.0  # workers of a run that was killed may hold its lock so long

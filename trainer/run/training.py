@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.checkpoint import Checkpoint
 from trainer.checkpoint.adoption import describe
 from trainer.data.described import described
+from trainer.data.folder import skipping
 from trainer.engine.loop import Hook, fit
 from trainer.engine.metrics import Evaluation
 from trainer.engine.objective import Objective
@@ -89,6 +90,8 @@ class Training:
                 folder.mkdir(exist_ok=True)
             atomic.sweep(folder)
         write_text(directory / "config.yaml", parts.config.to_yaml())
+        if parts.data.skipped:
+            write_text(directory / "skipped.txt", skipping.lines(parts.data.skipped))
         screen.log_to(directory / "train.log")
         screen.facts(f"{parts.name}  {directory}", self._opening())
         self.log = MetricsLog(directory / "metrics.jsonl")
