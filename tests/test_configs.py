@@ -25,7 +25,7 @@ from trainer.models.build import build_model
 
 YAMLS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
 CHOICES = [(group, choice) for group in registry.GROUPS for choice in group_choices(group)]
-COLOUR = {"resnet18"}  # models of three channels only
+ARCH = {"torchvision": "squeezenet1_1", "timm": "test_resnet"}  # small networks of libraries
 
 
 def compose(verb: str, *overrides: str) -> Config:
@@ -67,13 +67,13 @@ def test_every_yaml_is_a_verb_or_a_choice_of_a_known_group() -> None:
 def test_every_choice_composes_with_the_declared_defaults(group: str, choice: str) -> None:
     composed = compose("train", f"{group}={choice}")
     assert composed.title(group) == choice
-    section = registry.section(group, choice)
+    section = registry.section(group, composed.written(group)["name"])
     assert set(composed.written(group)) == {field.name for field in dataclasses.fields(section)}
 
 
 @pytest.mark.parametrize("group", registry.GROUPS)
 def test_every_registered_section_has_a_yaml(group: str) -> None:
-    assert sorted(registry.names(group)) == group_choices(group)
+    assert set(registry.names(group)) <= set(group_choices(group))
 
 
 @pytest.mark.parametrize("verb", registry.verbs())
@@ -92,13 +92,12 @@ def default(field: "dataclasses.Field[Any]") -> Any:
 
 @pytest.mark.parametrize("choice", group_choices("model"))
 def test_every_model_builds_for_its_data_and_runs(choice: str) -> None:
-    channels = 3 if choice in COLOUR else 1
-    composed = compose("train", f"model={choice}", "data=folder", f"data.channels={channels}", "data.size=28")
-    loaded = sample(channels, 28)
-    composed.fill_data(loaded.facts())
-    model = build_model(composed, torch.randn(1, channels, 28, 28), outputs=4)
+    arch = [f"++model.arch={ARCH[choice]}"] if choice in ARCH else []
+    composed = compose("train", f"model={choice}", "data=folder", "data.channels=1", "data.size=28", *arch)
+    composed.fill_data(sample(1, 28).facts())
+    model = build_model(composed, torch.randn(1, 1, 28, 28), outputs=4)
     model.eval()
-    assert model(torch.randn(2, channels, 28, 28)).shape == (2, 4)
+    assert model(torch.randn(2, 1, 28, 28)).shape == (2, 4)
 
 
 @pytest.mark.parametrize("choice", group_choices("optim"))

@@ -1,9 +1,7 @@
 """Models against the tutorials' tables, initial weights and order of operations."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import pytest
 import torch
@@ -11,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer import models
-from trainer.system.errors import CheckpointError
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -171,85 +168,3 @@ def test_lenet5_pads_images_below_32_to_it(size: int) -> None:
     model = models.make("lenet5", **image_keys(1, size))
     assert model.get_submodule("fc1").in_features == 400
     assert model(torch.zeros(1, 1, size, size)).shape == (1, 10)
-
-
-# --- resnet18 -----------------------------------------------------------------------------------------
-
-
-def resnet(**keys: Any) -> nn.Module:
-    return models.make("resnet18", in_channels=3, num_classes=4, **keys)
-
-
-def saved(path: Path, classes: int) -> dict[str, Tensor]:
-    """A file as somebody with `classes` classes would have saved it."""
-    from torchvision.models import resnet18
-
-    state: dict[str, Tensor] = resnet18(num_classes=classes).state_dict()
-    torch.save(state, path)
-    return state
-
-
-def test_resnet18_is_torchvisions_but_for_the_last_layer() -> None:
-    from torchvision.models import resnet18
-
-    expected = {k: v.shape for k, v in resnet18(num_classes=4).state_dict().items()}
-    model = resnet()
-    assert {k: v.shape for k, v in model.state_dict().items()} == expected
-    assert sum(p.numel() for p in model.parameters()) == 11_176_512 + 513 * 4
-    assert model.eval()(torch.zeros(2, 3, 40, 40)).shape == (2, 4)
-
-
-def test_freeze_trains_only_the_last_layer() -> None:
-    assert [k for k, p in resnet(freeze=True).named_parameters() if p.requires_grad] == ["fc.weight", "fc.bias"]
-    assert all(p.requires_grad for p in resnet().parameters())
-
-
-@pytest.mark.parametrize("classes", [7, 1000])
-def test_weights_of_a_file_with_other_classes_are_taken_but_for_the_last_layer(tmp_path: Path, classes: int) -> None:
-    state = saved(tmp_path / "weights.pth", classes)
-    found = resnet(weights=str(tmp_path / "weights.pth")).state_dict()
-    assert found["fc.weight"].shape == (4, 512)
-    assert all(torch.equal(found[k], v) for k, v in state.items() if not k.startswith("fc."))
-
-
-def test_weights_of_a_file_with_as_many_classes_are_taken_whole(tmp_path: Path) -> None:
-    state = saved(tmp_path / "weights.pth", 4)
-    found = resnet(weights=str(tmp_path / "weights.pth")).state_dict()
-    assert all(torch.equal(found[k], v) for k, v in state.items())
-
-
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "weights.pth")
-    with pytest.raises(CheckpointError, match=r"weights\.pth does not fit the model: conv1\.weight is missing"):
-        resnet(weights=str(tmp_path / "weights.pth"))
-
-
-@pytest.mark.parametrize(
-    "failure", [URLError("no network"), TimeoutError("timed out"), RuntimeError("invalid hash value")]
-)
-def test_weights_that_cannot_be_downloaded_say_so(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision.models import _api
-
-    def offline(*args: Any, **kwargs: Any) -> None:
-        raise failure
-
-    monkeypatch.setattr(_api, "load_state_dict_from_url", offline)
-    with pytest.raises(CheckpointError, match="cannot be downloaded") as caught:
-        resnet(weights="DEFAULT")
-    assert "download.pytorch.org/models/resnet18" in caught.value.message
-    assert "model.weights=FILE" in caught.value.hint
-
-
-def test_default_weights_are_torchvisions(monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision.models import ResNet18_Weights, _api, resnet18
-
-    urls, imagenet = [], resnet18().state_dict()
-
-    def downloaded(url: str, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
-        urls.append(url)
-        return imagenet
-
-    monkeypatch.setattr(_api, "load_state_dict_from_url", downloaded)
-    found = resnet(weights="DEFAULT").state_dict()
-    assert urls == [ResNet18_Weights.DEFAULT.url]
-    assert all(torch.equal(found[k], v) for k, v in imagenet.items() if not k.startswith("fc."))

@@ -62,7 +62,7 @@ def run(config: Eval) -> dict[str, Any]:
     loaded = evaluator.data
     facts = [
         ("checkpoint", _where(found)),
-        ("model", config.title("model")),
+        ("model", config.called("model")),
         ("data", f"{loaded.name}, {split} split, {len(loaded.split(split)):,} samples"),
         ("device", str(compute)),
         *((name, report.metric(name, value)) for name, value in evaluation.metrics.items()),
@@ -95,6 +95,7 @@ def load(
     from trainer.data.loading import eval_batch_size, example, load_dataset, stream_workers
     from trainer.engine.evaluator import Evaluator
     from trainer.engine.objective import choose_loss
+    from trainer.models import preprocessing
     from trainer.models.build import build_model
 
     found = checkpoint.read(ckpt)
@@ -105,6 +106,7 @@ def load(
     adopt(config, found)
     for line in custom.announced(config):
         screen.say(line)
+    preprocessing.prepare(config)
     loaded = trained_on(load_dataset(config, screen.track, trained=found.description or None), found)
     first, outputs = example(loaded, compute.device, compute.dtype), int(loaded.facts()["outputs"])
     built = build_model(config, first, outputs, found)

@@ -54,11 +54,14 @@ def run(config: Inspect) -> dict[str, Any]:
     from trainer.config import custom
     from trainer.data.loading import load_dataset
     from trainer.engine import device
+    from trainer.models import preprocessing
     from trainer.models.build import build_model
     from trainer.show.report import Report
 
     screen = Report()
     compute = device.choose("cpu", "float32")
+    if config.ckpt is None:
+        preprocessing.prepare(config)
     known = config.facts()
     loaded: Dataset | None = None
     for line in custom.announced(config) if config.ckpt is None else []:  # `load` says it, too
@@ -99,7 +102,7 @@ def _layers(config: Inspect, built: "nn.Module", shape: tuple[int, ...], screen:
     if own or other:
         rows.append(("(other)", "", "", f"{own:,}", f"{other:,}"))
     rows.append(("total", "", "", f"{total:,}", f"{flops:,}"))
-    title = f"model {config.title('model')}, input {_x(shape)}, FLOPs per sample"
+    title = f"model {config.called('model')}, input {_x(shape)}, FLOPs per sample"
     screen.table(("layer", "type", "output", "parameters", "FLOPs"), rows, title)
     return total, flops
 
