@@ -422,4 +422,4 @@ def test_choices_of_a_group_are_ours_and_the_users(tmp_path: Path, monkeypatch: 
     (tmp_path / "configs" / "model").mkdir(parents=True)
     (tmp_path / "configs" / "model" / "mynet.yaml").touch()
     monkeypatch.chdir(tmp_path)
-    assert set(composition.group_choices("model")) == {*registry.names("model"), "mynet"}
+    assert set(composition.group_choices("model")) == {*registry.names("model"), "resnet18", "mynet"}

@@ -168,3 +168,38 @@ def test_lenet5_pads_images_below_32_to_it(size: int) -> None:
     model = models.make("lenet5", **image_keys(1, size))
     assert model.get_submodule("fc1").in_features == 400
     assert model(torch.zeros(1, 1, size, size)).shape == (1, 10)
+
+
+# --- hidden layers ------------------------------------------------------------------------------------
+
+
+def mlp(**keys: Any) -> nn.Module:
+    return built("mlp", {"in_features": 5, "out_features": 3, "activation": "relu", **keys})
+
+
+def test_an_mlp_has_the_hidden_layers_that_are_asked_for() -> None:
+    model = mlp(hidden=[4, 6], activation="gelu", norm="batch", dropout=0.25)
+    kinds = [(name, type(module)) for name, module in model.named_children()]
+    first = [("fc1", nn.Linear), ("fc1_norm", nn.BatchNorm1d), ("fc1_act", nn.GELU), ("fc1_drop", nn.Dropout)]
+    second = [("fc2", nn.Linear), ("fc2_norm", nn.BatchNorm1d), ("fc2_act", nn.GELU), ("fc2_drop", nn.Dropout)]
+    assert kinds == [*first, *second, ("fc3", nn.Linear)]
+    assert [module.p for module in model.children() if isinstance(module, nn.Dropout)] == [0.25, 0.25]
+    torch.manual_seed(0)
+    plain = nn.Sequential(
+        *(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.GELU(), nn.Dropout(0.25)),
+        *(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.GELU(), nn.Dropout(0.25), nn.Linear(6, 3)),
+    )
+    x = torch.rand(8, 5)
+    torch.manual_seed(1)
+    found = model(x)
+    torch.manual_seed(1)
+    assert torch.equal(found, plain(x))
+
+
+def test_one_hidden_layer_is_the_same_written_as_a_list() -> None:
+    one, listed = mlp(hidden=7).state_dict(), mlp(hidden=[7]).state_dict()
+    assert list(one) == list(listed) == ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"]
+    assert all(torch.equal(one[name], listed[name]) for name in one)
+    assert list(mlp(hidden=[]).state_dict()) == ["fc1.weight", "fc1.bias"]
+    with pytest.raises(ValueError, match="101 hidden layers are too many: 100 are the most"):
+        mlp(hidden=[1] * 101)

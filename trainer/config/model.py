@@ -16,13 +16,15 @@ class Linear:
 
 @dataclass
 class MLP:
-    """Two linear layers with an activation between them; images are flattened."""
+    """Linear layers with activations between them; images are flattened."""
 
     name: str = key("mlp", "registry name")
     in_features: int = key(MISSING, "input features", minimum=1)
     out_features: int = key(MISSING, "outputs: classes, or target columns", minimum=1)
-    hidden: int = key(64, "hidden units", minimum=1)
-    activation: str = key("relu", "between the layers", choices=("sigmoid", "relu", "tanh"))
+    hidden: int | list[int] = key(64, "hidden units, or those of several hidden layers: [128,64]", minimum=1)
+    activation: str = key("relu", "between the layers", choices=("sigmoid", "relu", "tanh", "gelu", "silu"))
+    norm: str = key("none", "what normalises hidden layers before the activation", choices=("none", "batch", "layer"))
+    dropout: float = key(0.0, "dropout after each hidden layer", minimum=0, below=1)
 
 
 @dataclass
