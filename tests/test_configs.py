@@ -103,7 +103,7 @@ def test_every_model_builds_for_its_data_and_runs(choice: str) -> None:
 @pytest.mark.parametrize("choice", group_choices("optim"))
 def test_every_optimizer_builds_as_torch_has_it(choice: str) -> None:
     model = nn.Linear(2, 2)
-    made = make_optimizer(compose("train", f"optim={choice}", "optim.lr=0.25"), model)
+    made = make_optimizer(compose("train", f"optim={choice}", "optim.lr=0.25"), model, outputs=2)
     assert type(made).__name__.lower() == choice
     assert made.defaults["lr"] == 0.25
     model(torch.ones(1, 2)).sum().backward()
@@ -129,6 +129,6 @@ def test_every_experiment_composes(choice: str) -> None:
     for group in ("data", "optim", "scheduler"):
         assert getattr(composed, group).name == composed.choices[group]
     schedule, optim = composed.scheduler, composed.optim
-    made = make_optimizer(composed, nn.Linear(2, 2))
+    made = make_optimizer(composed, nn.Linear(2, 2), outputs=2)
     assert made.defaults["lr"] == optim.lr
     assert schedule.warmup_steps >= 0

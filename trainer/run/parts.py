@@ -130,7 +130,7 @@ def assemble(
     plan = _plan(config)
     total_steps = plan.total_steps(len(plan.samples(train.sizes)))
     compiled = kind(config.compile, compute.device.type, total_steps, config.on_nan)
-    optimizer = make_optimizer(config, model, captured=compiled == "cudagraph")
+    optimizer = make_optimizer(config, model, outputs, captured=compiled == "cudagraph")
     schedule = make_schedule(config, optimizer, total_steps, followed(objective, evaluated))
     step, batches = make_step(compiled, model, loss, optimizer, schedule, train, compute, config, say)
     state = State()

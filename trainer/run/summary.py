@@ -46,6 +46,8 @@ def opening(parts: Parts) -> Facts:
     )
     cache = [("cache", data.cache)] if data.cache else []
     rate = f"{title('optim')} lr {parts.optimizer.defaults['lr']:g}"
+    if getattr(settings.optim, "backbone_lr", None) is not None:
+        rate += f" (all but the last layer {settings.optim.backbone_lr:g})"
     return [
         ("model", f"{settings.called('model')}, {total:,} parameters{frozen}"),
         ("data", f"{title('data')}, {counts} of {shape}, {kind}, {where}"),
