@@ -64,7 +64,12 @@ def _type(hint: object, field: dataclasses.Field) -> str:
         return " ".join(f"`{c}`" for c in field.metadata["choices"])
     if hint is typing.Any:
         return "section"
-    return str(getattr(hint, "__name__", hint)).replace(" | None", " or null").replace("typing.", "")
+    return (
+        str(getattr(hint, "__name__", hint))
+        .replace(" | None", " or null")
+        .replace(" | ", " or ")
+        .replace("typing.", "")
+    )
 
 
 def _value(value: object) -> str:

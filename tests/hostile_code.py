@@ -179,7 +179,7 @@ NAMES = (
     *("os.path", "../x", "../../etc/passwd", "trainer.cli", MODULE, f"{MODULE}.Anything", "__init__", ""),
     *(["linear"], {"linear": 1}, 7, None),
 )
-RESNET = {"name": "resnet18", "in_channels": 3, "num_classes": 10}
+RESNET = {"name": "torchvision", "arch": "resnet18", "in_channels": 3, "num_classes": 10}
 
 DESCRIPTIONS: dict[str, Maker] = {
     "_target_": says(model={"_target_": "os.system", "command": SHELL}),

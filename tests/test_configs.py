@@ -25,7 +25,7 @@ from trainer.models.build import build_model
 
 YAMLS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
 CHOICES = [(group, choice) for group in registry.GROUPS for choice in group_choices(group)]
-COLOUR = {"resnet18"}  # models of three channels only
+ARCH = {"torchvision": "squeezenet1_1", "timm": "test_resnet"}  # small networks of libraries
 
 
 def compose(verb: str, *overrides: str) -> Config:
@@ -92,19 +92,18 @@ def default(field: "dataclasses.Field[Any]") -> Any:
 
 @pytest.mark.parametrize("choice", group_choices("model"))
 def test_every_model_builds_for_its_data_and_runs(choice: str) -> None:
-    channels = 3 if choice in COLOUR else 1
-    composed = compose("train", f"model={choice}", "data=folder", f"data.channels={channels}", "data.size=28")
-    loaded = sample(channels, 28)
-    composed.fill_data(loaded.facts())
-    model = build_model(composed, torch.randn(1, channels, 28, 28), outputs=4)
+    arch = [f"++model.arch={ARCH[choice]}"] if choice in ARCH else []
+    composed = compose("train", f"model={choice}", "data=folder", "data.channels=1", "data.size=28", *arch)
+    composed.fill_data(sample(1, 28).facts())
+    model = build_model(composed, torch.randn(1, 1, 28, 28), outputs=4)
     model.eval()
-    assert model(torch.randn(2, channels, 28, 28)).shape == (2, 4)
+    assert model(torch.randn(2, 1, 28, 28)).shape == (2, 4)
 
 
 @pytest.mark.parametrize("choice", group_choices("optim"))
 def test_every_optimizer_builds_as_torch_has_it(choice: str) -> None:
     model = nn.Linear(2, 2)
-    made = make_optimizer(compose("train", f"optim={choice}", "optim.lr=0.25"), model)
+    made = make_optimizer(compose("train", f"optim={choice}", "optim.lr=0.25"), model, outputs=2)
     assert type(made).__name__.lower() == choice
     assert made.defaults["lr"] == 0.25
     model(torch.ones(1, 2)).sum().backward()
@@ -130,6 +129,6 @@ def test_every_experiment_composes(choice: str) -> None:
     for group in ("data", "optim", "scheduler"):
         assert getattr(composed, group).name == composed.choices[group]
     schedule, optim = composed.scheduler, composed.optim
-    made = make_optimizer(composed, nn.Linear(2, 2))
+    made = make_optimizer(composed, nn.Linear(2, 2), outputs=2)
     assert made.defaults["lr"] == optim.lr
     assert schedule.warmup_steps >= 0

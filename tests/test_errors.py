@@ -202,7 +202,16 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     # models and data that do not fit
     "train model=lenet data=diabetes": ("model=lenet needs images", "data=diabetes", "model=linear"),
     "inspect model=lenet data=diabetes": ("model=lenet needs images", "data=diabetes"),
-    "train model=resnet18 data=digits": ("model", "3"),
+    "train model=torchvision data=digits": ("model.arch= is missing", "model.arch="),
+    "train model=torchvision model.arch=efficientnet_b data=digits": (
+        "efficientnet_b:",
+        "did you mean 'efficientnet_b",
+    ),
+    "train model=timm model.arch=hf-hub:somebody/model data=digits": (
+        "hf-hub:somebody/model: timm has no such network",
+    ),
+    "inspect model=timm model.arch=resnet18.mine data=digits": ("timm has no such weights", "did you mean 'resnet18."),
+    "train model=torchvision model.arch=vit_b_16 data=digits": ("vit_b_16 fails on data=digits", "data.size=224"),
     "train model=lenet data.size=10": ("model.image_size=10", "at least 16"),
     "train data.num_classes=7": ("data.num_classes=7", "10"),
     "train loss=mse": ("loss=mse", "data=digits", "cross_entropy"),

@@ -59,7 +59,7 @@ def test_layers_come_in_the_order_of_running_with_their_full_names() -> None:
 
 def test_resnet18_has_its_published_parameters_and_operations() -> None:
     """1.81 billion multiply-adds at 224x224 (He et al., 2016, table 1: 1.8e9)."""
-    model = models.make("resnet18", in_channels=3, num_classes=1000)
+    model = models.make("torchvision", arch="resnet18", in_channels=3, num_classes=1000)
     found, _, _ = layers.table(model, torch.zeros(1, 3, 224, 224))
     assert sum(layer.parameters for layer in found) == 11_689_512
     assert sum(layer.flops for layer in found) / 2 == pytest.approx(1.81e9, rel=0.01)

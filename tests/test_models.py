@@ -1,9 +1,7 @@
 """Models against the tutorials' tables, initial weights and order of operations."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import pytest
 import torch
@@ -11,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer import models
-from trainer.system.errors import CheckpointError
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -173,83 +170,36 @@ def test_lenet5_pads_images_below_32_to_it(size: int) -> None:
     assert model(torch.zeros(1, 1, size, size)).shape == (1, 10)
 
 
-# --- resnet18 -----------------------------------------------------------------------------------------
+# --- hidden layers ------------------------------------------------------------------------------------
 
 
-def resnet(**keys: Any) -> nn.Module:
-    return models.make("resnet18", in_channels=3, num_classes=4, **keys)
+def mlp(**keys: Any) -> nn.Module:
+    return built("mlp", {"in_features": 5, "out_features": 3, "activation": "relu", **keys})
 
 
-def saved(path: Path, classes: int) -> dict[str, Tensor]:
-    """A file as somebody with `classes` classes would have saved it."""
-    from torchvision.models import resnet18
-
-    state: dict[str, Tensor] = resnet18(num_classes=classes).state_dict()
-    torch.save(state, path)
-    return state
-
-
-def test_resnet18_is_torchvisions_but_for_the_last_layer() -> None:
-    from torchvision.models import resnet18
-
-    expected = {k: v.shape for k, v in resnet18(num_classes=4).state_dict().items()}
-    model = resnet()
-    assert {k: v.shape for k, v in model.state_dict().items()} == expected
-    assert sum(p.numel() for p in model.parameters()) == 11_176_512 + 513 * 4
-    assert model.eval()(torch.zeros(2, 3, 40, 40)).shape == (2, 4)
-
-
-def test_freeze_trains_only_the_last_layer() -> None:
-    assert [k for k, p in resnet(freeze=True).named_parameters() if p.requires_grad] == ["fc.weight", "fc.bias"]
-    assert all(p.requires_grad for p in resnet().parameters())
+def test_an_mlp_has_the_hidden_layers_that_are_asked_for() -> None:
+    model = mlp(hidden=[4, 6], activation="gelu", norm="batch", dropout=0.25)
+    kinds = [(name, type(module)) for name, module in model.named_children()]
+    first = [("fc1", nn.Linear), ("fc1_norm", nn.BatchNorm1d), ("fc1_act", nn.GELU), ("fc1_drop", nn.Dropout)]
+    second = [("fc2", nn.Linear), ("fc2_norm", nn.BatchNorm1d), ("fc2_act", nn.GELU), ("fc2_drop", nn.Dropout)]
+    assert kinds == [*first, *second, ("fc3", nn.Linear)]
+    assert [module.p for module in model.children() if isinstance(module, nn.Dropout)] == [0.25, 0.25]
+    torch.manual_seed(0)
+    plain = nn.Sequential(
+        *(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.GELU(), nn.Dropout(0.25)),
+        *(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.GELU(), nn.Dropout(0.25), nn.Linear(6, 3)),
+    )
+    x = torch.rand(8, 5)
+    torch.manual_seed(1)
+    found = model(x)
+    torch.manual_seed(1)
+    assert torch.equal(found, plain(x))
 
 
-@pytest.mark.parametrize("classes", [7, 1000])
-def test_weights_of_a_file_with_other_classes_are_taken_but_for_the_last_layer(tmp_path: Path, classes: int) -> None:
-    state = saved(tmp_path / "weights.pth", classes)
-    found = resnet(weights=str(tmp_path / "weights.pth")).state_dict()
-    assert found["fc.weight"].shape == (4, 512)
-    assert all(torch.equal(found[k], v) for k, v in state.items() if not k.startswith("fc."))
-
-
-def test_weights_of_a_file_with_as_many_classes_are_taken_whole(tmp_path: Path) -> None:
-    state = saved(tmp_path / "weights.pth", 4)
-    found = resnet(weights=str(tmp_path / "weights.pth")).state_dict()
-    assert all(torch.equal(found[k], v) for k, v in state.items())
-
-
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "weights.pth")
-    with pytest.raises(CheckpointError, match=r"weights\.pth does not fit the model: conv1\.weight is missing"):
-        resnet(weights=str(tmp_path / "weights.pth"))
-
-
-@pytest.mark.parametrize(
-    "failure", [URLError("no network"), TimeoutError("timed out"), RuntimeError("invalid hash value")]
-)
-def test_weights_that_cannot_be_downloaded_say_so(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision.models import _api
-
-    def offline(*args: Any, **kwargs: Any) -> None:
-        raise failure
-
-    monkeypatch.setattr(_api, "load_state_dict_from_url", offline)
-    with pytest.raises(CheckpointError, match="cannot be downloaded") as caught:
-        resnet(weights="DEFAULT")
-    assert "download.pytorch.org/models/resnet18" in caught.value.message
-    assert "model.weights=FILE" in caught.value.hint
-
-
-def test_default_weights_are_torchvisions(monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision.models import ResNet18_Weights, _api, resnet18
-
-    urls, imagenet = [], resnet18().state_dict()
-
-    def downloaded(url: str, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
-        urls.append(url)
-        return imagenet
-
-    monkeypatch.setattr(_api, "load_state_dict_from_url", downloaded)
-    found = resnet(weights="DEFAULT").state_dict()
-    assert urls == [ResNet18_Weights.DEFAULT.url]
-    assert all(torch.equal(found[k], v) for k, v in imagenet.items() if not k.startswith("fc."))
+def test_one_hidden_layer_is_the_same_written_as_a_list() -> None:
+    one, listed = mlp(hidden=7).state_dict(), mlp(hidden=[7]).state_dict()
+    assert list(one) == list(listed) == ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"]
+    assert all(torch.equal(one[name], listed[name]) for name in one)
+    assert list(mlp(hidden=[]).state_dict()) == ["fc1.weight", "fc1.bias"]
+    with pytest.raises(ValueError, match="101 hidden layers are too many: 100 are the most"):
+        mlp(hidden=[1] * 101)

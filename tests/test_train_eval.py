@@ -428,7 +428,7 @@ def fitting(model: str) -> list[str]:
     """The data sets that a model can be trained on."""
     if model in ("linear", "mlp"):
         return [*IMAGES, *TABLES]
-    return [name for name, channels in IMAGES.items() if channels == 3 or model != "resnet18"]
+    return list(IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -439,7 +439,8 @@ def test_each_model_trains_and_evaluates_on_each_data_set_that_fits(
 ) -> None:
     limit = ("data.limit=40",) if name in IMAGES else ()
     step = ("max_steps=1", "optim.lr=1e-4", *SILENT)
-    run = train(trainer, f"model={model}", f"data={name}", *offline(name, request), *limit, *step)
+    arch = {"torchvision": ("model.arch=squeezenet1_1",), "timm": ("model.arch=test_resnet",)}.get(model, ())
+    run = train(trainer, f"model={model}", *arch, f"data={name}", *offline(name, request), *limit, *step)
     assert result(run)["steps"] == 1
     assert evaluate(trainer, f"ckpt={run}") == reported(run)
 

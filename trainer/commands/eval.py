@@ -78,7 +78,7 @@ def _show(model: "Evaluated", screen: "Report") -> dict[str, Any]:
     data, (known, loudly) = model.data, model.known()
     facts = [
         ("checkpoint", model.where),
-        ("model", model.config.title("model")),
+        ("model", model.config.called("model")),
         ("data", f"{data.name}, {model.called}, {len(samples):,} samples"),
         ("device", str(model.evaluator.compute)),
         *((name, report.metric(name, value)) for name, value in metrics.items()),

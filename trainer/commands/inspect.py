@@ -54,11 +54,14 @@ def run(config: Inspect) -> dict[str, Any]:
     from trainer.config import custom
     from trainer.data.loading import load_dataset
     from trainer.engine import device
+    from trainer.models import preprocessing
     from trainer.models.build import build_model
     from trainer.run.evaluating import Evaluated
     from trainer.show.report import Report
 
     screen = Report()
+    if config.ckpt is None:
+        preprocessing.prepare(config)
     known = config.facts()
     built: nn.Module | None = None
     loaded: Dataset | None = None
@@ -103,7 +106,7 @@ def _layers(config: Inspect, built: "nn.Module", shape: tuple[int, ...], screen:
     if own or other:
         rows.append(("(other)", "", "", f"{own:,}", f"{other:,}"))
     rows.append(("total", "", "", f"{total:,}", f"{flops:,}"))
-    title = f"model {config.title('model')}, input {_x(shape)}, FLOPs per sample"
+    title = f"model {config.called('model')}, input {_x(shape)}, FLOPs per sample"
     screen.table(("layer", "type", "output", "parameters", "FLOPs"), rows, title)
     return {"parameters": total, "flops": flops}
 

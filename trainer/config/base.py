@@ -83,6 +83,12 @@ class Config:
         node = self._cfg[group]
         return str(node.get("name") or node.get("_target_"))
 
+    def called(self, group: str) -> str:
+        """What a run or a table calls the section: like `title`, but a network of a library by its own name."""
+        written = self.written(group)
+        arch = None if "_target_" in written else written.get("arch")
+        return arch if isinstance(arch, str) and "${" not in arch else self.title(group)
+
     def written(self, group: str) -> dict[str, Any]:
         """The section as plain values, with `${...}` as it is written: what is known before the data are read."""
         from trainer.config.written import plain
@@ -104,8 +110,6 @@ class Config:
         Raises:
             ConfigError: The data contradict a key, or the model needs what they do not have.
         """
-        from omegaconf import OmegaConf
-
         from trainer.config import check
 
         for name, value in facts.items():
@@ -115,10 +119,17 @@ class Config:
                     f"data.{name}={before}: the data have {shown(value)}",
                     f"leave data.{name} out; it is read from the data",
                 )
-            setattr(self.samples, name, value)
-            OmegaConf.update(self._cfg, f"data.{name}", value, force_add=True)
+        self.enter_data(facts)
         if self.given("model"):
             self.model = check.model(self)
+
+    def enter_data(self, values: Mapping[str, Any]) -> None:
+        """Give keys of the data other values, in what `to_yaml` writes as well."""
+        from omegaconf import OmegaConf
+
+        for name, value in values.items():
+            setattr(self.samples, name, value)
+            OmegaConf.update(self._cfg, f"data.{name}", value, force_add=True)
 
     def change(self, key: str, value: Any) -> None:
         """Give a key that is in no section another value, in what `to_yaml` writes as well."""

@@ -216,11 +216,11 @@ def _convert(hint: Any, value: Any) -> Any:
     inner, optional = _unwrapped(hint)
     if hint is Any or (optional and value is None):
         return value
-    if typing.get_origin(inner) is list:
-        if not isinstance(value, list):
-            raise ValueError
-        (item,) = typing.get_args(inner)
+    if isinstance(value, list) and (several := _list_in(hint)) is not None:
+        (item,) = typing.get_args(several)
         return [_convert(item, v) for v in value]
+    if typing.get_origin(inner) is list:
+        raise ValueError
     if value is None or (inner is int and isinstance(value, float) and not value.is_integer()):
         raise ValueError
     if inner is bool and isinstance(value, int) and abs(value) > LARGEST:
@@ -231,10 +231,16 @@ def _convert(hint: Any, value: Any) -> Any:
 
 
 def _unwrapped(hint: Any) -> tuple[Any, bool]:
-    """The type within `T | None`, and whether None is allowed."""
+    """The type within `T | None`, or the first of several, and whether None is allowed."""
     if typing.get_origin(hint) not in (typing.Union, types.UnionType):
         return hint, False
-    return next(t for t in typing.get_args(hint) if t is not type(None)), True
+    kinds = typing.get_args(hint)
+    return next(kind for kind in kinds if kind is not type(None)), type(None) in kinds
+
+
+def _list_in(hint: Any) -> Any:
+    """The list among the types of a hint: `list[int]` of `int | list[int]`; None if there is none."""
+    return next((t for t in (hint, *typing.get_args(hint)) if typing.get_origin(t) is list), None)
 
 
 def _missing(full: str, field: "dataclasses.Field[Any]") -> ConfigError:
@@ -268,5 +274,5 @@ def _wrong_type(full: str, value: Any, hint: Any) -> ConfigError:
     if typing.get_origin(inner) is list:
         wanted = "a list of texts, like [a,b]" if str in typing.get_args(inner) else "a list of numbers, like [0.5,0.5]"
     else:
-        wanted = _TYPE_NAMES.get(inner, str(inner))
+        wanted = _TYPE_NAMES.get(inner, str(inner)) + (", or a list of such" if _list_in(hint) else "")
     return ConfigError(f"{full}={shown(value)}: wrong type", f"it must be {wanted}{' or null' if optional else ''}")

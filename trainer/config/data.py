@@ -135,6 +135,13 @@ class Pictures(Cached):
     )
     mean: list[float] | None = key(None, "per channel, of values in 0..1; null: measured on the training set")
     std: list[float] | None = key(None, "per channel, of values in 0..1; null: measured on the training set")
+    preprocess: str | None = key(
+        None,
+        "weights: take size, resize, mean and std from what the model's pretrained weights were trained with, where "
+        "they are not typed",
+        choices=("weights",),
+        private=True,
+    )
     test_fraction: float = key(0.2, "share held out for testing where there is no test split", above=0, below=1)
     duplicates: str = key(
         "warn",

@@ -16,13 +16,15 @@ class Linear:
 
 @dataclass
 class MLP:
-    """Two linear layers with an activation between them; images are flattened."""
+    """Linear layers with activations between them; images are flattened."""
 
     name: str = key("mlp", "registry name")
     in_features: int = key(MISSING, "input features", minimum=1)
     out_features: int = key(MISSING, "outputs: classes, or target columns", minimum=1)
-    hidden: int = key(64, "hidden units", minimum=1)
-    activation: str = key("relu", "between the layers", choices=("sigmoid", "relu", "tanh"))
+    hidden: int | list[int] = key(64, "hidden units, or those of several hidden layers: [128,64]", minimum=1)
+    activation: str = key("relu", "between the layers", choices=("sigmoid", "relu", "tanh", "gelu", "silu"))
+    norm: str = key("none", "what normalises hidden layers before the activation", choices=("none", "batch", "layer"))
+    dropout: float = key(0.0, "dropout after each hidden layer", minimum=0, below=1)
 
 
 @dataclass
@@ -57,17 +59,33 @@ class LeNet5:
 
 
 @dataclass
-class ResNet18:
-    """torchvision's ResNet-18 with a new last layer, for fine-tuning."""
+class Network:
+    """Keys of the networks of libraries."""
 
-    name: str = key("resnet18", "registry name")
-    in_channels: int = key(MISSING, "channels of the images (3)", minimum=3, maximum=3)
+    name: str = key(MISSING, "registry name")
+    arch: str = key(MISSING, "the network, by the library's name for it")
+    in_channels: int = key(MISSING, "channels of the images; a grey one is repeated in three", minimum=1)
     num_classes: int = key(MISSING, "classes", minimum=2)
     weights: str | None = key(
         None,
-        "start from: null (random), DEFAULT (torchvision's ImageNet weights, downloaded) or a file",
+        "start from: null (random), DEFAULT (the library's pretrained weights, downloaded) or a file; for other "
+        "classes the last layer is made anew",
         private=True,
         outward=True,
         text=True,
     )
-    freeze: bool = key(False, "train only the last layer, `fc`", private=True)
+    freeze: bool = key(False, "train only the last layer; the rest, batch normalisation included, stays", private=True)
+
+
+@dataclass
+class TorchVision(Network):
+    """Any of torchvision's networks for classification, with a last layer of the data's classes."""
+
+    name: str = key("torchvision", "registry name")
+
+
+@dataclass
+class Timm(Network):
+    """Any of timm's networks for images, with a last layer of the data's classes: `pip install timm`."""
+
+    name: str = key("timm", "registry name")

@@ -5,13 +5,15 @@ from typing import ClassVar
 
 from trainer.config.keys import MISSING, key
 
+OF_GROUPS = ("backbone_lr", "decay_norm_bias")  # keys that part the parameters into groups
+
 
 @dataclass
 class Optim:
     """Keys that every optimizer has.
 
-    A dataclass is called as its class in `torch.optim`, which takes the keys but `name`. A step can be in a CUDA
-    graph if it is `fused` or `capturable`.
+    A dataclass is called as its class in `torch.optim`, which takes the keys but `name` and those of `OF_GROUPS`. A
+    step can be in a CUDA graph if it is `fused` or `capturable`.
     """
 
     fused: ClassVar[bool] = False  # has a fused kernel on CPU and CUDA
@@ -21,6 +23,12 @@ class Optim:
     name: str = key(MISSING, "registry name")
     lr: float = key(1e-3, "learning rate; with `scheduler=onecycle` its peak", above=0)
     weight_decay: float = key(0.0, "L2 penalty, or decoupled decay for adamw", minimum=0)
+    backbone_lr: float | None = key(
+        None, "learning rate of all but the model's last layer, which has `lr`; null: `lr` for all", above=0
+    )
+    decay_norm_bias: bool = key(
+        True, "weight decay also of biases and of the weights of norms, which have one dimension"
+    )
 
 
 @dataclass

@@ -10,15 +10,17 @@ from torch.optim import Optimizer, optimizer
 
 from trainer.config import custom, registry
 from trainer.config.base import Custom
-from trainer.config.optim import Optim
+from trainer.config.optim import OF_GROUPS, Optim
 from trainer.config.train import Train
+from trainer.models.head import head_parameters
 from trainer.system.errors import ConfigError
 
 
-def make_optimizer(config: Train, model: nn.Module, captured: bool = False) -> Optimizer:
+def make_optimizer(config: Train, model: nn.Module, outputs: int, captured: bool = False) -> Optimizer:
     """Make the optimizer that `config` chooses over the parameters that are trained, fused where torch has it so.
 
-    `captured` says that its steps will be in a CUDA graph, where torch has to be told.
+    `model` has so many `outputs`, by which its last layer is known. `captured` says that its steps will be in a CUDA
+    graph, where torch has to be told.
 
     Raises:
         ConfigError: nothing is trained, torch refuses the hyperparameters, or the user's own class does not fit.
@@ -30,16 +32,44 @@ def make_optimizer(config: Train, model: nn.Module, captured: bool = False) -> O
     _leave_the_compiler_out()
     if isinstance(section, Custom):
         return _of_the_user(section, trained)
-    keys: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(section).items() if k != "name"}
+    own = {k: v for k, v in vars(section).items() if k not in ("name", *OF_GROUPS)}
+    keys: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in own.items()}
     if section.fused and all(p.device.type in ("cpu", "cuda") for p in trained):
         keys["fused"] = True
     if captured and section.capturable:
         keys["capturable"] = True
     made: type[Optimizer] = getattr(torch.optim, type(section).__name__)
     try:
-        return made(trained, **keys)
+        return made(_grouped(section, model, outputs), **keys)
     except ValueError as error:
         raise ConfigError(f"optim={section.name}: {error}") from error
+
+
+def _grouped(section: Optim, model: nn.Module, outputs: int) -> list[dict[str, Any]]:
+    """The trained parameters in groups with a learning rate and a weight decay of their own where they have such.
+
+    The last layer comes first: the learning rate that is shown is that of the first group.
+
+    Raises:
+        ConfigError: `backbone_lr` is given, and only the last layer is trained, or which that is cannot be told.
+    """
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    head = set(head_parameters(model, outputs)) if section.backbone_lr is not None else {p for _, p in trained}
+    spares = not section.decay_norm_bias and section.weight_decay > 0
+    spared = {p for name, p in trained if spares and (p.dim() <= 1 or name.endswith("bias"))}
+    rates: tuple[dict[str, Any], ...] = {}, {"lr": section.backbone_lr}
+    decays: tuple[dict[str, Any], ...] = {}, {"weight_decay": 0.0}
+    groups = [
+        {"params": [p for _, p in trained if (p in head) is not bool(rate) and (p in spared) is bool(decay)]}
+        | (rate | decay)
+        for rate in rates
+        for decay in decays
+    ]
+    if section.backbone_lr is not None and not any(group["params"] for group in groups if "lr" in group):
+        raise ConfigError(
+            "optim.backbone_lr: only the last layer is trained", "leave it out, or set model.freeze=false"
+        )
+    return [group for group in groups if group["params"]]
 
 
 def _of_the_user(section: Custom, trained: list[nn.Parameter]) -> Optimizer:

@@ -10,6 +10,7 @@ from trainer import checkpoint, models
 from trainer.checkpoint import Checkpoint
 from trainer.config import custom
 from trainer.config.base import Config, Custom
+from trainer.models import preprocessing
 from trainer.models.mode import evaluating
 from trainer.system.errors import CheckpointError, ConfigError, first_line
 
@@ -50,14 +51,14 @@ def _try(built: nn.Module, config: Config, inputs: Tensor, outputs: int) -> None
 
     Not in inference mode, in which lazy layers would make parameters that never get a gradient.
     """
-    name, data = config.title("model"), config.title("data")
+    name, data = config.called("model"), config.title("data")
     try:
         with evaluating(built), torch.no_grad():
             found = built(inputs)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:  # libraries assert sizes
         raise ConfigError(
             f"model={name} fails on data={data} of shape {tuple(inputs.shape[1:])}: {first_line(error)}",
-            "choose a model and data that fit",
+            preprocessing.advice(config) or "choose a model and data that fit",
         ) from error
     if not isinstance(found, Tensor) or found.shape != (1, outputs):
         shape = tuple(found.shape[1:]) if isinstance(found, Tensor) else type(found).__name__
@@ -124,6 +125,8 @@ def _check_weights(section: Any, found: Checkpoint) -> None:
         try:
             with torch.device("meta"):
                 shapes = _ours(section, pretrained=False)
+        except NotImplementedError:  # a few of torchvision's networks compute their widths with tensors
+            shapes = _ours(section, pretrained=False)
         except RuntimeError as error:  # it has more elements than an integer can count
             raise CheckpointError(f"{found.path} describes a model that is too large for any machine") from error
         checkpoint.fitting(shapes, found.model, found.path)

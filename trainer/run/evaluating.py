@@ -17,6 +17,7 @@ from trainer.data.splits import Dataset, Split
 from trainer.engine.device import Compute
 from trainer.engine.evaluator import Evaluator
 from trainer.engine.objective import choose_loss
+from trainer.models import preprocessing
 from trainer.models.build import build_model
 from trainer.show.report import Report
 from trainer.system.errors import CheckpointError, DataError
@@ -51,6 +52,7 @@ class Evaluated:
         adopt(config, self.found)
         for line in custom.announced(config) if beside is None else []:
             screen.say(line)
+        preprocessing.prepare(config)
         other = _other(config, self.found)
         self.whole = bool(other) and split in ("auto", "all")
         self.split = ("all" if self.whole else "test") if split == "auto" else split

@@ -23,6 +23,7 @@ from trainer.engine.optimizers import make_optimizer
 from trainer.engine.schedule import Schedule, make_schedule
 from trainer.engine.state import Plan, Row, State, Step
 from trainer.engine.steps import kind, make_step
+from trainer.models import preprocessing
 from trainer.models.build import build_model, has_batch_norm
 from trainer.system.shown import shortened
 
@@ -51,8 +52,7 @@ class Parts:
     @property
     def name(self) -> str:
         """`name=`, or MODEL_DATA, which is one folder whatever the choices are called."""
-        title = self.config.title
-        default = shortened(f"{title('model')}_{title('data')}", 60, "...")
+        default = shortened(f"{self.config.called('model')}_{self.config.title('data')}", 60, "...")
         return self.config.name or re.sub(r"[/\\]", "_", default)
 
     @property
@@ -116,11 +116,14 @@ def assemble(
     for line in custom.announced(config):
         say(line)
     compute = device.choose(config.device, config.precision, config.deterministic)
+    preprocessing.prepare(config)
     data = load_dataset(config, track, beside.data if beside is not None else None)
     loss = choose_loss(config.loss, data, config.label_smoothing)
     rng.seed(config.seed)
     first, outputs = example(data, compute.device, compute.dtype), int(data.facts()["outputs"])
     model = build_model(config, first, outputs, found)
+    for line in filter(None, [preprocessing.offer(config)] if found is None else []):
+        say(line)
     workers = stream_workers(config, data, compute.device)  # before anything lies on the device
     shared = beside.train if beside is not None else None
     train = training_batches(config, data, first.device, first.dtype, workers, has_batch_norm(model), shared)
@@ -129,7 +132,7 @@ def assemble(
     plan = _plan(config)
     total_steps = plan.total_steps(len(plan.samples(train.sizes)))
     compiled = kind(config.compile, compute.device.type, total_steps, config.on_nan)
-    optimizer = make_optimizer(config, model, captured=compiled == "cudagraph")
+    optimizer = make_optimizer(config, model, outputs, captured=compiled == "cudagraph")
     schedule = make_schedule(config, optimizer, total_steps, followed(objective, evaluated))
     step, batches = make_step(compiled, model, loss, optimizer, schedule, train, compute, config, say)
     state = State()

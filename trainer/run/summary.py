@@ -47,8 +47,10 @@ def opening(parts: Parts) -> Facts:
     )
     cache = [("cache", data.cache)] if data.cache else []
     rate = f"{title('optim')} lr {parts.optimizer.defaults['lr']:g}"
+    if getattr(settings.optim, "backbone_lr", None) is not None:
+        rate += f" (all but the last layer {settings.optim.backbone_lr:g})"
     return [
-        ("model", f"{title('model')}, {total:,} parameters{frozen}"),
+        ("model", f"{settings.called('model')}, {total:,} parameters{frozen}"),
         ("data", f"{title('data')}, {counts} of {shape}, {kind}, {where}"),
         *cache,
         *(("note", line) for line in data.notes),
@@ -148,7 +150,7 @@ def hyperparameters(config: Train) -> dict[str, Any]:
         if group == "data":  # what changes training, not where the files lie
             augment = {f"augment.{k}": v for k, v in described.get("augment", {}).items() if v}
             described = {k: described.get(k) for k in ("batch_size", "limit", "val_fraction")} | augment
-        flat[group] = config.title(group)
+        flat[group] = config.called(group)
         flat |= {f"{group}.{k}": v for k, v in described.items() if k not in ("name", "class")}
     flat |= {k: getattr(config, k) for k in ("seed", "precision", "epochs", "clip_norm", "label_smoothing")}
     return {k: v for k, v in flat.items() if v is not None}

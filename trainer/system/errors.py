@@ -117,10 +117,10 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(shortened(name, 60, "...") for name in names[:MOST]) + more
 
 
-def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """ "did you mean 'lenet'?" where something is close to `word`, else the list of options."""
+def did_you_mean(word: str, options: Iterable[str], otherwise: str = "") -> str:
+    """ "did you mean 'lenet'?" where something is close to `word`, else what is given, or the list of options."""
     names = sorted(set(options))
     close = get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{shortened(close[0], 200, '...')}'?"
-    return f"choose from: {listed(names)}" if names else ""
+    return otherwise or (f"choose from: {listed(names)}" if names else "")
