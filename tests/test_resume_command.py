@@ -22,6 +22,7 @@ from running import SILENT, checkpoint, result, rows, same, train, weights
 from trainer.cli.main import main
 from trainer.config import registry
 from trainer.config.keys import public
+from trainer.config.loss import FittingLoss
 from trainer.config.model import MLP
 from trainer.config.optim import Adam
 from trainer.config.reopening import reopened
@@ -98,7 +99,8 @@ def damage(path: Path) -> None:
 
 OTHER = {
     "name": "other", "output": "elsewhere", "from": "x.pt", "seed": "1", "precision": "float64", "accumulate": "2",
-    "clip_norm": "1.0", "loss": "mse", "label_smoothing": "0.1", "objective": "val/loss", "direction": "min",
+    "clip_norm": "1.0", "loss.name": "mse", "loss.class_weight": "balanced",
+    "label_smoothing": "0.1", "objective": "val/loss", "direction": "min",
     "evaluate.split": "test", "evaluate.every_epochs": "2", "evaluate.every_steps": "1",
     "early_stopping.min_delta": "0.1",
     "model.name": "linear", "model.in_features": "65", "model.out_features": "11", "model.hidden": "63",
@@ -126,7 +128,7 @@ def keys(cls: type, prefix: str = "") -> Iterator[tuple[str, bool]]:
             yield f"{prefix}{public(field.name)}", field.metadata["runtime"]
 
 
-SECTIONS = {"": Train, "model.": MLP, "data.": Digits, "optim.": Adam}
+SECTIONS = {"": Train, "model.": MLP, "data.": Digits, "optim.": Adam, "loss.": FittingLoss}
 KEYS = dict(entry for prefix, cls in (*SECTIONS.items(), ("scheduler.", Constant)) for entry in keys(cls, prefix))
 
 
