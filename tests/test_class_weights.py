@@ -112,3 +112,40 @@ def test_a_batched_sweep_gives_what_single_runs_give(trainer: Trainer, rare: Non
         for one, other in zip(rows(sweep / str(seed)), single, strict=True):
             assert one["train/loss"] == pytest.approx(other["train/loss"], rel=1e-9)
             assert one["val/loss"] == pytest.approx(other["val/loss"], rel=1e-9)
+
+
+def test_folds_have_weights_of_their_own(trainer: Trainer, rare: None) -> None:
+    typed = (*RARE, "loss.class_weight=balanced", "precision=float64", "epochs=2", "data.folds=3")
+    ran = trainer("train", "-m", "sweep=batched", "data.fold=range(3)", *typed)
+    assert "3 jobs as one program" in ran.out
+    (sweep,) = Path("runs/sweeps").glob("*/*")
+    single = rows(train(trainer, *typed, "data.fold=2"))
+    for one, other in zip(rows(sweep / "2"), single, strict=True):
+        assert one["train/loss"] == pytest.approx(other["train/loss"], rel=1e-9)
+
+
+# --- drawing as many of each class ---------------------------------------------------------------------
+
+
+def test_a_rare_class_is_found_where_it_is_drawn_as_often(trainer: Trainer, rare: None) -> None:
+    drawn = train(trainer, *RARE, "epochs=20", "data.sampler=balanced")
+    assert result(drawn)["per_class"]["b"] > 0.5
+
+
+def test_balanced_epochs_are_resumed_and_batched_as_others_are(trainer: Trainer, rare: None) -> None:
+    typed = (*RARE, "data.sampler=balanced", "epochs=3", "precision=float64")
+    whole = train(trainer, *typed)
+    part = train(trainer, *typed, "max_steps=13")
+    assert trainer("resume", str(part), "max_steps=null").code == 0
+    assert same(weights(part), weights(whole))
+    ran = trainer("train", "-m", "sweep=batched", "seed=0,1", *typed)
+    assert "2 jobs as one program" in ran.out
+    (sweep,) = Path("runs/sweeps").glob("*/*")
+    for one, other in zip(rows(sweep / "0"), rows(whole), strict=True):
+        assert one["train/loss"] == pytest.approx(other["train/loss"], rel=1e-9)
+
+
+def test_values_cannot_be_balanced(trainer: Trainer) -> None:
+    ran = trainer("train", *SILENT, "model=linear", "data=diabetes", "data.sampler=balanced")
+    assert ran.code == 2
+    assert "data.sampler=balanced: data=diabetes has no classes" in ran.err

@@ -73,6 +73,16 @@ def test_the_losses_of_several_models_are_those_of_each(
     torch.testing.assert_close(found, expected)
 
 
+def test_models_may_have_weights_of_their_own() -> None:
+    outputs, targets = logits()
+    each = [losses.make("cross_entropy", 0.1, torch.tensor(own)) for own in ([0.5, 2, 1, 3], [1.0, 1, 0, 2])]
+    expected = torch.stack([loss.training_function(outputs, targets) for loss in each])
+    together = losses.stacked(each)
+    torch.testing.assert_close(together.of_each(torch.stack([outputs] * 2), targets, training=True), expected)
+    plain = torch.stack([each[0].function(outputs, targets)] * 2)
+    torch.testing.assert_close(together.of_each(torch.stack([outputs] * 2), targets), plain)
+
+
 def test_a_name_that_no_config_lets_through_is_a_bug() -> None:
     with pytest.raises(AssertionError, match="hinge"):
         losses.make("hinge")

@@ -70,15 +70,20 @@ def training_batches(
     run with the same data, the samples are shared with that.
 
     Raises:
-        ConfigError: Tables are to be augmented, or the last batch has one sample and the model needs two.
+        ConfigError: Tables are to be augmented, values to be balanced, or the last batch has one sample and the model
+            needs two.
     """
     common: Data = config.samples
     if beside is not None:
         batches = beside.reseeded(config.seed)
     else:
-        augmenter = _augmenter(common, loaded)
-        moments = loaded.mean, loaded.std
-        batches = Batches(loaded.train, common.batch_size, device, dtype, *moments, augmenter, config.seed, workers)
+        balanced = common.sampler == "balanced"
+        if balanced and loaded.classes is None:
+            raise ConfigError(
+                f"data.sampler=balanced: data={loaded.name} has no classes, its targets are values", "leave it out"
+            )
+        how = loaded.mean, loaded.std, _augmenter(common, loaded), config.seed, workers, balanced
+        batches = Batches(loaded.train, common.batch_size, device, dtype, *how)
     droppable = 0 < batches.last < batches.total
     batches.drops_last = droppable and (
         common.drop_last == "true" or (common.drop_last == "auto" and needs_two and batches.last == 1)
