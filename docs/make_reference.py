@@ -64,12 +64,10 @@ def _type(hint: object, field: dataclasses.Field) -> str:
         return " ".join(f"`{c}`" for c in field.metadata["choices"])
     if hint is typing.Any:
         return "section"
-    return (
-        str(getattr(hint, "__name__", hint))
-        .replace(" | None", " or null")
-        .replace(" | ", " or ")
-        .replace("typing.", "")
-    )
+    name = str(hint if typing.get_args(hint) else getattr(hint, "__name__", hint))
+    for word in field.metadata.get("words", ()):
+        name = name.removesuffix(" | str") + f" or `{word}`"
+    return name.replace(" | None", " or null").replace(" | ", " or ").replace("typing.", "")
 
 
 def _value(value: object) -> str:

@@ -138,7 +138,7 @@ def test_a_job_is_what_composing_and_checking_it_as_a_whole_gives(overrides: lis
 
 def keys(cls: Any = Train, above: str = "") -> Iterator[tuple[str, Any]]:
     """All keys that a training with the default choices has, with their defaults."""
-    sections = {"model": "lenet", "data": "digits", "optim": "adam", "scheduler": "step"}
+    sections = {"model": "lenet", "data": "digits", "optim": "adam", "scheduler": "step", "loss": "auto"}
     for field in dataclasses.fields(cls):
         name = above + public(field.name)
         inner = registry.section(field.name, sections[field.name]) if not above and field.name in sections else None

@@ -161,3 +161,38 @@ def test_added_pixels_are_black_before_normalisation() -> None:
     is_white = (found - full[:, None, None]).abs().amax(1) < 1e-5
     assert bool((is_black | is_white).all())
     assert bool(is_black.any())
+
+
+# --- epochs that have as many samples of each class ---------------------------------------------------
+
+
+def rare(workers: int | None = None, size: int | None = 7, seed: int = 0) -> tuple[Batches, Tensor]:
+    """61 samples that are their own number, of class 0, 3 or 5; of 1, 2 and 4 there is none."""
+    targets = torch.tensor([0] * 50 + [3] * 10 + [5])
+    split = Split(torch.arange(61, dtype=torch.float32)[:, None], targets)
+    return Batches(split, size, CPU, seed=seed, workers=workers, balanced=True), targets
+
+
+def drawn(batches: Batches, epoch: int, start: int = 0) -> list[int]:
+    return [int(x) for inputs, _ in batches.epoch(epoch, start) for x in inputs[:, 0]]
+
+
+@pytest.mark.parametrize("size", [7, None])
+def test_a_balanced_epoch_is_as_long_and_has_as_many_of_each_class(size: int | None) -> None:
+    batches, targets = rare(size=size)
+    for epoch in range(3):
+        numbers = drawn(batches, epoch)
+        assert sorted(targets[numbers].bincount().tolist()) == [0, 0, 0, 20, 20, 21]
+        assert batches.sizes == ([7] * 8 + [5] if size else [61])
+    assert {n for epoch in range(20) for n in drawn(batches, epoch)} == set(range(61))
+
+
+def test_a_balanced_epoch_is_a_pure_function_of_seed_and_epoch_streamed_or_not() -> None:
+    batches, _ = rare()
+    again, _ = rare(workers=0)
+    for epoch in (3, 0):
+        assert drawn(batches, epoch) == drawn(again, epoch)
+        assert drawn(batches, epoch)[14:] == drawn(again, epoch, start=2)
+    assert drawn(batches, 0) != drawn(batches, 1)
+    assert drawn(batches, 0) != drawn(rare(seed=1)[0], 0)
+    assert drawn(batches.reseeded(1), 0) == drawn(rare(seed=1)[0], 0)

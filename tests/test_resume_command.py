@@ -22,6 +22,7 @@ from running import SILENT, checkpoint, result, rows, same, train, weights
 from trainer.cli.main import main
 from trainer.config import registry
 from trainer.config.keys import public
+from trainer.config.loss import FittingLoss
 from trainer.config.model import MLP
 from trainer.config.optim import Adam
 from trainer.config.reopening import reopened
@@ -98,14 +99,16 @@ def damage(path: Path) -> None:
 
 OTHER = {
     "name": "other", "output": "elsewhere", "from": "x.pt", "seed": "1", "precision": "float64", "accumulate": "2",
-    "clip_norm": "1.0", "loss": "mse", "label_smoothing": "0.1", "objective": "val/loss", "direction": "min",
+    "clip_norm": "1.0", "loss.name": "mse", "loss.class_weight": "balanced",
+    "label_smoothing": "0.1", "objective": "val/loss", "direction": "min",
     "evaluate.split": "test", "evaluate.every_epochs": "2", "evaluate.every_steps": "1",
     "early_stopping.min_delta": "0.1",
     "model.name": "linear", "model.in_features": "65", "model.out_features": "11", "model.hidden": "63",
     "model.activation": "tanh",
     "data.name": "line", "data.batch_size": "16", "data.val_fraction": "0.2", "data.split_seed": "1",
     "data.limit": "90", "data.augment.flip": "true", "data.augment.crop": "1", "data.augment.shift": "1",
-    "data.augment.cutout": "1", "data.drop_last": "true", "data.features": "65", "data.outputs": "11",
+    "data.augment.cutout": "1", "data.drop_last": "true", "data.sampler": "balanced",
+    "data.features": "65", "data.outputs": "11",
     "data.num_classes": "11",
     "data.channels": "2", "data.size": "9",
     "optim.name": "sgd", "optim.lr": "0.5", "optim.weight_decay": "0.1", "optim.betas": "[0.8,0.9]",
@@ -126,7 +129,7 @@ def keys(cls: type, prefix: str = "") -> Iterator[tuple[str, bool]]:
             yield f"{prefix}{public(field.name)}", field.metadata["runtime"]
 
 
-SECTIONS = {"": Train, "model.": MLP, "data.": Digits, "optim.": Adam}
+SECTIONS = {"": Train, "model.": MLP, "data.": Digits, "optim.": Adam, "loss.": FittingLoss}
 KEYS = dict(entry for prefix, cls in (*SECTIONS.items(), ("scheduler.", Constant)) for entry in keys(cls, prefix))
 
 

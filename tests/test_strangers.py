@@ -152,7 +152,7 @@ def test_no_file_of_a_sweep_reads_the_environment(trainer: Trainer, sweep: Path,
     assert nowhere(SECRET, sweep)
 
 
-@pytest.mark.parametrize("key", ["name", "loss", "objective", "direction"])
+@pytest.mark.parametrize("key", ["name", "objective", "direction"])
 def test_no_config_of_a_run_reads_the_environment(trainer: Trainer, run: Path, key: str) -> None:
     change(run / "config.yaml", lambda config: config.__setitem__(key, "a ${oc.env:SECRET}"))
     said = refused(trainer, run)

@@ -46,9 +46,10 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str])
         if value is None and group not in described:
             raise ConfigError(f"{group}= is missing", _choose(group))
         if value is not None and not isinstance(value, dict):
-            raise ConfigError(
-                f"{group}={shown(value)}: no such config", did_you_mean(shown(value), group_choices(group))
-            )
+            known = group_choices(group)
+            in_a_file = f"a file chooses it under its defaults: - override /{group}: {shown(value)}"
+            hint = in_a_file if value in known else did_you_mean(shown(value), known)
+            raise ConfigError(f"{group}={shown(value)}: no such config", hint)
         if config.given(group):
             take(config, group, values[group])
         elif value is not None and group not in described:  # else these are overrides of what a checkpoint describes
@@ -194,10 +195,13 @@ def converted(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str
             continue
         if value == MISSING:
             raise _missing(full, field)
+        if isinstance(value, str) and value in field.metadata.get("words", ()):
+            found[field.name] = value
+            continue
         try:
             found[field.name] = _convert(hint, value)
         except (ValidationError, ValueError) as error:
-            raise _wrong_type(full, value, hint) from error
+            raise _wrong_type(full, value, hint, field.metadata.get("words", ())) from error
         except OverflowError as error:  # a whole number that no float can be
             raise ConfigError(f"{full}={shown(value)}: out of range", "it must be a finite number") from error
         _check_limits(full, found[field.name], field.metadata)
@@ -231,11 +235,11 @@ def _convert(hint: Any, value: Any) -> Any:
 
 
 def _unwrapped(hint: Any) -> tuple[Any, bool]:
-    """The type within `T | None`, or the first of several, and whether None is allowed."""
+    """The first type of `T | None`, or of several, and whether None is allowed."""
     if typing.get_origin(hint) not in (typing.Union, types.UnionType):
         return hint, False
-    kinds = typing.get_args(hint)
-    return next(kind for kind in kinds if kind is not type(None)), type(None) in kinds
+    within = typing.get_args(hint)
+    return next(t for t in within if t is not type(None)), type(None) in within
 
 
 def _list_in(hint: Any) -> Any:
@@ -269,10 +273,11 @@ def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
             raise ConfigError(f"{full}={shown(value)}: out of range", f"it must be {wanted}")
 
 
-def _wrong_type(full: str, value: Any, hint: Any) -> ConfigError:
+def _wrong_type(full: str, value: Any, hint: Any, words: tuple[str, ...]) -> ConfigError:
     inner, optional = _unwrapped(hint)
     if typing.get_origin(inner) is list:
         wanted = "a list of texts, like [a,b]" if str in typing.get_args(inner) else "a list of numbers, like [0.5,0.5]"
     else:
         wanted = _TYPE_NAMES.get(inner, str(inner)) + (", or a list of such" if _list_in(hint) else "")
-    return ConfigError(f"{full}={shown(value)}: wrong type", f"it must be {wanted}{' or null' if optional else ''}")
+    also = "".join(f" or {word}" for word in (*words, *(["null"] if optional else [])))
+    return ConfigError(f"{full}={shown(value)}: wrong type", f"it must be {wanted}{also}")

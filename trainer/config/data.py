@@ -27,6 +27,12 @@ class Data:
     adapts: ClassVar[bool] = False  # whether `load` takes `trained`, what a checkpoint says of the data it is for
     name: str = key(MISSING, "registry name")
     batch_size: int | None = key(64, "samples per step; null: the whole training set", minimum=1)
+    sampler: str = key(
+        "shuffle",
+        "which samples an epoch has: shuffle: each once, in random order; balanced: as many of each class, drawn with "
+        "replacement, and as many in all",
+        choices=("shuffle", "balanced"),
+    )
     drop_last: str = key(
         "auto",
         "leave the last batch of an epoch out if it is smaller than the others: true, false, or auto: only if it is "

@@ -16,6 +16,7 @@ def key(
     maximum: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] | None = None,
+    words: tuple[str, ...] | None = None,
     length: int | None = None,
     private: bool = False,
     runtime: bool = False,
@@ -24,11 +25,12 @@ def key(
 ) -> Any:
     """Declare a key: a field of a dataclass with its meaning, its limits and its choices.
 
-    `minimum`, `above`, `maximum` and `below` limit a number or each number of a list, whose size is `length`. A
-    `private` key says how to get something and not what it is: no checkpoint records it. A `runtime` key may change
-    when a training is resumed, for the weights at a given step do not depend on it. An `outward` key leads out of the
-    run, to a server, a shell or a folder that is written to: no file of a run sets it, for that may be a stranger's. A
-    `text` key takes whatever is typed, such as a path, or the name of a column; or a list of those.
+    `minimum`, `above`, `maximum` and `below` limit a number or each number of a list, whose size is `length`. One of
+    `words` may stand in the place of a number or a list: such a key is declared as `int | str`, say. A `private` key
+    says how to get something and not what it is: no checkpoint records it. A `runtime` key may change when a training
+    is resumed, for the weights at a given step do not depend on it. An `outward` key leads out of the run, to a server,
+    a shell or a folder that is written to: no file of a run sets it, for that may be a stranger's. A `text` key takes
+    whatever is typed, such as a path, or the name of a column; or a list of those.
     """
     limits = {
         "minimum": minimum,
@@ -36,6 +38,7 @@ def key(
         "maximum": maximum,
         "below": below,
         "choices": choices,
+        "words": words,
         "length": length,
     }
     metadata = {"doc": doc, "private": private, "runtime": runtime, "outward": outward, "text": text} | {

@@ -15,7 +15,7 @@ from typing import Any
 
 from trainer.config.keys import MISSING, public
 
-OF_A_TRAINING = ("model", "data", "optim", "scheduler")
+OF_A_TRAINING = ("model", "data", "optim", "scheduler", "loss")
 OF_A_SWEEP = ("sweep", "search")  # how a sweep is run, and which trainings it has
 OF_THE_USER = ("model", "data", "optim")  # groups in which a class of the user's own may be chosen by `_target_`
 GROUPS = (*OF_A_TRAINING, *OF_A_SWEEP)

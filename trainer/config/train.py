@@ -51,6 +51,7 @@ class Train(Config):
     data: Any = key(MISSING, "the data: a section of the group `data`")
     optim: Any = key(MISSING, "the optimizer: a section of the group `optim`")
     scheduler: Any = key(MISSING, "the learning-rate schedule: a section of the group `scheduler`")
+    loss: Any = key(MISSING, "the loss: a section of the group `loss`")
     sweep: Any = key(MISSING, "how the jobs of -m are run: a section of the group `sweep`")
     search: Any = key(MISSING, "which jobs -m has: a section of the group `search`")
     name: str | None = key(None, "name of the run, a folder below output; null: MODEL_DATA", text=True)
@@ -80,11 +81,6 @@ class Train(Config):
         "a loss that is not finite: stop the training; skip the step; or ignore it",
         choices=("stop", "skip", "ignore"),
         runtime=True,
-    )
-    loss: str = key(
-        "auto",
-        "auto: cross_entropy for classes, mse otherwise; half_sse is half the summed squared error",
-        choices=("auto", "cross_entropy", "mse", "half_sse"),
     )
     label_smoothing: float = key(0.0, "of the training loss, cross-entropy only", minimum=0, below=1)
     objective: str = key("auto", "metric that picks the best: auto is val/accuracy, or val/loss in regression")

@@ -37,8 +37,8 @@ class Batches:
     The samples lie on the device; or, with a number of `workers` (0: none but this process), are streamed to it.
     Where the mean and deviation of targets are given, the batches' targets are standardised. Images stay uint8 until
     they are a batch, and become (B, C, H, W) floats in channels-last memory. Iterating goes through the split in order,
-    without augmentation; `epoch` in the random order of (seed, epoch). Set `drops_last` to leave a smaller last batch
-    out of each epoch.
+    without augmentation; `epoch` in the random order of (seed, epoch). With `balanced`, an epoch has as many samples of
+    each class, drawn with replacement. Set `drops_last` to leave a smaller last batch out of each epoch.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Batches:
         workers: int | None = None,
         target_mean: Sequence[float] | None = None,
         target_std: Sequence[float] | None = None,
+        balanced: bool = False,
     ) -> None:
         self.total = len(split)
         self.batch_size = min(batch_size or self.total, self.total)
@@ -68,6 +69,8 @@ class Batches:
             self.inverse_std = (1 / (wide_std * scale)).to(dtype).to(device)
         else:
             split = replace(split, samples=Standardised(split.samples, _wide(mean), _wide(std), dtype))
+        # The numbers of the samples of each class that there is, which a balanced epoch draws from.
+        self.classes = [(split.targets == one).nonzero()[:, 0] for one in split.targets.unique()] if balanced else []
         if split.targets.is_floating_point():
             targets = Standardised(split.targets, _wide(target_mean), _wide(target_std), dtype)
             split = replace(split, targets=targets[:])
@@ -108,10 +111,10 @@ class Batches:
 
     def raw(self, epoch: int, start: int = 0) -> Iterator[Raw]:
         """The batches of an epoch as `inputs` takes them: which samples, and how each is to be augmented."""
-        if self.batch_size == self.total and self.augment is None:  # order is no matter
+        if not self.ordered:
             indices: Sequence[Tensor | slice] = [slice(None)]
         else:
-            order = torch.randperm(self.total, generator=generator(self.seed, epoch, "order"))
+            order = self._order(generator(self.seed, epoch, "order"))
             indices = torch.split(order.to(self.source.order_device)[: self.used], self.batch_size)
         changes: Iterator[Tensor | None] = repeat(None)
         if self.augment is not None:
@@ -119,6 +122,23 @@ class Batches:
             changes = iter(torch.split(drawn[: self.used], self.batch_size)[start:])
         for read in self.source.read(indices[start:]):
             yield *read, next(changes)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether an epoch depends on its order: where all samples are one batch, it does not."""
+        return self.batch_size < self.total or self.augment is not None or bool(self.classes)
+
+    def _order(self, drawing: torch.Generator) -> Tensor:
+        """The numbers of the samples of an epoch, one after the other."""
+        if not self.classes:
+            return torch.randperm(self.total, generator=drawing)
+        each, more = divmod(self.total, len(self.classes))
+        larger = torch.randperm(len(self.classes), generator=drawing)[:more].tolist()  # these have a sample more
+        drawn = [
+            of_one[torch.randint(len(of_one), (each + (number in larger),), generator=drawing)]
+            for number, of_one in enumerate(self.classes)
+        ]
+        return torch.cat(drawn)[torch.randperm(self.total, generator=drawing)]
 
     def inputs(self, raw: Raw) -> Batch:
         """The inputs of a batch as the model takes them, and the targets."""

@@ -75,13 +75,18 @@ def training_batches(
     run with the same data, the samples are shared with that.
 
     Raises:
-        ConfigError: Tables are to be augmented, or the last batch has one sample and the model needs two.
+        ConfigError: Tables are to be augmented, values to be balanced, or the last batch has one sample and the model
+            needs two.
     """
     common: Data = config.samples
     if beside is not None:
         batches = beside.reseeded(config.seed)
     else:
-        augmenter = _augmenter(common, loaded)
+        balanced = common.sampler == "balanced"
+        if balanced and loaded.classes is None:
+            raise ConfigError(
+                f"data.sampler=balanced: data={loaded.name} has no classes, its targets are values", "leave it out"
+            )
         batches = Batches(
             loaded.train,
             common.batch_size,
@@ -89,11 +94,12 @@ def training_batches(
             dtype,
             loaded.mean,
             loaded.std,
-            augmenter,
+            _augmenter(common, loaded),
             config.seed,
             workers,
             loaded.target_mean,
             loaded.target_std,
+            balanced,
         )
     droppable = 0 < batches.last < batches.total
     batches.drops_last = droppable and (

@@ -1,8 +1,10 @@
 """The training losses, each with how it adds up over batches."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from functools import partial
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -12,15 +14,30 @@ class Loss:
 
     With `mean` it averages over the samples of a batch (then batches weigh by their size); otherwise it sums over them
     (then batches add up). `function` gives the scalar of an evaluation, `training_function` that of a training, which
-    alone smooths labels.
+    alone smooths labels, and in which a sample counts by its class: `weights` are (classes,), or (jobs, classes) for
+    `of_each`.
     """
 
-    def __init__(self, name: str, of: Callable[..., Tensor], mean: bool, label_smoothing: float = 0.0) -> None:
-        self.name, self.mean = name, mean
+    def __init__(
+        self,
+        name: str,
+        of: Callable[..., Tensor],
+        mean: bool,
+        label_smoothing: float = 0.0,
+        weights: Tensor | None = None,
+    ) -> None:
+        self.name, self.mean, self.weights = name, mean, weights
         self._of, self._training_of = of, partial(of, label_smoothing=label_smoothing) if label_smoothing else of
         reduction = "mean" if mean else "sum"
         self.function: Callable[[Tensor, Tensor], Tensor] = partial(self._of, reduction=reduction)
         self.training_function: Callable[[Tensor, Tensor], Tensor] = partial(self._training_of, reduction=reduction)
+        if weights is not None:
+            self.training_function = self._weighed
+
+    def _weighed(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Over samples, not over weights as in torch: so several batches add up to one, whatever is in them."""
+        assert self.weights is not None
+        return (self._training_of(outputs, targets, reduction="none") * self.weights[targets]).mean()
 
     def of_each(self, outputs: Tensor, targets: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
         """Losses (jobs,) of several models' outputs (jobs, N, ...) on targets (jobs, N, ...), or (N, ...) for all.
@@ -32,6 +49,8 @@ class Loss:
             targets = targets.expand(jobs, *targets.shape)
         of = self._training_of if training else self._of
         values = of(outputs.flatten(0, 1), targets.flatten(0, 1), reduction="none").view(jobs, -1)
+        if training and self.weights is not None:
+            values = values * self.weights.expand(jobs, -1).gather(1, targets)
         if mask is not None:
             of_samples = values.view(*mask.shape, -1)
             columns = of_samples.shape[2]
@@ -44,11 +63,21 @@ def _half_squared_error(outputs: Tensor, targets: Tensor, reduction: str) -> Ten
     return 0.5 * F.mse_loss(outputs, targets, reduction=reduction)
 
 
-def make(name: str, label_smoothing: float = 0.0) -> Loss:
-    """`cross_entropy` (of logits and class indices), `mse` or `half_sse` (half the summed squared error)."""
+def make(name: str, label_smoothing: float = 0.0, weights: Tensor | None = None) -> Loss:
+    """`cross_entropy` (of logits and class indices), `mse` or `half_sse` (half the summed squared error).
+
+    `weights` (classes,) are what the samples of each class count in training.
+    """
     if name == "cross_entropy":
-        return Loss(name, F.cross_entropy, mean=True, label_smoothing=label_smoothing)
+        return Loss(name, F.cross_entropy, True, label_smoothing, weights)
     if name == "mse":
         return Loss(name, F.mse_loss, mean=True)
     assert name == "half_sse", name
     return Loss(name, _half_squared_error, mean=False)
+
+
+def stacked(each: Sequence[Loss]) -> Loss:
+    """The loss of several models, for `of_each`: they differ at most in the weights of classes, as folds of data do."""
+    found, weights = copy.copy(each[0]), [loss.weights for loss in each]
+    found.weights = torch.stack([own for own in weights if own is not None]) if weights[0] is not None else None
+    return found

@@ -1,12 +1,15 @@
 """The metric that says which weights are best."""
 
+import torch
+from torch import Tensor
+
 from trainer.config.train import Train
 from trainer.data.splits import Dataset
 from trainer.engine import losses, ranking
 from trainer.engine.losses import Loss
 from trainer.engine.measures import FURTHER, Direction, chosen_direction
 from trainer.engine.state import Row
-from trainer.system.errors import ConfigError, did_you_mean
+from trainer.system.errors import ConfigError, did_you_mean, listed
 
 
 class Objective:
@@ -41,8 +44,8 @@ class Objective:
         return loss is not None and self.loss is not None and loss < self.loss
 
 
-def choose_loss(name: str, loaded: Dataset, label_smoothing: float = 0.0) -> Loss:
-    """The loss called `name`; `auto` is the one that fits the targets.
+def choose_loss(name: str, loaded: Dataset, label_smoothing: float = 0.0, weights: Tensor | None = None) -> Loss:
+    """The loss called `name`; `auto` is the one that fits the targets. `weights` are those of `class_weights`.
 
     Raises:
         ConfigError: a loss for classes with values, or the reverse.
@@ -57,7 +60,36 @@ def choose_loss(name: str, loaded: Dataset, label_smoothing: float = 0.0) -> Los
         )
     if label_smoothing and name != "cross_entropy":
         raise ConfigError(f"label_smoothing goes with cross-entropy, not with loss={name}", "leave it out")
-    return losses.make(name, label_smoothing)
+    return losses.make(name, label_smoothing, weights)
+
+
+def class_weights(asked: list[float] | str, loaded: Dataset) -> Tensor | None:
+    """What a sample of each class counts in training, (classes,); None: all the same.
+
+    `balanced` is scikit-learn's: samples / (classes * samples of the class). Weights that are given are scaled so that,
+    like those, their mean over the training split is 1: the size of a step does not depend on them.
+
+    Raises:
+        ConfigError: there are no classes, or not as many as weights, or no sample counts.
+    """
+    if asked == "none":
+        return None
+    if loaded.classes is None:
+        raise ConfigError(
+            f"loss.class_weight: data={loaded.name} has no classes, its targets are values", "leave it out"
+        )
+    counts = loaded.train.targets.bincount(minlength=len(loaded.classes)).double()
+    if asked == "balanced":
+        return counts.sum() / (counts > 0).sum() / counts.clamp(min=1)
+    given = torch.tensor(asked, dtype=torch.float64)
+    if len(given) != len(counts):
+        raise ConfigError(
+            f"loss.class_weight has {len(given)} numbers, and data={loaded.name} has {len(counts)} classes",
+            f"give one for each of {listed(loaded.classes)}",
+        )
+    if not given @ counts > 0:
+        raise ConfigError("loss.class_weight: no sample of the training split counts", "give a class more than 0")
+    return given * counts.sum() / (given @ counts)
 
 
 def choose_objective(config: Train, loaded: Dataset, evaluated: str | None) -> Objective:

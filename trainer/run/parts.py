@@ -18,7 +18,7 @@ from trainer.data.splits import Dataset, Track
 from trainer.engine import device, rng, state
 from trainer.engine.device import Compute
 from trainer.engine.evaluator import Evaluator
-from trainer.engine.objective import Objective, choose_loss, choose_objective, followed
+from trainer.engine.objective import Objective, choose_loss, choose_objective, class_weights, followed
 from trainer.engine.optimizers import make_optimizer
 from trainer.engine.schedule import Schedule, make_schedule
 from trainer.engine.state import Plan, Row, State, Step
@@ -118,7 +118,9 @@ def assemble(
     compute = device.choose(config.device, config.precision, config.deterministic)
     preprocessing.prepare(config)
     data = load_dataset(config, track, beside.data if beside is not None else None)
-    loss = choose_loss(config.loss, data, config.label_smoothing)
+    weights = class_weights(getattr(config.loss, "class_weight", "none"), data)
+    weights = weights.to(compute.dtype).to(compute.device) if weights is not None else None
+    loss = choose_loss(config.loss.name, data, config.label_smoothing, weights)
     rng.seed(config.seed)
     first, outputs = example(data, compute.device, compute.dtype), int(data.facts()["outputs"])
     model = build_model(config, first, outputs, found)

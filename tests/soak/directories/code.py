@@ -170,7 +170,7 @@ SLURM: dict[str, tuple[str, ...]] = {
 
 # Each key of a config.yaml with a text, and some with numbers, which are shown where they are wrong.
 TEXT_KEYS = (
-    *("name", "output", "from", "device", "precision", "compile", "on_nan", "loss", "objective", "direction"),
+    *("name", "output", "from", "device", "precision", "compile", "on_nan", "objective", "direction"),
     *("evaluate.split", "data.drop_last", "data.placement", "data.cache", "data.root", "data.path", "data.unknown"),
     *("model.name", "data.name", "optim.name", "scheduler.name", "sweep.name", "search.name", "model.in_features"),
     *("seed", "epochs", "max_steps", "plots", "optim.lr", "optim.betas", "optim.betas.0", "data.limit", "unknown"),
@@ -210,7 +210,7 @@ def _environment() -> dict[str, Case]:
         f"config.yaml, data.root, {how}": Case("run", config(data__root=form), RESUME) for how, form in FORMS.items()
     }
     found |= {
-        "config.yaml, a chain": Case("run", config(name="${output}", output="${loss}", loss=secret)),
+        "config.yaml, a chain": Case("run", config(name="${output}", output="${objective}", objective=secret)),
         "config.yaml, a key": Case("run", in_yaml("config.yaml", {secret: 1})),
         "config.yaml, everything": Case("run", in_yaml("config.yaml", dict.fromkeys(TEXT_KEYS[:12], secret))),
         "config.yaml of a job": Case("sweep", in_yaml("0/config.yaml", {"name": secret}), (("resume", "IT/0"),)),

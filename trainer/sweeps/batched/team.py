@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from trainer.engine.loop import Hook, fit
+from trainer.engine.losses import stacked as stacked_loss
 from trainer.engine.state import BatchSource, Row, State, Step
 from trainer.engine.steps.captured import CapturedStep, RawBatches, capturable
 from trainer.engine.unused import NamesUnused
@@ -83,7 +84,7 @@ class Team(Hook):
         kinds = [member.kind for member in self.members]
         self.optimizer = StackedOptimizer([*self.stack.trained.values()], [p.optimizer for p in every], kinds, follow)
         limits = [parts.config.clip_norm for parts in every]
-        loss, compute = self.first.step.loss, self.first.compute
+        loss, compute = stacked_loss([parts.step.loss for parts in every]), self.first.compute
         step = StackedStep(self.stack, loss, self.optimizer, batches.shared, limits, compute, batches.apart)
         self.step: Step = step
         self.batches: BatchSource = batches
