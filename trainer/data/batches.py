@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trainer.data.augment import Augmenter
+from trainer.data.mixing import Mixer
 from trainer.data.resident import Resident
 from trainer.data.splits import Split, Standardised
 from trainer.data.streamed import Streamed
@@ -47,11 +48,12 @@ class Batches:
         augment: Augmenter | None = None,
         seed: int = 0,
         workers: int | None = None,
+        mixer: Mixer | None = None,
     ) -> None:
         self.total = len(split)
         self.batch_size = min(batch_size or self.total, self.total)
         self.drops_last = False
-        self.device, self.dtype, self.augment, self.seed = device, dtype, augment, seed
+        self.device, self.dtype, self.augment, self.mixer, self.seed = device, dtype, augment, mixer, seed
         self.is_image = len(split.shape) == 3
         wide_mean = torch.tensor(mean or [0.0], dtype=torch.float64)
         wide_std = torch.tensor(std or [1.0], dtype=torch.float64)
@@ -75,6 +77,11 @@ class Batches:
         return -(-self.used // self.batch_size)
 
     @property
+    def depends_on_seed(self) -> bool:
+        """Whether the order of the samples matters, or anything else is drawn."""
+        return self.batch_size < self.total or self.augment is not None or self.mixer is not None
+
+    @property
     def last(self) -> int:
         """How many samples are left for a last batch that is smaller than the others; 0: there is no such."""
         return self.total % self.batch_size
@@ -92,15 +99,15 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         indices = [slice(i, i + self.batch_size) for i in range(0, self.total, self.batch_size)]
         for read in self.source.read(indices):
-            yield self.inputs((*read, None))
+            yield self.inputs((*read, None, None))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch number `epoch` from batch `start` on."""
         return map(self.inputs, self.raw(epoch, start))
 
     def raw(self, epoch: int, start: int = 0) -> Iterator[Raw]:
-        """The batches of an epoch as `inputs` takes them: which samples, and how each is to be augmented."""
-        if self.batch_size == self.total and self.augment is None:  # order is no matter
+        """The batches of an epoch as `inputs` takes them: which samples, how each is changed, how all are mixed."""
+        if not self.depends_on_seed:
             indices: Sequence[Tensor | slice] = [slice(None)]
         else:
             order = torch.randperm(self.total, generator=generator(self.seed, epoch, "order"))
@@ -109,19 +116,24 @@ class Batches:
         if self.augment is not None:
             drawn = self.augment.draw(self.total, generator(self.seed, epoch, "augment")).to(self.device)
             changes = iter(torch.split(drawn[: self.used], self.batch_size)[start:])
+        mixes: Iterator[Tensor | None] = repeat(None)
+        if self.mixer is not None:
+            rows = self.mixer.draw(len(self), generator(self.seed, epoch, "mix")).to(self.device)
+            mixes = iter(torch.split(rows, 1)[start:])
         for read in self.source.read(indices[start:]):
-            yield *read, next(changes)
+            yield *read, next(changes), next(mixes)
 
     def inputs(self, raw: Raw) -> Batch:
-        """The inputs of a batch as the model takes them, and the targets."""
-        *read, changes = raw
+        """The inputs of a batch as the model takes them, and the targets; classes that are mixed are probabilities."""
+        *read, changes, mix = raw
         samples, targets = self.source.samples(*read)
-        if not self.is_image:
-            return samples, targets
         if isinstance(changes, Tensor) and self.augment is not None:
             samples = self.augment.apply(samples, changes)
-        normalised = samples.to(self.dtype).sub(self.mean).mul(self.inverse_std)
-        return normalised.permute(0, 3, 1, 2), targets
+        if self.is_image:
+            samples = samples.to(self.dtype).sub(self.mean).mul(self.inverse_std)
+        if isinstance(mix, Tensor) and self.mixer is not None:
+            samples, targets = self.mixer.mix(samples, targets, mix)
+        return samples.permute(0, 3, 1, 2) if self.is_image else samples, targets
 
     def give_up(self) -> None:
         """Stop waiting for a batch.

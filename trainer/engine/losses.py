@@ -28,7 +28,8 @@ class Loss:
         With a `mask` (jobs, N) of ones and zeros, those of zero count for nothing.
         """
         jobs = len(outputs)
-        if targets.dim() < outputs.dim() - (self.name == "cross_entropy"):
+        are_indices = self.name == "cross_entropy" and not targets.is_floating_point()
+        if targets.dim() < outputs.dim() - are_indices:
             targets = targets.expand(jobs, *targets.shape)
         of = self._training_of if training else self._of
         values = of(outputs.flatten(0, 1), targets.flatten(0, 1), reduction="none").view(jobs, -1)
@@ -45,7 +46,7 @@ def _half_squared_error(outputs: Tensor, targets: Tensor, reduction: str) -> Ten
 
 
 def make(name: str, label_smoothing: float = 0.0) -> Loss:
-    """`cross_entropy` (of logits and class indices), `mse` or `half_sse` (half the summed squared error)."""
+    """`cross_entropy` (of logits and class indices or probabilities), `mse` or `half_sse` (half the summed squares)."""
     if name == "cross_entropy":
         return Loss(name, F.cross_entropy, mean=True, label_smoothing=label_smoothing)
     if name == "mse":
