@@ -13,48 +13,6 @@ from trainer.sweeps.batched.optimizer import StackedOptimizer
 from trainer.sweeps.batched.stack import Stack
 
 
-<<<<<<< HEAD
-=======
-class StackedBatches:
-    """The batches of several jobs with the same samples, each in the order of its own seed.
-
-    If all jobs have the same order, they share each batch, which is gathered once: its inputs are (B, ...). Otherwise
-    the inputs are (jobs, B, ...).
-    """
-
-    def __init__(self, each: Sequence[Batches]) -> None:
-        first = each[0]
-        seeds = list(dict.fromkeys(batches.seed for batches in each)) if first.depends_on_seed else [first.seed]
-        self.shared = len(seeds) == 1
-        self.drawing = [first] if self.shared else list(each)
-        self.sizes = first.sizes
-
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from batch `start` on."""
-        return map(self.inputs, self.raw(epoch, start))
-
-    def raw(self, epoch: int, start: int = 0) -> Iterator[Raw]:
-        """The samples of each batch: those of all jobs, one after the other."""
-        if self.shared:
-            yield from self.drawing[0].raw(epoch, start)
-            return
-        orders: dict[int, Iterator[Raw]] = {b.seed: b.raw(epoch, start) for b in self.drawing}
-        seeds = [batches.seed for batches in self.drawing]
-        for raws in zip(*orders.values(), strict=True):
-            of = dict(zip(orders, raws, strict=True))
-            parts = zip(*(of[seed] for seed in seeds), strict=True)
-            yield tuple(torch.cat(part) if isinstance(part[0], Tensor) else part[0] for part in parts)
-
-    def inputs(self, raw: Raw) -> Batch:
-        """Inputs and targets on the device."""
-        inputs, targets = self.drawing[0].inputs(raw)
-        if self.shared:
-            return inputs, targets
-        jobs = len(self.drawing)
-        return inputs.view(jobs, -1, *inputs.shape[1:]), targets.view(jobs, -1, *targets.shape[1:])
-
-
->>>>>>> c65693a (Augmentation by presets, mixup and CutMix; a moving average of the weights, which is evaluated and saved in their place)
 class StackedStep:
     """Like `EagerStep`, for all jobs of `stack`: losses are (jobs,), and no job affects another."""
 

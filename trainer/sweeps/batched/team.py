@@ -77,16 +77,11 @@ class Team(Hook):
         every = [member.parts for member in self.members]
         self.state, self.first = state, every[0]
         state.stop, state.losses = "", torch.stack([parts.state.losses for parts in every])
-<<<<<<< HEAD
-        self.stack = Stack([parts.model for parts in every], [member.random.cpu for member in self.members])
-        batches = stacked([parts.train for parts in every])
-=======
         generators = [member.random.cpu for member in self.members]
         self.stack = self.evaluated = Stack([parts.model for parts in every], generators)
         if self.first.average is not None:
             self.evaluated = Stack([parts.evaluator.model for parts in every], generators)
-        batches = StackedBatches([parts.train for parts in every])
->>>>>>> c65693a (Augmentation by presets, mixup and CutMix; a moving average of the weights, which is evaluated and saved in their place)
+        batches = stacked([parts.train for parts in every])
         follow = any(parts.schedule.moves_momentum for parts in every)
         kinds = [member.kind for member in self.members]
         self.optimizer = StackedOptimizer([*self.stack.trained.values()], [p.optimizer for p in every], kinds, follow)
@@ -116,27 +111,14 @@ class Team(Hook):
         evaluated = self.first.evaluated
         if evaluated is None:
             return {}
-<<<<<<< HEAD
         evaluators = [member.parts.evaluator for member in self.members]
-        with evaluating(self.stack.template), torch.no_grad(), self.first.compute.autocast():
-            found = evaluation.of_each(self.stack, evaluators, evaluated, lambda: self.state.interrupted)
+        with evaluating(self.evaluated.template), torch.no_grad(), self.first.compute.autocast():
+            found = evaluation.of_each(self.evaluated, evaluators, evaluated, lambda: self.state.interrupted)
         each: list[Row] = []
         for member, its in zip(self.members, found, strict=True):
             member.parts.evaluator.latest = its
             each.append(its.named(evaluated, member.parts.objective.kind))
         return {name: [own.get(name) for own in each] for own in each for name in own}
-=======
-        batches, metric = evaluator.batches(evaluated), evaluator.metric(len(self.members))
-        with evaluating(self.evaluated.template), torch.no_grad(), self.first.compute.autocast():
-            forward = partial(self.evaluated, shared=True)
-            evaluations = evaluate(forward, batches, loss.of_each, loss.mean, metric, lambda: self.state.interrupted)
-        row: dict[str, list[Any]] = {}
-        for member, found in zip(self.members, evaluations, strict=True):
-            member.parts.evaluator.latest = found
-            for name, value in found.named(evaluated).items():
-                row.setdefault(name, []).append(value)
-        return row
->>>>>>> c65693a (Augmentation by presets, mixup and CutMix; a moving average of the weights, which is evaluated and saved in their place)
 
     def on_start(self, state: State) -> None:
         for member, losses in zip(self.members, state.losses, strict=True):
