@@ -10,6 +10,7 @@ A checkpoint is a dictionary that `torch.load(weights_only=True)` accepts:
     losses       those of the steps of the epoch that ran
     best         {"value", "epoch", "step"} or None
     early_stopping                       {"waited", "best"}, where that was asked for
+    average      {"trained", "updates"}, where `model` is an average: the state_dict of what is trained
     logs         {name: bytes} of the files that a resumed training appends to
     seconds, compute, parent             how long it took, on what, and whose weights it started with
     known        digests of the samples that the model was trained on

@@ -18,6 +18,8 @@ _WITHOUT = {"--multirun": "-m", "--run": "-r", "--info": "-i", "--resolve": "", 
 _LONG = {short: long for long, short in (_WITH_VALUE | _WITHOUT).items() if short}
 _CFG = ("job", "hydra", "all")
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+# Sections that a preset may be given for by their own name: data.augment=strong is data.augment.preset=strong.
+_WITH_PRESETS = ("data.augment",)
 _ACTIONS = ("--multirun", "--run", "--cfg", "--info")  # one of them at a time
 
 
@@ -88,7 +90,7 @@ def read(verb: str, args: Sequence[str]) -> Arguments:
         elif verb == "resume" and not overrides and not arg.startswith("run="):
             overrides.append(f"run={arg}")  # the first word, whatever is in it
         elif "=" in arg or arg.startswith("~"):
-            overrides.append(arg)
+            overrides.append(_in_full(arg))
         else:
             raise ConfigError(f"'{arg}' is not of the form KEY=VALUE", _meant(verb, arg))
     given = Arguments(verb, flags, overrides)
@@ -111,6 +113,14 @@ def _read_flag(verb: str, arg: str, queue: list[str], flags: dict[str, str]) -> 
         if name == flag and value not in known:
             raise ConfigError(f"{typed} {value}: no such part", did_you_mean(value, known))
     flags[name] = value
+
+
+def _in_full(override: str) -> str:
+    """The override of a key for one that gives a section its preset."""
+    name, _, value = override.partition("=")
+    if name.lstrip("+") in _WITH_PRESETS and not value.startswith(("{", "${")):
+        return f"{name}.preset={value}"
+    return override
 
 
 def _check(given: Arguments) -> None:

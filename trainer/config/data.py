@@ -11,12 +11,37 @@ CACHE = "${oc.env:TRAINER_CACHE,'~/.cache/trainer'}"  # the folder of the cache,
 
 @dataclass
 class Augment:
-    """Random changes to training images, drawn anew for each sample and epoch from the run's seed."""
+    """Random changes to training images, drawn anew for each sample and epoch from the run's seed.
 
-    flip: bool = key(False, "mirror left to right with probability one half")
-    crop: int = key(0, "pad by N black pixels and crop at random (0: off)", minimum=0)
-    shift: int = key(0, "move by up to N pixels; the border is mirrored (0: off)", minimum=0)
-    cutout: int = key(0, "side of a random square set to black (0: off)", minimum=0)
+    `data.augment=NAME` on the command line is short for `data.augment.preset=NAME`. Beside a preset, a key that is not
+    null goes before it.
+    """
+
+    preset: str = key(
+        "none",
+        "light: mirrored, shifted by up to a sixteenth; standard: also turned by up to 10 degrees, zoomed by up to 0.1 "
+        "and jittered by 0.2; strong: mirrored, shifted, one operation of TrivialAugment, erased with probability 0.25",
+        choices=("none", "light", "standard", "strong"),
+    )
+    flip: bool | None = key(None, "mirror left to right with probability one half")
+    crop: int | None = key(None, "pad by N black pixels and crop at random (0: off)", minimum=0)
+    shift: int | None = key(None, "move by up to N pixels; the border is mirrored (0: off)", minimum=0)
+    cutout: int | None = key(None, "side of a random square set to black (0: off)", minimum=0)
+    rotate: float | None = key(None, "turn by up to N degrees; the border is mirrored (0: off)", minimum=0, maximum=180)
+    zoom: float | None = key(None, "scale by 1 - N to 1 + N; the border is mirrored (0: off)", minimum=0, below=1)
+    jitter: float | None = key(
+        None, "change brightness, contrast and saturation by factors of 1 - N to 1 + N (0: off)", minimum=0, maximum=1
+    )
+    trivial: bool | None = key(None, "one operation of TrivialAugment (wide) of random strength")
+    erase: float | None = key(
+        None, "probability that a random rectangle is set to black (0: off)", minimum=0, maximum=1
+    )
+    mixup: float | None = key(
+        None, "mix each sample of a batch with another, and their targets, by a share from Beta(N, N)", above=0
+    )
+    cutmix: float | None = key(
+        None, "put a rectangle of another image of the batch into each, of an area from Beta(N, N)", above=0
+    )
 
 
 @dataclass

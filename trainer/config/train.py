@@ -83,6 +83,12 @@ class Train(Config):
         runtime=True,
     )
     label_smoothing: float = key(0.0, "of the training loss, cross-entropy only", minimum=0, below=1)
+    ema: float | None = key(
+        None,
+        "decay of a moving average of the weights, like 0.999, which is evaluated and saved in their place; null: none",
+        above=0,
+        below=1,
+    )
     objective: str = key("auto", "metric that picks the best: auto is val/accuracy, or val/loss in regression")
     direction: str = key("auto", "auto: min for losses and errors, otherwise max", choices=("auto", "min", "max"))
     plots: bool = key(True, "draw the pictures in plots/", runtime=True)

@@ -1,48 +1,106 @@
 """Random changes to training images, per sample, on whole batches, on the device where the samples lie."""
 
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from trainer.config.data import Augment
+from trainer.data import colours, trivial
+from trainer.data.colours import Pixels
+from trainer.data.warping import turned, warp
+
+FINE = 2**24  # steps in which a number between 0 and 1 is drawn: single precision holds each
+AREA, FORM = (0.02, 0.33), (0.3, 3.3)  # of a rectangle that is erased: share of the image, height by width
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is done to images; the keys of `Augment` say what each means."""
+
+    flip: bool = False
+    crop: int = 0
+    shift: int = 0
+    cutout: int = 0
+    rotate: float = 0.0
+    zoom: float = 0.0
+    jitter: float = 0.0
+    trivial: bool = False
+    erase: float = 0.0
+
+
+def resolved(given: Augment, side: int) -> Changes:
+    """The changes to images of this `side` that a preset, and the keys beside it, stand for."""
+    light = Changes(flip=True, shift=max(1, round(side / 16)))
+    presets = {
+        "none": Changes(),
+        "light": light,
+        "standard": replace(light, rotate=10.0, zoom=0.1, jitter=0.2),
+        "strong": replace(light, trivial=True, erase=0.25),
+    }
+    return replace(presets[given.preset], **named(given))
+
+
+def named(given: Augment) -> dict[str, Any]:
+    """The changes to images that have a value of their own beside the preset."""
+    return {field.name: value for field in fields(Changes) if (value := getattr(given, field.name)) is not None}
 
 
 class Augmenter:
-    """Flips, shifts, crops and cutouts, drawn for a whole epoch at once: a pure function of the generator.
+    """Changes images as `config` says, by numbers that are drawn for a whole epoch at once.
 
-    It works on images (B, H, W, C) before normalisation, so that padding and holes are black.
+    What is drawn is a pure function of the generator. Images are (B, H, W, C) and not yet normalised, so that padding
+    and holes are black; those of floats are taken to lie in 0..1 where colours are changed.
     """
 
     def __init__(self, config: Augment, height: int, width: int) -> None:
-        self.config = config
+        self.changes = changes = resolved(config, min(height, width))
         self.height, self.width = height, width
+        crop, shift = 2 * changes.crop + 1, 2 * changes.shift + 1
+        # What is drawn for each sample, and the number it is below. The first seven are always drawn, in this order.
+        self.drawn = {"flip": 2, "crop_y": crop, "crop_x": crop, "hole_y": height, "hole_x": width}
+        self.drawn |= {"shift_y": shift, "shift_x": shift}
+        if changes.rotate or changes.zoom:
+            self.drawn |= dict.fromkeys(("angle", "scale"), FINE)
+        if changes.trivial:
+            self.drawn |= {"operation": len(trivial.OPERATIONS), "level": trivial.MOST + 1, "sign": 2}
+        if changes.jitter:
+            self.drawn |= dict.fromkeys(("brightness", "contrast", "saturation"), FINE)
+        if changes.erase:
+            self.drawn |= dict.fromkeys(("erased", "area", "form", "erased_y", "erased_x"), FINE)
 
     def draw(self, samples: int, generator: torch.Generator) -> Tensor:
-        """Draw (samples, 7) int64: mirrored or not, crop down and right, centre of the hole, shift down and right."""
-        crop, shift = 2 * self.config.crop + 1, 2 * self.config.shift + 1
-        high = (2, crop, crop, self.height, self.width, shift, shift)
-        return torch.stack([torch.randint(h, (samples,), generator=generator) for h in high], dim=1)
+        """Draw (samples, K) int64: a column for each entry of `drawn`."""
+        return torch.stack([torch.randint(h, (samples,), generator=generator) for h in self.drawn.values()], dim=1)
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """Return changed copies of `images`, given the rows of `draw` that are theirs."""
-        if self.config.flip:
-            images = torch.where(drawn[:, 0].bool()[:, None, None, None], images.flip(2), images)
-        if self.config.shift:
-            images = self._shift(images, drawn[:, 5], drawn[:, 6])
-        if self.config.crop:
-            images = self._crop(images, drawn[:, 1], drawn[:, 2])
-        if self.config.cutout:
-            images = images.masked_fill(self._hole(drawn[:, 3], drawn[:, 4]), 0)
+        changes, of = self.changes, dict(zip(self.drawn, drawn.unbind(1), strict=True))
+        if changes.flip:
+            images = torch.where(of["flip"].bool()[:, None, None, None], images.flip(2), images)
+        if changes.shift:
+            images = self._shift(images, of["shift_y"], of["shift_x"])
+        if changes.crop:
+            images = self._crop(images, of["crop_y"], of["crop_x"])
+        if changes.rotate or changes.zoom or changes.trivial or changes.jitter:
+            images = self._change_values(images, of)
+        if changes.cutout:
+            side = torch.full_like(of["hole_y"], changes.cutout)
+            images = images.masked_fill(self._hole(of["hole_y"] - side // 2, of["hole_x"] - side // 2, side, side), 0)
+        if changes.erase:
+            images = images.masked_fill(self._erased(of, changes.erase), 0)
         return images
 
     def _crop(self, images: Tensor, down: Tensor, right: Tensor) -> Tensor:
         """Crop as torchvision's RandomCrop(size, padding=crop) does, with an offset for each sample."""
-        crop = self.config.crop
+        crop = self.changes.crop
         padded = torch.nn.functional.pad(images, (0, 0, crop, crop, crop, crop))
         return self._window(padded, *self._places(down, right))
 
     def _shift(self, images: Tensor, down: Tensor, right: Tensor) -> Tensor:
         """Move images by whole pixels and mirror the border in (as in Jordan's airbench, 2024)."""
-        shift = self.config.shift
+        shift = self.changes.shift
         rows, columns = self._places(down - shift, right - shift)
         return self._window(images, _mirrored(rows, self.height), _mirrored(columns, self.width))
 
@@ -55,13 +113,41 @@ class Augmenter:
         sample = torch.arange(len(images), device=images.device)
         return images[sample[:, None, None], rows[:, :, None], columns[:, None, :]]
 
-    def _hole(self, y: Tensor, x: Tensor) -> Tensor:
-        """(B, H, W, 1): the square around (y, x), cut at the border (DeVries and Taylor, 2017)."""
-        side = self.config.cutout
-        rows = torch.arange(self.height, device=y.device) - (y[:, None] - side // 2)
-        columns = torch.arange(self.width, device=x.device) - (x[:, None] - side // 2)
-        inside_rows, inside_columns = (rows >= 0) & (rows < side), (columns >= 0) & (columns < side)
+    def _change_values(self, images: Tensor, of: dict[str, Tensor]) -> Tensor:
+        """Turn and zoom, one operation of TrivialAugment, and jitter, in single precision."""
+        changes, pixels = self.changes, Pixels(images)
+        if changes.rotate or changes.zoom:
+            scale = _between(of["scale"], 1 - changes.zoom, 1 + changes.zoom)
+            pixels.values = warp(pixels, turned(_between(of["angle"], -changes.rotate, changes.rotate), scale))
+        if changes.trivial:
+            at_once = images.device.type != "cpu"
+            trivial.apply(pixels, of["operation"], of["level"], 2 * of["sign"] - 1, at_once)
+        if changes.jitter:
+            for name, change in colours.JITTER.items():
+                pixels.values = change(pixels, _between(of[name], 1 - changes.jitter, 1 + changes.jitter))
+        return pixels.images()
+
+    def _hole(self, y: Tensor, x: Tensor, high: Tensor, wide: Tensor) -> Tensor:
+        """(B, H, W, 1): the rectangle whose first pixel is (y, x), cut at the border."""
+        rows = torch.arange(self.height, device=y.device) - y[:, None]
+        columns = torch.arange(self.width, device=x.device) - x[:, None]
+        inside_rows, inside_columns = (rows >= 0) & (rows < high[:, None]), (columns >= 0) & (columns < wide[:, None])
         return (inside_rows[:, :, None] & inside_columns[:, None, :])[..., None]
+
+    def _erased(self, of: dict[str, Tensor], probability: float) -> Tensor:
+        """(B, H, W, 1): a random rectangle in a share of the images (random erasing, Zhong et al., 2020)."""
+        area = _between(of["area"], *AREA) * self.height * self.width
+        form = _between(of["form"], *(torch.tensor(FORM).log().tolist())).exp()
+        high = (area * form).sqrt().round().clamp(max=self.height)
+        wide = (area / form).sqrt().round().clamp(max=self.width)
+        y = _between(of["erased_y"], 0, self.height - high + 1).floor()
+        x = _between(of["erased_x"], 0, self.width - wide + 1).floor()
+        return self._hole(y, x, high, wide) & (_between(of["erased"], 0, 1) < probability)[:, None, None, None]
+
+
+def _between(drawn: Tensor, low: float, high: float | Tensor) -> Tensor:
+    """Numbers below `FINE` as ones from `low` to `high`."""
+    return low + drawn / FINE * (high - low)
 
 
 def _mirrored(places: Tensor, size: int) -> Tensor:

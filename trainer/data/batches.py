@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trainer.data.augment import Augmenter
+from trainer.data.mixing import Mixer
 from trainer.data.resident import Resident
 from trainer.data.splits import Split, Standardised
 from trainer.data.streamed import Streamed
@@ -55,11 +56,12 @@ class Batches:
         target_mean: Sequence[float] | None = None,
         target_std: Sequence[float] | None = None,
         balanced: bool = False,
+        mixer: Mixer | None = None,
     ) -> None:
         self.total = len(split)
         self.batch_size = min(batch_size or self.total, self.total)
         self.drops_last = False
-        self.device, self.dtype, self.augment, self.seed = device, dtype, augment, seed
+        self.device, self.dtype, self.augment, self.mixer, self.seed = device, dtype, augment, mixer, seed
         self.is_image = len(split.shape) == 3
         if self.is_image:
             wide_mean = torch.tensor(mean or [0.0], dtype=torch.float64)
@@ -70,7 +72,7 @@ class Batches:
         else:
             split = replace(split, samples=Standardised(split.samples, _wide(mean), _wide(std), dtype))
         # The numbers of the samples of each class that there is, which a balanced epoch draws from.
-        self.classes = [(split.targets == one).nonzero()[:, 0] for one in split.targets.unique()] if balanced else []
+        self.classes = [(split.targets == one).nonzero()[:, 0] for one in torch.unique(split.targets)] if balanced else []
         if split.targets.is_floating_point():
             targets = Standardised(split.targets, _wide(target_mean), _wide(target_std), dtype)
             split = replace(split, targets=targets[:])
@@ -84,6 +86,12 @@ class Batches:
 
     def __len__(self) -> int:
         return -(-self.used // self.batch_size)
+
+    @property
+    def depends_on_seed(self) -> bool:
+        """Whether the order of the samples matters, or anything else is drawn."""
+        drawn = self.augment is not None or self.mixer is not None or bool(self.classes)
+        return self.batch_size < self.total or drawn
 
     @property
     def last(self) -> int:
@@ -103,15 +111,15 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         indices = [slice(i, i + self.batch_size) for i in range(0, self.total, self.batch_size)]
         for read in self.source.read(indices):
-            yield self.inputs((*read, None))
+            yield self.inputs((*read, None, None))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch number `epoch` from batch `start` on."""
         return map(self.inputs, self.raw(epoch, start))
 
     def raw(self, epoch: int, start: int = 0) -> Iterator[Raw]:
-        """The batches of an epoch as `inputs` takes them: which samples, and how each is to be augmented."""
-        if not self.ordered:
+        """The batches of an epoch as `inputs` takes them: which samples, how each is changed, how all are mixed."""
+        if not self.depends_on_seed:
             indices: Sequence[Tensor | slice] = [slice(None)]
         else:
             order = self._order(generator(self.seed, epoch, "order"))
@@ -120,13 +128,12 @@ class Batches:
         if self.augment is not None:
             drawn = self.augment.draw(self.total, generator(self.seed, epoch, "augment")).to(self.device)
             changes = iter(torch.split(drawn[: self.used], self.batch_size)[start:])
+        mixes: Iterator[Tensor | None] = repeat(None)
+        if self.mixer is not None:
+            rows = self.mixer.draw(len(self), generator(self.seed, epoch, "mix")).to(self.device)
+            mixes = iter(torch.split(rows, 1)[start:])
         for read in self.source.read(indices[start:]):
-            yield *read, next(changes)
-
-    @property
-    def ordered(self) -> bool:
-        """Whether an epoch depends on its order: where all samples are one batch, it does not."""
-        return self.batch_size < self.total or self.augment is not None or bool(self.classes)
+            yield *read, next(changes), next(mixes)
 
     def _order(self, drawing: torch.Generator) -> Tensor:
         """The numbers of the samples of an epoch, one after the other."""
@@ -141,15 +148,16 @@ class Batches:
         return torch.cat(drawn)[torch.randperm(self.total, generator=drawing)]
 
     def inputs(self, raw: Raw) -> Batch:
-        """The inputs of a batch as the model takes them, and the targets."""
-        *read, changes = raw
+        """The inputs of a batch as the model takes them, and the targets; classes that are mixed are probabilities."""
+        *read, changes, mix = raw
         samples, targets = self.source.samples(*read)
-        if not self.is_image:
-            return samples, targets
         if isinstance(changes, Tensor) and self.augment is not None:
             samples = self.augment.apply(samples, changes)
-        normalised = samples.to(self.dtype).sub(self.mean).mul(self.inverse_std)
-        return normalised.permute(0, 3, 1, 2), targets
+        if self.is_image:
+            samples = samples.to(self.dtype).sub(self.mean).mul(self.inverse_std)
+        if isinstance(mix, Tensor) and self.mixer is not None:
+            samples, targets = self.mixer.mix(samples, targets, mix)
+        return samples.permute(0, 3, 1, 2) if self.is_image else samples, targets
 
     def give_up(self) -> None:
         """Stop waiting for a batch.

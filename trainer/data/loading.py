@@ -11,12 +11,13 @@ from trainer.config import custom
 from trainer.config.base import Config, Custom
 from trainer.config.data import Data
 from trainer.config.train import Train
-from trainer.data.augment import Augmenter
+from trainer.data.augment import Augmenter, named
 from trainer.data.batches import Batches
 from trainer.data.cache import Mapped
 from trainer.data.custom import adapt
 from trainer.data.described import as_trained
 from trainer.data.folder.files import Files
+from trainer.data.mixing import Mixer
 from trainer.data.splits import Dataset, Track, prepare, untracked
 from trainer.system.errors import ConfigError
 from trainer.system.machine import cores
@@ -100,6 +101,7 @@ def training_batches(
             loaded.target_mean,
             loaded.target_std,
             balanced,
+            _mixer(common, loaded),
         )
     droppable = 0 < batches.last < batches.total
     batches.drops_last = droppable and (
@@ -114,14 +116,26 @@ def training_batches(
 
 
 def _augmenter(common: Data, loaded: Dataset) -> Augmenter | None:
-    if not any(vars(common.augment).values()):
-        return None
     if not loaded.is_image:
-        raise ConfigError(f"data.augment is for images, and data={loaded.name} is a table", "leave it out")
+        return None
     height, width = loaded.train.shape[1:]
-    if common.augment.shift >= min(height, width):
-        raise ConfigError(f"data.augment.shift={common.augment.shift}: the images are {width}x{height}", "shift less")
-    return Augmenter(common.augment, height, width)
+    augmenter = Augmenter(common.augment, height, width)
+    if augmenter.changes.shift >= min(height, width):
+        shift = augmenter.changes.shift
+        raise ConfigError(f"data.augment.shift={shift}: the images are {width}x{height}", "shift less")
+    return augmenter if any(vars(augmenter.changes).values()) else None
+
+
+def _mixer(common: Data, loaded: Dataset) -> Mixer | None:
+    given = common.augment
+    if not loaded.is_image and (given.cutmix or given.preset != "none" or any(named(given).values())):
+        raise ConfigError(
+            f"data.augment is for images, and data={loaded.name} is a table", "leave it out, or use data.augment.mixup"
+        )
+    if not given.mixup and not given.cutmix:
+        return None
+    shape = tuple(loaded.train.shape[1:]) if loaded.is_image else ()
+    return Mixer(given.mixup, given.cutmix, shape, None if loaded.classes is None else len(loaded.classes))
 
 
 def stream_workers(config: Config, loaded: Dataset, device: torch.device) -> int | None:

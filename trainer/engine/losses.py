@@ -37,7 +37,7 @@ class Loss:
     def _weighed(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Over samples, not over weights as in torch: so several batches add up to one, whatever is in them."""
         assert self.weights is not None
-        return (self._training_of(outputs, targets, reduction="none") * self.weights[targets]).mean()
+        return (self._training_of(outputs, targets, reduction="none") * _weight_of(targets, self.weights)).mean()
 
     def of_each(self, outputs: Tensor, targets: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
         """Losses (jobs,) of several models' outputs (jobs, N, ...) on targets (jobs, N, ...), or (N, ...) for all.
@@ -45,12 +45,13 @@ class Loss:
         With a `mask` (jobs, N) of ones and zeros, those of zero count for nothing.
         """
         jobs = len(outputs)
-        if targets.dim() < outputs.dim() - (self.name == "cross_entropy"):
+        are_indices = self.name == "cross_entropy" and not targets.is_floating_point()
+        if targets.dim() < outputs.dim() - are_indices:
             targets = targets.expand(jobs, *targets.shape)
         of = self._training_of if training else self._of
         values = of(outputs.flatten(0, 1), targets.flatten(0, 1), reduction="none").view(jobs, -1)
         if training and self.weights is not None:
-            values = values * self.weights.expand(jobs, -1).gather(1, targets)
+            values = values * torch.vmap(_weight_of)(targets, self.weights.expand(jobs, -1))
         if mask is not None:
             of_samples = values.view(*mask.shape, -1)
             columns = of_samples.shape[2]
@@ -59,12 +60,17 @@ class Loss:
         return values.mean(1) if self.mean else values.sum(1)
 
 
+def _weight_of(targets: Tensor, weights: Tensor) -> Tensor:
+    """What each sample counts (N,) by its class, (N,) indices, or by the shares of its classes, (N, classes)."""
+    return targets @ weights if targets.is_floating_point() else weights[targets]
+
+
 def _half_squared_error(outputs: Tensor, targets: Tensor, reduction: str) -> Tensor:
     return 0.5 * F.mse_loss(outputs, targets, reduction=reduction)
 
 
 def make(name: str, label_smoothing: float = 0.0, weights: Tensor | None = None) -> Loss:
-    """`cross_entropy` (of logits and class indices), `mse` or `half_sse` (half the summed squared error).
+    """`cross_entropy` (of logits and class indices or probabilities), `mse` or `half_sse` (half the summed squares).
 
     `weights` (classes,) are what the samples of each class count in training.
     """

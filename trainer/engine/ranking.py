@@ -12,7 +12,7 @@ def figures(outputs: Tensor, targets: Tensor) -> dict[str, float]:
     Of two classes the second is the one that is looked for. Of more, each is looked for among all others, and the mean
     of the classes that occur is taken. Where there are no two classes, neither is defined.
     """
-    classes = targets.unique().tolist()
+    classes = torch.unique(targets).tolist()
     if len(classes) < 2:
         return {}
     # Not probabilities, which round to 1: what is surest would all be the same.

@@ -14,6 +14,7 @@ from trainer.models import preprocessing
 from trainer.models.mode import evaluating
 from trainer.system.errors import CheckpointError, ConfigError, first_line
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 SAFE_CHANNELS = 16  # of a 1x1 convolution with a stride, from which on channels-last is safe on a CPU
 
 
@@ -103,8 +104,7 @@ def _contiguous(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, .
 
 def has_batch_norm(model: nn.Module) -> bool:
     """Whether `model` normalises by batch, for which a batch of one sample may be too small."""
-    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-    return any(isinstance(module, kinds) for module in model.modules())
+    return any(isinstance(module, BATCH_NORMS) for module in model.modules())
 
 
 def _ours(section: Any, pretrained: bool) -> nn.Module:

@@ -16,6 +16,7 @@ from trainer.data.known import Trained
 from trainer.data.loading import eval_batch_size, example, load_dataset, stream_workers, training_batches
 from trainer.data.splits import Dataset, Track
 from trainer.engine import device, rng, state
+from trainer.engine.average import Average
 from trainer.engine.device import Compute
 from trainer.engine.evaluator import Evaluator
 from trainer.engine.objective import Objective, choose_loss, choose_objective, class_weights, followed
@@ -47,6 +48,7 @@ class Parts:
     compiled: str  # how a step runs: off, inductor or cudagraph
     state: State
     trained: Trained  # the samples that it is trained on, as a checkpoint remembers them
+    average: Average | None  # of the weights, which is evaluated in their place
     generators: rng.Generators = field(default_factory=rng.Generators)  # that the run draws from
 
     @property
@@ -98,6 +100,12 @@ def _plan(config: Train) -> Plan:
     return Plan(config.epochs, config.max_steps, config.accumulate, every.every_epochs, every.every_steps)
 
 
+def _average(config: Train, model: nn.Module) -> Average | None:
+    if config.ema is None:
+        return None
+    return Average(model, config.ema, skips=config.on_nan == "skip", finite=config.on_nan != "ignore")
+
+
 def assemble(
     config: Train,
     track: Track[Any],
@@ -138,11 +146,14 @@ def assemble(
     schedule = make_schedule(config, optimizer, total_steps, followed(objective, evaluated))
     step, batches = make_step(compiled, model, loss, optimizer, schedule, train, compute, config, say)
     state = State()
-    evaluator = Evaluator(model, data, compute, loss, eval_batch_size(config, data), workers, lambda: state.interrupted)
+    average = _average(config, model)
+    shown, size = average.averaged if average is not None else model, eval_batch_size(config, data)
+    evaluator = Evaluator(shown, data, compute, loss, size, workers, lambda: state.interrupted)
     if beside is not None:
         evaluator.share(beside.evaluator)
     return Parts(
         *(config, compute, model, train, evaluator, optimizer, schedule),
         *(objective, evaluated, plan, step, batches, compiled, state),
         beside.trained if beside is not None else Trained(data.train),
+        average,
     )

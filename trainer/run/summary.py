@@ -42,6 +42,8 @@ def opening(parts: Parts) -> Facts:
         last = parts.train.last
         batch += f" (data.drop_last: the last batch of each epoch, of {last} sample{'s' * (last > 1)}, is left out)"
     picked = f"best by {parts.objective.name}" if parts.picks_best else "the last weights are tested"
+    if parts.average is not None:
+        picked += f", averaged (ema {parts.average.decay:g})"
     where = {None: "on the device", 0: "streamed", 1: "streamed by 1 worker"}.get(
         parts.evaluator.workers, f"streamed by {parts.evaluator.workers} workers"
     )
@@ -148,11 +150,11 @@ def hyperparameters(config: Train) -> dict[str, Any]:
     for group in registry.OF_A_TRAINING:
         described = config.describe(group)
         if group == "data":  # what changes training, not where the files lie
-            augment = {f"augment.{k}": v for k, v in described.get("augment", {}).items() if v}
+            augment = {f"augment.{k}": v for k, v in described.get("augment", {}).items() if v not in (None, "none")}
             described = {k: described.get(k) for k in ("batch_size", "limit", "val_fraction")} | augment
         flat[group] = config.called(group)
         flat |= {f"{group}.{k}": v for k, v in described.items() if k not in ("name", "class")}
-    flat |= {k: getattr(config, k) for k in ("seed", "precision", "epochs", "clip_norm", "label_smoothing")}
+    flat |= {k: getattr(config, k) for k in ("seed", "precision", "epochs", "clip_norm", "label_smoothing", "ema")}
     return {k: v for k, v in flat.items() if v is not None}
 
 

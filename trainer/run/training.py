@@ -70,6 +70,7 @@ class Training:
             "scheduler": parts.schedule,
             "rng": parts.generators,
             **({"early_stopping": self.early_stopping} if self.early_stopping is not None else {}),
+            **({"average": parts.average} if parts.average is not None else {}),
         }
 
     def open(self) -> "Training":
@@ -98,7 +99,7 @@ class Training:
         self.table = Screen(screen, summary.columns(parts), parts.samples, parts.plan)
         self.board = self._tensorboard()
         unused = NamesUnused(parts.model.named_parameters, screen.warn)
-        hooks = [unused, self.log, self.table, self.board, self.early_stopping, *self.watching]
+        hooks = [parts.average, unused, self.log, self.table, self.board, self.early_stopping, *self.watching]
         # Last, for a checkpoint holds the schedule's state after the epoch.
         self.hooks = [hook for hook in (*hooks, parts.schedule, self.checkpoints) if hook is not None]
         return self
@@ -198,7 +199,7 @@ class Training:
         parts = self.parts
         hook = Checkpoints(
             self.directory / "checkpoints",
-            parts.model,
+            parts.evaluator.model,
             describe(parts.config, parts.step.loss.name, described(parts.data)),
             self._content,
             parts.objective if parts.picks_best else None,
@@ -246,7 +247,7 @@ class Training:
         """The test split, read once, with the best weights where a validation set picked them."""
         evaluator, row = self.parts.evaluator, self.log.rows[-1] if self.log.rows else {}
         if self.checkpoints.best_model is not None:
-            self.parts.model.load_state_dict(self.checkpoints.best_model)
+            evaluator.model.load_state_dict(self.checkpoints.best_model)
         elif "test/loss" in row and row["step"] == self.state.step and evaluator.latest is not None:
             return evaluator.latest  # the epochs are tested: these weights have just been
         try:

@@ -60,7 +60,12 @@ def training_grid(loaded: Dataset) -> "Figure":
 
 
 def batch(inputs: Tensor, targets: Tensor, loaded: Dataset) -> plots.Pixels:
-    """The images of a batch as the model received them, with their classes; values that are not finite are black."""
+    """The images of a batch as the model received them, with their classes; values that are not finite are black.
+
+    Where classes are mixed, that with the largest share is shown.
+    """
+    if loaded.classes and targets.is_floating_point():
+        targets = targets.argmax(1)
     count = min(GRID * 2, len(inputs))
     mean, std = (torch.tensor(v or [d]).view(1, -1, 1, 1) for v, d in ((loaded.mean, 0.0), (loaded.std, 1.0)))
     images = (inputs[:count].float().cpu() * std + mean).nan_to_num(0.0)

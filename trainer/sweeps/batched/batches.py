@@ -56,7 +56,7 @@ class OfSameSamples:
 
     def __init__(self, each: Sequence[Batches]) -> None:
         first = each[0]
-        seeds = list(dict.fromkeys(batches.seed for batches in each)) if first.ordered else [first.seed]
+        seeds = list(dict.fromkeys(batches.seed for batches in each)) if first.depends_on_seed else [first.seed]
         self.shared = len(seeds) == 1
         self.drawing = [first] if self.shared else list(each)
         self.sizes = first.sizes

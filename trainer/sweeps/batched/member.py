@@ -118,8 +118,8 @@ class Member:
 
     def leave(self) -> None:
         """Copy its values out of the stack, which would otherwise stay in memory as long as this training."""
-        model, optimizer = self.parts.model, self.parts.optimizer
-        for values in [*model.parameters(), *model.buffers()]:
+        models, optimizer = {self.parts.model, self.parts.evaluator.model}, self.parts.optimizer
+        for values in [values for model in models for values in (*model.parameters(), *model.buffers())]:
             values.data, values.grad = values.data.clone(), None
         for kept in optimizer.state.values():
             kept.update({k: v.clone() for k, v in kept.items() if isinstance(v, Tensor)})

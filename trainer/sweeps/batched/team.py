@@ -78,7 +78,10 @@ class Team(Hook):
         every = [member.parts for member in self.members]
         self.state, self.first = state, every[0]
         state.stop, state.losses = "", torch.stack([parts.state.losses for parts in every])
-        self.stack = Stack([parts.model for parts in every], [member.random.cpu for member in self.members])
+        generators = [member.random.cpu for member in self.members]
+        self.stack = self.evaluated = Stack([parts.model for parts in every], generators)
+        if self.first.average is not None:
+            self.evaluated = Stack([parts.evaluator.model for parts in every], generators)
         batches = stacked([parts.train for parts in every])
         follow = any(parts.schedule.moves_momentum for parts in every)
         kinds = [member.kind for member in self.members]
@@ -110,8 +113,8 @@ class Team(Hook):
         if evaluated is None:
             return {}
         evaluators = [member.parts.evaluator for member in self.members]
-        with evaluating(self.stack.template), torch.no_grad(), self.first.compute.autocast():
-            found = evaluation.of_each(self.stack, evaluators, evaluated, lambda: self.state.interrupted)
+        with evaluating(self.evaluated.template), torch.no_grad(), self.first.compute.autocast():
+            found = evaluation.of_each(self.evaluated, evaluators, evaluated, lambda: self.state.interrupted)
         each: list[Row] = []
         for member, its in zip(self.members, found, strict=True):
             member.parts.evaluator.latest = its
