@@ -27,6 +27,7 @@ from trainer.engine.state import Plan, Row, State, Step
 from trainer.engine.steps import kind, make_step
 from trainer.models import preprocessing
 from trainer.models.build import build_model, has_batch_norm
+from trainer.run.choosing import choose
 from trainer.system.shown import shortened
 
 
@@ -51,6 +52,7 @@ class Parts:
     state: State
     trained: Trained  # the samples that it is trained on, as a checkpoint remembers them
     average: Average | None  # of the weights, which is evaluated in their place
+    chosen: list[tuple[str, str]]  # what the config left to be chosen by the data, and why it is so
     generators: rng.Generators = field(default_factory=rng.Generators)  # that the run draws from
 
     @property
@@ -133,6 +135,7 @@ def assemble(
     compute = device.choose(config.device, config.precision, config.deterministic)
     preprocessing.prepare(config)
     data = load_dataset(config, track, beside.data if beside is not None else None)
+    chosen = choose(config, data)
     weights = class_weights(getattr(config.loss, "class_weight", "none"), data)
     weights = weights.to(compute.dtype).to(compute.device) if weights is not None else None
     loss = choose_loss(config.loss.name, data, config.label_smoothing, weights)
@@ -164,4 +167,5 @@ def assemble(
         *(objective, target, evaluated, plan, step, batches, compiled, state),
         beside.trained if beside is not None else Trained(data.train),
         average,
+        chosen,
     )

@@ -58,6 +58,7 @@ def opening(parts: Parts) -> Facts:
         *cache,
         *(("note", line) for line in data.notes),
         ("training", f"{length}, {batch}, {rate}, {title('scheduler')} schedule"),
+        *parts.chosen,
         ("loss", f"{parts.step.loss.name}, {picked}, seed {settings.seed}"),
         ("device", str(parts.compute) + _COMPILED[parts.compiled]),
     ]
