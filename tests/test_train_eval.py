@@ -125,7 +125,7 @@ def test_a_checkpoint_is_plain_and_describes_itself(trainer: Trainer) -> None:
     assert last["best"]["value"] == result(run)["objective"]["value"]
     assert set(last["rng"]) == {"cpu", "cuda", "mps", "python", "numpy"}
     assert set(last["optimizer"]) == {"state", "param_groups"}
-    assert set(last["scheduler"]) == {"per_step", "per_epoch"}
+    assert set(last["scheduler"]) == {"laid_out", "per_step", "per_epoch"}
     assert len(last["losses"]) == 0
     assert last["logs"] == {"metrics.jsonl": (run / "metrics.jsonl").stat().st_size}
     assert last["early_stopping"] is None

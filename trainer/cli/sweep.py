@@ -65,6 +65,10 @@ def _listed(jobs: Jobs, asking: "Asking") -> tuple[Make, Path]:
     return partial(Listed, asked=asked), _top(jobs.common if asking.last is None else jobs.composed(asking.last)[0])
 
 
+# What a job is told where it is left to the data: settings are not to be ranked by the test split.
+HOLDING_OUT = "data.val_fraction=0.1"
+
+
 class Asking:
     """Checks one job after the other: as a whole, or, where one like it has been checked, what differs from that."""
 
@@ -73,6 +77,7 @@ class Asking:
         self.last: Job | None = None
         self._alike: dict[tuple[str, ...], Alike] = {}  # by the words that choose configs
         self._known: set[tuple[str, ...]] = set()
+        self._held_out: set[tuple[str, ...]] = set()  # those whose jobs are told to hold a part out
         self._code: dict[str, None] = {}
 
     def __call__(self, job: Job) -> Asked:
@@ -83,6 +88,7 @@ class Asking:
         """
         # How the sweep is run says nothing of its jobs.
         typed = [word for word in bare(job.words) if word.split("=", 1)[0].split(".")[0] not in registry.OF_A_SWEEP]
+        typed += [HOLDING_OUT] if job.choosing in self._held_out else []
         first, self.last = self.last is None, job
         like_another = self._like_another(job, typed)
         if like_another is not None:
@@ -97,6 +103,11 @@ class Asking:
             if first and isinstance(error, UnknownKeyError):  # every job has it
                 raise
             return Asked(typed, None, error)
+        if getattr(config.samples, "val_fraction", None) == "auto" and config.samples.folds is None:
+            self._held_out.add(job.choosing)
+            key, _, fraction = HOLDING_OUT.partition("=")
+            config.change(key, float(fraction))
+            typed.append(HOLDING_OUT)
         self._code |= dict.fromkeys(announced(config))
         self._alike.setdefault(job.choosing, Alike(config, [key for key, _ in job.values]))
         return Asked(typed, config)

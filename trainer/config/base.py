@@ -3,6 +3,8 @@
 OmegaConf is imported where it is needed: that takes as long as the help of a verb.
 """
 
+import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Collection, Mapping
@@ -132,9 +134,18 @@ class Config:
             OmegaConf.update(self._cfg, f"data.{name}", value, force_add=True)
 
     def change(self, key: str, value: Any) -> None:
-        """Give a key that is in no section another value, in what `to_yaml` writes as well."""
-        setattr(self, key, value)
-        self._cfg[key] = value
+        """Give a key another value, `early_stopping.patience`, say, in what `to_yaml` writes as well."""
+        from omegaconf import OmegaConf
+
+        *above, name = key.split(".")
+        setattr(functools.reduce(getattr, above, self), name, value)
+        OmegaConf.update(self._cfg, key, value, force_add=True)
+
+    def choose(self, group: str, section: Any) -> None:
+        """Choose a section of ours for a group, in what `to_yaml` writes as well."""
+        setattr(self, group, section)
+        self.choices[group] = section.name
+        self._cfg[group] = dataclasses.asdict(section)
 
     def describe(self, group: str) -> dict[str, Any]:
         """The section as plain values for a checkpoint: what it is, without how it was got."""

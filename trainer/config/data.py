@@ -9,6 +9,9 @@ from trainer.system.errors import ConfigError
 CACHE = "${oc.env:TRAINER_CACHE,'~/.cache/trainer'}"  # the folder of the cache, unless another is given
 
 
+FEW = 1000  # samples of which `val_fraction=auto` holds none out
+
+
 @dataclass
 class Augment:
     """Random changes to training images, drawn anew for each sample and epoch from the run's seed.
@@ -71,7 +74,13 @@ class Data:
         private=True,
         runtime=True,
     )
-    val_fraction: float = key(0.1, "share of the training set held out for validation", minimum=0, below=1)
+    val_fraction: float | str = key(
+        0.1,
+        "share of the training set held out for validation; auto: 0.1, or none of a set of fewer than 1,000 samples",
+        words=("auto",),
+        minimum=0,
+        below=1,
+    )
     folds: int | None = key(
         None, "divide the training set into N parts, of which `fold` validates, in the place of val_fraction", minimum=2
     )
@@ -101,6 +110,15 @@ class Data:
     num_classes: int | None = key(None, "classes; filled in from the data (null: regression)", minimum=2, private=True)
     channels: int | None = key(None, "channels of the images; filled in from the data", minimum=1, private=True)
     size: int | None = key(None, "side of the square images; filled in from the data", minimum=1, private=True)
+
+    def held_out(self, total: int) -> float:
+        """What `val_fraction` means for a training set of so many samples.
+
+        A tenth of a small one tells little of a model, and the model misses it.
+        """
+        if isinstance(self.val_fraction, float | int):
+            return self.val_fraction
+        return 0.0 if total < FEW else 0.1
 
     def check_folds(self) -> None:
         """Check that `folds` and `fold` go together.

@@ -58,6 +58,17 @@ class Adam(Optim):
 
 
 @dataclass
+class FittingOptim(Adam):
+    """`adam`, with its defaults; on tables `adamw`, with those that were measured on many of them (docs/study.md)."""
+
+    name: str = key("auto", "registry name")
+    lr: float | str = key("auto", "learning rate: auto: 1e-3, and 3e-3 on tables", words=("auto",), above=0)
+    weight_decay: float | str = key(
+        "auto", "auto: none, and a decoupled weight decay of 1 on tables", words=("auto",), minimum=0
+    )
+
+
+@dataclass
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
 

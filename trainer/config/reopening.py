@@ -62,8 +62,8 @@ def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Train:
     before: Train = check("train", kept, [], {})
     after: Train = check("train", merged, typed, {})
     refuse(_changed(before, after))
-    planned, length = after.scheduler, (after.epochs, after.max_steps)
-    if isinstance(planned, Scheduler) and planned.whole and length != (before.epochs, before.max_steps):
+    planned = after.scheduler
+    if isinstance(planned, Scheduler) and planned.whole and _length(after) != _length(before):
         raise ConfigError(
             f"scheduler={planned.name} was laid out for the length that {run} was started with: "
             "with another, all its learning rates would have been others",
@@ -71,6 +71,11 @@ def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Train:
         )
     after.directory = run
     return after
+
+
+def _length(config: Train) -> tuple[object, ...]:
+    """What a schedule that spans the whole training is laid out over."""
+    return config.epochs, config.max_steps, config.max_minutes is None
 
 
 def _kept(run: Path) -> DictConfig:

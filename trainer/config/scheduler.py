@@ -58,6 +58,13 @@ class Constant(Scheduler):
 
 
 @dataclass
+class FittingSchedule(Scheduler):
+    """`cosine` on tables with `epochs=auto`, otherwise `constant`."""
+
+    name: str = key("auto", "registry name")
+
+
+@dataclass
 class StepDecay(Scheduler):
     """Multiply by `gamma` every `step_size` epochs (StepLR)."""
 

@@ -72,8 +72,18 @@ class Train(Config):
         runtime=True,
     )
     deterministic: bool = key(False, "only kernels that give the same bits each time (on a GPU; slower)", runtime=True)
-    epochs: int = key(10, "passes over the training set", minimum=1, runtime=True)
+    epochs: int | str = key(
+        "auto",
+        "passes over the training set; auto: 10, and more of a small one (what was chosen is shown)",
+        words=("auto",),
+        minimum=1,
+        runtime=True,
+    )
     max_steps: int | None = key(None, "stop after N steps, even within an epoch", minimum=1, runtime=True)
+    max_minutes: float | None = key(
+        None, "end the training in time for its test to end after N minutes", above=0, runtime=True
+    )
+    until: str | None = key(None, "end the training once a metric is so: val/accuracy>0.99", runtime=True, text=True)
     accumulate: int = key(1, "batches whose gradients make one step", minimum=1)
     clip_norm: float | None = key(None, "largest norm of the gradient", above=0)
     on_nan: str = key(

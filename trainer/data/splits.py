@@ -255,9 +255,10 @@ def validation(
     """
     if config.folds is not None and config.fold is not None:
         return fold(total, config.folds, config.fold, config.split_seed, strata, groups)
-    if config.val_fraction == 0:
+    fraction = config.held_out(total)
+    if fraction == 0:
         return None
-    return divide(total, config.val_fraction, config.split_seed, "data.val_fraction", "", strata, groups)
+    return divide(total, fraction, config.split_seed, "data.val_fraction", "", strata, groups)
 
 
 def measured(dataset: Dataset) -> Dataset:

@@ -1,5 +1,6 @@
 """A model and the splits it is evaluated on, ready on the device."""
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ class Evaluator:
     workers: int | None = None
     stopped: Callable[[], object] = bool  # whether to give up an evaluation
     latest: Evaluation | None = None  # what was found last
+    pace: float | None = None  # seconds per sample that it took
     _batches: dict[str, Batches] = field(default_factory=dict)
 
     def batches(self, split: str) -> Batches:
@@ -68,8 +70,10 @@ class Evaluator:
             StoppedError: `stopped` said so before the last batch.
         """
         with evaluating(self.model), torch.inference_mode(), self.compute.autocast():
+            begun = time.perf_counter()
             loss, batches = self.loss, self.batches(split)
             (self.latest,) = evaluate(self.model, batches, loss.function, loss.mean, self.metric(), self.stopped)
+            self.pace = (time.perf_counter() - begun) / batches.total
         return self.latest
 
     def outputs(self, split: str, count: int) -> Tensor:

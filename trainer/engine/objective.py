@@ -1,11 +1,14 @@
 """The metric that says which weights are best."""
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
 from trainer.config.train import Train
 from trainer.data.splits import Dataset
 from trainer.engine import losses, ranking
+from trainer.engine.condition import Condition
 from trainer.engine.losses import Loss
 from trainer.engine.measures import FURTHER, Direction, chosen_direction
 from trainer.engine.state import Row
@@ -98,27 +101,11 @@ def choose_objective(config: Train, loaded: Dataset, evaluated: str | None) -> O
     Raises:
         ConfigError: it is not among the metrics of the run.
     """
-    if loaded.classes is None:
-        kinds = ["loss", "mse", "mae", "r2"]
-    else:
-        kinds = ["loss", "accuracy", *(["top5"] if len(loaded.classes) > 5 else []), *FURTHER]
     split = evaluated or "test"
     name = config.objective
     if name == "auto":
         name = f"{split}/{'accuracy' if loaded.classes is not None else 'loss'}"
-    known = [f"{s}/{kind}" for s in {split, "test"} for kind in kinds] + ["train/loss"]
-    if name not in known:
-        hint = did_you_mean(name, known)
-        if name.startswith("val/") and evaluated != "val":
-            hint = "there is no validation set: set data.val_fraction, or objective=train/loss"
-        raise ConfigError(f"objective={name}: this run has no such metric", hint)
-    if name.endswith(("/auc", "/average_precision")) and loaded.classes is not None:
-        most = ranking.LARGEST // len(loaded.classes)
-        if len(loaded.split(split)) > most:
-            raise ConfigError(
-                f"objective={name}: that is computed of at most {most:,} samples with {len(loaded.classes)} classes",
-                f"use {split}/balanced_accuracy, or a smaller data.val_fraction",
-            )
+    _check_known(f"objective={name}", name, {split, "test"}, loaded, evaluated)
     if config.early_stopping.patience is not None:
         if evaluated == "test":
             raise ConfigError("early_stopping would choose by the test split", "leave evaluate.split=test out")
@@ -128,6 +115,40 @@ def choose_objective(config: Train, loaded: Dataset, evaluated: str | None) -> O
                 "set data.val_fraction, or objective=train/loss",
             )
     return Objective(name, chosen_direction(config.direction, name))
+
+
+def choose_target(until: str, loaded: Dataset, evaluated: str | None) -> Condition:
+    """The condition on a metric of the rows of a training at which it is to end.
+
+    Raises:
+        ConfigError: it is none, or not on such a metric.
+    """
+    condition = Condition.of(until)
+    if evaluated == "test" and condition.name.startswith("test/"):
+        raise ConfigError(f"until={until} would choose by the test split", "leave evaluate.split=test out")
+    _check_known(f"until={until}", condition.name, {evaluated} - {None}, loaded, evaluated)
+    return condition
+
+
+def _check_known(said: str, name: str, splits: Collection[str], loaded: Dataset, evaluated: str | None) -> None:
+    """Check that a run has the metric `name`, of one of `splits` or of the training, where `said` names it."""
+    if loaded.classes is None:
+        kinds = ["loss", "mse", "mae", "r2"]
+    else:
+        kinds = ["loss", "accuracy", *(["top5"] if len(loaded.classes) > 5 else []), *FURTHER]
+    known = [f"{split}/{kind}" for split in splits for kind in kinds] + ["train/loss"]
+    if name not in known:
+        hint = did_you_mean(name, known)
+        if name.startswith("val/") and evaluated != "val":
+            hint = "there is no validation set: set data.val_fraction, or take train/loss"
+        raise ConfigError(f"{said}: this run has no such metric", hint)
+    split, kind = name.split("/")
+    most = ranking.LARGEST // len(loaded.classes or "1")
+    if kind in ("auc", "average_precision") and len(loaded.split(split)) > most:
+        raise ConfigError(
+            f"{said}: that is computed of at most {most:,} samples with {len(loaded.classes or ())} classes",
+            f"use {split}/balanced_accuracy, or a smaller data.val_fraction",
+        )
 
 
 def followed(objective: Objective, evaluated: str | None) -> Objective:

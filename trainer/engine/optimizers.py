@@ -89,7 +89,7 @@ def _of_the_user(section: Custom, trained: list[nn.Parameter]) -> Optimizer:
 def declared(made: Optimizer) -> type[Optim] | None:
     """The declaration of an optimizer's class, which says what it can do; None where it is the user's own."""
     sections = registry.sections("optim").values()
-    return next((kind for kind in sections if type(made) is getattr(torch.optim, kind.__name__)), None)
+    return next((kind for kind in sections if type(made) is getattr(torch.optim, kind.__name__, None)), None)
 
 
 def is_changed(made: Optimizer) -> bool:

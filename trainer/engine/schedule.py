@@ -11,7 +11,7 @@ from trainer.config.train import Train
 from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
 from trainer.engine.state import Row, State
-from trainer.system.shapes import is_number, is_real
+from trainer.system.shapes import is_count, is_number, is_real
 
 
 class Schedule(Hook):
@@ -23,12 +23,33 @@ class Schedule(Hook):
     def __init__(
         self, config: Scheduler, optimizer: Optimizer, total_steps: int, watched: str, direction: Literal["min", "max"]
     ) -> None:
-        # One that is laid out over the whole training has no value after its last step.
-        self.ends_after = total_steps if config.whole else None
+        self.config, self.optimizer, self.direction = config, optimizer, direction
         self.watched = watched
         self.moves_momentum = config.moves_momentum(optimizer)
-        warmup = config.warmup_steps
-        made = config.make(optimizer, max(1, total_steps - warmup), direction)
+        self.longest = self.total = total_steps
+        self.laid_out: int | None = None  # the steps that it was laid out over later, if it was
+        self._rates = [group["lr"] for group in optimizer.param_groups]
+        self._make()
+
+    @property
+    def ends_after(self) -> int | None:
+        """The last step of a schedule that is laid out over the whole training: it has no value after that."""
+        return self.total if self.config.whole else None
+
+    def lay_out(self, total: int, taken: int) -> None:
+        """Lay it out over `total` steps, of which so many are taken."""
+        self.total = self.laid_out = total
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate
+            group.pop("initial_lr", None)
+        self._make()
+        for scheduler in self.per_step:
+            for _ in range(taken):
+                scheduler.step()
+
+    def _make(self) -> None:
+        config, optimizer, warmup = self.config, self.optimizer, self.config.warmup_steps
+        made = config.make(optimizer, max(1, self.total - warmup), self.direction)
         self.per_step: list[lr_scheduler.LRScheduler] = [made] if made is not None and config.per_step else []
         self.per_epoch: list[lr_scheduler.LRScheduler] = [made] if made is not None and not config.per_step else []
         if warmup:
@@ -56,6 +77,7 @@ class Schedule(Hook):
     def state_dict(self) -> dict[str, Any]:
         """The states of the schedulers, as plain values."""
         return {
+            "laid_out": self.laid_out,
             "per_step": [_plain(s.state_dict()) for s in self.per_step],
             "per_epoch": [_plain(s.state_dict()) for s in self.per_epoch],
         }
@@ -66,6 +88,9 @@ class Schedule(Hook):
         Raises:
             ValueError: it is not.
         """
+        total = kept.get("laid_out") if isinstance(kept, dict) else None
+        if self.config.whole and is_count(total) and 0 < total <= self.longest:
+            self.lay_out(total, 0)
         _check(kept, self.state_dict(), at.step)
 
     def load_state_dict(self, kept: dict[str, Any]) -> None:

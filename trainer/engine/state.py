@@ -50,6 +50,7 @@ class State:
     batch: int = 0  # steps taken in the current epoch
     step: int = 0  # steps taken in all
     stop: str = ""  # a hook's reason to stop after this step or epoch
+    cut: bool = False  # whether the epoch is reported where it stops, as it is after `max_steps`
     interrupted: int = 0  # the number of a signal that asks to stop now, even within an evaluation
     losses: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.float64))  # (*jobs, steps) of this epoch
     reported: int = 0  # steps of the current epoch up to its last evaluation
@@ -118,8 +119,8 @@ class Plan:
         return state.epoch < self.epochs and not state.interrupted and (not state.stop or state.batch > state.reported)
 
     def reached(self, state: State) -> bool:
-        """Whether `max_steps` are taken."""
-        return self.max_steps is not None and state.step >= self.max_steps
+        """Whether `max_steps` are taken, or a hook has cut the training short in their place."""
+        return state.cut or (self.max_steps is not None and state.step >= self.max_steps)
 
     def stop_at_length(self, state: State) -> None:
         """Ask to stop once `max_steps` are taken."""

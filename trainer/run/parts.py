@@ -17,15 +17,17 @@ from trainer.data.loading import eval_batch_size, example, load_dataset, stream_
 from trainer.data.splits import Dataset, Track
 from trainer.engine import device, rng, state
 from trainer.engine.average import Average
+from trainer.engine.condition import Condition
 from trainer.engine.device import Compute
 from trainer.engine.evaluator import Evaluator
-from trainer.engine.objective import Objective, choose_loss, choose_objective, class_weights, followed
+from trainer.engine.objective import Objective, choose_loss, choose_objective, choose_target, class_weights, followed
 from trainer.engine.optimizers import make_optimizer
 from trainer.engine.schedule import Schedule, make_schedule
 from trainer.engine.state import Plan, Row, State, Step
 from trainer.engine.steps import kind, make_step
 from trainer.models import preprocessing
 from trainer.models.build import build_model, has_batch_norm
+from trainer.run.choosing import choose
 from trainer.system.shown import shortened
 
 
@@ -41,6 +43,7 @@ class Parts:
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     objective: Objective
+    target: Condition | None  # at which the training is to end
     evaluated: str | None  # the split that is evaluated during training
     plan: Plan
     step: Step
@@ -49,6 +52,7 @@ class Parts:
     state: State
     trained: Trained  # the samples that it is trained on, as a checkpoint remembers them
     average: Average | None  # of the weights, which is evaluated in their place
+    chosen: list[tuple[str, str]]  # what the config left to be chosen by the data, and why it is so
     generators: rng.Generators = field(default_factory=rng.Generators)  # that the run draws from
 
     @property
@@ -92,7 +96,12 @@ class Parts:
 
     def evaluate(self) -> Row:
         """The metrics of the split that is evaluated during training."""
-        return self.evaluator(self.evaluated).named(self.evaluated, self.objective.kind) if self.evaluated else {}
+        return self.evaluator(self.evaluated).named(self.evaluated, *self.kinds) if self.evaluated else {}
+
+    @property
+    def kinds(self) -> list[str]:
+        """The measures that the training itself asks for: others may be computed when it is over."""
+        return [self.objective.kind, *([self.target.kind] if self.target is not None else [])]
 
 
 def _plan(config: Train) -> Plan:
@@ -126,6 +135,7 @@ def assemble(
     compute = device.choose(config.device, config.precision, config.deterministic)
     preprocessing.prepare(config)
     data = load_dataset(config, track, beside.data if beside is not None else None)
+    chosen = choose(config, data)
     weights = class_weights(getattr(config.loss, "class_weight", "none"), data)
     weights = weights.to(compute.dtype).to(compute.device) if weights is not None else None
     loss = choose_loss(config.loss.name, data, config.label_smoothing, weights)
@@ -139,6 +149,7 @@ def assemble(
     train = training_batches(config, data, first.device, first.dtype, workers, has_batch_norm(model), shared)
     evaluated = "test" if config.evaluate.split == "test" else "val" if data.val is not None else None
     objective = choose_objective(config, data, evaluated)
+    target = choose_target(config.until, data, evaluated) if config.until is not None else None
     plan = _plan(config)
     total_steps = plan.total_steps(len(plan.samples(train.sizes)))
     compiled = kind(config.compile, compute.device.type, total_steps, config.on_nan)
@@ -153,7 +164,8 @@ def assemble(
         evaluator.share(beside.evaluator)
     return Parts(
         *(config, compute, model, train, evaluator, optimizer, schedule),
-        *(objective, evaluated, plan, step, batches, compiled, state),
+        *(objective, target, evaluated, plan, step, batches, compiled, state),
         beside.trained if beside is not None else Trained(data.train),
         average,
+        chosen,
     )

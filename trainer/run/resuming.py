@@ -111,14 +111,24 @@ def _set_aside(directory: Path, found: Checkpoint) -> None:
         last.rename(last.with_name("damaged.pt"))
 
 
+# How reasons to stop begin, and the keys that have to be given anew to go on after them.
+_ENDED_BY = {"no improvement": "early_stopping.", "until=": "until=", "max_minutes=": "max_minutes="}
+_LONGER = {
+    "early_stopping.": "early_stopping.patience=null",
+    "until=": "until=null",
+    "max_minutes=": "max_minutes=null",
+}
+
+
 def _done(config: Train, found: Checkpoint, before: dict[str, Any]) -> bool:
     epoch, step = found.training.get("epoch"), found.training.get("step")
     if epoch is None or step is None:
         return False
     if epoch >= config.epochs or (config.max_steps is not None and step >= config.max_steps):
         return True
-    early = any(override.startswith("early_stopping.") for override in config.typed)
-    return "no improvement" in str(before.get("stopped")) and not early
+    stopped = str(before.get("stopped"))
+    keys = {key for reason, key in _ENDED_BY.items() if stopped.startswith(reason)}
+    return bool(keys) and not any(override.startswith(key) for key in keys for override in config.typed)
 
 
 def _say_finished(directory: Path, found: Checkpoint, before: dict[str, Any], screen: Report) -> None:
@@ -126,7 +136,8 @@ def _say_finished(directory: Path, found: Checkpoint, before: dict[str, Any], sc
     facts = [("finished", f"{epoch} epochs, {found.training['step']:,} steps")]
     if before.get("stopped"):
         facts.append(("stopped", str(before["stopped"])))
-    longer = "early_stopping.patience=null" if "no improvement" in str(before.get("stopped")) else f"epochs={2 * epoch}"
+    keys = [_LONGER[key] for reason, key in _ENDED_BY.items() if str(before.get("stopped")).startswith(reason)]
+    longer = keys[0] if keys else f"epochs={2 * epoch}"
     facts.append(("longer", f"trainer resume {run} {longer}"))
     facts.append(("anew", f"trainer train from={run}"))
     facts.append(("look", f"trainer eval ckpt={run}"))

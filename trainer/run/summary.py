@@ -21,6 +21,7 @@ from trainer.show.report import Facts
 from trainer.system.errors import InterruptedRunError, TrainerError
 from trainer.system.paths import quoted
 
+FILES, PICTURES = 0.5, 2.5  # seconds that writing checkpoints and drawing takes, with the imports
 _COMPILED = {"off": "", "inductor": ", compiled by inductor", "cudagraph": ", steps captured as a CUDA graph"}
 
 
@@ -57,6 +58,7 @@ def opening(parts: Parts) -> Facts:
         *cache,
         *(("note", line) for line in data.notes),
         ("training", f"{length}, {batch}, {rate}, {title('scheduler')} schedule"),
+        *parts.chosen,
         ("loss", f"{parts.step.loss.name}, {picked}, seed {settings.seed}"),
         ("device", str(parts.compute) + _COMPILED[parts.compiled]),
     ]
@@ -131,6 +133,16 @@ def doubt(test: Evaluation) -> str:
         f"the test accuracy, {accuracy:.1%}, is not above the share of the largest class, {share:.1%}: "
         "a constant answer does as well (see balanced accuracy; loss.class_weight=balanced may help)"
     )
+
+
+def closing_seconds(parts: Parts, per_step: float) -> float:
+    """What is needed after the last step, as far as it can be told: a last evaluation, the test, files and pictures.
+
+    Before a first evaluation, samples are taken to need as long as in training, whose steps take `per_step` seconds.
+    """
+    pace = parts.evaluator.pace or per_step / max(1, parts.samples[0])
+    splits = {"test", parts.evaluated} - {None}
+    return pace * sum(len(parts.data.split(str(split))) for split in splits) + FILES + PICTURES * parts.config.plots
 
 
 def environment(compute: Compute) -> dict[str, str]:

@@ -25,6 +25,8 @@ from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.early_stopping import EarlyStopping
 from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.hooks.screen import Screen
+from trainer.run.hooks.target import Target
+from trainer.run.hooks.time_limit import TimeLimit
 from trainer.run.parts import Parts
 from trainer.run.restoring import Stateful, restore
 from trainer.run.signals import stopping
@@ -64,6 +66,7 @@ class Training:
         self.before: dict[str, Any] = found.training if found is not None else {"parent": parent}
         self.started = time.perf_counter()
         self.early_stopping = self._early_stopping()
+        self.target = Target(parts.target) if parts.target is not None else None
         # Each part with state: a checkpoint holds what its `state_dict` gives, under this name.
         self.stateful: dict[str, Stateful] = {
             "optimizer": OptimizerState(parts.optimizer, finite=self.settings.on_nan != "ignore"),
@@ -71,6 +74,7 @@ class Training:
             "rng": parts.generators,
             **({"early_stopping": self.early_stopping} if self.early_stopping is not None else {}),
             **({"average": parts.average} if parts.average is not None else {}),
+            **({"target": self.target} if self.target is not None else {}),
         }
 
     def open(self) -> "Training":
@@ -99,7 +103,8 @@ class Training:
         self.table = Screen(screen, summary.columns(parts), parts.samples, parts.plan)
         self.board = self._tensorboard()
         unused = NamesUnused(parts.model.named_parameters, screen.warn)
-        hooks = [parts.average, unused, self.log, self.table, self.board, self.early_stopping, *self.watching]
+        ending = self.early_stopping, self.target, self._time_limit()
+        hooks = [parts.average, unused, self.log, self.table, self.board, *ending, *self.watching]
         # Last, for a checkpoint holds the schedule's state after the epoch.
         self.hooks = [hook for hook in (*hooks, parts.schedule, self.checkpoints) if hook is not None]
         return self
@@ -194,6 +199,14 @@ class Training:
         if early.patience is None:
             return None
         return EarlyStopping(Objective(objective.name, objective.direction, early.min_delta), early.patience)
+
+    def _time_limit(self) -> TimeLimit | None:
+        minutes, parts = self.settings.max_minutes, self.parts
+        if minutes is None:
+            return None
+        return TimeLimit(
+            minutes, self._seconds, partial(summary.closing_seconds, parts), parts.schedule, self.screen.say
+        )
 
     def _checkpoints(self) -> Checkpoints:
         parts = self.parts

@@ -16,6 +16,13 @@ class Diabetes(Data):
 
     classifies: ClassVar[bool | None] = False
     name: str = key("diabetes", "registry name")
+    val_fraction: float | str = key(
+        "auto",
+        "share of the training set held out for validation; auto: 0.1, or none of a set of fewer than 1,000 samples",
+        words=("auto",),
+        minimum=0,
+        below=1,
+    )
     test_fraction: float = key(0.2, "share held out for testing", above=0, below=1)
 
 

@@ -25,6 +25,13 @@ class Table(Data):
         "auto: classification where the target is words or few small whole numbers",
         choices=("auto", "classification", "regression"),
     )
+    val_fraction: float | str = key(
+        "auto",
+        "share of the training set held out for validation; auto: 0.1, or none of a set of fewer than 1,000 samples",
+        words=("auto",),
+        minimum=0,
+        below=1,
+    )
     test_fraction: float = key(0.2, "share held out for testing", above=0, below=1)
     test_path: str | None = key(None, "a file of its own for testing", runtime=True, text=True)
     val_path: str | None = key(None, "a file of its own for validation", runtime=True, text=True)

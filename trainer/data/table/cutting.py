@@ -95,7 +95,8 @@ def _by_time(config: Table, sheet: Sheet, tested: bool) -> Cut:
         raise DataError(f"{sheet.path}, row {line}: data.time={name} is no date or number there", "correct the row")
     order = torch.from_numpy(when.arg_sort().cast(pl.Int64).to_numpy().copy())
     parts, left = [], len(order)
-    for fraction, skipped in ((config.test_fraction, tested), (config.val_fraction, config.val_path is not None)):
+    for part, skipped in (("test", tested), ("val", config.val_path is not None)):
+        fraction = config.test_fraction if part == "test" else config.held_out(left)
         size = 0 if skipped else round(left * fraction)
         parts.append(order[left - size : left].sort().values if size else None)
         left -= size

@@ -152,6 +152,8 @@ def reason_against(member: Member) -> str:
         return "its samples are streamed"
     if parts.step.on_nan == "skip":
         return "on_nan=skip looks at each step by itself"
+    if parts.config.max_minutes is not None:
+        return "max_minutes ends each job by its own clock"
     if parts.compiled == "inductor":
         return "compile=inductor compiles one model"
     if parts.compute.device.type not in ("cpu", "cuda"):

@@ -118,7 +118,7 @@ class Team(Hook):
         each: list[Row] = []
         for member, its in zip(self.members, found, strict=True):
             member.parts.evaluator.latest = its
-            each.append(its.named(evaluated, member.parts.objective.kind))
+            each.append(its.named(evaluated, *member.parts.kinds))
         return {name: [own.get(name) for own in each] for own in each for name in own}
 
     def on_start(self, state: State) -> None:

@@ -12,7 +12,7 @@ from optuna.distributions import check_distribution_compatibility
 from optuna.trial import FrozenTrial, TrialState
 
 from trainer.config.train import Train
-from trainer.run import records
+from trainer.run import choosing, records
 from trainer.run.records import PRUNED
 from trainer.show.report import Report
 from trainer.sweeps.job import Outcome
@@ -48,7 +48,7 @@ class Search(Iterator[Planned]):
         self, directory: Path, space: Space, composed: Callable[[list[str]], Asked], base: Train, goal: Goal
     ) -> None:
         self.directory, self.space, self.composed, self.goal = directory, space, composed, goal
-        self.settings, self.epochs = base.search, base.epochs
+        self.settings, self.epochs = base.search, _expected(base.epochs)
         self.plots = base.plots
         self._at_once = self.settings.at_once or max(AT_ONCE, len(gpus()) or cores())
         self._running: set[int] = set()
@@ -175,6 +175,11 @@ class Search(Iterator[Planned]):
         finished = result if result.get("status") in ("completed", "failed") else None
         planned = Planned(number, directory, asked, label, finished, together=True)
         if self.settings.pruner != "none" and asked.config is not None:
-            epochs = asked.config.epochs
+            epochs = _expected(asked.config.epochs)
             planned.hooks = (Pruning(self.directory, number, self.goal, self.settings, epochs, self.epochs),)
         return planned
+
+
+def _expected(epochs: int | str) -> int:
+    """How many epochs a trial has at most, as far as it is known before the data are read."""
+    return choosing.MOST if isinstance(epochs, str) else epochs
