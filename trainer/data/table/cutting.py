@@ -57,7 +57,7 @@ def cut(config: Table, sheet: Sheet, target: Target, notes: Notes, tested: bool)
 
 
 def _divided(config: Table, rows: Tensor, sheet: Sheet, target: Target, groups: Tensor | None) -> tuple[Tensor, Tensor]:
-    strata = target.values[rows] if target.classes is not None else None
+    strata = target.values[rows].to(torch.int32) if target.classes is not None else None
     train, test = divide(
         len(rows),
         config.test_fraction,
