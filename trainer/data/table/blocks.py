@@ -26,8 +26,10 @@ class Irregular(Exception):  # noqa: N818  # no error: the table is then read an
     """The table is not of a kind that can be read in blocks."""
 
 
-def read(path: Path, file: IO[bytes], target: str, notes: Notes) -> Sheet | None:
-    """Read a large table; None if it has to be read row by row, which finds out what is unusual about it.
+def read(path: Path, file: IO[bytes], target: str, notes: Notes, text: bool) -> Sheet | None:
+    """Read a large table, all columns as `text` if that is wanted.
+
+    None if it has to be read row by row, which finds out what is unusual about it.
 
     Raises:
         DataError: It is no text, or memory does not hold it.
@@ -35,28 +37,28 @@ def read(path: Path, file: IO[bytes], target: str, notes: Notes) -> Sheet | None
     size = file.seek(0, 2)
     check_room(_TIMES * size, f"the cells of {path}", "use a smaller table, or free some memory")
     try:
-        return _read(path, file, target, notes)
+        return _read(path, file, target, notes, text)
     except (Irregular, pl.exceptions.PolarsError):
         return None
 
 
-def _read(path: Path, file: IO[bytes], target: str, notes: Notes) -> Sheet:
+def _read(path: Path, file: IO[bytes], target: str, notes: Notes, text: bool) -> Sheet:
     file.seek(0)
     sample = file.read(_SAMPLE)
     sample = sample[: _end(sample)]
     if b"\0" in sample or b"\r" in sample.replace(b"\r\n", b"") or not sample.strip():
         raise Irregular
-    text = decoded(sample, Notes(path, strict=False))
-    found = layout.recognised(text)
+    beginning = decoded(sample, Notes(path, strict=False))
+    found = layout.recognised(beginning)
     if found.runs:
         raise Irregular
-    header, body = rows.headed(path, rows.without_empty([*rows.parsed(path, text, found)], notes), target, notes)
+    header, body = rows.headed(path, rows.without_empty([*rows.parsed(path, beginning, found)], notes), target, notes)
     width, skipped = rows.usual_width(body), body[0][0] - 1
     if (header is not None and len(header) != width) or any("\n" in cell for cell in header or []):
         raise Irregular
     names, nameless = rows.unique(header or [str(i + 1) for i in range(width)], notes)
     first = [row for _, row in body if len(row) == width]
-    texts = {name for place, name in enumerate(names) if not _numeric([row[place] for row in first])}
+    texts = {name for place, name in enumerate(names) if text or not _numeric([row[place] for row in first])}
     columns: dict[str, list[pl.Series]] = {name: [] for name in names}
     demoted: set[str] = set()
     for block in _bodies(file, skipped, notes):

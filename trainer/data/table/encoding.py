@@ -45,8 +45,8 @@ class Rows:
 class Encoder:
     """Makes features of rows whose splits are cut; `unused` are columns that are none, with the reason.
 
-    `plan` is that of a model which is trained already; without it one is measured, as the user wishes. `comma` says
-    that the file writes decimal commas.
+    `plan` is that of a model which is trained already, and perhaps only `evaluated`; without it one is measured, as the
+    user wishes. `comma` says that the file writes decimal commas.
     """
 
     target: str
@@ -55,6 +55,7 @@ class Encoder:
     wishes: Wishes
     comma: bool
     plan: tuple[Column, ...] | None
+    evaluated: bool
 
     def __call__(self, dataset: Dataset) -> Dataset:
         """The data set with features; the columns of its sheets are let go.
@@ -67,7 +68,7 @@ class Encoder:
         names = tuple(feature for column in plan for feature in column.features)
         self._check_size(plan, len(names), sum(map(len, splits.values())))
         encoded: dict[str, Any] = self._features(plan, splits)
-        if self.plan is None:
+        if not self.evaluated:
             self._say_what_is_absent(dataset, splits)
         return replace(
             dataset,

@@ -1,67 +1,87 @@
 """A table as a data set: read, its target understood, cut into splits, and encoded by a plan."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from trainer.data.sets.table import Table
 from trainer.data.splits import Dataset, Split, Track
 from trainer.data.table import cells, cutting, planning, reading, target
-from trainer.data.table.columns import understood
+from trainer.data.table.columns import Column, understood
 from trainer.data.table.encoding import Encoder, Rows
-from trainer.data.table.notes import Notes, quoted
+from trainer.data.table.notes import Notes, counted, quoted
 from trainer.data.table.planning import Wishes
 from trainer.data.table.sheet import Sheet
 from trainer.data.table.target import Target
-from trainer.system.errors import DataError, did_you_mean
+from trainer.system.errors import DataError
 from trainer.system.paths import expanded
 
 FEWEST = 3  # rows: one to train, one to validate and one to test
 
 
 def load(config: Table, track: Track[object], trained: Mapping[str, Any] | None = None) -> Dataset:
-    """Load a table as `config` says, or as a model was `trained` that is now evaluated on it.
+    """Load a table as `config` says, with the plan of a model that was `trained`, whose columns are found by name.
+
+    What a checkpoint says of its data makes this a table to evaluate the model on: it has the model's classes, and may
+    have any number of rows. If `trained` has the plan alone, it is used if the table has just its columns.
 
     Raises:
         DataError: A file or column is missing, or the table cannot be used.
     """
     path = expanded(config.path)
     notes = Notes(path, config.strict)
-    said = trained if trained is not None and trained.get("plan") is not None else {}
-    plan = tuple(map(understood, said["plan"])) if said else None
+    plan = tuple(map(understood, trained["plan"])) if trained is not None and trained.get("plan") else None
+    evaluated = plan is not None and trained is not None and "columns" in trained
+    classes = trained.get("classes") if evaluated and trained is not None else None
     sheet = reading.read(path, config.target, notes)
-    name = _target_name(sheet, config, plan is not None)
+    if plan is not None:
+        sheet = _by_position(sheet, plan, notes)
+        if not evaluated and sheet.columns.keys() != {column.name for column in plan}:
+            plan = None
+    name = _target_name(sheet, config, evaluated)
+    task = config.task if not evaluated else "regression" if classes is None else "classification"
     comma = any(map(cells.writes_commas, sheet.columns.values()))
-    found = target.read(sheet.columns[name], config.task, comma, notes, said.get("classes"))
+    found = target.read(sheet.columns[name], task, comma, notes, classes, evaluated)
     sheet = sheet.take(found.rows) if len(found.rows) < len(sheet) else sheet
-    if len(sheet) < FEWEST:
-        rows = "one row" if len(sheet) == 1 else f"{len(sheet)} rows"
-        raise DataError(f"{path} has {rows}, and training, validation and test need one each", "add some")
-    others = {key: _other(config, key, name, found, notes) for key in ("val_path", "test_path")}
-    cut = cutting.cut(config, sheet, found, notes, others["test_path"] is not None)
+    if len(sheet) < (1 if evaluated else FEWEST):
+        rows = counted(len(sheet), "row")
+        raise DataError(f"{path} has {rows} to use, and training, validation and test need one each", "add some")
+    parts = {part: _other(config, f"{part}_path", name, found, notes) for part in ("val", "test")}
+    cut = cutting.cut(config, sheet, found, notes, parts["test"] is not None, evaluated)
     everything = Split(Rows(sheet), found.values, groups=cut.groups)
-    wishes = _wishes(config, sheet)
-    unused = planning.without_use(sheet, wishes, _beside(config, sheet, name))
-    held_out = {"val": others["val_path"], "test": others["test_path"]}
     for part, index in (("val", cut.val), ("test", cut.test)):
-        if held_out[part] is None and index is not None:
-            held_out[part] = everything.take(index)
-    assert held_out["test"] is not None
+        if parts[part] is None and index is not None:
+            parts[part] = everything.take(index)
+    wishes = _wishes(config, sheet) if plan is None else Wishes()
+    unused = planning.without_use(sheet, wishes, _beside(config, sheet, name)) if plan is None else {}
+    assert parts["test"] is not None
     return Dataset(
         "table",
         train=everything.take(cut.train) if len(cut.train) < len(sheet) else everything,
-        test=held_out["test"],
-        val=held_out["val"],
+        test=parts["test"],
+        val=parts["val"],
         classes=found.classes,
         stratify=True,
-        encode=Encoder(name, notes, unused, wishes, comma, plan),
+        encode=Encoder(name, notes, unused, wishes, comma, plan, evaluated),
     )
 
 
-def _target_name(sheet: Sheet, config: Table, trained: bool) -> str:
-    if sheet.find(config.target) is None and trained:
+def _by_position(sheet: Sheet, plan: Sequence[Column], notes: Notes) -> Sheet:
+    """The sheet with the plan's names, if only one of the two has a header line, and the number of columns fits."""
+    names = [column.name for column in plan]
+    if set(names) & set(sheet.columns) or len(names) != len(sheet.columns):
+        return sheet
+    if sheet.header and names != [str(i + 1) for i in range(len(names))]:
+        return sheet
+    notes.say("its columns are taken in their order, for only one of it and the training's table names them")
+    return replace(sheet, columns=dict(zip(names, sheet.columns.values(), strict=True)))
+
+
+def _target_name(sheet: Sheet, config: Table, evaluated: bool) -> str:
+    if sheet.find(config.target) is None and evaluated:
         raise DataError(
-            f"{sheet.path} has no column {quoted(config.target)}, the target: without it nothing can be evaluated",
-            did_you_mean(config.target, sheet.columns),
+            f"{sheet.path} has no column {quoted(config.target)}, the target: it cannot be evaluated",
+            "give a table that has it, or name it as it is called there: data.target=...",
         )
     name = sheet.column(config.target, "data.target")
     if len(sheet.columns) == 1:
@@ -83,7 +103,7 @@ def _other(config: Table, key: str, name: str, found: Target, notes: Notes) -> S
         return None
     task = "classification" if found.classes is not None else "regression"
     comma = any(map(cells.writes_commas, sheet.columns.values()))
-    own = target.read(sheet.columns[name], task, comma, notes, found.classes)
+    own = target.read(sheet.columns[name], task, comma, notes, found.classes, trained=True)
     if not len(own.rows):
         raise DataError(f"{notes.path} has no rows with a target {quoted(name)}")
     return Split(Rows(sheet.take(own.rows)), own.values)

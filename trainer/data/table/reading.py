@@ -24,8 +24,10 @@ _TEXT_TIMES = 10  # as much memory as its file takes a table that is read so, or
 _SAMPLE = 2**18  # characters by which a layout is recognised
 
 
-def read(path: Path, target: str, notes: Notes) -> Sheet:
+def read(path: Path, target: str, notes: Notes, text: bool = False) -> Sheet:
     """Read a table; `target` is what the user calls its target, by which a header line is recognised.
+
+    With `text`, all columns are text as it is written, for numbers may be names: `0001`.
 
     Raises:
         DataError: There is no such file, it is no table, or its rows do not fit each other.
@@ -36,14 +38,14 @@ def read(path: Path, target: str, notes: Notes) -> Sheet:
         size = os.fstat(file.fileno()).st_size
         if size > _SMALL:
             before = len(notes.lines)
-            sheet = blocks.read(path, file, target, notes)
+            sheet = blocks.read(path, file, target, notes, text)
             if sheet is not None:
                 return sheet
             del notes.lines[before:]
             file.seek(0)
         check_room(_TEXT_TIMES * size, f"the cells of {path}", "use a smaller table, or free some memory")
-        text = decoded(file.read(), notes)
-    return _sheet(path, text, target, notes)
+        content = decoded(file.read(), notes)
+    return _sheet(path, content, target, notes, text)
 
 
 @contextmanager
@@ -66,23 +68,24 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         raise DataError(f"{path} cannot be read: {first_line(error)}") from error
 
 
-def _sheet(path: Path, text: str, target: str, notes: Notes) -> Sheet:
-    found = rows.without_empty(list(rows.parsed(path, text, layout.recognised(text[:_SAMPLE]))), notes)
+def _sheet(path: Path, content: str, target: str, notes: Notes, text: bool) -> Sheet:
+    found = rows.without_empty(list(rows.parsed(path, content, layout.recognised(content[:_SAMPLE]))), notes)
     header, found = rows.headed(path, found, target, notes)
     names, found = rows.fitted(path, header, found, notes)
     if len(names) > FEATURES:
         raise DataError(f"{path} has {len(names):,} columns, and at most {FEATURES:,} can be used", "use fewer")
     names, nameless = rows.unique(names, notes)
-    columns = dict(zip(names, _columns([row for _, row in found], names), strict=True))
+    columns = dict(zip(names, _columns([row for _, row in found], names, text), strict=True))
     return Sheet(path, columns, np.array([number for number, _ in found]), header is not None, nameless)
 
 
-def _columns(table: Sequence[Sequence[str]], names: Sequence[str]) -> Iterator[pl.Series]:
+def _columns(table: Sequence[Sequence[str]], names: Sequence[str], text: bool) -> Iterator[pl.Series]:
     """The columns of rows: numbers where all cells of one are plain numbers or missing, else text."""
     height, width = len(table), len(names)
     flat = pl.Series([cell for column in zip(*table, strict=True) for cell in column], dtype=pl.String)
     tidy = cells.tidy(flat)
     numbers = cells.plain(tidy.cast(pl.Float64, strict=False))
     strange: np.ndarray = (numbers.is_null() & tidy.is_not_null()).to_numpy().reshape(width, height)
-    for place in range(width):
-        yield (flat if strange[place].any() else numbers).slice(place * height, height).alias(names[place])
+    for place, name in enumerate(names):
+        chosen = flat if text or strange[place].any() else numbers
+        yield chosen.slice(place * height, height).alias(name)

@@ -31,8 +31,10 @@ class Target:
     classes: tuple[str, ...] | None
 
 
-def read(series: pl.Series, task: str, comma: bool, notes: Notes, classes: Sequence[str] | None) -> Target:
-    """The target of each row of a table that has one; with `classes`, those of a model that is trained already.
+def read(
+    series: pl.Series, task: str, comma: bool, notes: Notes, classes: Sequence[str] | None = None, trained: bool = False
+) -> Target:
+    """The target of each row of a table that has one; for a model that is `trained` already, with its `classes`.
 
     `task` is `classification`, `regression` or `auto`.
 
@@ -42,8 +44,6 @@ def read(series: pl.Series, task: str, comma: bool, notes: Notes, classes: Seque
     name = series.name
     text = cells.tidy(series)
     found = cells.numbers(text, comma).values
-    if classes is not None:
-        task = "classification"
     if task == "auto":
         task = "classification" if _classifies(text, found) else "regression"
     if task == "regression":
@@ -55,7 +55,7 @@ def read(series: pl.Series, task: str, comma: bool, notes: Notes, classes: Seque
                 "use data.task=classification",
             )
         values = found.gather(pl.Series(rows)).to_numpy()
-        if len(values) and values.min() == values.max() and classes is None:
+        if len(values) and values.min() == values.max() and not trained:
             raise DataError(f"{notes.path}: the target {quoted(name)} is {values[0]:g} in every row")
         return Target(rows, torch.from_numpy(values.copy())[:, None], None)
     if found.null_count() == text.null_count():  # numbers are the same class however they are written
