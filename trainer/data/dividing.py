@@ -73,12 +73,11 @@ def _by_stratum(strata: Tensor, generator: torch.Generator) -> Tensor:
 def _some_of_each(strata: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Which of the samples (N,) are `count` that are spread evenly over the strata; of a single one, none."""
     order = _by_stratum(strata, generator)
-    _, member, sizes = torch.unique(strata, return_inverse=True, return_counts=True)
-    several = order[sizes[member[order]] > 1]
+    several = order[torch.bincount(strata)[strata[order]] > 1]
     count = min(count, len(several) - 1)
     chosen = torch.zeros(len(strata), dtype=torch.bool)
-    passed = torch.arange(len(several) + 1) * count // max(1, len(several))  # how many are chosen among the first
-    chosen[several[passed.diff() > 0]] = True
+    passed = torch.arange(len(several) + 1).mul_(count).div_(max(1, len(several)), rounding_mode="floor")
+    chosen[several[passed.diff() > 0]] = True  # `passed`: how many are chosen among the first
     return chosen
 
 

@@ -87,8 +87,10 @@ class Split:
 
     def take(self, index: Tensor | slice) -> "Split":
         """Some samples of the split, as a split."""
-        rows = torch.arange(len(self)) if self.rows is None else self.rows
         groups, digests = (None if part is None else part[index] for part in (self.groups, self.digests))
+        if self.rows is None and isinstance(index, Tensor):
+            return Split(self.samples, self.targets[index], index, groups, digests)
+        rows = torch.arange(len(self)) if self.rows is None else self.rows
         return Split(self.samples, self.targets[index], rows[index], groups, digests)
 
 
@@ -210,8 +212,8 @@ def prepare(raw: Dataset, config: Data) -> Dataset:
     dataset = raw
     if config.limit is not None:
         held_out = None if dataset.val is None else _limited(dataset, dataset.val, config)
-        train, test = (_limited(dataset, split, config) for split in (dataset.train, dataset.test))
-        dataset = replace(dataset, train=train, test=test, val=held_out)
+        others: dict[str, Any] = {name: _limited(dataset, dataset.split(name), config) for name in ("train", "test")}
+        dataset = replace(dataset, **others, val=held_out)
     if dataset.val is None or config.folds is not None:
         dataset = _with_validation(dataset, config)
     if isinstance(config, Pictures):

@@ -134,7 +134,8 @@ def assemble(
         say(line)
     compute = device.choose(config.device, config.precision, config.deterministic)
     preprocessing.prepare(config)
-    data = load_dataset(config, track, beside.data if beside is not None else None)
+    planned = {"plan": found.description["plan"]} if found is not None and found.description.get("plan") else None
+    data = load_dataset(config, track, beside.data if beside is not None else None, planned)
     chosen = choose(config, data)
     weights = class_weights(getattr(config.loss, "class_weight", "none"), data)
     weights = weights.to(compute.dtype).to(compute.device) if weights is not None else None

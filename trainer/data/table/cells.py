@@ -44,7 +44,8 @@ def tidy(cells: pl.Series, missing: tuple[str, ...] = MISSING) -> pl.Series:
         cells = cells.cast(pl.String)
     if cells.dtype.is_numeric():
         values = cells.cast(pl.Float64)
-        return values.set(values.is_nan().fill_null(False), None)
+        strange = values.is_nan()
+        return values.set(strange.fill_null(False), None) if strange.any() else values
     if cells.dtype != pl.String:
         return cells
     return cells.set(cells.str.to_lowercase().is_in(missing).fill_null(False), None)
@@ -53,7 +54,8 @@ def tidy(cells: pl.Series, missing: tuple[str, ...] = MISSING) -> pl.Series:
 def plain(values: pl.Series) -> pl.Series:
     """Numbers in double precision without those that are not finite in single precision, which become null."""
     values = values.cast(pl.Float64)
-    return values.set((~(values.abs() <= LARGEST)).fill_null(False), None)
+    strange = ~(values.abs() <= LARGEST)
+    return values.set(strange.fill_null(False), None) if strange.any() else values
 
 
 def share_of(marks: pl.Series) -> float:

@@ -177,5 +177,5 @@ def understood(plain: Mapping[str, Any]) -> Column:
     kind = values.pop("kind")
     if kind == "date":
         values["parts"] = tuple(understood(part) for part in values["parts"])
-    found: Column = KINDS[kind](**values)
+    found: Column = KINDS[str(kind)](**values)
     return found

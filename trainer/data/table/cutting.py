@@ -33,8 +33,10 @@ class Cut:
     groups: Tensor | None = None
 
 
-def cut(config: Table, sheet: Sheet, target: Target, notes: Notes, tested: bool) -> Cut:
+def cut(config: Table, sheet: Sheet, target: Target, notes: Notes, tested: bool, evaluated: bool) -> Cut:
     """Cut the rows of a table that have a target; if it is `tested` on another file, no test split is cut.
+
+    Rows that are only `evaluated` may be too few to be cut.
 
     Raises:
         DataError, ConfigError: A column does not say what it should, two are given, or a split would be empty.
@@ -50,14 +52,17 @@ def cut(config: Table, sheet: Sheet, target: Target, notes: Notes, tested: bool)
     if config.group is not None:
         column = words(sheet.columns[sheet.column(config.group, "data.group")])
         groups = torch.from_numpy(column.rank("dense").fill_null(0).cast(pl.Int64).to_numpy().copy())
+    every = torch.arange(len(sheet))
     if tested:
-        return Cut(torch.arange(len(sheet)), None, None, groups)
-    train, test = _divided(config, torch.arange(len(sheet)), sheet, target, groups)
+        return Cut(every, None, None, groups)
+    if evaluated and not 0 < round(len(sheet) * config.test_fraction) < len(sheet):
+        return Cut(every, every[:0], None, groups)
+    train, test = _divided(config, every, sheet, target, groups)
     return Cut(train, test, None, groups)
 
 
 def _divided(config: Table, rows: Tensor, sheet: Sheet, target: Target, groups: Tensor | None) -> tuple[Tensor, Tensor]:
-    strata = target.values[rows] if target.classes is not None else None
+    strata = target.values[rows].to(torch.int32) if target.classes is not None else None
     train, test = divide(
         len(rows),
         config.test_fraction,

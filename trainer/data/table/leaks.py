@@ -1,5 +1,7 @@
 """Columns that give the target away: a copy of it, or one value for each of its values."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -10,21 +12,22 @@ from trainer.data.table.notes import Notes, quoted
 from trainer.data.table.sheet import Sheet
 
 _EQUAL = 1e-9  # how far a correlation may be from 1
+_FIRST = 1000  # rows
 
 
-def warn(plan: tuple[Column, ...], sheet: Sheet, rows: np.ndarray, dataset: Dataset, name: str, notes: Notes) -> None:
+def warn(plan: Sequence[Column], sheet: Sheet, rows: pl.Series, dataset: Dataset, name: str, notes: Notes) -> None:
     """Note each column that, in the training rows, says the target `name` exactly."""
     targets = dataset.train.targets
     for column in plan:
         if isinstance(column, Dropped) or len(targets) < 10:
             continue
-        series = sheet.columns[column.name].gather(pl.Series(rows))
+        series = sheet.columns[column.name].gather(rows)
         if dataset.classes is None:
             gives = isinstance(column, Number) and _is_linear(
                 cells.numbers(cells.tidy(series), column.comma).values, targets[:, 0].numpy()
             )
         else:
-            gives = _is_map(words(series), targets.numpy())
+            gives = _is_map(series, targets.numpy(), len(dataset.classes))
         if gives:
             notes.say(
                 f"{quoted(column.name)} gives the target {quoted(name)} away; if it is not known beforehand, "
@@ -41,8 +44,11 @@ def _is_linear(values: pl.Series, targets: np.ndarray) -> bool:
     return bool(abs(np.corrcoef(numbers, targets)[0, 1]) > 1 - _EQUAL)
 
 
-def _is_map(text: pl.Series, targets: np.ndarray) -> bool:
+def _is_map(series: pl.Series, targets: np.ndarray, classes: int) -> bool:
     """Whether each value goes with one class and each class with one value."""
+    if words(series.head(_FIRST)).n_unique() > classes:  # most columns are known by few rows
+        return False
+    text = words(series)
     if text.null_count() or text.n_unique() != len(np.unique(targets)):
         return False
     pairs = pl.DataFrame({"value": text, "target": targets}).n_unique()

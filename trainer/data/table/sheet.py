@@ -1,6 +1,5 @@
 """A table that has been read: its columns, before anything is understood of their cells."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ class Sheet:
     """
 
     path: Path
-    columns: Mapping[str, pl.Series]
+    columns: dict[str, pl.Series]
     lines: np.ndarray
     header: bool = True
     nameless: frozenset[str] = frozenset()

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from trainer.data.table import cells
 from trainer.data.table.columns import words
-from trainer.data.table.notes import Notes, named, quoted
+from trainer.data.table.notes import Notes, counted, named, quoted
 from trainer.data.table.planning import FEW
 from trainer.system.errors import DataError
 
 # A target of more different whole numbers is a quantity, and not classes; and so is one of larger numbers.
 MANY = 20
 LARGE = 100
+_FIRST = 10_000  # rows
 TWICE = 2  # rows that each number of a target has on average, or it is a quantity
 
 
@@ -30,8 +31,10 @@ class Target:
     classes: tuple[str, ...] | None
 
 
-def read(series: pl.Series, task: str, comma: bool, notes: Notes, classes: Sequence[str] | None) -> Target:
-    """The target of each row of a table that has one; with `classes`, those of a model that is trained already.
+def read(
+    series: pl.Series, task: str, comma: bool, notes: Notes, classes: Sequence[str] | None = None, trained: bool = False
+) -> Target:
+    """The target of each row of a table that has one; for a model that is `trained` already, with its `classes`.
 
     `task` is `classification`, `regression` or `auto`.
 
@@ -41,8 +44,6 @@ def read(series: pl.Series, task: str, comma: bool, notes: Notes, classes: Seque
     name = series.name
     text = cells.tidy(series)
     found = cells.numbers(text, comma).values
-    if classes is not None:
-        task = "classification"
     if task == "auto":
         task = "classification" if _classifies(text, found) else "regression"
     if task == "regression":
@@ -54,70 +55,74 @@ def read(series: pl.Series, task: str, comma: bool, notes: Notes, classes: Seque
                 "use data.task=classification",
             )
         values = found.gather(pl.Series(rows)).to_numpy()
-        if len(values) and values.min() == values.max() and classes is None:
+        if len(values) and values.min() == values.max() and not trained:
             raise DataError(f"{notes.path}: the target {quoted(name)} is {values[0]:g} in every row")
         return Target(rows, torch.from_numpy(values.copy())[:, None], None)
-    labels = _labels(series, text, found)
-    return _classes(labels, _kept(labels, notes, name), notes, classes)
+    if found.null_count() == text.null_count():  # numbers are the same class however they are written
+        few = _few(found)
+        numbers = (found.unique().drop_nulls() if few is None else few).sort()
+        return _classes(name, found, numbers, words(numbers).to_list(), notes, classes)
+    labels = words(cells.tidy(series, cells.NEVER_CLASSES))
+    different = labels.unique().drop_nulls().sort()
+    return _classes(name, labels, different, different.to_list(), notes, classes)
 
 
 def _classifies(text: pl.Series, found: pl.Series) -> bool:
     """Whether a target is words, or few small whole numbers."""
     filled = len(text) - text.null_count()
     strange = filled - (len(found) - found.null_count())
-    different = found.drop_nulls().n_unique()
-    if strange > FEW * filled or (strange and different <= MANY):
+    different = _few(found)
+    if strange > FEW * filled or (strange and different is not None):
         return True
-    values = found.drop_nulls()
-    whole = bool((values == values.round()).all()) and bool((values.abs() <= LARGE).all())
-    return whole and different <= MANY and len(values) >= TWICE * different
+    if different is None:
+        return False
+    small = bool(((different == different.round()) & (different.abs() <= LARGE)).all())
+    return small and filled - strange >= TWICE * len(different)
 
 
-def _labels(series: pl.Series, text: pl.Series, found: pl.Series) -> pl.Series:
-    """The name of each row's class, null where it is missing; numbers are the same however they are written."""
-    if found.null_count() == text.null_count():
-        return words(found)
-    return words(cells.tidy(series, cells.NEVER_CLASSES))
+def _few(values: pl.Series) -> pl.Series | None:
+    """The different values, if there are at most `MANY`; usually the first rows say so."""
+    first = values.head(_FIRST).drop_nulls().unique()
+    if len(first) > MANY:
+        return None
+    rest = values.filter(~values.is_in(first.implode())).drop_nulls().unique()
+    return first.append(rest) if len(first) + len(rest) <= MANY else None
 
 
 def _kept(values: pl.Series, notes: Notes, name: str) -> np.ndarray:
     rows = np.flatnonzero(values.is_not_null().to_numpy())
     without = len(values) - len(rows)
     if without:
-        notes.clean(f"left out {without:,} row{'s' if without > 1 else ''} without a target {quoted(name)}", "fill it")
+        notes.clean(f"left out {counted(without, 'row')} without a target {quoted(name)}", "fill it")
     return rows
 
 
-def _classes(labels: pl.Series, rows: np.ndarray, notes: Notes, known: Sequence[str] | None) -> Target:
-    labels = labels.gather(pl.Series(rows))
-    counts = dict(labels.value_counts().iter_rows())
+def _classes(
+    name: str, labels: pl.Series, values: pl.Series, names: list[str], notes: Notes, known: Sequence[str] | None
+) -> Target:
+    """Class indices of the rows that have a class; `names` are those of the different `values`."""
+    rows = _kept(labels, notes, name)
+    codes = labels.gather(pl.Series(rows)).replace_strict(values, np.arange(len(values)), return_dtype=pl.Int64)
+    place = torch.from_numpy(codes.to_numpy().copy())
+    counts = torch.bincount(place, minlength=len(names))
     if known is None:
-        names = sorted(counts, key=_order if all(map(_is_whole, counts)) else str)
         if len(names) < 2:
             raise DataError(
-                f"{notes.path}: the target {quoted(labels.name)} is {quoted(names[0])} in every row"
+                f"{notes.path}: the target {quoted(name)} is {quoted(names[0])} in every row"
                 if names
-                else f"{notes.path}: no row has a target {quoted(labels.name)}"
+                else f"{notes.path}: no row has a target {quoted(name)}"
             )
-        _stray(counts, notes)
-    else:
-        names = list(known)
-        unknown = sorted(set(counts) - set(names))
-        if unknown:
-            number = sum(counts[word] for word in unknown)
-            notes.say(f"left out {number:,} rows of classes that the model does not have: {named(unknown)}")
-            kept = labels.is_in(names).to_numpy()
-            labels, rows = labels.filter(pl.Series(kept)), rows[kept]
-    places = labels.replace_strict(names, list(range(len(names))), return_dtype=pl.Int64)
-    return Target(rows, torch.from_numpy(places.to_numpy().copy()), tuple(names))
-
-
-def _is_whole(word: str) -> bool:
-    return word.removeprefix("-").isdecimal() and len(word) < 19
-
-
-def _order(word: str) -> int:
-    return int(word)
+        _stray(dict(zip(names, counts.tolist(), strict=True)), notes)
+        return Target(rows, place, tuple(names))
+    index = {word: number for number, word in enumerate(known)}
+    places = torch.tensor([index.get(word, -1) for word in names])[place]
+    unknown = [word for word in names if word not in index]
+    if unknown:
+        kept = places >= 0
+        left_out = counted(int((~kept).sum()), "row")
+        notes.say(f"left out {left_out} of classes that the model does not have: {named(unknown)}")
+        places, rows = places[kept], rows[kept.numpy()]
+    return Target(rows, places, tuple(known))
 
 
 def _stray(counts: dict[str, int], notes: Notes) -> None:

@@ -1,0 +1,41 @@
+"""A table in a Parquet file, of which only columns that can be features are read."""
+
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import polars as pl
+
+from trainer.data.cache import check_room
+from trainer.data.table.sheet import Sheet
+from trainer.system.errors import DataError
+
+_MARK = b"PAR1"
+_CELL = 16  # bytes of a cell in memory
+
+
+def is_parquet(file: IO[bytes]) -> bool:
+    """Whether a file begins as Parquet does; it is left at its beginning."""
+    found = file.read(len(_MARK)) == _MARK
+    file.seek(0)
+    return found
+
+
+def read_parquet(path: Path, file: IO[bytes], most: int) -> Sheet:
+    """Read a Parquet file of at most so many columns, whose size in memory is checked before.
+
+    Raises:
+        DataError: It has too many columns, or more cells than memory holds.
+    """
+    lazy = pl.scan_parquet(file)
+    schema = lazy.collect_schema()
+    usable = [name for name, dtype in schema.items() if not dtype.is_nested() and dtype not in (pl.Binary, pl.Object)]
+    if len(usable) > most:
+        raise DataError(f"{path} has {len(usable):,} columns, and at most {most:,} can be used", "use fewer")
+    height = int(lazy.select(pl.len()).collect().item())
+    check_room(_CELL * height * len(usable), f"the cells of {path}", "use a smaller table, or free some memory")
+    frame = lazy.select(usable).collect()
+    if not height or not usable:
+        raise DataError(f"{path} has no rows" if usable else f"{path} has no columns of numbers or texts")
+    stripped = {s.name: s.str.strip_chars() if s.dtype == pl.String else s for s in frame.get_columns()}
+    return Sheet(path, stripped, np.arange(1, height + 1))
