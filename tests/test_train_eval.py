@@ -27,7 +27,7 @@ from trainer.config.composition import group_choices
 from trainer.data.sets.digits import Digits
 
 DIABETES = (*SILENT, "model=linear", "data=diabetes", "data.limit=64", "optim=sgd")
-IMAGES = {"digits": 1, "mnist": 1, "fashion_mnist": 1, "cifar10": 3, "folder": 3}  # channels
+IMAGES = {"digits": 1, "mnist": 1, "fashion_mnist": 1, "cifar10": 3, "folder": 3, "images": 3}  # channels
 TESTED = ("loss", "accuracy", "top5", "balanced_accuracy", "f1", "auc", "average_precision")
 TABLES = ("csv", "diabetes", "regression", "line", "quadratic")
 
@@ -411,6 +411,11 @@ def offline(name: str, request: pytest.FixtureRequest) -> tuple[str, ...]:
             write_cifar10(Path("data/cifar-10-batches-py"), request.getfixturevalue("monkeypatch"))
         case "folder":
             return (f"data.path={request.getfixturevalue('images')}",)
+        case "images":
+            top = request.getfixturevalue("images")
+            rows = [f"{path.relative_to(top)},{path.parent.name}" for path in sorted(top.rglob("*.png"))]
+            (top / "labels.csv").write_text("\n".join(["file,shade", *rows]))
+            return (f"data.path={top / 'labels.csv'}",)
         case "csv":
             table = [f"{i},{'red' if i % 2 else 'blue'},{i * 1.5}" for i in range(40)]
             Path("table.csv").write_text("\n".join(["size,colour,price", *table]))

@@ -48,4 +48,4 @@ def adopt(config: Config, found: Checkpoint) -> None:
                 "and a file names no code to run",
                 f"if you trust it, name it yourself: {quoted(f'{group}={choice}')} (configs/{group}/{choice}.yaml)",
             )
-        config.adopt(group, described)
+        config.adopt(group, described, found.path)

@@ -153,15 +153,15 @@ class Config:
 
         return description.describe(self, group)
 
-    def adopt(self, group: str, described: Mapping[str, Any]) -> None:
-        """Take a section from a checkpoint's description, where the command line does not say otherwise.
+    def adopt(self, group: str, described: Mapping[str, Any], file: Path) -> None:
+        """Take a section from the description in a checkpoint `file`, where the command line does not say otherwise.
 
         Raises:
             ConfigError: The description is more than plain values of a section that trainer has.
         """
         from trainer.config import description
 
-        description.adopt(self, group, described)
+        description.adopt(self, group, described, file)
 
     def to_yaml(self) -> str:
         """What was composed, with `${...}` as it is written: no value of the environment reaches a file."""

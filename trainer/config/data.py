@@ -87,7 +87,9 @@ class Data:
     fold: int | None = key(None, "which of the `folds` validates, from 0; all: -m data.fold=range(N)", minimum=0)
     split_seed: int = key(0, "seed of the random splits; not `seed`, so that runs can be compared", minimum=0)
     limit: int | None = key(None, "use only the first N samples of each split", minimum=1)
-    strict: bool = key(False, "refuse what would be cleaned up: broken images, empty cells, files that belong nowhere")
+    strict: bool = key(
+        False, "refuse what would be cleaned up: broken images, empty cells, files that belong nowhere", runtime=True
+    )
     augment: Augment = field(default_factory=Augment, metadata={"doc": "random changes to training images"})
     placement: str = key(
         "auto",

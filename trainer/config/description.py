@@ -8,6 +8,7 @@ import copy
 import dataclasses
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -16,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from trainer.config import registry
 from trainer.config.base import Config, Custom
 from trainer.config.check import take
+from trainer.config.locating import located
 from trainer.config.written import interpolated, plain
 from trainer.system.errors import ConfigError
 
@@ -75,8 +77,8 @@ def _mark(node: Any) -> None:
             node[key] = _MARK if _COMPUTED.search(value) else _ENVIRONMENT.sub("trainer.environment", value)
 
 
-def adopt(config: Config, group: str, described: Mapping[str, Any]) -> None:
-    """Take a section from a checkpoint's description.
+def adopt(config: Config, group: str, described: Mapping[str, Any], file: Path) -> None:
+    """Take a section from the description in a checkpoint `file`.
 
     What was typed on the command line goes before the description, and the description before defaults. Where the
     user chose something else for the group, the description is left aside.
@@ -99,9 +101,9 @@ def adopt(config: Config, group: str, described: Mapping[str, Any]) -> None:
     values = {key: value for key, value in described.items() if key not in ("name", "class")}
     _check_described(group, node, values)
     typed = {word.lstrip("+").split("=", 1)[0] for word in config.typed}
-    for key, value in values.items():
-        if f"{group}.{key}" not in typed:
-            node[key] = value
+    untyped = {key: value for key, value in values.items() if f"{group}.{key}" not in typed}
+    for key, value in (located(untyped, file) if group == "data" else untyped).items():
+        node[key] = value
     if "root" in values and "download" in node and not {"data.root", "data.download"} & typed:
         node["download"] = False  # a file does not say where on this machine to write
     config._cfg[group] = node

@@ -14,6 +14,7 @@ from trainer.config.base import Custom
 from trainer.config.check import check
 from trainer.config.kept import NEUTRAL, expressions, own_configs
 from trainer.config.keys import public, shown
+from trainer.config.locating import KEYS, located
 from trainer.config.scheduler import Scheduler
 from trainer.config.train import Train
 from trainer.config.written import plain
@@ -189,3 +190,5 @@ def _take_no_intent(kept: DictConfig, typed: DictConfig, words: set[str], run: P
     leads_elsewhere = "download" in declared and data.get("root", declared["root"]) != declared["root"]
     if leads_elsewhere and not {"data.root", "data.download"} & words:
         kept.data["download"] = False  # a file does not say where on this machine to write
+    untyped = {name: value for name, value in data.items() if f"data.{name}" not in words}
+    kept.data.update({name: value for name, value in located(untyped, run / "config.yaml").items() if name in KEYS})

@@ -12,6 +12,8 @@ from trainer.data.splits import Dataset, Track
 from trainer.system.errors import DataError
 from trainer.system.paths import expanded
 
+WHERE = "say where it lies now, or which data of its kind to take: data.path=DIR"
+
 
 def load(config: Folder, track: Track[object], trained: Mapping[str, Any] | None = None) -> Dataset:
     """Read `path/train/CLASS/*`, `path/test/CLASS/*` and perhaps `path/val/CLASS/*`; or split `path/CLASS/*` at random.
@@ -27,10 +29,8 @@ def load(config: Folder, track: Track[object], trained: Mapping[str, Any] | None
         if path.exists():
             hint = "for a table of images and their classes: data=images"
             raise DataError(f"data.path={config.path} is no folder", hint)
-        raise DataError(
-            f"data.path={config.path}: no such folder",
-            "it holds one folder per class, or train/ and test/ with those",
-        )
+        hint = "it holds one folder per class, or train/ and test/ with those"
+        raise DataError(f"data.path={config.path}: no such folder", hint if trained is None else WHERE)
     notes = Notes(path, config.strict)
     layout = find(path, (trained or {}).get("classes"), notes)
     return assembled(config, path, {}, layout.classes, listed(layout, notes), notes, track, trained)

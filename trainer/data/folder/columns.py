@@ -1,6 +1,6 @@
 """Which columns of a table name images, their classes and their splits, where that is not said."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from trainer.data.folder.layout import split_of
 from trainer.data.folder.lookup import Lookup
 from trainer.data.image import EXTENSIONS
 from trainer.data.sets.images import Images
+from trainer.data.table.sheet import Sheet
 from trainer.system.errors import DataError, listed
 
 CLASS_WORDS = ("label", "labels", "class", "classes", "target", "category")
@@ -24,20 +25,22 @@ class Columns:
     split: str | None
 
 
-def chosen(config: Images, path: Path, cells: Cells, lookup: Lookup, find: Callable[[str, str], str]) -> Columns:
-    """The columns that `config` names, by `find`, or of which there is no doubt.
+def chosen(config: Images, sheet: Sheet, cells: Cells, lookup: Lookup) -> Columns:
+    """The columns that `config` names, or of which there is no doubt.
 
     Raises:
         DataError: There is.
     """
-    image = find(config.image, "data.image") if config.image is not None else _image(path, cells, lookup)
-    target = find(config.target, "data.target") if config.target is not None else None
-    others = {name: values for name, values in cells.items() if name not in (image, target)}
-    split = find(config.split, "data.split") if config.split is not None else _split(others)
-    if target is None:
-        others.pop(split or "", None)
-        target = _target(path, others)
-    return Columns(image, target, split)
+    path = sheet.path
+    image, target, split = (
+        sheet.column(word, f"data.{key}") if word is not None else None
+        for key, word in (("image", config.image), ("target", config.target), ("split", config.split))
+    )
+    image = image or _image(path, cells, lookup)
+    others = {name: values for name, values in cells.items() if name not in (image, target, split)}
+    split = split or _split(others)
+    others.pop(split or "", None)
+    return Columns(image, target or _target(path, others), split)
 
 
 def _image(path: Path, cells: Cells, lookup: Lookup) -> str:
@@ -80,9 +83,10 @@ def _split(cells: Cells) -> str | None:
 
 
 def _target(path: Path, cells: Cells) -> str:
-    """The only column left, or the one that is called as classes are."""
+    """The only column left that may have classes, or the one that is called as classes are."""
+    several = [name for name, values in cells.items() if 1 < len(set(values)) <= len(values) / 2]
     called = [name for name in cells if name.casefold() in CLASS_WORDS]
-    for names in (list(cells), called):
+    for names in (called, several, list(cells)):
         if len(names) == 1:
             return names[0]
     if not cells:

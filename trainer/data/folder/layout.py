@@ -116,16 +116,15 @@ def _splits(found: Inside) -> dict[str, Entry] | None:
     if len({frozenset(entry.name for entries in group.values() for entry in entries) for group in chosen}) > 1:
         names = few(sorted(entry.name for group in chosen for entry in group["train"]))
         raise DataError(f"{found.path} has several training splits: {names}", "data.path=... with one of them in it")
-    splits = chosen[0]
+    splits = {split: chosen[0][split] for split in SPLITS if split in chosen[0]}
+    folders = {}
     for split, entries in splits.items():
-        filled = [entry for entry in entries if has_images(entry.path)] or entries[:1]
-        if len(filled) > 1:
-            names = " and ".join(f"{entry.name}/" for entry in filled)
+        folders[split], *more = [entry for entry in entries if has_images(entry.path)] or entries[:1]
+        if more:
             raise DataError(
-                f"{found.path}: {names} would each be the {SPLITS[split]} split", "remove one, or move it elsewhere"
+                f"{found.path}: {folders[split].name}/ and {more[0].name}/ would each be the {SPLITS[split]} split",
+                "remove one, or move it elsewhere",
             )
-        splits[split] = filled
-    folders = {split: entries[0] for split, entries in splits.items()}
     return None if _are_classes(found, folders) else folders
 
 

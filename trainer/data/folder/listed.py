@@ -1,8 +1,11 @@
 """Images that a table lists, with the class of each."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from trainer.data.folder.assembling import assembled
 from trainer.data.folder.columns import Cells, Columns, chosen
@@ -10,10 +13,13 @@ from trainer.data.folder.layout import split_of
 from trainer.data.folder.listing import Listing
 from trainer.data.folder.lookup import Lookup
 from trainer.data.folder.notes import Notes, count, few
-from trainer.data.image import OTHERS
+from trainer.data.image import EXTENSIONS, OTHERS
 from trainer.data.sets.images import Images
 from trainer.data.splits import Dataset, Track
-from trainer.system.errors import DataError, did_you_mean
+from trainer.data.table import reading
+from trainer.data.table.notes import Notes as TableNotes
+from trainer.data.table.sheet import Sheet
+from trainer.system.errors import DataError
 from trainer.system.paths import expanded
 from trainer.system.shapes import reads_as_number
 from trainer.system.shown import shortened
@@ -32,18 +38,13 @@ def load(config: Images, track: Track[object], trained: Mapping[str, Any] | None
     """
     path = expanded(config.path)
     notes = Notes(path.parent, config.strict)
-    cells = _cells(path)
+    sheet = _sheet(config, path, notes)
     root = expanded(config.root) if config.root is not None else path.parent
     if not root.is_dir():
         raise DataError(f"data.root={config.root}: no such folder", "it holds the images that the table lists")
     lookup = Lookup(root, bounded=config.root is None)
-
-    def find(name: str, key: str) -> str:
-        if name not in cells:
-            raise DataError(f"{path} has no column {key}={name}", did_you_mean(name, cells))
-        return name
-
-    columns = chosen(config, path, cells, lookup, find)
+    cells = {name: series.to_list() for name, series in sheet.columns.items()}
+    columns = chosen(config, sheet, cells, lookup)
     rows = _rows(path, cells, columns, notes)
     known = (trained or {}).get("classes")
     trained_on = [label for _, label, split in rows if split == "train"]
@@ -133,10 +134,14 @@ def _listings(
     return listings
 
 
-def _cells(path: Path) -> Cells:
-    """The columns of a table, as text."""
-    import csv
-
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        header, *body = csv.reader(file)
-    return {name: [row[i] for row in body] for i, name in enumerate(header)}
+def _sheet(config: Images, path: Path, notes: Notes) -> Sheet:
+    """The table, as text; where it has no header line, the first row is not taken for one."""
+    said = TableNotes(path, config.strict)
+    sheet = reading.read(path, config.target or "", said)
+    cells = {name: series.cast(pl.String).fill_null("").str.strip_chars() for name, series in sheet.columns.items()}
+    if any(name.lower().endswith(EXTENSIONS) for name in cells):
+        said.clean("no header line: the columns are numbered from 1", "write one")
+        rows = enumerate(cells.items(), start=1)
+        cells = {str(number): pl.Series([first, *values]) for number, (first, values) in rows}
+    notes.lines += said.lines
+    return replace(sheet, columns=cells)
