@@ -128,7 +128,8 @@ def _other(config: Config, found: Checkpoint) -> str:
 def _take_all(config: Config) -> None:
     """Leave nothing out of data that nobody has trained on, but for what was typed."""
     typed = {word.lstrip("+").split("=", 1)[0] for word in config.typed}
-    whole: dict[str, Any] = {"limit": None, "val_fraction": 0.0, "folds": None, "fold": None}
+    whole: dict[str, Any] = {"val_fraction": 0.0, "test_fraction": 0.0}
+    whole |= dict.fromkeys(("limit", "folds", "fold", "val_path", "test_path", "split", "group", "time"))
     for name, value in whole.items():
-        if f"data.{name}" not in typed:
+        if f"data.{name}" not in typed and hasattr(config.data, name):
             setattr(config.data, name, value)

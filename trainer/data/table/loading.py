@@ -72,11 +72,16 @@ def load(config: Table, track: Track[object], trained: Mapping[str, Any] | None 
     comma = any(map(cells.writes_commas, sheet.columns.values()))
     found = target.read(sheet.columns[name], config.task, comma, notes, classes)
     sheet = sheet.take(found.rows) if len(found.rows) < len(sheet) else sheet
-    if len(sheet) < FEWEST:
+    whole = config.test_fraction == 0  # which only an evaluation asks for: nothing is held back
+    if not len(sheet):
+        raise DataError(
+            f"{path} has no row with a target that can be used", "look at it: trainer inspect data=table ..."
+        )
+    if len(sheet) < FEWEST and not whole:
         rows = "one row" if len(sheet) == 1 else f"{len(sheet)} rows"
         raise DataError(f"{path} has {rows}, and training, validation and test need one each", "add some")
     others = {key: _other(config, key, name, found, notes) for key in ("val_path", "test_path")}
-    cut = cutting.cut(config, sheet, found, notes, others["test_path"] is not None)
+    cut = cutting.cut(config, sheet, found, notes, others["test_path"] is not None or whole)
     everything = Split(Rows(sheet), found.values, groups=cut.groups)
     wishes = _wishes(config, sheet)
     unused = planning.without_use(sheet, wishes, _beside(config, sheet, name))
@@ -84,11 +89,11 @@ def load(config: Table, track: Track[object], trained: Mapping[str, Any] | None 
     for part, index in (("val", cut.val), ("test", cut.test)):
         if held_out[part] is None and index is not None:
             held_out[part] = everything.take(index)
-    assert held_out["test"] is not None
+    test = held_out["test"] if held_out["test"] is not None else everything.take(slice(0))
     return Dataset(
         "table",
         train=everything.take(cut.train) if len(cut.train) < len(sheet) else everything,
-        test=held_out["test"],
+        test=test,
         val=held_out["val"],
         classes=found.classes,
         stratify=True,
