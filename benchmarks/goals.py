@@ -37,6 +37,7 @@ GOALS = (
     Goal("folder", "first", "second start", "first start", 0.2),
     Goal("sweep_linear_8", "jobs", "batched", "serial", 0.20),
     Goal("sweep_mlp_8", "jobs", "batched", "serial", 0.20),
+    Goal("sweep_folds", "jobs", "batched", "serial", 0.5),
     Goal("sweep_quadratic", "wall", "batched", "serial", 0.25),
     Goal("sweep_quadratic", "wall", "batched", "joblib launcher", 0.33),
     Goal("sweep_lenet", "wall", "parallel", "serial", 0.75),

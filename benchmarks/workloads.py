@@ -162,6 +162,15 @@ def _sweep_small(model: str, size: int, settings: Settings) -> list[Case]:
     return _sweep(settings, ("batched", "serial"), 32, *words)
 
 
+def _sweep_folds(settings: Settings) -> list[Case]:
+    table = ("data=regression", "data.n_samples=2000", "data.n_features=20", "data.batch_size=64")
+    words = ("train", "-m", "model=mlp", *table, "data.folds=5", "data.fold=range(5)", "optim=adam", "epochs=30")
+    words = (*words, "plots=false", "tensorboard.enabled=false", f"device={settings.device}")
+    if settings.limit:
+        words = (*words, "max_steps=10")
+    return [Case(way, ("-m", "benchmarks.contenders.sweep", *words, f"sweep={way}")) for way in ("batched", "serial")]
+
+
 def _sweep_quadratic(settings: Settings) -> list[Case]:
     cases = _sweep(settings, ("batched", "serial", "parallel"), 32, "experiment=quadratic")
     plain = [word for word in cases[0].words[4:] if not word.startswith("sweep=")]  # after `train -m`
@@ -267,6 +276,13 @@ WORKLOADS = {
             )
             for model in ("linear", "mlp")
             for size in (8, 28)
+        ),
+        Workload(
+            "sweep_folds",
+            "5 folds of model=mlp on a table of 2,000 rows x 20 numbers, batch 64, 30 epochs: the jobs of a sweep",
+            ("jobs", "wall", "memory"),
+            _sweep_folds,
+            subject="batched",
         ),
         Workload(
             "sweep_quadratic",

@@ -20,13 +20,14 @@ def whole(dataset: Dataset) -> Split:
     parts = [split for split in (dataset.train, dataset.val, dataset.test) if split is not None and len(split)]
     if len(parts) == 1:
         return parts[0]
-    targets = torch.cat([split.targets for split in parts])
-    samples = parts[0].samples
+    targets, samples = torch.cat([split.targets for split in parts]), parts[0].samples
+    known = [split.digests for split in parts if split.digests is not None]
+    digests = torch.cat(known) if len(known) == len(parts) else None
     if any(split.samples is not samples for split in parts):
-        return Split(Joined(parts), targets)
+        return Split(Joined(parts), targets, digests=digests)
     rows = torch.cat([torch.arange(len(split)) if split.rows is None else split.rows for split in parts])
     order = rows.argsort()
-    return Split(samples, targets[order], rows[order])
+    return Split(samples, targets[order], rows[order], digests=digests[order] if digests is not None else None)
 
 
 class Joined:

@@ -87,9 +87,13 @@ class Evaluator:
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The model's outputs in evaluation mode, on the CPU, as float32 or float64; a quantity in its own units."""
+        return self.data.in_units(self.raw(inputs))
+
+    def raw(self, inputs: Tensor) -> Tensor:
+        """The same in the units that the model is trained in."""
         with evaluating(self.model), torch.inference_mode(), self.compute.autocast():
             found: Tensor = self.model(inputs)
-        return self.data.in_units(found.to(self.compute.dtype).cpu())
+        return found.to(self.compute.dtype).cpu()
 
     def metric(self, jobs: int = 1) -> Metric:
         """What sums up the metrics of the data, of so many models."""

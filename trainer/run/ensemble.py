@@ -29,26 +29,34 @@ class Answers:
     def __init__(self, model: Evaluated) -> None:
         self.evaluator, self.data = model.evaluator, model.data
         self.batches = model.evaluator.batches(model.split)
-        self.outputs = [self.evaluator.forward(inputs) for inputs, _ in self.batches]
+        self.outputs = [self.evaluator.raw(inputs) for inputs, _ in self.batches]
         self.samples = model.samples
 
     @property
     def likely(self) -> Tensor:
-        """Probabilities (N, classes), or predictions (N, columns), in double precision."""
+        """Probabilities (N, classes), or predictions (N, columns) in the target's own units, in double precision."""
         outputs = torch.cat(self.outputs).double()
-        return outputs.softmax(1) if self.data.classes is not None else outputs
+        return outputs.softmax(1) if self.data.classes is not None else self.data.in_units(outputs)
 
     def evaluation(self, likely: Tensor | None = None) -> Evaluation:
         """The metrics of the model's own outputs, or of others that are as `likely`."""
         outputs = self.outputs
         if likely is not None:
-            others = likely.log() if self.data.classes is not None else likely
-            outputs = [*torch.split(others, [len(part) for part in self.outputs])]
+            outputs = [*torch.split(self._as_outputs(likely), [len(part) for part in self.outputs])]
         given, loss = iter(outputs), self.evaluator.loss
         device = self.evaluator.compute.device
         metric = self.evaluator.metric()
         (found,) = evaluate(lambda _: next(given).to(device), self.batches, loss.function, loss.mean, metric)
         return found
+
+    def _as_outputs(self, likely: Tensor) -> Tensor:
+        """Outputs that a model would have to give for `likely` to be what it says."""
+        if self.data.classes is not None:
+            return likely.log()
+        if self.data.target_mean is None or self.data.target_std is None:
+            return likely
+        mean, std = (torch.tensor(v, dtype=torch.float64) for v in (self.data.target_mean, self.data.target_std))
+        return (likely - mean) / std
 
     def are_of(self, other: "Answers") -> bool:
         """Whether they are of the same samples. A table may be written in other features for each model."""

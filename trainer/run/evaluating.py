@@ -128,8 +128,8 @@ def _other(config: Config, found: Checkpoint) -> str:
 def _take_all(config: Config) -> None:
     """Leave nothing out of data that nobody has trained on, and add none of others, but for what was typed."""
     typed = {word.lstrip("+").split("=", 1)[0] for word in config.typed}
-    splitting = ("limit", "folds", "fold", "val_path", "test_path", "split", "group", "time")
-    whole: dict[str, Any] = {"val_fraction": 0.0, **dict.fromkeys(splitting)}
+    whole: dict[str, Any] = {"val_fraction": 0.0, "test_fraction": 0.0}
+    whole |= dict.fromkeys(("limit", "folds", "fold", "val_path", "test_path", "split", "group", "time"))
     for name, value in whole.items():
         if f"data.{name}" not in typed and hasattr(config.data, name):
             setattr(config.data, name, value)

@@ -9,10 +9,9 @@ from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.checkpoint.adoption import adopt
 from trainer.config.train import Train
-from trainer.data.known import found_again
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
-from trainer.run import records
+from trainer.run import meeting, records
 from trainer.run.parts import Parts, assemble
 from trainer.run.summary import cut_short
 from trainer.run.training import Training
@@ -52,7 +51,7 @@ def opened(
         parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
     parts = assemble(config, screen.track, screen.say, weights, beside)
     if weights is not None:
-        _say_what_is_known(weights, parts, screen)
+        meeting.warn(weights, config, parts.data, screen)
     if directory is None:
         directory = runs.claim(expanded(config.output) / parts.name)
     try:
@@ -65,17 +64,6 @@ def opened(
         raise
     finally:
         screen.close()
-
-
-def _say_what_is_known(weights: Checkpoint, parts: Parts, screen: Report) -> None:
-    """Warn of samples in the splits that validate and test which these weights have been trained on before."""
-    for name, split in (("val", parts.data.val), ("test", parts.data.test)):
-        again = found_again(weights.training.get("known"), split) if split is not None else None
-        if again is not None and again.leak:
-            screen.warn(
-                f"of {again.total:,} {name} samples {weights.path} was trained on {again.counted}: "
-                f"the {name} figures say little of new data"
-            )
 
 
 def _check_finite(weights: Checkpoint, config: Train, screen: Report) -> None:

@@ -63,13 +63,14 @@ def assembled(
     if config.limit is not None:  # so that only images that are used are decoded
         listings = {name: listings[listing].some(index, name == listing) for name, (listing, index) in picks.items()}
         picks = {name: (name, torch.arange(len(listings[name].files))) for name in picks}
+    picks.setdefault("test", ("train", torch.arange(0)))  # who only evaluates the images holds nothing back
     reader = Reader(config, path, beside, listings, there, track)
     listing, index = picks["train"]
     read = reader.read(way) if trained is not None else with_levels(reader, way, {listing: index})
     splits = {}
     for name, (listing, index) in picks.items():
         index = index[read.readable(listing)[index]]
-        if not len(index):
+        if not len(index) and (name != "test" or config.test_fraction):
             raise DataError(f"{config.path}: no image of the {name} split can be read", "add some")
         targets, digests = torch.tensor(listings[listing].labels)[index], read.known[listing][index, DIGEST]
         splits[name] = Split(read.samples[listing], targets, index, digests=digests)
@@ -105,7 +106,7 @@ def _picks(config: Pictures, listings: dict[str, Listing]) -> dict[str, Pick]:
     """The files of each split, in a fixed random order, so that the first few are of all classes."""
     total, where = len(listings["train"].files), f" in {config.path}"
     picks = {name: (name, torch.arange(len(listing.files))) for name, listing in listings.items()}
-    if "test" not in picks:
+    if "test" not in picks and config.test_fraction:
         train, test = divide(total, config.test_fraction, config.split_seed, "data.test_fraction", where)
         picks |= {"train": ("train", train), "test": ("train", test)}
     shuffled = {}

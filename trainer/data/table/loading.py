@@ -43,7 +43,11 @@ def load(config: Table, track: Track[object], trained: Mapping[str, Any] | None 
     comma = any(map(cells.writes_commas, sheet.columns.values()))
     found = target.read(sheet.columns[name], task, comma, notes, classes, evaluated)
     sheet = sheet.take(found.rows) if len(found.rows) < len(sheet) else sheet
-    if len(sheet) < (1 if evaluated else FEWEST):
+    if not len(sheet):
+        raise DataError(
+            f"{path} has no row with a target that can be used", "look at it: trainer inspect data=table ..."
+        )
+    if len(sheet) < FEWEST and not evaluated:
         rows = counted(len(sheet), "row")
         raise DataError(f"{path} has {rows} to use, and training, validation and test need one each", "add some")
     parts = {part: _other(config, f"{part}_path", name, found, notes) for part in ("val", "test")}
