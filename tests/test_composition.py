@@ -126,7 +126,7 @@ def test_a_misspelt_key_is_answered_with_the_nearest(composed: Compose, override
         ("clip_norm=strong", "a number or null"),
         ("data.batch_size=[1,2]", "a whole number or null"),
         ("data.batch_size=2.5", "a whole number or null"),
-        ("data.augment.flip=7.5", "true or false"),
+        ("data.augment.flip=7.5", "true or false or null"),
         ("plots=perhaps", "true or false"),
         ("optim.betas=0.9", "a list of numbers, like [0.5,0.5]"),
         ("optim.betas=[a,b]", "a list of numbers, like [0.5,0.5]"),
@@ -268,7 +268,7 @@ def test_a_description_completes_what_was_not_chosen(composed: Compose) -> None:
     found.adopt("data", {"name": "digits", "val_fraction": 0.25, "augment": {"flip": True, "crop": 0, "cutout": 0}})
     found.fill_data(found.facts())
     assert found.model == LeNet(in_channels=1, image_size=28, num_classes=10, dropout=0.25)
-    assert found.data == digits(val_fraction=0.25, augment=Augment(flip=True))
+    assert found.data == digits(val_fraction=0.25, augment=Augment(flip=True, crop=0, cutout=0))
 
 
 def test_what_was_typed_goes_before_the_description_and_that_before_defaults(composed: Compose) -> None:
