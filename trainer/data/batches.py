@@ -72,7 +72,9 @@ class Batches:
         else:
             split = replace(split, samples=Standardised(split.samples, _wide(mean), _wide(std), dtype))
         # The numbers of the samples of each class that there is, which a balanced epoch draws from.
-        self.classes = [(split.targets == one).nonzero()[:, 0] for one in torch.unique(split.targets)] if balanced else []
+        self.classes = (
+            [(split.targets == one).nonzero()[:, 0] for one in torch.unique(split.targets)] if balanced else []
+        )
         if split.targets.is_floating_point():
             targets = Standardised(split.targets, _wide(target_mean), _wide(target_std), dtype)
             split = replace(split, targets=targets[:])
