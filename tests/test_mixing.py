@@ -120,6 +120,25 @@ def test_the_loss_of_mixed_classes_is_that_of_both_by_their_shares(smoothing: fl
         torch.testing.assert_close(found[1], loss.training_function(2 * outputs, soft))
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_mixed_classes_count_each_by_its_own_weight(smoothing: float) -> None:
+    inputs, targets = images()
+    mixer = Mixer(1.0, None, (HEIGHT, WIDTH), CLASSES)
+    row = mixer.draw(1, generator(3))
+    _, soft = mixer.mix(inputs.double(), targets, row)
+    weights = torch.tensor([1.0, 5.0, 0.0, 0.2], dtype=torch.float64)
+    outputs, share = torch.randn(12, CLASSES, dtype=torch.float64, generator=generator()), float(row[0, 1])
+    loss = losses.make("cross_entropy", smoothing, weights)
+    each = [
+        F.cross_entropy(outputs, of, label_smoothing=smoothing, reduction="none") * weights[of]
+        for of in (targets, targets.roll(1))
+    ]
+    expected = (share * each[0] + (1 - share) * each[1]).mean()
+    torch.testing.assert_close(loss.training_function(outputs, soft), expected)
+    (found,) = loss.of_each(outputs[None], soft, training=True)
+    torch.testing.assert_close(found, expected)
+
+
 def test_values_of_a_regression_are_mixed_and_so_are_features() -> None:
     features, targets = torch.randn(5, 3, generator=generator()), torch.randn(5, 2, generator=generator())
     mixer = Mixer(0.5, None, ())
@@ -133,7 +152,7 @@ def batches(workers: int | None, size: int | None, seed: int = 3) -> Batches:
     pixels = np.random.default_rng(0).integers(256, size=(COUNT, 3, HEIGHT, WIDTH)).astype(np.uint8)
     split = Split(torch.from_numpy(pixels), torch.arange(COUNT) % CLASSES)
     changes, mixer = Augmenter(Augment("strong"), HEIGHT, WIDTH), Mixer(0.2, 1.0, (HEIGHT, WIDTH), CLASSES)
-    return Batches(split, size, CPU, torch.float32, (0.4,) * 3, (0.2,) * 3, changes, seed, workers, mixer)
+    return Batches(split, size, CPU, torch.float32, (0.4,) * 3, (0.2,) * 3, changes, seed, workers, mixer=mixer)
 
 
 @pytest.mark.parametrize("size", [5, 1, None])

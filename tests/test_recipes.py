@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Trainer
-from running import SILENT, evaluate, reported, result, train, weights
+from running import SILENT, checkpoint, evaluate, reported, result, same, train, weights
 
 from trainer import data, models
 from trainer.config.data import Data
@@ -46,6 +46,14 @@ def test_a_resnet_is_fine_tuned_on_a_folder_of_images(trainer: Trainer, images: 
     run = train(trainer, *FOLDER, f"data.path={images}")
     assert result(run)["status"] == "completed"
     assert weights(run)["fc.weight"].shape == (2, 512)
+    assert evaluate(trainer, f"ckpt={run}") == reported(run)
+
+
+def test_a_small_folder_is_learnt_from_scratch_and_its_average_is_what_is_kept(trainer: Trainer, images: Path) -> None:
+    asked = ("experiment=small_folder", f"data.path={images}", "data.size=32", "data.batch_size=8", "epochs=2", *SILENT)
+    run = train(trainer, *asked)
+    assert result(run)["status"] == "completed"
+    assert not same(weights(run), checkpoint(run)["average"]["trained"])
     assert evaluate(trainer, f"ckpt={run}") == reported(run)
 
 

@@ -36,6 +36,7 @@ LINEAR = (
     "train model=linear data=diabetes data.batch_size=50 epochs=12 optim=rmsprop optim.momentum=0.5 optim.lr=0.5 "
     f"scheduler=plateau scheduler.patience=1 scheduler.factor=0.5 tensorboard.histograms=true {QUIET}"
 )
+MIXED = "data.augment.preset=strong data.augment.mixup=0.2 data.augment.cutmix=1 ema=0.9 max_steps=40"
 STREAMED = "data.placement=stream data.cache=null"
 
 RESUMED = (
@@ -58,6 +59,7 @@ RESUMED = (
 )
 
 OTHERS = (
+    case("augmented, mixed and averaged", f"{LENET} {MIXED}"),
     case(
         "table, smoothed labels, float64",
         "train model=mlp model.activation=tanh data=csv data.path={inputs}/flowers.csv data.target=kind epochs=4 "

@@ -40,10 +40,12 @@ class Augment:
         None, "probability that a random rectangle is set to black (0: off)", minimum=0, maximum=1
     )
     mixup: float | None = key(
-        None, "mix each sample of a batch with another, and their targets, by a share from Beta(N, N)", above=0
+        None,
+        "mix each sample of a batch, and its target, with another by a share from Beta(N, N) (0: off)",
+        minimum=0,
     )
     cutmix: float | None = key(
-        None, "put a rectangle of another image of the batch into each, of an area from Beta(N, N)", above=0
+        None, "put a rectangle of another image of the batch into each, of an area from Beta(N, N) (0: off)", minimum=0
     )
 
 

@@ -18,7 +18,7 @@ class Pixels:
         self.dtype = images.dtype
         self.is_whole = images.dtype == torch.uint8
         self.top = 255.0 if self.is_whole else 1.0
-        self.values = images.permute(0, 3, 1, 2).float()
+        self.values = images.permute(0, 3, 1, 2).float().contiguous()  # in which warping is twice as fast
 
     def some(self, chosen: Tensor) -> "Pixels":
         """Those of the images that are `chosen`, by a mask (B,)."""
@@ -38,15 +38,18 @@ class Pixels:
         grey = (red * 0.2989 + green * 0.587 + blue * 0.114)[:, None]
         return grey.floor() if self.is_whole else grey
 
-    def blended(self, other: Tensor | float, factors: Tensor) -> Tensor:
-        """The values times `factors` (B,), and the `other` times what is left of 1, within the range."""
+    def blended(self, other: Tensor | None, factors: Tensor) -> Tensor:
+        """The values times `factors` (B,), and the `other` (None: black) times what is left of 1, within the range."""
         factors = factors[:, None, None, None]
-        mixed = (self.values * factors + other * (1 - factors)).clamp(0, self.top)
-        return mixed.floor() if self.is_whole else mixed
+        mixed = self.values * factors
+        if other is not None:
+            mixed += other * (1 - factors)
+        mixed.clamp_(0, self.top)
+        return mixed.floor_() if self.is_whole else mixed
 
 
 def brightness(pixels: Pixels, factors: Tensor) -> Tensor:
-    return pixels.blended(0.0, factors)
+    return pixels.blended(None, factors)
 
 
 def contrast(pixels: Pixels, factors: Tensor) -> Tensor:

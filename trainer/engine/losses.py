@@ -37,7 +37,8 @@ class Loss:
     def _weighed(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Over samples, not over weights as in torch: so several batches add up to one, whatever is in them."""
         assert self.weights is not None
-        return (self._training_of(outputs, targets, reduction="none") * _weight_of(targets, self.weights)).mean()
+        targets, counts = _weighing(targets, self.weights)
+        return (self._training_of(outputs, targets, reduction="none") * counts).mean()
 
     def of_each(self, outputs: Tensor, targets: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
         """Losses (jobs,) of several models' outputs (jobs, N, ...) on targets (jobs, N, ...), or (N, ...) for all.
@@ -48,10 +49,13 @@ class Loss:
         are_indices = self.name == "cross_entropy" and not targets.is_floating_point()
         if targets.dim() < outputs.dim() - are_indices:
             targets = targets.expand(jobs, *targets.shape)
+        counts = None
+        if training and self.weights is not None:
+            targets, counts = torch.vmap(_weighing)(targets, self.weights.expand(jobs, -1))
         of = self._training_of if training else self._of
         values = of(outputs.flatten(0, 1), targets.flatten(0, 1), reduction="none").view(jobs, -1)
-        if training and self.weights is not None:
-            values = values * torch.vmap(_weight_of)(targets, self.weights.expand(jobs, -1))
+        if counts is not None:
+            values = values * counts
         if mask is not None:
             of_samples = values.view(*mask.shape, -1)
             columns = of_samples.shape[2]
@@ -60,9 +64,15 @@ class Loss:
         return values.mean(1) if self.mean else values.sum(1)
 
 
-def _weight_of(targets: Tensor, weights: Tensor) -> Tensor:
-    """What each sample counts (N,) by its class, (N,) indices, or by the shares of its classes, (N, classes)."""
-    return targets @ weights if targets.is_floating_point() else weights[targets]
+def _weighing(targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """The targets, and what each sample counts (N,), by its class.
+
+    Of classes that are mixed, (N, classes), each counts by its own weight: the targets are then the shares in that.
+    """
+    if not targets.is_floating_point():
+        return targets, weights[targets]
+    counts = targets @ weights
+    return targets * weights / counts.clamp(min=1e-12)[:, None], counts
 
 
 def _half_squared_error(outputs: Tensor, targets: Tensor, reduction: str) -> Tensor:
