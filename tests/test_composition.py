@@ -258,14 +258,15 @@ def test_a_target_without_a_module_is_refused(composed: Compose, target: Any) ->
 # --- descriptions of checkpoints ------------------------------------------------------------------------
 
 
+FILE = Path("model.pt")  # that a description is from
 LENET = {"name": "lenet", "in_channels": 1, "image_size": 28, "num_classes": 10, "dropout": 0.25}
 
 
 def test_a_description_completes_what_was_not_chosen(composed: Compose) -> None:
     found = composed("eval", "++ckpt=x")
     assert not found.given("model")
-    found.adopt("model", LENET)
-    found.adopt("data", {"name": "digits", "val_fraction": 0.25, "augment": {"flip": True, "crop": 2}})
+    found.adopt("model", LENET, FILE)
+    found.adopt("data", {"name": "digits", "val_fraction": 0.25, "augment": {"flip": True, "crop": 2}}, FILE)
     found.fill_data(found.facts())
     assert found.model == LeNet(in_channels=1, image_size=28, num_classes=10, dropout=0.25)
     assert found.data == digits(val_fraction=0.25, augment=Augment(flip=True, crop=2))
@@ -273,13 +274,13 @@ def test_a_description_completes_what_was_not_chosen(composed: Compose) -> None:
 
 def test_what_was_typed_goes_before_the_description_and_that_before_defaults(composed: Compose) -> None:
     found = composed("eval", "++ckpt=x", "data=digits", "++data.limit=5")
-    found.adopt("data", {"name": "digits", "limit": 50, "val_fraction": 0.25})
+    found.adopt("data", {"name": "digits", "limit": 50, "val_fraction": 0.25}, FILE)
     assert found.data == digits(limit=5, val_fraction=0.25)
 
 
 def test_another_choice_leaves_the_description_aside(composed: Compose) -> None:
     found = composed("eval", "++ckpt=x", "data=diabetes")
-    found.adopt("data", {"name": "digits", "limit": 50})
+    found.adopt("data", {"name": "digits", "limit": 50}, FILE)
     assert found.data == Diabetes(batch_size=32)
 
 
@@ -303,7 +304,7 @@ def test_another_choice_leaves_the_description_aside(composed: Compose) -> None:
 def test_a_description_with_expressions_is_refused(composed: Compose, change: dict[str, Any]) -> None:
     found = composed("eval", "++ckpt=x")
     with pytest.raises(ConfigError, match="the checkpoint's description of its model holds expressions"):
-        found.adopt("model", LENET | change)
+        found.adopt("model", LENET | change, FILE)
     assert not found.given("model")
 
 
@@ -324,7 +325,7 @@ def test_a_description_is_checked_like_what_is_typed(
     composed: Compose, described: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        composed("eval", "++ckpt=x").adopt("model", described)
+        composed("eval", "++ckpt=x").adopt("model", described, FILE)
 
 
 def test_a_description_says_what_it_is_and_not_how_it_was_got(composed: Compose) -> None:
@@ -340,7 +341,7 @@ def test_a_description_says_what_it_is_and_not_how_it_was_got(composed: Compose)
     assert (described["name"], described["limit"]) == ("cifar10", 9)
     assert "download" not in described
     again = composed("eval", "++ckpt=x")
-    again.adopt("data", described)
+    again.adopt("data", described, FILE)
     assert again.data == found.data
 
 
@@ -355,20 +356,20 @@ def test_a_description_says_what_it_is_and_not_how_it_was_got(composed: Compose)
 )
 def test_a_file_does_not_say_how_to_get_things(composed: Compose, group: str, described: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"the checkpoint sets {group}.{list(described)[-1]}, which a file may not"):
-        composed("eval", "++ckpt=x").adopt(group, described)
+        composed("eval", "++ckpt=x").adopt(group, described, FILE)
 
 
 def test_a_root_of_a_file_is_never_downloaded_into(composed: Compose) -> None:
     found = composed("eval", "++ckpt=x")
-    found.adopt("data", {"name": "mnist", "root": "elsewhere"})
+    found.adopt("data", {"name": "mnist", "root": "elsewhere"}, FILE)
     assert (found.data.root, found.data.download) == ("elsewhere", False)
 
 
 def test_a_file_gives_a_class_of_the_users_no_key_it_does_not_have(composed: Compose) -> None:
     found = own(composed, "model", _target_="mine.Net", hidden=2)
     with pytest.raises(ConfigError, match=r"the checkpoint sets model\.cache_dir, which a file may not"):
-        found.adopt("model", {"class": "mine.Net", "hidden": 3, "cache_dir": "/etc"})
-    found.adopt("model", {"class": "mine.Net", "hidden": 3})
+        found.adopt("model", {"class": "mine.Net", "hidden": 3, "cache_dir": "/etc"}, FILE)
+    found.adopt("model", {"class": "mine.Net", "hidden": 3}, FILE)
     found.fill_data({})
     assert found.model.kwargs == {"hidden": 3}
 

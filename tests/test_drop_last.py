@@ -103,6 +103,17 @@ def test_a_batch_of_one_sample_that_cannot_be_left_out_is_refused(
     assert not Path("runs").exists()
 
 
+def test_a_batch_of_one_sample_is_taken_where_torch_trains_on_it(trainer: Trainer, empty: Path) -> None:
+    """Of an image of more than one pixel batch normalisation has values enough."""
+    layers = "nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.Flatten(), nn.LazyLinear(outputs)"
+    (empty / "normed_net.py").write_text(NORMED.partition("super()")[0] + f"super().__init__({layers})\n")
+    options = (*FEW, "model=normed", "data.drop_last=false", "data.placement=stream")
+    run = train(trainer, *options, "data.batch_size=16")
+    assert [row["step"] for row in rows(run)] == [3, 6, 9]
+    assert rows(train(trainer, *options, "data.batch_size=1", "max_steps=2", "output=one"))[-1]["step"] == 2
+    assert rows(train(trainer, *FEW, "model=normed", "data.batch_size=16", "output=auto"))[-1]["step"] == 6
+
+
 def test_other_values_are_refused(trainer: Trainer) -> None:
     ran = trainer("train", *FEW, "data.drop_last=never")
     assert ran.code == 2

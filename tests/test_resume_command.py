@@ -104,7 +104,7 @@ OTHER = {
     "evaluate.split": "test", "evaluate.every_epochs": "2", "evaluate.every_steps": "1",
     "early_stopping.min_delta": "0.1",
     "model.name": "linear", "model.in_features": "65", "model.out_features": "11", "model.hidden": "63",
-    "model.activation": "tanh",
+    "model.activation": "tanh", "model.norm": "layer", "model.dropout": "0.1",
     "data.name": "line", "data.batch_size": "16", "data.val_fraction": "0.2", "data.split_seed": "1",
     "data.limit": "90", "data.augment.flip": "true", "data.augment.crop": "1", "data.augment.shift": "1",
     "data.augment.cutout": "1", "data.drop_last": "true", "data.sampler": "balanced",
@@ -112,7 +112,7 @@ OTHER = {
     "data.num_classes": "11",
     "data.channels": "2", "data.size": "9",
     "optim.name": "sgd", "optim.lr": "0.5", "optim.weight_decay": "0.1", "optim.betas": "[0.8,0.9]",
-    "optim.eps": "0.1", "optim.amsgrad": "true",
+    "optim.eps": "0.1", "optim.amsgrad": "true", "optim.backbone_lr": "0.1", "optim.decay_norm_bias": "false",
     "scheduler.name": "step", "scheduler.warmup_steps": "1",
 }  # fmt: skip
 

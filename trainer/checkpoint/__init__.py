@@ -3,6 +3,6 @@
 from trainer.checkpoint.description import scalars
 from trainer.checkpoint.format import Checkpoint, read, write
 from trainer.checkpoint.location import locate
-from trainer.checkpoint.weights import clean, fitting, load_into, state_of
+from trainer.checkpoint.weights import clean, fitting, load_into, misfit, state_of
 
-__all__ = ["Checkpoint", "clean", "fitting", "load_into", "locate", "read", "scalars", "state_of", "write"]
+__all__ = ["Checkpoint", "clean", "fitting", "load_into", "locate", "misfit", "read", "scalars", "state_of", "write"]

@@ -24,8 +24,10 @@ def describe(config: Config, loss: str, data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def adopt(config: Config, found: Checkpoint) -> None:
+def adopt(config: Config, found: Checkpoint, other_data: bool = False) -> None:
     """Complete `config` from a checkpoint's description, where the command line did not choose.
+
+    With `other_data` the model takes its shapes from the data as they are now, not from the description.
 
     A class of the user's is never taken from the file: they name it on the command line.
 
@@ -48,4 +50,4 @@ def adopt(config: Config, found: Checkpoint) -> None:
                 "and a file names no code to run",
                 f"if you trust it, name it yourself: {quoted(f'{group}={choice}')} (configs/{group}/{choice}.yaml)",
             )
-        config.adopt(group, described, found.path)
+        config.adopt(group, described, found.path, other_data)

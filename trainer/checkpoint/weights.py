@@ -62,7 +62,7 @@ def fitting(model: nn.Module, state: Mapping[str, Tensor], source: str | Path) -
         state = clean(state)
     wrong = [f"{k} is missing" for k in own if k not in state]
     wrong += [f"{k} is not the model's" for k in state if k not in own]
-    wrong += [f"{k} {reason}" for k in own if k in state and (reason := _misfit(state[k], own[k]))]
+    wrong += [f"{k} {reason}" for k in own if k in state and (reason := misfit(state[k], own[k]))]
     if wrong:
         more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
         raise CheckpointError(
@@ -72,7 +72,7 @@ def fitting(model: nn.Module, state: Mapping[str, Tensor], source: str | Path) -
     return dict(state)
 
 
-def _misfit(found: Tensor, own: Tensor) -> str:
+def misfit(found: Tensor, own: Tensor) -> str:
     """Why a tensor cannot be the values of another, or ""."""
     if found.shape != own.shape:
         return f"is {_shape(found)}, expected {_shape(own)}"

@@ -153,15 +153,17 @@ class Config:
 
         return description.describe(self, group)
 
-    def adopt(self, group: str, described: Mapping[str, Any], file: Path) -> None:
+    def adopt(self, group: str, described: Mapping[str, Any], file: Path, other_data: bool = False) -> None:
         """Take a section from the description in a checkpoint `file`, where the command line does not say otherwise.
+
+        With `other_data` a model's shapes are left to be taken from the data.
 
         Raises:
             ConfigError: The description is more than plain values of a section that trainer has.
         """
         from trainer.config import description
 
-        description.adopt(self, group, described, file)
+        description.adopt(self, group, described, file, other_data)
 
     def to_yaml(self) -> str:
         """What was composed, with `${...}` as it is written: no value of the environment reaches a file."""

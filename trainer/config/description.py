@@ -17,6 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 from trainer.config import registry
 from trainer.config.base import Config, Custom
 from trainer.config.check import take
+from trainer.config.composition import CONFIGS
+from trainer.config.keys import MISSING
 from trainer.config.locating import located
 from trainer.config.written import interpolated, plain
 from trainer.system.errors import ConfigError
@@ -77,11 +79,12 @@ def _mark(node: Any) -> None:
             node[key] = _MARK if _COMPUTED.search(value) else _ENVIRONMENT.sub("trainer.environment", value)
 
 
-def adopt(config: Config, group: str, described: Mapping[str, Any], file: Path) -> None:
+def adopt(config: Config, group: str, described: Mapping[str, Any], file: Path, other_data: bool = False) -> None:
     """Take a section from the description in a checkpoint `file`.
 
     What was typed on the command line goes before the description, and the description before defaults. Where the
-    user chose something else for the group, the description is left aside.
+    user chose something else for the group, the description is left aside. With `other_data` keys that take their
+    values from the data (`${data.num_classes}`) still do.
 
     Raises:
         ConfigError: The description is more than plain values of a section that trainer has.
@@ -93,21 +96,32 @@ def adopt(config: Config, group: str, described: Mapping[str, Any], file: Path) 
         own = "_target_" in node
         if node["_target_" if own else "name"] != (described.get("class") if own else name):
             return
+        if not own and node.get("arch", MISSING) not in (MISSING, described.get("arch")):
+            return
     else:
         cls = registry.section(group, str(name))
         if cls is None:
             raise ConfigError(f"the checkpoint's {group} is '{name}', which trainer does not have")
-        node = OmegaConf.create(registry.defaults(cls) | plain(node))
+        node = OmegaConf.create(
+            registry.defaults(cls) | (_of_data(group, str(name)) if other_data else {}) | plain(node)
+        )
     values = {key: value for key, value in described.items() if key not in ("name", "class")}
     _check_described(group, node, values)
     typed = {word.lstrip("+").split("=", 1)[0] for word in config.typed}
-    untyped = {key: value for key, value in values.items() if f"{group}.{key}" not in typed}
+    waiting = {key for key, value in plain(node).items() if other_data and interpolated(value)}
+    untyped = {k: value for k, value in values.items() if f"{group}.{k}" not in typed and k not in waiting}
     for key, value in (located(untyped, file) if group == "data" else untyped).items():
         node[key] = value
     if "root" in values and "download" in node and not {"data.root", "data.download"} & typed:
         node["download"] = False  # a file does not say where on this machine to write
     config._cfg[group] = node
     take(config, group, plain(node))
+
+
+def _of_data(group: str, name: str) -> dict[str, Any]:
+    """The keys that a section of ours takes from the data, as its config file has them."""
+    written = plain(OmegaConf.load(CONFIGS / group / f"{name}.yaml"))
+    return {key: value for key, value in written.items() if interpolated(value)}
 
 
 def _check_described(group: str, node: DictConfig, values: Mapping[str, Any]) -> None:

@@ -67,17 +67,16 @@ def training_batches(
     device: torch.device,
     dtype: torch.dtype,
     workers: int | None,
-    needs_two: bool = False,
+    wants_two: bool = False,
     beside: Batches | None = None,
 ) -> Batches:
     """The training split on the device, or streamed by `workers`, in random order and augmented as `config` says.
 
-    `needs_two` says that the model cannot be trained on a batch of one sample. With `beside`, the batches of another
+    `wants_two` says that a batch of one sample is too small for the model. With `beside`, the batches of another
     run with the same data, the samples are shared with that.
 
     Raises:
-        ConfigError: Tables are to be augmented, values to be balanced, or the last batch has one sample and the model
-            needs two.
+        ConfigError: Tables are to be augmented, or values to be balanced.
     """
     common: Data = config.samples
     if beside is not None:
@@ -105,14 +104,17 @@ def training_batches(
         )
     droppable = 0 < batches.last < batches.total
     batches.drops_last = droppable and (
-        common.drop_last == "true" or (common.drop_last == "auto" and needs_two and batches.last == 1)
+        common.drop_last == "true" or (common.drop_last == "auto" and wants_two and batches.last == 1)
     )
-    if needs_two and batches.sizes[-1] == 1:
-        raise ConfigError(
-            f"the last batch has one sample (batches of {batches.batch_size}), and batch normalisation needs two",
-            "leave data.drop_last=false out" if droppable else "set a larger data.batch_size",
-        )
     return batches
+
+
+def single_sample(batches: Batches) -> ConfigError:
+    """The error for a last batch of one sample, and a model that cannot be trained on it."""
+    return ConfigError(
+        f"the last batch has one sample (batches of {batches.batch_size}), and batch normalisation needs two",
+        "leave data.drop_last=false out" if 0 < batches.last < batches.total else "set a larger data.batch_size",
+    )
 
 
 def _augmenter(common: Data, loaded: Dataset) -> Augmenter | None:

@@ -12,7 +12,7 @@ from trainer.checkpoint.values import are_finite
 from trainer.checkpoint.weights import is_state
 from trainer.engine.loop import Hook
 from trainer.engine.state import State
-from trainer.models.build import BATCH_NORMS
+from trainer.models.library import BATCH_NORMS
 from trainer.system.errors import CheckpointError, ConfigError, first_line
 from trainer.system.shapes import is_count
 

@@ -1,5 +1,8 @@
 """The model that a config chooses."""
 
+import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,18 +14,23 @@ from trainer.checkpoint import Checkpoint
 from trainer.config import custom
 from trainer.config.base import Config, Custom
 from trainer.models import preprocessing
+from trainer.models.library import BATCH_NORMS
 from trainer.models.mode import evaluating
 from trainer.system.errors import CheckpointError, ConfigError, first_line
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+# Gives a model's state from that of a file, whose name is told; also of a model that is on torch's device `meta`.
+Fit = Callable[[nn.Module, Mapping[str, Tensor], str | Path], dict[str, Tensor]]
 SAFE_CHANNELS = 16  # of a 1x1 convolution with a stride, from which on channels-last is safe on a CPU
 
 
-def build_model(config: Config, inputs: Tensor, outputs: int, found: Checkpoint | None = None) -> nn.Module:
+def build_model(
+    config: Config, inputs: Tensor, outputs: int, found: Checkpoint | None = None, fit: Fit = checkpoint.fitting
+) -> nn.Module:
     """Build the model that `config` chooses, of the device and type of `inputs`, with the weights of `found`.
 
-    The model is sent one sample, `inputs` (1, ...), before anything else is done with it: what it makes on first use,
-    such as the parameters of lazy layers, is then there for weights to be loaded into and for an optimizer.
+    `fit` says how these fit the model: as they are, or as `trainer.models.transfer` takes them over. The model is sent
+    one sample, `inputs` (1, ...), before anything else is done with it: what it makes on first use, such as the
+    parameters of lazy layers, is then there for weights to be loaded into and for an optimizer.
 
     Raises:
         ConfigError: The model fails on the sample, does not give `outputs` values for it, or cannot be built.
@@ -30,7 +38,7 @@ def build_model(config: Config, inputs: Tensor, outputs: int, found: Checkpoint 
     """
     section = config.model
     if found is not None:
-        _check_weights(section, found)
+        _check_weights(section, found, fit)
     if isinstance(section, Custom):
         built = custom.call("model", section)
         if not isinstance(built, nn.Module):
@@ -43,7 +51,7 @@ def build_model(config: Config, inputs: Tensor, outputs: int, found: Checkpoint 
     _try(built, config, inputs, outputs)
     lay_out(built, inputs.device)
     if found is not None:
-        checkpoint.load_into(built, found.model, found.path)
+        built.load_state_dict(fit(built, found.model, found.path))
     return built
 
 
@@ -102,9 +110,19 @@ def _contiguous(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, .
     return tuple(image.clone(memory_format=torch.contiguous_format) for image in inputs)
 
 
-def has_batch_norm(model: nn.Module) -> bool:
-    """Whether `model` normalises by batch, for which a batch of one sample may be too small."""
-    return any(isinstance(module, BATCH_NORMS) for module in model.modules())
+def has_batch_norm(model: nn.Module, frozen: bool = False) -> bool:
+    """Whether `model` normalises by batch; with `frozen`, a layer counts also that only uses what it has learnt."""
+    return any(isinstance(module, BATCH_NORMS) and (frozen or module.training) for module in model.modules())
+
+
+def trains_on(model: nn.Module, inputs: Tensor) -> bool:
+    """Whether torch lets a model train on these `inputs`: batch normalisation needs two values of each channel."""
+    with torch.random.fork_rng([inputs.device] if inputs.device.type == "cuda" else []), torch.no_grad():
+        try:
+            copy.deepcopy(model)(inputs)
+        except ValueError:
+            return False
+    return True
 
 
 def _ours(section: Any, pretrained: bool) -> nn.Module:
@@ -119,7 +137,7 @@ def _ours(section: Any, pretrained: bool) -> nn.Module:
         ) from error
 
 
-def _check_weights(section: Any, found: Checkpoint) -> None:
+def _check_weights(section: Any, found: Checkpoint, fit: Fit) -> None:
     """Compare the weights of a file with the model that it describes before that, of whatever size, takes memory."""
     if not isinstance(section, Custom):
         try:
@@ -129,4 +147,4 @@ def _check_weights(section: Any, found: Checkpoint) -> None:
             shapes = _ours(section, pretrained=False)
         except RuntimeError as error:  # it has more elements than an integer can count
             raise CheckpointError(f"{found.path} describes a model that is too large for any machine") from error
-        checkpoint.fitting(shapes, found.model, found.path)
+        fit(shapes, found.model, found.path)

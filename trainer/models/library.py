@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from trainer.models.head import last_layer
 
 COLOUR = 3  # channels that the networks are made for
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)  # layers with running statistics
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)  # layers with running statistics
 
 
 def with_classes(network: nn.Module, classes: int, before: int) -> str:
@@ -57,5 +57,5 @@ def freeze(network: nn.Module, but: Collection[str]) -> None:
             continue
         for parameter in own:
             parameter.requires_grad_(False)
-        if isinstance(module, NORMS):
+        if isinstance(module, BATCH_NORMS):
             module.eval()

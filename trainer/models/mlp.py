@@ -46,5 +46,5 @@ class MLP(nn.Sequential):
         super().__init__(layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = super().forward(x.flatten(1))
+        out: Tensor = super().forward(x.flatten(1))  # type: ignore[no-untyped-call]
         return out

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.config import custom
 from trainer.config.train import Train
 from trainer.data.batches import Batches
 from trainer.data.known import Trained
-from trainer.data.loading import eval_batch_size, example, load_dataset, stream_workers, training_batches
+from trainer.data.loading import eval_batch_size, example, load_dataset, single_sample, stream_workers, training_batches
 from trainer.data.splits import Dataset, Track
 from trainer.engine import device, rng, state
 from trainer.engine.average import Average
@@ -26,7 +27,8 @@ from trainer.engine.schedule import Schedule, make_schedule
 from trainer.engine.state import Plan, Row, State, Step
 from trainer.engine.steps import kind, make_step
 from trainer.models import preprocessing
-from trainer.models.build import build_model, has_batch_norm
+from trainer.models.build import build_model, has_batch_norm, trains_on
+from trainer.models.transfer import Transfer
 from trainer.run.choosing import choose
 from trainer.system.shown import shortened
 
@@ -121,11 +123,13 @@ def assemble(
     say: Callable[[str], None] = print,
     found: Checkpoint | None = None,
     beside: Parts | None = None,
+    anew: bool = False,
 ) -> Parts:
     """Build every part without writing anything; the model gets the weights of `found`, if that is given.
 
-    `say` is told, later, what did not go as planned. With `beside`, the parts of another run with the same data on the
-    same device, the samples are shared with that.
+    If the training begins `anew` with these weights, it may have other classes or columns than that of `found`. `say`
+    is told, later, what did not go as planned. With `beside`, the parts of another run with the same data on the same
+    device, the samples are shared with that.
 
     Raises:
         UserError: something does not exist, does not fit or is not here.
@@ -142,12 +146,15 @@ def assemble(
     loss = choose_loss(config.loss.name, data, config.label_smoothing, weights)
     rng.seed(config.seed)
     first, outputs = example(data, compute.device, compute.dtype), int(data.facts()["outputs"])
-    model = build_model(config, first, outputs, found)
-    for line in filter(None, [preprocessing.offer(config)] if found is None else []):
-        say(line)
+    fit = Transfer(found, data.columns, data.classes, say) if found is not None and anew else checkpoint.fitting
+    model = build_model(config, first, outputs, found, fit)
+    if found is None and (offer := preprocessing.offer(config)):
+        say(offer)
     workers = stream_workers(config, data, compute.device)  # before anything lies on the device
     shared = beside.train if beside is not None else None
     train = training_batches(config, data, first.device, first.dtype, workers, has_batch_norm(model), shared)
+    if train.sizes[-1] == 1 and has_batch_norm(model) and not trains_on(model, first):
+        raise single_sample(train)
     evaluated = "test" if config.evaluate.split == "test" else "val" if data.val is not None else None
     objective = choose_objective(config, data, evaluated)
     target = choose_target(config.until, data, evaluated) if config.until is not None else None
@@ -163,10 +170,9 @@ def assemble(
     evaluator = Evaluator(shown, data, compute, loss, size, workers, lambda: state.interrupted)
     if beside is not None:
         evaluator.share(beside.evaluator)
+    trained = beside.trained if beside is not None else Trained(data.train)
     return Parts(
         *(config, compute, model, train, evaluator, optimizer, schedule),
         *(objective, target, evaluated, plan, step, batches, compiled, state),
-        beside.trained if beside is not None else Trained(data.train),
-        average,
-        chosen,
+        *(trained, average, chosen),
     )

@@ -47,9 +47,9 @@ def opened(
     parent = None
     if weights is not None:
         _check_finite(weights, config, screen)
-        adopt(config, weights)
+        adopt(config, weights, other_data=True)
         parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
-    parts = assemble(config, screen.track, screen.say, weights, beside)
+    parts = assemble(config, screen.track, screen.say, weights, beside, anew=True)
     if weights is not None:
         meeting.warn(weights, config, parts.data, screen)
     if directory is None:

@@ -158,7 +158,7 @@ def reason_against(member: Member) -> str:
         return "compile=inductor compiles one model"
     if parts.compute.device.type not in ("cpu", "cuda"):
         return f"models are not stacked on device={parts.compute.device.type}"
-    if has_batch_norm(parts.model):
+    if has_batch_norm(parts.model, frozen=True):
         return "batch normalisation keeps running means of one model"
     if any(_holds_tensors(value) for module in parts.model.modules() for value in vars(module).values()):
         return "it has tensors that are neither parameters nor buffers"
