@@ -1,11 +1,13 @@
 """What a checkpoint may say of the columns of a table: each kind with its values, checked before they are used."""
 
+import re
 from typing import Any
 
 from trainer.system.shapes import Shape, each, has, is_number, is_text
 
 _MOST = 200_000  # columns
 _LONGEST = 100_000  # words of one
+_FORM = re.compile(r"own|(%[YymdbBHMSIp]|%\.f|[-/.: ,T])+")  # how dates are written
 
 
 def is_plan(value: Any) -> bool:
@@ -43,6 +45,10 @@ def _is_pair(value: Any) -> bool:
     return _are_words(value) and len(value) == 2
 
 
+def _is_form(value: Any) -> bool:
+    return isinstance(value, str) and len(value) < 40 and _FORM.fullmatch(value) is not None
+
+
 def _is_part(value: Any) -> bool:
     return _is_column(value) and value["kind"] == "number" and value["name"] in ("year", "month", "weekday", "hour")
 
@@ -58,6 +64,6 @@ _KINDS: dict[str, dict[str, Shape]] = {
     "number": _NUMBER,
     "category": {"words": _are_words, "rare": _is_flag, "missing": _is_flag},
     "boolean": {"words": _is_pair, "fill": is_number, "missing": _is_flag},
-    "date": {"form": is_text, "parts": each(_is_part), "missing": _is_flag},
+    "date": {"form": _is_form, "parts": each(_is_part), "missing": _is_flag},
     "dropped": {"reason": is_text},
 }

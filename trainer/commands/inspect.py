@@ -114,7 +114,7 @@ def _layers(config: Inspect, built: "nn.Module", shape: tuple[int, ...], screen:
 def _data(loaded: "Dataset", screen: "Report") -> None:
     import torch
 
-    from trainer.show import classes
+    from trainer.show import classes, columns
 
     splits = {name: getattr(loaded, name) for name in ("train", "val", "test") if getattr(loaded, name) is not None}
     facts = [(name, f"{len(split):,} samples of {_x(split.shape)} {_type(split)}") for name, split in splits.items()]
@@ -122,11 +122,13 @@ def _data(loaded: "Dataset", screen: "Report") -> None:
         facts.append(("mean", listed([f"{m:.4g}" for m in loaded.mean])))
         facts.append(("std", listed([f"{s:.4g}" for s in loaded.std])))
     else:
-        facts.append(("normalisation", "none"))
-    if loaded.columns:
+        facts.append(("normalisation", "none" if loaded.plan is None else "by column, as below"))
+    if loaded.columns and loaded.plan is None:
         facts.append(("columns", listed(loaded.columns)))
     facts += [("note", line) for line in loaded.notes]
     screen.facts(f"data {loaded.name}", facts)
+    if loaded.plan is not None:
+        columns.show(screen, loaded.plan)
     if loaded.classes is not None:
         size = len(loaded.classes)
         counts = [torch.bincount(split.targets, minlength=size).tolist() for split in splits.values()]

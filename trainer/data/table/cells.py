@@ -150,7 +150,10 @@ def dates(text: pl.Series, form: str) -> pl.Series:
     cut = text.str.replace(r"(Z|[+-]\d{2}:?\d{2}|\s*UTC)$", "") if "%Y" in form and ":%M" in form else text
     if "%Y" not in form and "%y" not in form:
         cut, form = "1970-01-01 " + cut, "%Y-%m-%d " + form
-    return cut.str.to_datetime(form, strict=False, time_unit="us")
+    try:
+        return cut.str.to_datetime(form, strict=False, time_unit="us")
+    except pl.exceptions.PolarsError:  # a form of a file's that makes no date
+        return pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
 
 
 def _at_an_hour(times: pl.Series) -> pl.Series:

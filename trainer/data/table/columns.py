@@ -158,7 +158,9 @@ def _standardised(values: pl.Series, number: Number, out: np.ndarray) -> None:
         if number.missing:
             out[:, 1] = values.is_null().to_numpy()
         values = values.fill_null(number.fill)
-    out[:, 0] = (values.to_numpy() - number.mean) / number.deviation
+    with np.errstate(over="ignore"):
+        standardised = (values.to_numpy() - number.mean) / number.deviation
+    out[:, 0] = np.clip(standardised, -cells.LARGEST, cells.LARGEST)
 
 
 def described(column: Column) -> dict[str, Any]:

@@ -30,8 +30,8 @@ def warn(plan: Sequence[Column], sheet: Sheet, rows: pl.Series, dataset: Dataset
             gives = _is_map(series, targets.numpy(), len(dataset.classes))
         if gives:
             notes.say(
-                f"{quoted(column.name)} gives the target {quoted(name)} away; if it is not known beforehand, "
-                f"leave it out: data.drop=[{column.name}]"
+                f"{quoted(column.name)} gives the target {quoted(name)} away; "
+                "if it is not known beforehand, leave it out: data.drop=[...]"
             )
 
 

@@ -33,6 +33,8 @@ def load(config: Table, track: Track[object], trained: Mapping[str, Any] | None 
     plan = tuple(map(understood, trained["plan"])) if trained is not None and trained.get("plan") else None
     evaluated = plan is not None and trained is not None and "columns" in trained
     classes = trained.get("classes") if evaluated and trained is not None else None
+    if evaluated and not any(column.features for column in plan or ()):
+        raise DataError(f"{path}: the model was not trained on a table with columns", "give data of its own kind")
     sheet = reading.read(path, config.target, notes)
     if plan is not None:
         sheet = _by_position(sheet, plan, notes)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from trainer.system.errors import DataError
-from trainer.system.shown import printable, shortened
+from trainer.system.shown import shortened
 
 NAMED = 8  # columns that a line names; of more it gives the number
 
@@ -46,7 +46,7 @@ def named(names: list[str]) -> str:
 
 def quoted(name: str) -> str:
     """The name of a column, or a cell, as a message has it."""
-    return f"'{shortened(printable(name[:200]), 40)}'"
+    return f"'{shortened(name, 40)}'"
 
 
 def counted(number: int, what: str) -> str:
