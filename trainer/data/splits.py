@@ -280,7 +280,8 @@ def measured(dataset: Dataset) -> Dataset:
 
 def moments_of_targets(train: Split) -> dict[str, Any]:
     """Mean and deviation per target column of a quantity, as a data set has them; the deviation of a constant is 1."""
-    mean, std = train.targets.mean(0).tolist(), train.targets.std(0, correction=0).tolist()
+    targets = train.targets.double().reshape(len(train), -1)
+    mean, std = targets.mean(0).tolist(), targets.std(0, correction=0).tolist()
     return {"target_mean": tuple(mean), "target_std": tuple(s if s > 0 else 1.0 for s in std)}
 
 

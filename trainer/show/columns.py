@@ -4,21 +4,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainer.show.report import Report
-from trainer.system.errors import MOST
 from trainer.system.shown import shortened
 
+_MANY = 100  # columns from which on a few are shown
+_FEW = 20
 _WORDS = 60  # characters that the words of a category may take
 
 
 def show(screen: Report, plan: Sequence[Mapping[str, Any]]) -> None:
     """Print what becomes of each column, in a table; only the first of very many."""
     kept = sum(column["kind"] != "dropped" for column in plan)
-    title = f"columns: {kept:,} of {len(plan):,} are used" + (f", the first {MOST}" if len(plan) > MOST else "")
+    title = f"columns: {kept:,} of {len(plan):,} are used"
+    shown = plan if len(plan) <= _MANY else plan[:_FEW]
     rows = [
-        (column["name"], column["kind"], str(_features(column)), _filled(column), _meaning(column))
-        for column in plan[:MOST]
+        (column["name"], column["kind"], str(_features(column)), _filled(column), _meaning(column)) for column in shown
     ]
     screen.table(("column", "kind", "features", "if missing", "what it is"), rows, title)
+    if len(shown) < len(plan):
+        screen.say(f"... and {len(plan) - len(shown):,} more")
 
 
 def _features(column: Mapping[str, Any]) -> int:
@@ -44,7 +47,7 @@ def _meaning(column: Mapping[str, Any]) -> str:
         return f"mean {column['mean']:.4g}, deviation {column['deviation']:.4g}"
     if kind == "category":
         rare = ", and rare ones" if column["rare"] else ""
-        words = shortened(", ".join(word[:_WORDS] for word in column["words"][:MOST]), _WORDS)
+        words = shortened(", ".join(word[:_WORDS] for word in column["words"][:_FEW]), _WORDS)
         return f"{len(column['words'])} words{rare}: {words}"
     if kind == "boolean":
         return f"{shortened(column['words'][0], 20)} is 0, {shortened(column['words'][1], 20)} is 1"

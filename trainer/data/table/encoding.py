@@ -15,7 +15,7 @@ from trainer.data.table import leaks, planning
 from trainer.data.table.columns import Category, Column, Dropped, described
 from trainer.data.table.notes import Notes, named, quoted
 from trainer.data.table.planning import Wishes
-from trainer.data.table.remarks import Remarks, say_what_is_cleaned
+from trainer.data.table.remarks import Remarks, refuse, say_what_is_cleaned
 from trainer.data.table.sheet import Sheet
 from trainer.system.errors import DataError
 
@@ -93,6 +93,8 @@ class Encoder:
                 f"{self.notes.path}: no column is left as a feature; {named([c.name for c in plan])} are dropped",
                 "name those to use: data.columns=[...]",
             )
+        if self.notes.strict:
+            refuse(sheet, plan)
         say_what_is_cleaned(plan, self.target, self.notes)
         leaks.warn(plan, sheet, rows, dataset, self.target, self.notes)
         return tuple(plan)

@@ -106,7 +106,7 @@ def _aligned(lines: Sequence[str]) -> bool:
 
 def names_columns(first: Sequence[str], body: Sequence[Sequence[str]], target: str) -> bool:
     """Whether the `first` row of a table names the columns: it has the target's name, or differs from the `body`."""
-    if not reads_as_number(target):
+    if not re.fullmatch(r"-?\d+", target):
         return target in first or not any(map(_numeric, first)) or not _like(first, body)
     if _counting(first):
         return True

@@ -20,6 +20,7 @@ MOST = 200  # words of a column that get features of their own
 COVERED = 0.3  # share of the rows that must have such a word, or none; else the column holds names or texts
 DIFFERENT = 0.95  # share of the rows in which an identifier is another one
 ROWS = 20  # rows from which on numbers that count up are the numbers of the rows
+COUNTED = "the numbers of the rows"
 _IDENTIFIER = re.compile(
     r".*[a-z0-9](ID|Id)|(?i:(.*[_ .-])?(id|idx|uuid|guid|key)|index|unnamed: \d+|row ?_?(nr|no|number|id|names?)?|"
     r"nr\.?|no\.?|#|s(r|l)?\.? ?no\.?|serial.*|level_0)"
@@ -54,6 +55,8 @@ def without_use(sheet: Sheet, wishes: Wishes, beside: Mapping[str, str]) -> dict
             reason = "it has no name" if name in sheet.nameless else _identifies(name, series, place)
             if reason:
                 found[name] = reason
+    if len(found) == len(sheet.columns):  # better the numbers of the rows than nothing
+        found = {name: reason for name, reason in found.items() if reason != COUNTED}
     return found
 
 
@@ -70,7 +73,7 @@ def _identifies(name: str, series: pl.Series, place: int) -> str:
     if values.null_count() or not (values == values.round()).all():
         return ""
     if counted and values[0] in (0, 1) and (values.diff().drop_nulls() == 1).all():
-        return "the numbers of the rows"
+        return COUNTED
     return "an identifier" if named and values.n_unique() >= DIFFERENT * len(values) else ""
 
 

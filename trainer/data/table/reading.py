@@ -51,9 +51,9 @@ def read(path: Path, target: str, notes: Notes, text: bool = False) -> Sheet:
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     """The file of a table, whose reading ends in one line if it fails."""
-    if path.is_dir():
-        raise DataError(f"data.path={path} is not a file")
     try:
+        if path.is_dir():
+            raise DataError(f"data.path={path} is not a file")
         with open(path, "rb", opener=regular) as file:
             yield file
     except FileNotFoundError as error:

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from trainer.data.table.columns import Category, Column, Dropped, Number
+from trainer.data.table import cells
+from trainer.data.table.columns import Category, Column, Date, Dropped, Number
 from trainer.data.table.notes import Notes, counted, named, quoted
 from trainer.data.table.sheet import Sheet
+from trainer.system.errors import DataError
 
 
 def say_what_is_cleaned(plan: Sequence[Column], target: str, notes: Notes) -> None:
@@ -30,6 +32,32 @@ def say_what_is_cleaned(plan: Sequence[Column], target: str, notes: Notes) -> No
     rare = [c.name for c in plan if isinstance(c, Category) and c.rare]
     if rare:
         notes.clean(f"rare words count as one: {named(rare)}", "name it in data.categories, or make groups of them")
+
+
+def refuse(sheet: Sheet, plan: Sequence[Column]) -> None:
+    """Refuse the first cell of a sheet, column by column, that would be taken for missing, with its row.
+
+    Raises:
+        DataError: There is one.
+    """
+    for column in plan:
+        series = sheet.columns.get(column.name)
+        if series is None or not column.features:
+            continue
+        found = cells.tidy(series)
+        if isinstance(column, Number):
+            found = cells.numbers(found, column.comma).values
+        elif isinstance(column, Date):
+            found = cells.dates(found, column.form)
+        missing = found.is_null().arg_true()
+        if len(missing):
+            row, cell = int(sheet.lines[missing[0]]), series[missing[0]]
+            said = "empty" if cell in (None, "") else quoted(str(cell))
+            more = f", and {len(missing) - 1:,} more are missing" if len(missing) > 1 else ""
+            raise DataError(
+                f"{sheet.path}, row {row}: column {quoted(column.name)} is {said}{more}",
+                "fill it or remove the row; or leave data.strict=true out, and it is cleaned up",
+            )
 
 
 class Remarks:

@@ -11,12 +11,13 @@ _LATIN = 0.5  # a file in which more of the letters beyond ASCII than this are b
 
 
 def decoded(content: bytes, notes: Notes) -> str:
-    """The text in a file, with lines that end in a newline alone; other encodings than UTF-8 are noted.
+    """The text in a file; other encodings than UTF-8 are noted.
 
     Raises:
         DataError: It is not text.
     """
-    return _decoded(content, notes).replace("\r\n", "\n").replace("\r", "\n")
+    text = _decoded(content, notes)
+    return text if "\n" in text else text.replace("\r", "\n")  # as programs on old Macs ended lines
 
 
 def _decoded(content: bytes, notes: Notes) -> str:
