@@ -52,7 +52,7 @@ def refuse(sheet: Sheet, plan: Sequence[Column]) -> None:
         missing = found.is_null().arg_true()
         if len(missing):
             row, cell = int(sheet.lines[missing[0]]), series[missing[0]]
-            said = "empty" if cell in (None, "") else quoted(str(cell))
+            said = "missing" if cell in (None, "") else quoted(str(cell))
             more = f", and {len(missing) - 1:,} more are missing" if len(missing) > 1 else ""
             raise DataError(
                 f"{sheet.path}, row {row}: column {quoted(column.name)} is {said}{more}",

@@ -101,17 +101,15 @@ def _classes(
     name: str, labels: pl.Series, values: pl.Series, names: list[str], notes: Notes, known: Sequence[str] | None
 ) -> Target:
     """Class indices of the rows that have a class; `names` are those of the different `values`."""
+    if not names:
+        raise DataError(f"{notes.path}: no row has a target {quoted(name)}", "choose another column as data.target")
     rows = _kept(labels, notes, name)
     codes = labels.gather(pl.Series(rows)).replace_strict(values, np.arange(len(values)), return_dtype=pl.Int64)
     place = torch.from_numpy(codes.to_numpy().copy())
     counts = torch.bincount(place, minlength=len(names))
     if known is None:
         if len(names) < 2:
-            raise DataError(
-                f"{notes.path}: the target {quoted(name)} is {quoted(names[0])} in every row"
-                if names
-                else f"{notes.path}: no row has a target {quoted(name)}"
-            )
+            raise DataError(f"{notes.path}: the target {quoted(name)} is {quoted(names[0])} in every row")
         _stray(dict(zip(names, counts.tolist(), strict=True)), notes)
         return Target(rows, place, tuple(names))
     index = {word: number for number, word in enumerate(known)}
