@@ -93,7 +93,7 @@ def test_a_file_without_a_header_line_has_numbers_for_names(tmp_path: Path, plai
     found = load(path, "4")
     assert found.columns == ("1", "2", "3=blue", "3=red")
     assert torch.equal(found.train.inputs, features(plainly))
-    with pytest.raises(DataError, match="has no column 'colour' .it has no header line"):
+    with pytest.raises(DataError, match=r"has no column 'colour' \(it has no header line"):
         load(path, "colour")
 
 
@@ -311,7 +311,7 @@ def test_of_a_large_table_no_more_than_a_block_is_read_at_once(
     monkeypatch.setattr(blocks, "_parsed", lambda block, *rest: read.append(len(block)) or parsed(block, *rest))
     notes = Notes(path, strict=False)
     reading.read(path, "y", notes)
-    assert len(read) > 2
+    assert len(read) > 1
     assert max(read) < 1200
 
 

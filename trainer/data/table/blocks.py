@@ -1,5 +1,6 @@
 """A large table in text, read block by block: never is more than a block of its text in memory."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
@@ -19,6 +20,7 @@ _LONGEST = 16 * _BLOCK  # bytes in which a block must end outside of quotes
 _TIMES = 3  # as much memory as its file takes a table that is read, at most
 _SAMPLE = 2**18  # bytes by which layout and columns are recognised
 _NULLS = sorted({form for w in cells.NEVER_CLASSES if w for form in (w, w.upper(), w.capitalize(), "NaN", "NaT")})
+_BLANK = re.compile(rb"\n(?:\r?\n)+")  # lines without anything, which polars would take for empty rows
 _PACKED = (b"x\x01", b"x^", b"\x1f\x8b")  # how compressed data begin, which polars would unpack
 
 
@@ -119,6 +121,9 @@ def _bodies(file: IO[bytes], skipped: int, notes: Notes) -> Iterator[bytes]:
             block = decoded(block, notes).encode()
         if block[:2] in _PACKED or b"\0" in block:
             raise Irregular
+        block = block.strip(b"\r\n") + b"\n"
+        if b'"' not in block:
+            block = _BLANK.sub(b"\n", block)
         if block.strip():
             yield block
 
@@ -138,11 +143,10 @@ def _frame(block: bytes, names: list[str], found: Layout, texts: set[str], demot
                 demoted.add(name)
             else:
                 frame = frame.with_columns(values.alias(name))
-    if b'"' not in block:  # rows that are too short are filled up by polars
-        lines = len(frame) - block.count(b"\n\n") - block.count(b"\n\r\n") - block.startswith((b"\n", b"\r\n"))
+    if b'"' not in block:
         cut = np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == ord(found.separator))
-        if cut not in {(len(names) - 1) * n for n in (len(frame), lines)}:
-            raise Irregular
+        if cut != len(frame) * (len(names) - 1):
+            raise Irregular  # there are rows that are too short, which polars fills up
     stripped = [s.str.strip_chars() if s.dtype == pl.String else cells.plain(s) for s in frame.get_columns()]
     return pl.DataFrame(stripped)
 

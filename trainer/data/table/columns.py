@@ -136,9 +136,9 @@ Column = Number | Category | Boolean | Date | Dropped
 KINDS: dict[str, Any] = {"number": Number, "category": Category, "boolean": Boolean, "date": Date, "dropped": Dropped}
 
 
-def words(series: pl.Series) -> pl.Series:
+def words(series: pl.Series, missing: tuple[str, ...] = cells.MISSING) -> pl.Series:
     """The cells of a column as words; of numbers, whole ones without a decimal point."""
-    text = cells.tidy(series)
+    text = cells.tidy(series, missing)
     if text.dtype.is_float():
         whole = (text == text.round()) & (text.abs() < 2**53)
         return text.cast(pl.String).zip_with(~whole, text.cast(pl.Int64, strict=False).cast(pl.String))

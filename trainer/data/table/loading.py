@@ -41,17 +41,12 @@ def load(config: Table, track: Track[object], trained: Mapping[str, Any] | None 
         if not evaluated and sheet.columns.keys() != {column.name for column in plan}:
             plan = None
     name = _target_name(sheet, config, evaluated)
+    _check_rows(sheet, evaluated)
     task = config.task if not evaluated else "regression" if classes is None else "classification"
     comma = any(map(cells.writes_commas, sheet.columns.values()))
     found = target.read(sheet.columns[name], task, comma, notes, classes, evaluated)
     sheet = sheet.take(found.rows) if len(found.rows) < len(sheet) else sheet
-    if not len(sheet):
-        raise DataError(
-            f"{path} has no row with a target that can be used", "look at it: trainer inspect data=table ..."
-        )
-    if len(sheet) < FEWEST and not evaluated:
-        rows = counted(len(sheet), "row")
-        raise DataError(f"{path} has {rows} to use, and training, validation and test need one each", "add some")
+    _check_rows(sheet, evaluated)
     parts = {part: _other(config, f"{part}_path", name, found, notes) for part in ("val", "test")}
     cut = cutting.cut(config, sheet, found, notes, parts["test"] is not None, evaluated)
     everything = Split(Rows(sheet), found.values, groups=cut.groups)
@@ -70,6 +65,14 @@ def load(config: Table, track: Track[object], trained: Mapping[str, Any] | None 
         stratify=True,
         encode=Encoder(name, notes, unused, wishes, comma, plan, evaluated),
     )
+
+
+def _check_rows(sheet: Sheet, evaluated: bool) -> None:
+    if not len(sheet) and evaluated:
+        raise DataError(f"{sheet.path} has no row with a target that the model knows", "give data of its own kind")
+    if len(sheet) < FEWEST and not evaluated:
+        rows = counted(len(sheet), "row")
+        raise DataError(f"{sheet.path} has {rows} to use, and training, validation and test need one each", "add some")
 
 
 def _by_position(sheet: Sheet, plan: Sequence[Column], notes: Notes) -> Sheet:

@@ -62,7 +62,7 @@ def read(
         few = _few(found)
         numbers = (found.unique().drop_nulls() if few is None else few).sort()
         return _classes(name, found, numbers, words(numbers).to_list(), notes, classes)
-    labels = words(cells.tidy(series, cells.NEVER_CLASSES))
+    labels = words(series, cells.NEVER_CLASSES)
     different = labels.unique().drop_nulls().sort()
     return _classes(name, labels, different, different.to_list(), notes, classes)
 
