@@ -7,6 +7,7 @@ from trainer.system.shapes import Shape, each, has, is_number, is_text
 
 _MOST = 200_000  # columns
 _LONGEST = 100_000  # words of one
+_LARGEST = 1e300  # so that no difference is infinite
 _FORM = re.compile(r"own|(%[YymdbBHMSIp]|%\.f|[-/.: ,T])+")  # how dates are written
 
 
@@ -29,12 +30,11 @@ def _is_flag(value: Any) -> bool:
 
 
 def _is_scale(value: Any) -> bool:
-    return is_real_number(value) and value > 0
+    return _is_real(value) and value > 0
 
 
-def is_real_number(value: Any) -> bool:
-    """A finite number of any size."""
-    return is_number(value) or (isinstance(value, float) and abs(value) < 1e300)
+def _is_real(value: Any) -> bool:
+    return is_number(value) and abs(value) < _LARGEST
 
 
 def _are_words(value: Any) -> bool:
@@ -54,8 +54,8 @@ def _is_part(value: Any) -> bool:
 
 
 _NUMBER: dict[str, Shape] = {
-    "fill": is_real_number,
-    "mean": is_real_number,
+    "fill": _is_real,
+    "mean": _is_real,
     "deviation": _is_scale,
     "missing": _is_flag,
     "comma": _is_flag,

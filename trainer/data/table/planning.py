@@ -146,9 +146,12 @@ def _category(name: str, text: pl.Series, forced: bool) -> Column:
     different, missing = len(counts), text.null_count()
     if different == 1 and not missing:
         return Dropped(name, "it is always the same")
+    top = int(counts["count"][0])
     least = 1 if forced else min(max(LEAST, len(text) // ONE_IN), ENOUGH)
-    common = counts.filter(pl.col("count") >= min(least, counts["count"][0])).head(MOST)
+    if top < least and 2 * different < len(text):  # few rows
+        least = top
+    common = counts.filter(pl.col("count") >= least).head(MOST)
     covered = (int(common["count"].sum()) + missing) / len(text)
-    if (not forced and covered < COVERED) or (different > 2 and counts["count"][0] == 1 and not forced):
+    if covered < COVERED and not forced:
         return Dropped(name, f"names or texts ({different:,} different)")
     return Category(name, tuple(sorted(common[text.name].to_list())), len(common) < different, missing > 0)
