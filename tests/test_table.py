@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
+from tables import dropped, load, of_column, plan, write
 
-from tests.tables import dropped, load, of_column, plan, write
 from trainer.data.splits import Dataset
 from trainer.system.errors import DataError
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
+from tables import dropped, load, of_column, plan, write
 
-from tests.tables import dropped, load, of_column, plan, write
 from trainer.checkpoint.columns import is_plan
 from trainer.data.table import cells
 from trainer.data.table.columns import described, understood

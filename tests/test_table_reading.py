@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pretending
 import pytest
 import torch
+from tables import dropped, load, of_column, plan, write
 
-from tests import pretending
-from tests.tables import dropped, load, of_column, plan, write
 from trainer.data.table import blocks, reading
 from trainer.data.table.notes import Notes
 from trainer.system.errors import DataError

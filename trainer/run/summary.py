@@ -48,6 +48,7 @@ def opening(parts: Parts) -> Facts:
     where = {None: "on the device", 0: "streamed", 1: "streamed by 1 worker"}.get(
         parts.evaluator.workers, f"streamed by {parts.evaluator.workers} workers"
     )
+    scaled = " of the standardised target" if data.target_std is not None else ""
     cache = [("cache", data.cache)] if data.cache else []
     rate = f"{title('optim')} lr {parts.optimizer.defaults['lr']:g}"
     if getattr(settings.optim, "backbone_lr", None) is not None:
@@ -59,7 +60,7 @@ def opening(parts: Parts) -> Facts:
         *(("note", line) for line in data.notes),
         ("training", f"{length}, {batch}, {rate}, {title('scheduler')} schedule"),
         *parts.chosen,
-        ("loss", f"{parts.step.loss.name}, {picked}, seed {settings.seed}"),
+        ("loss", f"{parts.step.loss.name}{scaled}, {picked}, seed {settings.seed}"),
         ("device", str(parts.compute) + _COMPILED[parts.compiled]),
     ]
 
