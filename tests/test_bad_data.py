@@ -20,7 +20,9 @@ from folders import picture, tree
 from formats import chunk, idx, png, write_cifar10, write_mnist
 from PIL import Image
 
+from trainer import data
 from trainer.data.loading import load_dataset
+from trainer.data.sets.table import Table
 from trainer.system.errors import DataError
 
 Damage = Callable[[], object]
@@ -413,52 +415,90 @@ def cell(row: int, column: int, content: str) -> bytes:
 
 
 TABLES: dict[str, tuple[bytes, str]] = {
-    "NaN": (cell(7, 0, "NaN"), "row 7: column 'area' is nan"),
-    "NaN in the target": (cell(7, 3, "nan"), "row 7: column 'price' is nan"),
-    "infinity": (cell(9, 0, "-inf"), "row 9: column 'area' is -inf"),
-    "a number beyond single precision": (cell(9, 3, "1e300"), "row 9: column 'price' is 1e+300"),
-    "an empty cell": (cell(31, 2, ""), "row 31: column 'rooms' is empty"),
-    "n/a among numbers": (cell(5, 0, "n/a"), "row 5: column 'area' is 'n/a'"),
-    "a question mark among few numbers": (cell(5, 2, "?"), "row 5: column 'rooms' is '?'"),
-    "a decimal comma": (cell(5, 0, '"12,5"'), "row 5: column 'area' is '12,5'"),
-    "a number with a unit": (cell(5, 0, "12 m²"), "row 5: column 'area' is '12 m²'"),
-    "an underscore": (cell(5, 0, "1_2"), "row 5: column 'area' is '1_2'"),
-    "a word in a target of numbers": (cell(5, 3, "unknown"), "row 5: column 'price' is 'unknown'"),
-    "several words among numbers": (
-        table(*(f"{i if i % 7 else 'none'},{i}.5" for i in range(30)), header="a,price"),
-        "row 2: column 'a' is 'none', and 4 more",
-    ),
-    "a third of a column missing": (
-        table(*(f"{i if i % 3 else 'N.A.'},{i}.5" for i in range(60)), header="a,price"),
-        "row 2: column 'a' is 'N.A.', and 19 more",
-    ),
-    "thousands of words": (table(*(f"w{i},{i}.5" for i in range(1500)), header="a,price"), "1,500 different words"),
-    "one row": (table(ROWS[0]), "has one row"),
-    "two rows": (table(*ROWS[:2]), "has 2 rows"),
+    "nothing but texts": (table(*(f"w{i},{i}.5" for i in range(1500)), header="a,price"), "no column is left"),
+    "one row": (table(ROWS[0]), "has 1 row to use"),
+    "two rows": (table(*ROWS[:2]), "has 2 rows to use"),
     "no row": (table(), "has no rows"),
     "nothing": (b"", "has no rows"),
     "the same target in every row": (table(*(f"{i},x" for i in range(9)), header="a,price"), "is 'x' in every row"),
     "the same value in every row": (table(*(f"{i},1.5" for i in range(9)), header="a,price"), "is 1.5 in every row"),
-    "UTF-16": (table(*ROWS).decode().encode("utf-16"), "is UTF-16"),
-    "UTF-16 without a mark": (table(*ROWS).decode().encode("utf-16-le"), "it holds zero bytes"),
-    "Latin-1": (cell(4, 1, "Köln").decode().encode("latin-1"), "row 4: byte 0xf6 is not UTF-8"),
     "a binary file": (bytes(range(256)) * 9, "not text"),
     "a quote that is never closed": (cell(4, 1, '"brick'), "unexpected end of data"),
     "text after a quote": (cell(4, 1, '"brick"s'), "expected after"),
-    "a row that is too short": (table(*ROWS, "1,brick"), "row 32: 2 cells, but the header has 4"),
+    "a row that is too short": (table(*ROWS[:20], "1,brick", *ROWS[20:]), "row 22: 2 cells, but the header has 4"),
     "a row that is too long": (table(*ROWS, "1,brick,2,3,4"), "row 32: 5 cells"),
-    "two columns of one name": (table("1,2,3", header="a,a,price"), "two columns 'a'"),
-    "a column without a name": (table("1,2,3", header=",a,price"), "column 1 has no name"),
-    "semicolons": (table(*ROWS).replace(b",", b";"), "has no column 'price'"),
     "nothing but the target": (table("1", "2", "3", header="price"), "no column beside the target"),
+}
+# Each is cleaned up with a line; who is strict gets the reason.
+TIDIED: dict[str, tuple[bytes, str]] = {
+    "NaN": (cell(7, 0, "NaN"), "row 7: column 'area' is missing"),
+    "NaN in the target": (cell(7, 3, "nan"), "left out 1 row without a target 'price'"),
+    "infinity": (cell(9, 0, "-inf"), "row 9: column 'area' is '-inf'"),
+    "a number beyond single precision": (cell(9, 0, "1e300"), "row 9: column 'area' is '1e300'"),
+    "an empty cell": (cell(31, 2, ""), "row 31: column 'rooms' is missing"),
+    "n/a among numbers": (cell(5, 0, "n/a"), "row 5: column 'area' is missing"),
+    "a question mark among few numbers": (cell(5, 2, "?"), "row 5: column 'rooms' is missing"),
+    "an underscore": (cell(5, 0, "1_2"), "row 5: column 'area' is '1_2'"),
+    "a word in a target of numbers": (cell(5, 3, "unknown"), "left out 1 row without a target 'price'"),
+    "several words among numbers": (
+        table(*(f"{i * 7 % 31 if i % 7 else 'unknown'},{i}.5" for i in range(30)), header="a,price"),
+        "row 2: column 'a' is 'unknown', and 4 more",
+    ),
+    "a third of a column missing": (
+        table(*(f"{i * 7 % 61 if i % 3 else 'N.A.'},{i}.5" for i in range(60)), header="a,price"),
+        "row 2: column 'a' is missing, and 19 more",
+    ),
+    "thousands of words": (
+        table(*(f"w{i},{i % 9},{i}.5" for i in range(1500)), header="a,b,price"),
+        "dropped 'a': names or texts",
+    ),
+    "UTF-16": (table(*ROWS).decode().encode("utf-16"), "read as UTF-16"),
+    "UTF-16 without a mark": (table(*ROWS).decode().encode("utf-16-le"), "read as UTF-16"),
+    "Latin-1": (cell(4, 1, "Köln").decode().encode("latin-1"), "not UTF-8: read as Windows-1252"),
+    "two columns of one name": (
+        table(*(f"{i % 7},{i % 5},{i}.5" for i in range(30)), header="a,a,price"),
+        "1 column of the same name as another, now 'a.2'",
+    ),
+    "a column without a name": (
+        table(*(f"{i},{i % 5},{i}.5" for i in range(30)), header=",a,price"),
+        "dropped 'column 1': it has no name",
+    ),
+    "a total": (table(*ROWS, "Total,,,3435"), "left out row 32 at the end, 'Total'"),
 }
 
 
 @pytest.mark.parametrize("wrong", TABLES)
-def test_csv(empty: Path, wrong: str) -> None:
+def test_tables_that_cannot_be_used(empty: Path, wrong: str) -> None:
     content, reason = TABLES[wrong]
     Path("houses.csv").write_bytes(content)
-    check("data=csv data.path=houses.csv data.target=price", "houses.csv", reason)
+    check("data=table data.path=houses.csv data.target=price", "houses.csv", reason)
+
+
+@pytest.mark.parametrize("wrong", TIDIED)
+def test_tables_that_are_cleaned_up_but_not_for_the_strict(empty: Path, wrong: str) -> None:
+    content, reason = TIDIED[wrong]
+    Path("houses.csv").write_bytes(content)
+    check("data=table data.path=houses.csv data.target=price data.strict=true", "houses.csv", reason)
+    found = data.load(Table(path="houses.csv", target="price"))
+    assert found.notes
+    assert all(note.startswith("houses.csv: ") for note in found.notes)
+    for split in (found.train, found.test):
+        assert split.inputs.isfinite().all()
+        assert split.targets.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        cell(5, 0, '"12,5"'),
+        table(*ROWS).replace(b",", b";"),
+        table(*ROWS).replace(b",", b"\t"),
+    ],
+    ids=["a decimal comma", "semicolons", "tabs"],
+)
+def test_tables_that_are_written_in_another_way(empty: Path, content: bytes) -> None:
+    Path("houses.csv").write_bytes(content)
+    assert data.load(Table(path="houses.csv", target="price", strict=True)).columns[0] == "area"
 
 
 # --- the user's own ---------------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ def test_the_goal_of_a_table_is_that_of_its_target(empty: Path, last: str, name:
 def test_every_data_set_says_whether_it_has_classes() -> None:
     known = {name: cls.classifies for name, cls in registry.sections("data").items()}
     regression = {"diabetes", "regression", "line", "quadratic"}
-    assert known == {name: None if name == "csv" else name not in regression for name in known}
+    assert known == {name: None if name == "table" else name not in regression for name in known}
 
 
 # --- what is tried ------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from trainer.data.table.sheet import Sheet
 from trainer.data.table.text import decoded
 
 _BLOCK = 2**22  # bytes; so many and more a line may have
+_FEWEST = 4  # rows in the sample by which a table is recognised
 _LONGEST = 16 * _BLOCK  # bytes in which a block must end outside of quotes
 _TIMES = 3  # as much memory as its file takes a table that is read, at most
 _SAMPLE = 2**18  # bytes by which layout and columns are recognised
@@ -54,7 +55,10 @@ def _read(path: Path, file: IO[bytes], target: str, notes: Notes, text: bool) ->
     found = layout.recognised(beginning)
     if found.runs:
         raise Irregular
-    header, body = rows.headed(path, rows.without_empty([*rows.parsed(path, beginning, found)], notes), target, notes)
+    parsed = [*rows.parsed(path, beginning, found)]
+    if len(parsed) < _FEWEST:
+        raise Irregular
+    header, body = rows.headed(path, rows.without_empty(parsed, notes), target, notes)
     width, skipped = rows.usual_width(body), body[0][0] - 1
     if (header is not None and len(header) != width) or any("\n" in cell for cell in header or []):
         raise Irregular

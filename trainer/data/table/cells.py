@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 LARGEST = 3.4028234e38  # of single precision
@@ -30,6 +31,9 @@ FORMS = (
 )
 
 
+Cells = pl.Series | np.ndarray  # text, or numbers in double precision with NaN where one is missing
+
+
 @dataclass(frozen=True)
 class Numbers:
     """The numbers of a column, null where there is none; `comma` says that they are written with a decimal comma."""
@@ -38,8 +42,23 @@ class Numbers:
     comma: bool
 
 
-def tidy(cells: pl.Series, missing: tuple[str, ...] = MISSING) -> pl.Series:
+def picked(series: pl.Series, rows: np.ndarray) -> Cells:
+    """Some cells of a column; those of numbers as an array, for tables may have very many columns of them."""
+    return floats(series)[rows] if series.dtype.is_numeric() else series.gather(pl.Series(rows))
+
+
+def floats(series: pl.Series) -> np.ndarray:
+    """A column of numbers in double precision; NaN where there is none that is finite in single precision."""
+    values: np.ndarray = (series if series.dtype == pl.Float64 else series.cast(pl.Float64)).to_numpy()
+    with np.errstate(invalid="ignore"):
+        strange = np.abs(values) > LARGEST
+    return np.where(strange, np.nan, values) if strange.any() else values
+
+
+def tidy(cells: Cells, missing: tuple[str, ...] = MISSING) -> pl.Series:
     """Cells of a column as text without the words for missing ones, which become null; columns of numbers unchanged."""
+    if isinstance(cells, np.ndarray):
+        return pl.Series(cells, nan_to_null=True)
     if cells.dtype == pl.Boolean or cells.dtype in (pl.Categorical, pl.Enum):
         cells = cells.cast(pl.String)
     if cells.dtype.is_numeric():

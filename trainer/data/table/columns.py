@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from trainer.data.table import cells
+from trainer.data.table.cells import Cells
 
 PARTS = ("year", "month", "weekday", "hour")
 
@@ -28,11 +29,14 @@ class Number:
     def features(self) -> tuple[str, ...]:
         return (self.name, f"{self.name} is missing") if self.missing else (self.name,)
 
-    def encode(self, series: pl.Series, out: np.ndarray) -> int:
+    def encode(self, given: Cells, out: np.ndarray) -> int:
         """Fill `out` (N, features); the number of cells that hold something else than a number."""
-        text = cells.tidy(series)
+        if isinstance(given, np.ndarray):
+            _standardised(given, self, out)
+            return 0
+        text = cells.tidy(given)
         values = cells.numbers(text, self.comma).values
-        _standardised(values, self, out)
+        _standardised(values.to_numpy(), self, out)
         return int((values.is_null() & text.is_not_null()).sum())
 
 
@@ -51,9 +55,9 @@ class Category:
         words = tuple(f"{self.name}={word}" for word in self.words)
         return (*words, *(f"{self.name} {what}" for what, there in other if there))
 
-    def encode(self, series: pl.Series, out: np.ndarray) -> int:
+    def encode(self, given: Cells, out: np.ndarray) -> int:
         """Fill `out` (N, features); the number of cells that hold a word which the plan does not know."""
-        text = words(series)
+        text = words(given)
         places = {word: place for place, word in enumerate(self.words)}
         found = text.replace_strict(list(places), list(places.values()), default=-1, return_dtype=pl.Int32)
         empty = text.is_null().to_numpy()
@@ -82,9 +86,9 @@ class Boolean:
     def features(self) -> tuple[str, ...]:
         return (self.name, f"{self.name} is missing") if self.missing else (self.name,)
 
-    def encode(self, series: pl.Series, out: np.ndarray) -> int:
+    def encode(self, given: Cells, out: np.ndarray) -> int:
         """Fill `out` (N, features); the number of cells that say neither."""
-        text = words(series).str.to_lowercase()
+        text = words(given).str.to_lowercase()
         yes, no = (text == self.words[1]).fill_null(False), (text == self.words[0]).fill_null(False)
         other = ~(yes | no)
         out[:, 0] = yes.cast(pl.Float64).set(other, self.fill).to_numpy()
@@ -107,12 +111,12 @@ class Date:
         parts = tuple(f"{self.name} {part.name}" for part in self.parts)
         return (*parts, f"{self.name} is missing") if self.missing else parts
 
-    def encode(self, series: pl.Series, out: np.ndarray) -> int:
+    def encode(self, given: Cells, out: np.ndarray) -> int:
         """Fill `out` (N, features); the number of cells that hold no date."""
-        text = cells.tidy(series)
+        text = cells.tidy(given)
         when = cells.dates(text, self.form)
         for place, part in enumerate(self.parts):
-            _standardised(part_of(when, part.name), part, out[:, place : place + 1])
+            _standardised(part_of(when, part.name).to_numpy(), part, out[:, place : place + 1])
         if self.missing:
             out[:, -1] = when.is_null().to_numpy()
         return int((when.is_null() & text.is_not_null()).sum())
@@ -127,7 +131,7 @@ class Dropped:
 
     features: tuple[str, ...] = dataclasses.field(default=(), init=False)
 
-    def encode(self, series: pl.Series, out: np.ndarray) -> int:
+    def encode(self, given: Cells, out: np.ndarray) -> int:
         """Nothing."""
         return 0
 
@@ -136,9 +140,9 @@ Column = Number | Category | Boolean | Date | Dropped
 KINDS: dict[str, Any] = {"number": Number, "category": Category, "boolean": Boolean, "date": Date, "dropped": Dropped}
 
 
-def words(series: pl.Series, missing: tuple[str, ...] = cells.MISSING) -> pl.Series:
+def words(given: Cells, missing: tuple[str, ...] = cells.MISSING) -> pl.Series:
     """The cells of a column as words; of numbers, whole ones without a decimal point."""
-    text = cells.tidy(series, missing)
+    text = cells.tidy(given, missing)
     if text.dtype.is_float():
         whole = (text == text.round()) & (text.abs() < 2**53)
         return text.cast(pl.String).zip_with(~whole, text.cast(pl.Int64, strict=False).cast(pl.String))
@@ -153,13 +157,14 @@ def part_of(when: pl.Series, part: str) -> pl.Series:
     return found.cast(pl.Float64)
 
 
-def _standardised(values: pl.Series, number: Number, out: np.ndarray) -> None:
-    if values.null_count() or number.missing:
-        if number.missing:
-            out[:, 1] = values.is_null().to_numpy()
-        values = values.fill_null(number.fill)
+def _standardised(values: np.ndarray, number: Number, out: np.ndarray) -> None:
+    missing = np.isnan(values)
+    if number.missing:
+        out[:, 1] = missing
+    if missing.any():
+        values = np.where(missing, number.fill, values)
     with np.errstate(over="ignore"):
-        standardised = (values.to_numpy() - number.mean) / number.deviation
+        standardised = (values - number.mean) / number.deviation
     out[:, 0] = np.clip(standardised, -cells.LARGEST, cells.LARGEST)
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from trainer.data.cache import check_room
 from trainer.data.splits import Dataset, Split, moments_of_targets
-from trainer.data.table import leaks, planning
+from trainer.data.table import cells, leaks, planning
+from trainer.data.table.cells import Cells
 from trainer.data.table.columns import Category, Column, Dropped, described
 from trainer.data.table.notes import Notes, named, quoted
 from trainer.data.table.planning import Wishes
@@ -87,7 +88,7 @@ class Encoder:
             if name in self.unused:
                 plan.append(Dropped(name, self.unused[name]))
             else:
-                plan.append(planning.measure(name, series.gather(rows), self.wishes, self.comma))
+                plan.append(planning.measure(name, cells.picked(series, rows), self.wishes, self.comma))
         if not any(column.features for column in plan):
             raise DataError(
                 f"{self.notes.path}: no column is left as a feature; {named([c.name for c in plan])} are dropped",
@@ -120,11 +121,11 @@ class Encoder:
             for name, sheet in sheets.items() if column.features else ():
                 series = sheet.columns.get(column.name)
                 if series is None:
-                    series = pl.repeat(None, len(rows[name]), dtype=pl.String, eager=True).alias(column.name)
+                    given: Cells = pl.repeat(None, len(rows[name]), dtype=pl.String, eager=True).alias(column.name)
                 else:
-                    series = series.gather(rows[name])
-                features = np.empty((len(series), len(column.features)), dtype=np.float32)
-                remarks[sheet.path].count(column, column.encode(series, features))
+                    given = cells.picked(series, rows[name])
+                features = np.empty((len(given), len(column.features)), dtype=np.float32)
+                remarks[sheet.path].count(column, column.encode(given, features))
                 encoded[name].append(features)
             for sheet in sheets.values():
                 sheet.columns.pop(column.name, None)
@@ -149,5 +150,5 @@ def _sheet(split: Split) -> Sheet:
     return split.samples.sheet
 
 
-def _rows(split: Split) -> pl.Series:
-    return pl.Series(np.arange(len(split)) if split.rows is None else split.rows.numpy())
+def _rows(split: Split) -> np.ndarray:
+    return np.arange(len(split)) if split.rows is None else split.rows.numpy()

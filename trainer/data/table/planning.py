@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from trainer.data.table import cells
-from trainer.data.table.cells import Numbers
+from trainer.data.table.cells import Cells
 from trainer.data.table.columns import PARTS, Boolean, Category, Column, Date, Dropped, Number, part_of, words
 from trainer.data.table.sheet import Sheet
 
@@ -77,16 +77,18 @@ def _identifies(name: str, series: pl.Series, place: int) -> str:
     return "an identifier" if named and values.n_unique() >= DIFFERENT * len(values) else ""
 
 
-def measure(name: str, series: pl.Series, wishes: Wishes, comma: bool) -> Column:
+def measure(name: str, given: Cells, wishes: Wishes, comma: bool) -> Column:
     """The plan of a column by its training rows; `comma` says that the file writes decimal commas."""
-    text = cells.tidy(series)
+    if isinstance(given, np.ndarray) and name not in wishes.categories:
+        return _number(name, given, comma=False)
+    text = cells.tidy(given)
     if text.null_count() == len(text):
         return Dropped(name, "it is empty")
     if name in wishes.categories:
         return _category(name, text, forced=True)
     found = cells.numbers(text, comma)
     if _is_of_numbers(text, found.values):
-        return _number(name, found)
+        return _number(name, found.values.to_numpy(), found.comma)
     pair = cells.yes_no(text)
     if pair is not None:
         yes = (text.str.to_lowercase() == pair[1]).mean()
@@ -108,22 +110,24 @@ def _is_of_numbers(text: pl.Series, values: pl.Series) -> bool:
     return few and wrong < different  # a column of `0` and many words holds categories
 
 
-def _number(name: str, found: Numbers) -> Column:
-    values = found.values.drop_nulls()
-    missing = len(values) < len(found.values)
-    if values.min() == values.max() and not missing:
-        return Dropped(name, f"it is always {values[0]:g}")
-    fill = float(np.median(values.to_numpy()))
-    return Number(name, fill, *_moments(found.values.fill_null(fill)), missing, found.comma)
+def _number(name: str, values: np.ndarray, comma: bool) -> Column:
+    there = ~np.isnan(values)
+    known = values if there.all() else values[there]
+    if not len(known):
+        return Dropped(name, "it is empty")
+    missing = len(known) < len(values)
+    if known.min() == known.max() and not missing:
+        return Dropped(name, f"it is always {known[0]:g}")
+    fill = float(np.median(known))
+    return Number(name, fill, *_moments(np.where(there, values, fill) if missing else values), missing, comma)
 
 
-def _moments(values: pl.Series) -> tuple[float, float]:
+def _moments(values: np.ndarray) -> tuple[float, float]:
     """Mean and deviation; the deviation of a constant is 1."""
-    numbers = values.to_numpy()
-    low = float(numbers.min())
-    if low == numbers.max():  # rounding would leave a deviation
+    low = float(values.min())
+    if low == values.max():  # rounding would leave a deviation
         return low, 1.0
-    return float(numbers.mean()), float(numbers.std()) or 1.0
+    return float(values.mean()), float(values.std()) or 1.0
 
 
 def _date(name: str, text: pl.Series, form: str) -> Column:
@@ -133,7 +137,7 @@ def _date(name: str, text: pl.Series, form: str) -> Column:
         values = part_of(when, part)
         if values.min() != values.max():
             fill = float(np.median(values.drop_nulls().to_numpy()))
-            parts.append(Number(part, fill, *_moments(values.fill_null(fill))))
+            parts.append(Number(part, fill, *_moments(values.fill_null(fill).to_numpy())))
     missing = when.null_count() > 0
     return Date(name, form, tuple(parts), missing) if parts or missing else Dropped(name, "it is always the same date")
 
