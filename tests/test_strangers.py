@@ -172,7 +172,9 @@ def test_an_expression_that_the_users_own_configs_have_is_taken(trainer: Trainer
     Path("configs/data").mkdir(parents=True)
     Path("table.csv").write_text("x,y\n" + "".join(f"{i},{i / 7}\n" for i in range(40)))
     monkeypatch.setenv("TABLE", "table.csv")
-    Path("configs/data/mine.yaml").write_text("defaults:\n- /Table@_here_\n- _self_\npath: ${oc.env:TABLE}\ntarget: y\n")
+    Path("configs/data/mine.yaml").write_text(
+        "defaults:\n- /Table@_here_\n- _self_\npath: ${oc.env:TABLE}\ntarget: y\n"
+    )
     with resuming.interrupting(lambda state: state.step == 1):
         assert trainer("train", *SILENT, "model=linear", "data=mine", "epochs=2").code == 130
     (run,) = Path("runs").glob("*/*")

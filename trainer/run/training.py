@@ -1,6 +1,7 @@
 """One training in its run directory: everything that watches it, and every file that it leaves."""
 
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -209,12 +210,18 @@ class Training:
         )
 
     def _checkpoints(self) -> Checkpoints:
-        parts = self.parts
+        parts, method = self.parts, weakref.WeakMethod(self._content)  # a circle would keep all samples in memory
+
+        def content(state: State) -> dict[str, Any]:
+            found = method()
+            assert found is not None
+            return found(state)
+
         hook = Checkpoints(
             self.directory / "checkpoints",
             parts.evaluator.model,
             describe(parts.config, parts.step.loss.name, described(parts.data)),
-            self._content,
+            content,
             parts.objective if parts.picks_best else None,
             self.settings.checkpoint,
             finite=self.settings.on_nan != "ignore",

@@ -48,11 +48,9 @@ def picked(series: pl.Series, rows: np.ndarray) -> Cells:
 
 
 def floats(series: pl.Series) -> np.ndarray:
-    """A column of numbers in double precision; NaN where there is none that is finite in single precision."""
+    """A column of numbers in double precision, NaN where one is missing."""
     values: np.ndarray = (series if series.dtype == pl.Float64 else series.cast(pl.Float64)).to_numpy()
-    with np.errstate(invalid="ignore"):
-        strange = np.abs(values) > LARGEST
-    return np.where(strange, np.nan, values) if strange.any() else values
+    return values
 
 
 def tidy(cells: Cells, missing: tuple[str, ...] = MISSING) -> pl.Series:

@@ -164,8 +164,8 @@ def _standardised(values: np.ndarray, number: Number, out: np.ndarray) -> None:
     if missing.any():
         values = np.where(missing, number.fill, values)
     with np.errstate(over="ignore"):
-        standardised = (values - number.mean) / number.deviation
-    out[:, 0] = np.clip(standardised, -cells.LARGEST, cells.LARGEST)
+        out[:, 0] = (values - number.mean) / number.deviation
+    np.clip(out[:, 0], -cells.LARGEST, cells.LARGEST, out=out[:, 0])
 
 
 def described(column: Column) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from trainer.data.cache import check_room
+from trainer.data.table import cells
 from trainer.data.table.sheet import Sheet
 from trainer.system.errors import DataError
 
@@ -37,5 +38,11 @@ def read_parquet(path: Path, file: IO[bytes], most: int) -> Sheet:
     frame = lazy.select(usable).collect()
     if not height or not usable:
         raise DataError(f"{path} has no rows" if usable else f"{path} has no columns of numbers or texts")
-    stripped = {s.name: s.str.strip_chars() if s.dtype == pl.String else s for s in frame.get_columns()}
-    return Sheet(path, stripped, np.arange(1, height + 1))
+    return Sheet(path, {series.name: _clean(series) for series in frame.get_columns()}, np.arange(1, height + 1))
+
+
+def _clean(series: pl.Series) -> pl.Series:
+    """Text without blanks around it, and finite numbers, as the columns of other tables are."""
+    if series.dtype == pl.String:
+        return series.str.strip_chars()
+    return cells.plain(series) if series.dtype.is_numeric() else series
