@@ -217,7 +217,8 @@ def _of_classes(
 
 
 def _names_in(entry: Entry) -> set[str]:
-    return {below.name.casefold() for below in inside(Path(entry)).folders}
+    with os.scandir(entry) as entries:
+        return {below.name.casefold() for below in entries if below.is_dir(follow_symlinks=False)}
 
 
 def _check_case(entries: Iterable[Entry]) -> None:
