@@ -1,6 +1,7 @@
 """A cache that others can write to, entries of others, entries that hang or crash, locks that are never released."""
 
 import fcntl
+import json
 import os
 import socket
 import stat
@@ -10,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pretending
 import pytest
+import torch
 from conftest import Trainer
+from folders import tree
 from running import QUICK
 from test_cache import DECLARED, PIXELS, Maker, entries, entry, whole
 
+from trainer import data
 from trainer.data import cache
 from trainer.data.cache import stored
 from trainer.data.cache_entry import Declared
+from trainer.data.sets.folder import Folder
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
 NOBODY = 65534
@@ -224,6 +230,49 @@ def test_an_array_that_the_reader_does_not_want_is_not_in_an_entry(tmp_path: Pat
     found = stored(str(tmp_path), "name", {"size": 4}, "source", fitting, declared)
     assert made == ["anew"]
     assert set(found.split("train").targets.tolist()) == {2}
+
+
+STRANGE_PICTURES: dict[str, Callable[[Path], None]] = {
+    "digests of another shape": _array(np.zeros((6, 2), "int64"), "train-digests"),
+    "narrow digests": _array(np.zeros(6, "int32"), "train-digests"),
+    "levels beyond 16 bits": _array(np.full((6, 2), 2**16), "train-levels"),
+    "levels that mean nothing": _array(np.full((6, 2), -3), "train-levels"),
+    "too few levels": _array(np.full((4, 2), -1), "train-levels"),
+    "no levels": lambda path: (path / "train-levels.npy").unlink(),
+    "reasons that are no list": lambda path: _reasons(path, {}),
+    "a reason that is no text": lambda path: _reasons(path, [["train", 0, 5]]),
+    "a reason with control characters": lambda path: _reasons(path, [["train", 0, "\x1b[2J"]]),
+    "a reason for no image": lambda path: _reasons(path, [["train", 6, "broken"]]),
+    "a reason for no listing": lambda path: _reasons(path, [["other", 0, "broken"]]),
+    "no reasons": lambda path: _reasons(path, None),
+}
+
+
+def _reasons(path: Path, value: object) -> None:
+    """Let the list of a folder's entry say this of images that cannot be read."""
+    content = json.loads((path / "entry.json").read_text())
+    content["facts"] = {"reasons": value} if value is not None else {}
+    (path / "entry.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("change", STRANGE_PICTURES.values(), ids=STRANGE_PICTURES)
+def test_what_an_entry_says_of_images_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
+) -> None:
+    tree(tmp_path / "pets/train", {"a": 3, "b": 3})
+    tree(tmp_path / "pets/test", {"a": 1, "b": 1}, first=50)
+    config = Folder(path=str(tmp_path / "pets"), size=10, val_fraction=0, cache=str(tmp_path / "kept"))
+    first = data.load(config)
+    read: list[Path] = []
+    pretending.decoding(monkeypatch, read.append)
+    (path,) = (path for path in (tmp_path / "kept").iterdir() if not path.name.startswith("."))
+    change(path)
+    for _ in range(2):
+        found = data.load(config)
+        assert torch.equal(found.train.inputs, first.train.inputs)
+        assert found.train.digests is not None
+        assert found.train.digests.tolist() == first.train.digests.tolist()  # type: ignore[union-attr]
+        assert len(read) == 8
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,10 @@ def test_a_layer_called_module_keeps_its_name(tmp_path: Path) -> None:
         {"choices": ["mynet"]},
         {"columns": {}},
         {"samples": "many"},
+        {"levels": [5]},
+        {"levels": [9, 9]},
+        {"levels": [0, 2**16]},
+        {"levels": ["0", "9"]},
     ],
 )
 def test_a_description_of_wrong_types_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:

@@ -138,6 +138,14 @@ def test_the_classes_of_a_checkpoint_are_matched_by_name(tmp_path: Path) -> None
         load(tmp_path, trained={"classes": ["x", "y"]})
 
 
+def test_images_without_classes_cannot_be_evaluated(tmp_path: Path) -> None:
+    for number in range(5):
+        picture(tmp_path / f"{number}.png", number)
+    with pytest.raises(DataError, match=r"has no folder in it") as caught:
+        load(tmp_path, trained={"classes": ["a", "b"]})
+    assert "data=images" in caught.value.hint
+
+
 def test_images_below_a_class_belong_to_it(tmp_path: Path) -> None:
     made(tmp_path, {"train": TWO, "test": TWO})
     picture(tmp_path / "train/a/augmented/a/100.png", 100)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from trainer.data.cache import stored
-from trainer.data.cache_entry import Allocate, Declared
+from trainer.data.cache_entry import Allocate, Declared, Numbers
 
 from .figures import Figures
 
@@ -29,6 +29,11 @@ KINDS = {  # as CIFAR-10, MNIST and folders have them
     "named": Declared(dict.fromkeys(COUNTS, (None, *SHAPE)), 10, {"classes": 3}),
     "classes": Declared(dict.fromkeys(COUNTS, (None, *SHAPE)), 10),
     "images": Declared({name: (count, *SHAPE) for name, count in COUNTS.items()}),
+    "with numbers": Declared(
+        {name: (count, *SHAPE) for name, count in COUNTS.items()},
+        facts={"reasons": lambda value: value == []},
+        numbers={f"{name}-levels": Numbers((count, 2), -2, 65535) for name, count in COUNTS.items()},
+    ),
 }
 Dice = random.Random
 
@@ -47,14 +52,22 @@ def _honest(kind: str) -> dict[str, np.ndarray]:
         arrays[name] = source.integers(256, size=(count, *SHAPE)).astype("uint8")
         if KINDS[kind].classes is not None:
             arrays[f"{name}-targets"] = source.integers(10, size=count)
+        if KINDS[kind].numbers:
+            arrays[f"{name}-levels"] = source.integers(-2, 65536, size=(count, 2))
     return arrays
+
+
+def _facts(kind: str) -> dict[str, Any]:
+    if KINDS[kind].facts:
+        return {"reasons": []}
+    return {"classes": ["cat", "dog", "owl"]} if KINDS[kind].texts else {}
 
 
 def _load(cache: Path, kind: str) -> Any:
     def make(allocate: Allocate) -> dict[str, Any]:
         for name, array in _honest(kind).items():
             allocate(name, array.shape, str(array.dtype))[:] = array
-        return {"classes": ["cat", "dog", "owl"]} if KINDS[kind].texts else {}
+        return _facts(kind)
 
     return stored(str(cache), kind, {}, "", make, KINDS[kind])
 
@@ -326,9 +339,11 @@ def _wrong(loaded: Any, kind: str, blurred: bool) -> str:
             return f"{name} was {got.dtype} {got.shape}"
         if "targets" in name and not 0 <= got.min() <= got.max() < 10:
             return f"{name} went from {got.min()} to {got.max()}"
+        if "levels" in name and not -2 <= got.min() <= got.max() < 2**16:
+            return f"{name} went from {got.min()} to {got.max()}"
         if not blurred and not np.array_equal(got, array):
             return f"{name} had other values"
-    if not blurred and loaded.facts != ({"classes": ["cat", "dog", "owl"]} if KINDS[kind].texts else {}):
+    if not blurred and loaded.facts != _facts(kind):
         return f"the facts were {loaded.facts}"
     return ""
 

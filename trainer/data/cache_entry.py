@@ -39,14 +39,23 @@ class Declared:
     `images` are arrays of uint8 by their names, and their shapes (N, H, W, C), in which an N of None is any number from
     1 on. With `classes`, each has an array NAME-targets of N class indices, int64, below that. `texts` are the lists of
     different texts among the facts, and how many each has; `facts` are the others, and what they look like. `numbers`
-    are arrays of int64 by their names, and their shapes.
+    are other arrays, of int64, by their names.
     """
 
     images: Mapping[str, tuple[int | None, int, int, int]]
     classes: int | None = None
     texts: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, Shape] = field(default_factory=dict)
-    numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    numbers: Mapping[str, "Numbers"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """An array of whole numbers: its shape, and the lowest and highest one that it may have."""
+
+    shape: tuple[int, ...]
+    lowest: int = -(2**63)
+    highest: int = 2**63 - 1
 
 
 class Allocate(Protocol):
@@ -78,8 +87,9 @@ def opened(path: Path, declared: Declared) -> tuple[dict[str, Array], Facts] | N
             arrays = {name: mapped(path / f"{name}.npy", shapes[name]) for name in declared.images}
             if declared.classes is not None:
                 for name, images in list(arrays.items()):
-                    arrays[f"{name}-targets"] = _targets(path / f"{name}-targets.npy", len(images), declared.classes)
-            arrays |= {name: _numbers(path / f"{name}.npy", shape) for name, shape in declared.numbers.items()}
+                    targets = Numbers((len(images),), 0, declared.classes - 1)
+                    arrays[f"{name}-targets"] = _numbers(path / f"{name}-targets.npy", targets)
+            arrays |= {name: _numbers(path / f"{name}.npy", wanted) for name, wanted in declared.numbers.items()}
             with contextlib.suppress(OSError):  # of a file system that is read-only now
                 os.utime(file.fileno())  # it has been used: see `cache_folder.shrink`
     except (OSError, ValueError):
@@ -101,20 +111,16 @@ def mapped(path: Path, shape: tuple[int, ...]) -> Array:
         return np.memmap(file, "uint8", "r", len(header), shape)
 
 
-def _targets(path: Path, count: int, classes: int) -> Array:
-    targets = _numbers(path, (count,))
-    if targets.min() < 0 or targets.max() >= classes:
-        raise ValueError(f"{path} has targets that are no classes")
-    return targets
-
-
-def _numbers(path: Path, shape: tuple[int, ...]) -> Array:
-    header, count = _header("int64", shape), math.prod(shape)
+def _numbers(path: Path, wanted: Numbers) -> Array:
+    header, count = _header("int64", wanted.shape), math.prod(wanted.shape)
     with open(path, "rb", opener=_our_own) as file:
         content = file.read(len(header) + 8 * count + 1)
     if len(content) != len(header) + 8 * count or not content.startswith(header):
         raise ValueError(f"{path} does not have {count} numbers")
-    return np.frombuffer(bytearray(content), "int64", count, len(header)).reshape(shape)
+    found = np.frombuffer(bytearray(content), "int64", count, len(header))
+    if count and (found.min() < wanted.lowest or found.max() > wanted.highest):
+        raise ValueError(f"{path} has numbers below {wanted.lowest} or above {wanted.highest}")
+    return found.reshape(wanted.shape)
 
 
 def _our_own(path: str, flags: int) -> int:
@@ -156,7 +162,7 @@ def _listed(content: bytes, declared: Declared) -> tuple[dict[str, tuple[int, ..
         expected[name] = list(shapes[name])
         if declared.classes is not None:
             expected[f"{name}-targets"] = [count]
-    expected |= {name: list(shape) for name, shape in declared.numbers.items()}
+    expected |= {name: list(wanted.shape) for name, wanted in declared.numbers.items()}
     if _exactly(arrays) != _exactly(expected):
         raise ValueError(f"{LIST} has arrays that are not expected")
     if not isinstance(facts, dict) or facts.keys() != declared.texts.keys() | declared.facts.keys():

@@ -77,10 +77,10 @@ def assembled(
     skipped = reader.skipped(read.known, read.reasons)
     if skipped:
         first, reason = skipped[0]
-        more = f", and {count(len(skipped) - 1, 'other')} (skipped.txt)" if len(skipped) > 1 else ""
-        notes.told(f"{notes.name(first)} left out: {reason}{more}")
+        more = f", and {count(len(skipped) - 1, 'other')} (skipped.txt of the run)" if len(skipped) > 1 else ""
+        notes.say(f"{notes.name(first)} left out: {reason}{more}")
     if read.way.levels is not None:
-        notes.told(_of_levels(read.way.levels))
+        notes.say(_of_levels(read.way.levels))
     return Dataset(
         config.name,
         splits["train"],

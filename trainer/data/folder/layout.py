@@ -53,7 +53,7 @@ def find(path: Path, classes: Sequence[str] | None, notes: Notes) -> Layout:
         if split in folders and not folders[split]:
             del folders[split]
     if splits is not None and "test" not in folders:
-        notes.told(f"{_short(roots['train'], path)} has no test split beside it: data.test_fraction of it becomes that")
+        notes.say(f"{_short(roots['train'], path)} has no test split beside it: data.test_fraction of it becomes that")
     return Layout(tuple(classes), folders)
 
 
@@ -75,7 +75,7 @@ def _entered(path: Path, notes: Notes) -> tuple[Inside, dict[str, Entry] | None]
         found = inside(only)
     if found.path != path:
         line = f"{_short(found.path, path)} is taken, the only folder of images in {path.name}/"
-        notes.cleaned(line, f"data.path={quoted(found.path)}")
+        notes.clean(line, f"data.path={quoted(found.path)}")
     return found, splits
 
 
@@ -151,10 +151,10 @@ def _say_splits(top: Inside, splits: dict[str, Entry], roots: dict[str, Path], n
         if split in roots and roots[split] != top.path / split
     ]
     if renamed:
-        notes.cleaned("; ".join(renamed), "rename them to train/, val/ and test/")
+        notes.clean("; ".join(renamed), "rename them to train/, val/ and test/")
     beside = [f"{entry.name}/" for entry in top.folders if entry not in splits.values()]
     if beside:
-        notes.told(f"{few(beside)} beside the splits: passed over")
+        notes.say(f"{few(beside)} beside the splits: passed over")
 
 
 # --- classes ------------------------------------------------------------------------------------------
@@ -168,14 +168,14 @@ def _class_folders(root: Path, notes: Notes) -> list[Entry]:
     names = {entry.name.casefold() for entry in folders}
     copies = [entry for entry in folders if len(names & _names_in(entry)) >= LEAST]
     for entry in copies:
-        notes.cleaned(f"{notes.name(entry.path)} has folders called as the classes beside it: passed over", "remove it")
+        notes.clean(f"{notes.name(entry.path)} has folders called as the classes beside it: passed over", "remove it")
     for entry in found.folders:
         if entry not in folders and folders:
-            notes.cleaned(f"{notes.name(entry.path)} has no images: passed over", "add some, or remove it")
+            notes.clean(f"{notes.name(entry.path)} has no images: passed over", "add some, or remove it")
     folders = [entry for entry in folders if entry not in copies]
     if found.images and folders:
         names_of = few([entry.name for entry in found.images])
-        notes.cleaned(
+        notes.clean(
             f"{notes.name(root)}: {count(len(found.images), 'image')} in no class's folder ({names_of}): passed over",
             "move them into one, or remove them",
         )
@@ -200,24 +200,27 @@ def _of_classes(
     if not known and len(unknown) <= 1 and split != "train":
         what = "has images without classes" if has_images(os.fspath(root)) else "has no images"
         line = f"{notes.name(root)} {what}: it is no {SPLITS[split]} split"
-        notes.cleaned(line, "put images into one folder per class, or remove it")
+        notes.clean(line, "put images into one folder per class, or remove it")
         return []
+    if not known and not unknown:
+        raise _too_few(root, [])
     if unknown and missing and (doubtful or not known):
         raise DataError(
             f"{root} has {few(unknown)}, which training has not, and not {few(missing)}, which it has",
             "rename the folders alike, or remove those that are no class",
         )
     if spelt:
-        notes.cleaned(f"{notes.name(root)}: {few(spelt)}, in training spelt otherwise", "rename the folders alike")
+        notes.clean(f"{notes.name(root)}: {few(spelt)}, in training spelt otherwise", "rename the folders alike")
     if unknown:
-        notes.cleaned(f"{notes.name(root)}: {few(unknown)} left out, for training has no such class", "remove it")
+        notes.clean(f"{notes.name(root)}: {few(unknown)} left out, for training has no such class", "remove it")
     if missing:
-        notes.cleaned(f"{notes.name(root)} has no images of {few(missing)}", "add some")
+        notes.clean(f"{notes.name(root)} has no images of {few(missing)}", "add some")
     return known
 
 
 def _names_in(entry: Entry) -> set[str]:
-    return {below.name.casefold() for below in inside(Path(entry)).folders}
+    with os.scandir(entry) as entries:
+        return {below.name.casefold() for below in entries if below.is_dir(follow_symlinks=False)}
 
 
 def _check_case(entries: Iterable[Entry]) -> None:

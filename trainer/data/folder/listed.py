@@ -53,10 +53,10 @@ def load(config: Images, track: Track[object], trained: Mapping[str, Any] | None
     classes = tuple(known) if known else _classes(path, columns, trained_on)
     if None in (config.image, config.target) or config.split != columns.split:
         by = f", their splits '{columns.split}'" if columns.split is not None else ""
-        notes.told(f"{path.name}: the images are '{columns.image}', their classes '{columns.target}'{by}")
+        notes.say(f"{path.name}: the images are '{columns.image}', their classes '{columns.target}'{by}")
     listings = _listings(path, rows, classes, lookup, notes)
     if columns.split is not None and "test" not in listings:
-        notes.told(f"{path.name} lists no test split: data.test_fraction of the training split becomes that")
+        notes.say(f"{path.name} lists no test split: data.test_fraction of the training split becomes that")
     return assembled(config, root, {"table": str(path.resolve())}, classes, listings, notes, track, trained)
 
 
@@ -86,7 +86,7 @@ def _rows(path: Path, cells: Cells, columns: Columns, notes: Notes) -> list[tupl
             )
     for number, what in ((unlabelled, "without an image or a class"), (again, "of an image once more")):
         if number:
-            notes.cleaned(f"{path.name}: {count(number, 'row')} {what} left out", "remove them")
+            notes.clean(f"{path.name}: {count(number, 'row')} {what} left out", "remove them")
     return [(image, *rest) for image, rest in rows.items()]
 
 
@@ -130,14 +130,14 @@ def _listings(
             listing.labels.append(places[label])
     if unknown:
         left = f"{count(sum(unknown.values()), 'row')} of {few(list(unknown))}"
-        notes.cleaned(f"{path.name}: {left} left out, for training has no such class", "remove them")
+        notes.clean(f"{path.name}: {left} left out, for training has no such class", "remove them")
     return listings
 
 
 def _sheet(config: Images, path: Path, notes: Notes) -> Sheet:
     """The table, as text; where it has no header line, the first row is not taken for one."""
     said = TableNotes(path, config.strict)
-    sheet = reading.read(path, config.target or "", said)
+    sheet = reading.read(path, config.target or "", said, text=True)
     cells = {name: series.cast(pl.String).fill_null("").str.strip_chars() for name, series in sheet.columns.items()}
     if any(name.lower().endswith(EXTENSIONS) for name in cells):
         said.clean("no header line: the columns are numbered from 1", "write one")

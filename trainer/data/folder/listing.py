@@ -59,11 +59,11 @@ def _listing(folders: Sequence[tuple[int, Path]], notes: Notes) -> Listing:
             total = sum(below.values())
             belong = f"{count(total, 'image')} of folders in it belong{'s' * (total == 1)} to it"
             line = f"{notes.name(folder)}: {belong} ({few(list(below))})"
-            notes.cleaned(line, "move them up into it, or remove the folders")
+            notes.clean(line, "move them up into it, or remove the folders")
         found.files += images
         found.labels += [label] * len(images)
     if rest:
-        notes.told(f"{few(rest, 1)}: no image{'s' * (len(rest) > 1)}, passed over")
+        notes.say(f"{few(rest, 1)}: no image{'s' * (len(rest) > 1)}, passed over")
     return found
 
 
@@ -84,5 +84,5 @@ def _check_case(images: Sequence[Entry], notes: Notes) -> None:
         other = seen.setdefault(entry.name.lower(), entry.name)
         if other != entry.name:
             line = f"{notes.name(entry.path)} and {other} beside it differ only in case: read as two images"
-            notes.cleaned(line, "rename one of them, or remove it if it is a copy")
+            notes.clean(line, "rename one of them, or remove it if it is a copy")
             return

@@ -20,7 +20,7 @@ class Notes:
         """A file or folder in a line."""
         return os.path.relpath(path, self.top) if Path(path) != self.top else f"{self.top.name or path}"
 
-    def cleaned(self, line: str, hint: str) -> None:
+    def clean(self, line: str, hint: str) -> None:
         """Something was read otherwise than it lies there; `hint` is what to do to the files where that may not be.
 
         Raises:
@@ -30,7 +30,7 @@ class Notes:
             raise DataError(f"{line} (data.strict=true)", hint)
         self.lines.append(line)
 
-    def told(self, line: str) -> None:
+    def say(self, line: str) -> None:
         """Something is worth knowing."""
         self.lines.append(line)
 

@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from trainer.config.data import Pictures
 from trainer.data.cache import check_room, source_of, stored
-from trainer.data.cache_entry import Allocate, Array, Declared, is_short_text
+from trainer.data.cache_entry import Allocate, Array, Declared, Numbers, is_short_text
 from trainer.data.folder.decoding import decoded, each
 from trainer.data.folder.files import Files
 from trainer.data.folder.listing import Listing
@@ -75,13 +76,16 @@ class Reader:
         declared = Declared(
             {name: (len(listing.files), *way.shape) for name, listing in self.listings.items()},
             facts={"reasons": self._are_reasons},
-            numbers={_known(name): (len(listing.files), 3) for name, listing in self.listings.items()},
+            numbers={array: wanted for name in self.listings for array, wanted in self._numbers(name).items()},
         )
         files = [file for listing in self.listings.values() for file in listing.files]
         make, source = partial(self._make, way), source_of(files, self.path)
         name = self.path.resolve().name
         kept = stored(config.cache, name, self._settings(way), source, make, declared, config.cache_limit)
-        known = {name: torch.from_numpy(kept.arrays[_known(name)]) for name in self.listings}
+        known = {
+            name: torch.from_numpy(np.column_stack([kept.arrays[array] for array in self._numbers(name)]))
+            for name in self.listings
+        }
         reasons: dict[str, dict[int, str]] = {name: {} for name in self.listings}
         for name, number, reason in kept.facts["reasons"]:
             reasons[name][number] = reason
@@ -118,9 +122,12 @@ class Reader:
         """Fill an entry of the cache, or memory."""
         sizes = {name: len(listing.files) for name, listing in self.listings.items()}
         images = {name: allocate(name, (size, *way.shape), "uint8") for name, size in sizes.items()}
-        known = {name: allocate(_known(name), (size, 3), "int64") for name, size in sizes.items()}
+        known = {name: np.empty((size, 3), np.int64) for name, size in sizes.items()}
         reasons = {name: self._decode(name, way, images[name], known[name], allocate.alive) for name in sizes}
         self._check({name: torch.from_numpy(array) for name, array in known.items()}, reasons)
+        for name, columns in known.items():
+            for array, values in zip(self._numbers(name), (columns[:, DIGEST], columns[:, LOW:]), strict=True):
+                allocate(array, values.shape, "int64")[:] = values
         told = [(name, number, reason) for name, found in reasons.items() for number, reason in found.items()]
         return {"reasons": told[:MOST]}
 
@@ -150,6 +157,11 @@ class Reader:
         if config.limit is not None:
             settings |= {"limit": config.limit, "seed": config.split_seed, "test_fraction": config.test_fraction}
         return settings
+
+    def _numbers(self, name: str) -> dict[str, Numbers]:
+        """The arrays of the cache with what is known of the images of a listing."""
+        size = len(self.listings[name].files)
+        return {f"{name}-digests": Numbers((size,)), f"{name}-levels": Numbers((size, 2), BROKEN, 2**16 - 1)}
 
     def _are_reasons(self, value: Any) -> bool:
         """Whether what an entry of the cache says of unreadable images fits the listings."""
@@ -184,8 +196,3 @@ def _narrow(known: list[Tensor]) -> Levels | None:
         return None
     low, high = int(deep[:, LOW].min()), int(deep[:, HIGH].max())
     return (low, high) if 0 < high - low < NARROW else None
-
-
-def _known(name: str) -> str:
-    """The name of the array with what is known of the images of a listing."""
-    return f"{name}-known"
