@@ -114,6 +114,13 @@ def test_a_grey_folder_goes_on_from_a_network_of_colour_images(trainer: Trainer,
     assert same(weights(grey, "previous"), weights(run, "best"))
 
 
+def test_weights_come_from_one_place(trainer: Trainer, images: Path) -> None:
+    run = train(trainer, *FOLDER, "model=timm", "model.arch=test_resnet", "data.size=40")
+    ran = trainer("train", f"from={run}", *FOLDER, "model.weights=DEFAULT")
+    assert ran.code == 2
+    assert "from= and model.weights= are two sets of weights" in ran.err
+
+
 def test_another_architecture_goes_before_the_checkpoints(trainer: Trainer, images: Path) -> None:
     run = train(trainer, *FOLDER, "model=timm", "model.arch=test_resnet", "data.size=40")
     ran = trainer("train", f"from={run}", *FOLDER, "model=resnet18", "data.size=40")
