@@ -109,6 +109,8 @@ def run(folder: Path) -> None:
     for package in (models, data, sets):  # a description may name their modules
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
+    for library in ("torchvision", "timm"):  # and the networks of libraries
+        importlib.import_module(library)
     sys.addaudithook(watch)
     files = sorted(folder.iterdir(), key=lambda path: (path.name != "honest", path.name))
     for path in files:

@@ -209,6 +209,11 @@ DESCRIPTIONS: dict[str, Maker] = {
     "another key": linear(in_features="${ckpt}"),
     "weights from a file": says(model=RESNET | {"weights": ELSEWHERE}),
     "weights from a URL": says(model=RESNET | {"weights": "http://127.0.0.1:9/x"}),
+    **{
+        f"the network {arch!r} of {library}": says(model=RESNET | {"name": library, "arch": arch})
+        for library in ("torchvision", "timm")
+        for arch in ("hf-hub:somebody/model", "local-dir:/tmp", "../x", "os.system", ["resnet18"], 7, None)
+    },
     "weights to download": says(model=RESNET | {"weights": "DEFAULT"}),
     "a cache elsewhere": data(name="digits", cache="elsewhere"),
     "workers": data(name="diabetes", workers=1000),

@@ -202,6 +202,7 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     # models and data that do not fit
     "train model=lenet data=diabetes": ("model=lenet needs images", "data=diabetes", "model=linear"),
     "inspect model=lenet data=diabetes": ("model=lenet needs images", "data=diabetes"),
+    "train model=efficientnet_b0": ("model=efficientnet_b0: no such config", "model=torchvision model.arch="),
     "train model=torchvision data=digits": ("model.arch= is missing", "model.arch="),
     "train model=torchvision model.arch=efficientnet_b data=digits": (
         "efficientnet_b:",

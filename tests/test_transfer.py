@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Trainer
-from running import SILENT, evaluate, reported, result, same, train, weights
+from running import SILENT, evaluate, reported, same, train, weights
 from torch import Tensor, nn
 
 from trainer import checkpoint
@@ -114,6 +114,13 @@ def test_a_grey_folder_goes_on_from_a_network_of_colour_images(trainer: Trainer,
     assert same(weights(grey, "previous"), weights(run, "best"))
 
 
+def test_weights_come_from_one_place(trainer: Trainer, images: Path) -> None:
+    run = train(trainer, *FOLDER, "model=timm", "model.arch=test_resnet", "data.size=40")
+    ran = trainer("train", f"from={run}", *FOLDER, "model.weights=DEFAULT")
+    assert ran.code == 2
+    assert "from= and model.weights= are two sets of weights" in ran.err
+
+
 def test_another_architecture_goes_before_the_checkpoints(trainer: Trainer, images: Path) -> None:
     run = train(trainer, *FOLDER, "model=timm", "model.arch=test_resnet", "data.size=40")
     ran = trainer("train", f"from={run}", *FOLDER, "model=resnet18", "data.size=40")
@@ -132,7 +139,6 @@ def test_a_table_with_another_column_goes_on_from_the_others(trainer: Trainer, e
     assert ran.code == 0, ran.err
     assert "the weights of 3 of 4 columns are kept, by their names" in " ".join(ran.out.split())
     (second,) = (path.parent for path in Path("second").rglob("result.json"))
-    before, after = weights(run, "best")["fc1.weight"], weights(second)["fc1.weight"]
+    before, after = weights(run)["fc1.weight"], weights(second)["fc1.weight"]
     torch.testing.assert_close(after[:, [2, 1, 0]], before, rtol=0, atol=1e-6)
-    assert result(second)["parent"]["path"].endswith("best.pt")
     assert checkpoint.read(second).description["columns"] == ["c", "b", "a", "more"]

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config import registry
-from trainer.system.errors import ConfigError, did_you_mean, first_line
+from trainer.system.errors import ConfigError, did_you_mean, first_line, listed
 
 _HERE = Path(__file__).resolve().parent.parent
 CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
@@ -130,7 +130,8 @@ def _explanation(error: Exception) -> ConfigError | None:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         known = [str(o) for o in error.options or []]
         shown = f"{group}={choice}" if group else choice
-        return ConfigError(f"{shown}: no such config", did_you_mean(choice, known))
+        library = f"choose from: {listed(sorted(known))}; a network of torchvision is model=torchvision model.arch=NAME"
+        return ConfigError(f"{shown}: no such config", did_you_mean(choice, known, library if group == "model" else ""))
     if isinstance(error, OverrideParseException):
         return ConfigError(
             f"cannot read '{error.override.lstrip('+')}'",

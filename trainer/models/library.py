@@ -27,22 +27,22 @@ def with_classes(network: nn.Module, classes: int, before: int) -> str:
     return name
 
 
-def with_channels(network: nn.Module, channels: int) -> str:
-    """Let the network take images of so many channels; the name of the layer that was made anew for it, or "".
+def with_channels(network: nn.Module, channels: int) -> list[str]:
+    """Let the network take images of so many channels; the names of the layers that were made anew for it.
 
     A grey image is repeated in all three channels, so that weights of colour images keep their meaning. For other
     numbers the first convolution is made anew.
     """
     if channels == COLOUR:
-        return ""
+        return []
     if channels == 1:
         network.register_forward_pre_hook(_in_colour)
-        return ""
+        return []
     name: str = next(name for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d))
     first: Any = network.get_submodule(name)
     form = first.out_channels, first.kernel_size, first.stride, first.padding, first.dilation
     network.set_submodule(name, nn.Conv2d(channels, *form, bias=first.bias is not None))
-    return name
+    return [name]
 
 
 def _in_colour(network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -61,7 +61,7 @@ def TorchVision(  # noqa: N802  it builds a model as a class does
     if weights is not None:
         path = _default(arch) if weights == DEFAULT else weights
         state = {name: value for name, value in pretrained.read(path).items() if name.split(".")[0] not in heads}
-        pretrained.load(network, state, (head, first), path)
+        pretrained.load(network, state, [head, *first], path)
     if freeze:
         library.freeze(network, but=[head])
     return network

@@ -16,7 +16,7 @@ from trainer.run.parts import Parts, assemble
 from trainer.run.summary import cut_short
 from trainer.run.training import Training
 from trainer.show.report import Report
-from trainer.system.errors import CheckpointError
+from trainer.system.errors import CheckpointError, ConfigError
 from trainer.system.paths import expanded
 
 
@@ -48,6 +48,8 @@ def opened(
     if weights is not None:
         _check_finite(weights, config, screen)
         adopt(config, weights, other_data=True)
+        if config.written("model").get("weights") is not None:
+            raise ConfigError("from= and model.weights= are two sets of weights to start from", "leave one of them out")
         parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
     parts = assemble(config, screen.track, screen.say, weights, beside, anew=True)
     if weights is not None:
