@@ -30,9 +30,8 @@ def run(layers: Sequence[Layer], inputs: Tensor, shared: bool) -> Tensor:
 
 
 def _linear(weight: Tensor, bias: Tensor, values: Tensor) -> Tensor:
-    if values.dim() == 2:
-        return weight @ values + bias.unsqueeze(2)
-    return torch.baddbmm(bias.unsqueeze(2), weight, values)
+    # A product for each job, also of inputs that all share: so no number depends on how many are stacked.
+    return torch.baddbmm(bias.unsqueeze(2), weight, values.expand(len(weight), -1, -1))
 
 
 def _layer(name: str, module: nn.Module, parameters: Mapping[str, Tensor]) -> Layer | None:

@@ -37,11 +37,17 @@ class StackedOptimizer:
 
     The states of `own` become views, too. Each step takes their learning rates, and with `follow` also the other
     hyperparameters, which schedules then move. `kinds` has a name for each job: neighbours with the same name are alike
-    until the end, and are one parameter group.
+    until the end, and are one parameter group. Where all rates are the same, nothing has to be scaled; with `steady` it
+    is all the same, so that no job is rounded by the rates of the others.
     """
 
     def __init__(
-        self, parameters: Sequence[Tensor], own: Sequence[Optimizer], kinds: Sequence[str], follow: bool
+        self,
+        parameters: Sequence[Tensor],
+        own: Sequence[Optimizer],
+        kinds: Sequence[str],
+        follow: bool,
+        steady: bool = False,
     ) -> None:
         self.parameters, self.own, self.follow = list(parameters), list(own), follow
         size = sum(values[0].numel() for values in self.parameters)
@@ -57,6 +63,8 @@ class StackedOptimizer:
         self._step = lean(self.optimizer)
         self._filled: list[float] = []
         self._at_one_rate = False
+        # A CUDA graph repeats one of both ways.
+        self._may_step_plainly = self.scales and not steady and self.parameters[0].device.type == "cpu"
         self._rates = torch.ones(len(own), dtype=self.parameters[0].dtype, device=self.parameters[0].device)
         self._scales = [self._rates.view(-1, *(1 for _ in values.shape[1:])) for values in self.parameters]
         self._take_states()
@@ -69,8 +77,8 @@ class StackedOptimizer:
         rates = [optimizer.param_groups[0]["lr"] for optimizer in self.own]
         if rates != self._filled:
             self._filled = rates
-            self._at_one_rate = self.scales and len(set(rates)) == 1 and self.parameters[0].device.type == "cpu"
-            if self.scales:  # where all rates are the same, there is nothing to scale
+            self._at_one_rate = self._may_step_plainly and len(set(rates)) == 1
+            if self.scales:
                 for group in self.optimizer.param_groups:
                     group["lr"] = rates[0] if self._at_one_rate else 1.0
             self._rates.copy_(torch.tensor(rates, dtype=self._rates.dtype))
