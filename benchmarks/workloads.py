@@ -164,7 +164,7 @@ def _sweep_small(model: str, size: int, settings: Settings) -> list[Case]:
 
 def _sweep_folds(settings: Settings) -> list[Case]:
     table = ("data=regression", "data.n_samples=2000", "data.n_features=20", "data.batch_size=64")
-    words = ("train", "-m", "model=mlp", *table, "data.folds=5", "data.fold=range(5)", "optim=adam", "epochs=30")
+    words = ("train", "-m", "model=mlp", *table, "data.folds=5", "data.fold=range(5)", "optim=adam", "epochs=300")
     words = (*words, "plots=false", "tensorboard.enabled=false", f"device={settings.device}")
     if settings.limit:
         words = (*words, "max_steps=10")
@@ -279,7 +279,7 @@ WORKLOADS = {
         ),
         Workload(
             "sweep_folds",
-            "5 folds of model=mlp on a table of 2,000 rows x 20 numbers, batch 64, 30 epochs: the jobs of a sweep",
+            "5 folds of model=mlp on a table of 2,000 rows x 20 numbers, batch 64, 300 epochs: the jobs of a sweep",
             ("jobs", "wall", "memory"),
             _sweep_folds,
             subject="batched",

@@ -20,7 +20,9 @@ from trainer.engine.device import Compute
 from trainer.engine.schedule import Schedule
 from trainer.engine.steps.captured import CapturedStep, capturable
 from trainer.engine.steps.eager import EagerStep
+from trainer.models.mlp import ACTIVATIONS, MLP
 from trainer.sweeps.batched.batches import stacked as side_by_side
+from trainer.sweeps.batched.chain import chain
 from trainer.sweeps.batched.optimizer import StackedOptimizer, alike
 from trainer.sweeps.batched.stack import Stack
 from trainer.sweeps.batched.step import StackedStep
@@ -423,6 +425,37 @@ def test_batches_of_jobs_are_those_of_each(case: str, seeds: tuple[int, ...]) ->
                 assert own[0].equal(expected[job][number][0])
                 assert own[1].equal(expected[job][number][1])
     assert stacked.shared == (len(set(seeds)) == 1 or case in ("whole", "larger than the data"))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+def test_a_chain_of_layers_is_run_as_each_model_is(activation: str, dropout: float, shared: bool) -> None:
+    models = [MLP(6, 2, [5, 4], activation, dropout=dropout).double() for _ in range(JOBS)]
+    inputs = torch.randn(7, 6) if shared else torch.randn(JOBS, 7, 6)
+    inputs = inputs.double()
+    expected = []
+    for job, model in enumerate(models):
+        torch.manual_seed(job)
+        expected.append(model(inputs if shared else inputs[job]))
+    gradients = [
+        torch.autograd.grad(out.square().sum(), list(m.parameters())) for out, m in zip(expected, models, strict=True)
+    ]
+    stack = Stack(models, [torch.Generator().manual_seed(job) for job in range(JOBS)])
+    assert chain(stack.template, stack.parameters) is not None
+    found = stack(inputs, shared)
+    close(found, torch.stack(expected))
+    for own, theirs in zip(
+        torch.autograd.grad(found.square().sum(), [*stack.parameters.values()]),
+        zip(*gradients, strict=True),
+        strict=True,
+    ):
+        close(own, torch.stack(theirs))
+
+
+def test_other_models_are_left_to_vmap() -> None:
+    for model in (MLP(6, 2, 5, "relu", norm="layer"), nn.Sequential(nn.Linear(6, 2))):
+        assert chain(model, dict(model.named_parameters())) is None
 
 
 def test_shared_batches_and_own_ones_lead_to_the_same() -> None:

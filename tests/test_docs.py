@@ -68,6 +68,7 @@ def test_a_documented_command_is_accepted(
     if "--config-dir" in words:
         (own_parts / "my_configs" / "model").mkdir(parents=True)
         (own_parts / "my_configs" / "model" / "mine.yaml").write_text("# Mine.\n_target_: mynet.Net\n")
+    words = [re.sub(r"=range\(\d+\)$", "=0", word) for word in words]
     first_job = [
         re.sub(r"=([^'\[(,]*),.*$", r"=\1", re.sub(r"=range\((.*?),.*", r"=\1", w)) for w in words if w != "-m"
     ]

@@ -41,6 +41,17 @@ def test_the_same_folder_by_another_path_is_the_same(trainer: Trainer, run: Path
     assert "folder, all samples, 30 samples" in trainer("eval", f"ckpt={run}", "split=all").out
 
 
+def test_a_folder_that_is_found_beside_the_run_is_the_same(
+    trainer: Trainer, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("elsewhere").mkdir()
+    run, photos = run.absolute(), Path("photos").absolute()
+    photos.rename(run / "photos")
+    monkeypatch.chdir("elsewhere")
+    assert "folder, test split, 6 samples" in trainer("eval", f"ckpt={run}").out
+    assert "folder, test split, 6 samples" in trainer("eval", f"ckpt={run}", f"data.path={run / 'photos'}").out
+
+
 def test_a_folder_with_splits_is_taken_with_all_of_them(trainer: Trainer, run: Path) -> None:
     after = tree(Path("others/train"), {"cat": 3, "dog": 3}, 50)
     tree(Path("others/test"), {"cat": 2, "dog": 2}, after)

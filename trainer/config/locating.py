@@ -22,13 +22,14 @@ def located(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
     for key in KEYS:
         value = found.get(key)
         if isinstance(value, str) and "${" not in value:
-            found[key] = _beside(value, file)
+            found[key] = beside(value, file)
             if found[key] != value:
                 warn(f"data.{key}={value} is not here: {found[key]} is taken, beside the run")
     return found
 
 
-def _beside(text: str, file: Path) -> str:
+def beside(text: str, file: Path) -> str:
+    """The path `text` that was read from `file`, as it is or as it lies beside that."""
     path = expanded(text)
     if not path.is_absolute() and not os.path.lexists(path):
         for folder in file.resolve().parents[:HIGHEST]:

@@ -134,7 +134,10 @@ class _Models:
         rows.append(["together", *("" for _ in keys), *_cells(together.metrics, names)])
         screen.table(["job", *keys, *names], rows)
         what = "probabilities" if data.classes is not None else "predictions"
-        said = [(f"{line} (job {', '.join(jobs)})", loudly) for (line, loudly), jobs in self.known.items()]
+        said: dict[bool, list[str]] = {True: [], False: []}
+        for (line, loudly), jobs in self.known.items():
+            said[loudly].append(f"{line} (job {', '.join(jobs)})")
+        alike = "; about as many for the other jobs" if len(said[False]) > 1 else ""
         facts = [
             ("sweep", str(sweep)),
             ("data", f"{data.name}, {self.last.called}, {len(self.first.samples):,} samples"),
@@ -143,12 +146,12 @@ class _Models:
             ("together", f"{report.metrics(together.metrics)} (the mean of {count} jobs' {what})"),
             *([("agreement", self._agreement())] if count > 1 else []),
             *(("note", line) for line in self.notes),
-            *(("note", line) for line, loudly in said if not loudly),
+            *(("note", f"{line}{alike}") for line in said[False][:1]),
         ]
         screen.panel("eval", facts)
         if data.classes is not None:
             classes.accuracies(screen, data.classes, together)
-        for line in (line for line, loudly in said if loudly):
+        for line in said[True]:
             screen.warn(line)
         return {"metrics": together.named(self.last.split)}
 

@@ -10,6 +10,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.checkpoint.adoption import adopt
 from trainer.config import custom
 from trainer.config.base import Config, Custom
+from trainer.config.locating import beside
 from trainer.data.described import changed
 from trainer.data.known import found_again
 from trainer.data.loading import eval_batch_size, example, load_dataset, stream_workers
@@ -117,19 +118,26 @@ def _other(config: Config, found: Checkpoint) -> str:
     """The path of other data than the model was trained on, as a key is typed; "" if they are the same."""
     described, section = found.description.get("data"), config.data
     path = None if isinstance(section, Custom) else getattr(section, "path", None)
-    if not isinstance(described, dict) or path is None:
+    if not isinstance(described, dict) or path is None or not {"data", "data.path"} & _typed(config):
         return ""
     before = described.get("path")
-    if isinstance(before, str) and os.path.realpath(expanded(before)) == os.path.realpath(expanded(path)):
-        return ""
+    if isinstance(before, str):
+        its = expanded(beside(before, found.path))
+        if os.path.realpath(its) == os.path.realpath(expanded(path)):
+            return ""
     return f"data.path={path}"
 
 
 def _take_all(config: Config) -> None:
     """Leave nothing out of data that nobody has trained on, and add none of others, but for what was typed."""
-    typed = {word.lstrip("+").split("=", 1)[0] for word in config.typed}
+    typed = _typed(config)
     whole: dict[str, Any] = {"val_fraction": 0.0, "test_fraction": 0.0}
     whole |= dict.fromkeys(("limit", "folds", "fold", "val_path", "test_path", "split", "group", "time"))
     for name, value in whole.items():
         if f"data.{name}" not in typed and hasattr(config.data, name):
             setattr(config.data, name, value)
+
+
+def _typed(config: Config) -> set[str]:
+    """The keys on the command line."""
+    return {word.lstrip("+").split("=", 1)[0] for word in config.typed}

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from trainer.data.batches import Batches, Raw
+from trainer.data.resident import Resident
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,19 @@ class OfOwnSamples:
         sizes = [batches.sizes for batches in each]
         self.apart: Sequence[list[int]] = sizes if any(one != self.sizes for one in sizes) else ()
         self._paddings: dict[tuple[int, ...], Padding] = {}
+        self._joined = self._join() if all(map(_is_plain, each)) else None
+        self._firsts: dict[int, Tensor] = {}
+
+    def _join(self) -> tuple[Tensor, Tensor, list[int]]:
+        """All samples one after the other, of which a batch is gathered at once, and where those of each job begin."""
+        sources: Any = {id(batches.source): batches.source for batches in self.drawing}
+        inputs, targets = (torch.cat([getattr(s, name) for s in sources.values()]) for name in ("inputs", "targets"))
+        firsts, start = {}, 0
+        for key, source in sources.items():
+            end = start + len(source.targets)
+            source.inputs, source.targets = inputs[start:end], targets[start:end]  # not twice in memory
+            firsts[key], start = start, end
+        return inputs, targets, [firsts[id(self.drawing[place].source)] for place in self.places]
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[StackedBatch]:
         return map(self.inputs, self.raw(epoch, start))
@@ -109,10 +123,24 @@ class OfOwnSamples:
 
     def inputs(self, raw: Raw) -> StackedBatch:
         parts = len(raw) // len(self.drawing)
+        indices = raw[::parts]
+        sizes = {len(rows) if isinstance(rows, Tensor) else 0 for rows in indices}
+        if self._joined is not None and len(sizes) == 1 and 0 not in sizes:
+            return self._gathered([indices[place] for place in self.places])
         found = [b.inputs(raw[i * parts : (i + 1) * parts]) for i, b in enumerate(self.drawing)]
         inputs, targets = (together([found[place][i] for place in self.places]) for i in (0, 1))
         counts = tuple(len(found[place][1]) for place in self.places)
         return inputs, targets, self._padding(counts, inputs) if len(set(counts)) > 1 else None
+
+    def _gathered(self, indices: Sequence[Any]) -> StackedBatch:
+        """The samples of these numbers, as many of each job."""
+        inputs, targets, firsts = self._joined or self._join()
+        jobs, size = len(indices), len(indices[0])
+        if size not in self._firsts:  # as in `_padding`
+            self._firsts[size] = torch.tensor(firsts).repeat_interleave(size).to(inputs.device)
+        rows = torch.cat(list(indices)).add_(self._firsts[size])
+        inputs, targets = inputs.index_select(0, rows), targets.index_select(0, rows)
+        return inputs.view(jobs, size, *inputs.shape[1:]), targets.view(jobs, size, *targets.shape[1:]), None
 
     def _padding(self, counts: tuple[int, ...], inputs: Tensor) -> Padding:
         """The same one for the same counts: while a CUDA graph is recorded, none can be made."""
@@ -120,6 +148,13 @@ class OfOwnSamples:
             real = torch.arange(max(counts)) < torch.tensor(counts)[:, None]
             self._paddings[counts] = Padding(counts, real.to(inputs.dtype).to(inputs.device))
         return self._paddings[counts]
+
+
+def _is_plain(batches: Batches) -> bool:
+    """Whether its samples lie on the device as they go into the model."""
+    source = batches.source
+    changed = batches.is_image or batches.augment is not None or batches.mixer is not None
+    return isinstance(source, Resident) and source.rows is None and not changed
 
 
 def together(parts: Sequence[Tensor]) -> Tensor:

@@ -38,6 +38,10 @@ class Dropout(nn.Module):
         noise: Tensor = _Noise.apply(x.detach(), self.job, self._draw)
         return x * noise
 
+    def of_all(self, x: Tensor) -> Tensor:
+        """The same for activations (jobs, B, ...) of all models, outside of vmap."""
+        return x * self._draw(x.detach()) if self.training and any(self.rates) else x
+
     def _draw(self, x: Tensor) -> Tensor:
         """The factors of activations `x` of shape (jobs, B, ...)."""
         shape = (*x.shape[:3], *(1 for _ in x.shape[3:])) if self.channels else x.shape

@@ -53,13 +53,13 @@ class Member:
 
     @property
     def pace(self) -> object:
-        """Equal for trainings whose batches can be stacked: as many an epoch.
+        """Equal for trainings whose batches can be stacked: as many an epoch, for as many epochs.
 
         They need not be of the same sizes where no sample affects another, as is so in all models of trainer's that
         have no batch normalisation.
         """
         sizes = self.parts.train.sizes
-        return tuple(sizes) if isinstance(self.parts.config.model, Custom) else len(sizes)
+        return self.parts.plan, tuple(sizes) if isinstance(self.parts.config.model, Custom) else len(sizes)
 
     @property
     def form(self) -> object:

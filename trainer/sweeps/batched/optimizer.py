@@ -37,11 +37,17 @@ class StackedOptimizer:
 
     The states of `own` become views, too. Each step takes their learning rates, and with `follow` also the other
     hyperparameters, which schedules then move. `kinds` has a name for each job: neighbours with the same name are alike
-    until the end, and are one parameter group.
+    until the end, and are one parameter group. Where all rates are the same, nothing has to be scaled; with `steady` it
+    is all the same, so that no job is rounded by the rates of the others.
     """
 
     def __init__(
-        self, parameters: Sequence[Tensor], own: Sequence[Optimizer], kinds: Sequence[str], follow: bool
+        self,
+        parameters: Sequence[Tensor],
+        own: Sequence[Optimizer],
+        kinds: Sequence[str],
+        follow: bool,
+        steady: bool = False,
     ) -> None:
         self.parameters, self.own, self.follow = list(parameters), list(own), follow
         size = sum(values[0].numel() for values in self.parameters)
@@ -56,6 +62,9 @@ class StackedOptimizer:
         )
         self._step = lean(self.optimizer)
         self._filled: list[float] = []
+        self._at_one_rate = False
+        # A CUDA graph repeats one of both ways.
+        self._may_step_plainly = self.scales and not steady and self.parameters[0].device.type == "cpu"
         self._rates = torch.ones(len(own), dtype=self.parameters[0].dtype, device=self.parameters[0].device)
         self._scales = [self._rates.view(-1, *(1 for _ in values.shape[1:])) for values in self.parameters]
         self._take_states()
@@ -68,6 +77,10 @@ class StackedOptimizer:
         rates = [optimizer.param_groups[0]["lr"] for optimizer in self.own]
         if rates != self._filled:
             self._filled = rates
+            self._at_one_rate = self._may_step_plainly and len(set(rates)) == 1
+            if self.scales:
+                for group in self.optimizer.param_groups:
+                    group["lr"] = rates[0] if self._at_one_rate else 1.0
             self._rates.copy_(torch.tensor(rates, dtype=self._rates.dtype))
             if not self.scales:
                 for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
@@ -81,8 +94,11 @@ class StackedOptimizer:
         """Move the parameters along their gradients, each job as far as its learning rate says."""
         for part, jobs in zip(self.parts, self.groups, strict=True):
             for values, whole in zip(part, self.parameters, strict=True):
-                values.grad = whole.grad[jobs[0] : jobs[-1] + 1] if whole.grad is not None else None
-        if self.scales:
+                gradient = whole.grad
+                if gradient is not None and len(self.groups) > 1:
+                    gradient = gradient[jobs[0] : jobs[-1] + 1]
+                values.grad = gradient
+        if self.scales and not self._at_one_rate:
             before = [values.clone() for values in self.parameters]
             self._step()
             for values, old, scale in zip(self.parameters, before, self._scales, strict=True):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
+from trainer.sweeps.batched.chain import chain, run
 from trainer.sweeps.batched.dropout import KINDS, Dropout
 
 
@@ -36,6 +37,7 @@ class Stack:
                     self.buffers[f"{name}.job"] = torch.arange(self.jobs, device=self.device)
                 self.template.set_submodule(name, dropouts[module])
         self._values = [*self.parameters.values(), *self.buffers.values()]
+        self._chain = chain(self.template, self.parameters)
         self._places = [*_places(self.template, [*self.parameters, *self.buffers])]
 
     @property
@@ -53,6 +55,8 @@ class Stack:
         Of each job only the first of its `counts` are samples; all are where there are no counts.
         """
         self._counts[:] = counts
+        if self._chain is not None:
+            return run(self._chain, inputs, shared)
 
         def one(given: Tensor, *values: Tensor) -> Tensor:
             # As `torch.func.functional_call` does it, whose care takes longer than a small model.

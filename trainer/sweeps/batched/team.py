@@ -85,7 +85,9 @@ class Team(Hook):
         batches = stacked([parts.train for parts in every])
         follow = any(parts.schedule.moves_momentum for parts in every)
         kinds = [member.kind for member in self.members]
-        self.optimizer = StackedOptimizer([*self.stack.trained.values()], [p.optimizer for p in every], kinds, follow)
+        self._together = any(member.planned.together for member in members)
+        parameters, own = [*self.stack.trained.values()], [parts.optimizer for parts in every]
+        self.optimizer = StackedOptimizer(parameters, own, kinds, follow, steady=self._together)
         limits = [parts.config.clip_norm for parts in every]
         loss, compute = stacked_loss([parts.step.loss for parts in every]), self.first.compute
         step = StackedStep(self.stack, loss, self.optimizer, batches.shared, limits, compute, batches.apart)
@@ -94,7 +96,6 @@ class Team(Hook):
         if self.first.compiled == "cudagraph":
             whole = capturable(self.optimizer.optimizer) and not follow
             self.step, self.batches = CapturedStep(step, batches.inputs, whole, say), RawBatches(batches)
-        self._together = any(member.planned.together for member in members)
         self._shown = [  # TensorBoard's histograms look for gradients in the models
             (job, dict(parts.model.named_parameters()))
             for job, parts in enumerate(every)
