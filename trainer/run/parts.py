@@ -171,7 +171,6 @@ def assemble(
     evaluator = Evaluator(shown, data, compute, loss, size, workers, lambda: state.interrupted)
     if beside is not None:
         evaluator.share(beside.evaluator)
-    trained = beside.trained if beside is not None else Trained(data.train)
     return Parts(
         config=config,
         compute=compute,
