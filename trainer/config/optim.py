@@ -67,7 +67,10 @@ class FittingOptim(Adam):
         "auto", "learning rate: auto: 1e-3, and 3e-3 on tables", words=("auto",), above=0
     )
     weight_decay: float | str = key(  # type: ignore[assignment]
-        "auto", "auto: none, and a decoupled weight decay of 1 on tables", words=("auto",), minimum=0
+        "auto",
+        "auto: none; on tables decoupled, 1, and up to 3 for classes of fewer than 300 rows",
+        words=("auto",),
+        minimum=0,
     )
 
 

@@ -127,6 +127,8 @@ def trains_on(model: nn.Module, inputs: Tensor) -> bool:
 
 def _ours(section: Any, pretrained: bool) -> nn.Module:
     keys = {k: v for k, v in vars(section).items() if k != "name"}
+    if keys.get("dropout") == "auto":  # which only a training chooses
+        keys["dropout"] = 0.0
     if not pretrained and "weights" in keys:
         keys["weights"] = None  # those of the checkpoint are loaded instead
     try:
