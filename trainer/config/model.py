@@ -31,6 +31,12 @@ class MLP:
         minimum=0,
         below=1,
     )
+    skip: bool | str = key(
+        "auto",
+        "a linear path from the inputs to the outputs beside the layers; auto: in training on a table of fewer than "
+        "1,000 rows",
+        words=("auto",),
+    )
 
 
 @dataclass

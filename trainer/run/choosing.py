@@ -16,8 +16,8 @@ STEPS = 2000  # that a small training set is given
 FEWEST, MOST = 10, 300  # epochs
 PATIENCE = 20  # evaluations without improvement, where the learning rate does not come to an end by itself
 RATE = 3e-3  # of AdamW on tables
-DECAY, MOST_DECAY, MANY = 1.0, 3.0, 300  # its weight decay: more for classes of fewer than so many rows
-DROPOUT = 0.3  # of tables of which none are held out
+DECAY, DECAY_OF_FEW = 1.0, 3.0  # its weight decay, also where fewer than `FEW` rows are trained on
+DROPOUT = 0.3  # with so few
 
 
 def choose(config: Train, data: Dataset) -> list[tuple[str, str]]:
@@ -27,9 +27,11 @@ def choose(config: Train, data: Dataset) -> list[tuple[str, str]]:
     """
     table = is_table(data)
     said = []
-    if getattr(config.model, "dropout", None) == "auto":
-        config.change("model.dropout", DROPOUT if table and len(data.train) < FEW else 0.0)
-    _choose_optimizer(config, data)
+    few = table and len(data.train) < FEW
+    for key, value in (("dropout", DROPOUT if few else 0.0), ("skip", few)):
+        if getattr(config.model, key, None) == "auto":
+            config.change(f"model.{key}", value)
+    _choose_optimizer(config, table, DECAY_OF_FEW if few else DECAY)
     _choose_schedule(config, table and config.epochs == "auto")
     if config.epochs == "auto":
         said.append(("epochs", _choose_length(config, data)))
@@ -42,23 +44,16 @@ def is_table(data: Dataset) -> bool:
     return not data.is_image and standard and (data.classes is not None or data.target_mean is not None)
 
 
-def _choose_optimizer(config: Train, data: Dataset) -> None:
-    section, table = config.optim, is_table(data)
+def _choose_optimizer(config: Train, table: bool, decay: float) -> None:
+    section = config.optim
     if not isinstance(section, FittingOptim):
         return
-    rate, decay = (RATE, _decay(data)) if table else (Adam.lr, Adam.weight_decay)
+    rate, decay = (RATE, decay) if table else (Adam.lr, Adam.weight_decay)
     given: dict[str, Any] = {field.name: getattr(section, field.name) for field in dataclasses.fields(Adam)}
     given |= {"lr": rate if section.lr == "auto" else section.lr}
     given |= {"weight_decay": decay if section.weight_decay == "auto" else section.weight_decay}
     del given["name"]
     config.choose("optim", AdamW(**given) if table else Adam(**given))
-
-
-def _decay(data: Dataset) -> float:
-    """The weight decay on a table. Of few rows, classes are learnt by heart sooner than quantities."""
-    if data.classes is None:
-        return DECAY
-    return round(min(MOST_DECAY, max(DECAY, MANY / len(data.train))), 2)
 
 
 def _choose_schedule(config: Train, ends: bool) -> None:
