@@ -33,6 +33,7 @@ FILES = {
     "model/picks.yaml": "defaults: ['/extra/${optim}@_here_']\nname: mlp\n",
     "model/extra/sgd.yaml": "hidden: 5\n",
     "model/extra/adam.yaml": "hidden: 6\n",
+    "model/extra/auto.yaml": "hidden: 7\n",
     "optim/optim/sgd_constant.yaml": "name: sgd\nlr: 0.25\n",
     "optim/optim/sgd_cosine.yaml": "name: sgd\nlr: 0.75\n",
     "optim/copies.yaml": "name: adam\nbetas: ${model.betas}\n",
@@ -138,7 +139,7 @@ def test_a_job_is_what_composing_and_checking_it_as_a_whole_gives(overrides: lis
 
 def keys(cls: Any = Train, above: str = "") -> Iterator[tuple[str, Any]]:
     """All keys that a training with the default choices has, with their defaults."""
-    sections = {"model": "lenet", "data": "digits", "optim": "adam", "scheduler": "step", "loss": "auto"}
+    sections = {"model": "lenet", "data": "digits", "optim": "auto", "scheduler": "step", "loss": "auto"}
     for field in dataclasses.fields(cls):
         name = above + public(field.name)
         inner = registry.section(field.name, sections[field.name]) if not above and field.name in sections else None

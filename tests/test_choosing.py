@@ -37,7 +37,7 @@ def test_a_table_gets_its_recipe_and_learns(trainer: Trainer, table: None) -> No
     made = config(run)
     assert (made["optim"]["name"], made["optim"]["lr"], made["optim"]["weight_decay"]) == ("adamw", 3e-3, 1.0)
     assert made["scheduler"] == {"name": "cosine", "warmup_steps": 0, "min_lr": 0.0}
-    assert made["epochs"] == MOST
+    assert (made["epochs"], made["model"]["dropout"]) == (MOST, 0.3)
     assert "auto: 2 steps in an epoch of 96 rows" in ran.out
     assert "adamw lr 0.003, cosine schedule" in ran.out
     assert checkpoint(run)["description"].count('"adamw"') == 1

@@ -119,10 +119,10 @@ def test_a_misspelt_key_is_answered_with_the_nearest(composed: Compose, override
 @pytest.mark.parametrize(
     ("override", "wanted"),
     [
-        ("optim.lr=fast", "a number"),
-        ("epochs=2.5", "a whole number"),
-        ("epochs=many", "a whole number"),
-        ("epochs=null", "a whole number"),
+        ("optim.lr=fast", "a number or auto"),
+        ("epochs=2.5", "a whole number or auto"),
+        ("epochs=many", "a whole number or auto"),
+        ("epochs=null", "a whole number or auto"),
         ("clip_norm=strong", "a number or null"),
         ("data.batch_size=[1,2]", "a whole number or null"),
         ("data.batch_size=2.5", "a whole number or null"),

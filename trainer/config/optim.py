@@ -62,9 +62,15 @@ class FittingOptim(Adam):
     """`adam`, with its defaults; on tables `adamw`, with those that were measured on many of them (docs/study.md)."""
 
     name: str = key("auto", "registry name")
-    lr: float | str = key("auto", "learning rate: auto: 1e-3, and 3e-3 on tables", words=("auto",), above=0)
-    weight_decay: float | str = key(
-        "auto", "auto: none, and a decoupled weight decay of 1 on tables", words=("auto",), minimum=0
+    # Whoever makes an optimizer has numbers: `trainer.run.choosing` has put a section of another kind in its place.
+    lr: float | str = key(  # type: ignore[assignment]
+        "auto", "learning rate: auto: 1e-3, and 3e-3 on tables", words=("auto",), above=0
+    )
+    weight_decay: float | str = key(  # type: ignore[assignment]
+        "auto",
+        "auto: none; on tables decoupled, 1, and 3 of fewer than 1,000 rows",
+        words=("auto",),
+        minimum=0,
     )
 
 

@@ -126,7 +126,7 @@ def choose_target(until: str, loaded: Dataset, evaluated: str | None) -> Conditi
     condition = Condition.of(until)
     if evaluated == "test" and condition.name.startswith("test/"):
         raise ConfigError(f"until={until} would choose by the test split", "leave evaluate.split=test out")
-    _check_known(f"until={until}", condition.name, {evaluated} - {None}, loaded, evaluated)
+    _check_known(f"until={until}", condition.name, [evaluated] if evaluated is not None else [], loaded, evaluated)
     return condition
 
 

@@ -11,7 +11,7 @@ from trainer.config.train import Train
 from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
 from trainer.engine.state import Row, State
-from trainer.system.shapes import is_count, is_number, is_real
+from trainer.system.shapes import is_number, is_real
 
 
 class Schedule(Hook):
@@ -89,7 +89,7 @@ class Schedule(Hook):
             ValueError: it is not.
         """
         total = kept.get("laid_out") if isinstance(kept, dict) else None
-        if self.config.whole and is_count(total) and 0 < total <= self.longest:
+        if self.config.whole and isinstance(total, int) and 0 < total <= self.longest:
             self.lay_out(total, 0)
         _check(kept, self.state_dict(), at.step)
 

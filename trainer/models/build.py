@@ -125,8 +125,12 @@ def trains_on(model: nn.Module, inputs: Tensor) -> bool:
     return True
 
 
+UNCHOSEN = {"dropout": 0.0, "skip": False}  # what `auto` is where nothing is trained
+
+
 def _ours(section: Any, pretrained: bool) -> nn.Module:
     keys = {k: v for k, v in vars(section).items() if k != "name"}
+    keys |= {k: v for k, v in UNCHOSEN.items() if keys.get(k) == "auto"}
     if not pretrained and "weights" in keys:
         keys["weights"] = None  # those of the checkpoint are loaded instead
     try:

@@ -10,13 +10,28 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }  # fmt: skip
 NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 MOST = 100  # hidden layers
+SKIP = 5.0  # what the linear path is multiplied by: weight decay then bears less on it than on the layers
+
+
+class Skip(nn.Linear):
+    """A linear layer without a bias that begins at 0, and whose outputs are `SKIP` times as large."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features, bias=False)
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return SKIP * super().forward(x)
 
 
 class MLP(nn.Sequential):
     """`fc1`, ..., `fcN` over the flattened input, (N, ...) -> (N, out_features).
 
     `hidden` are the units of the hidden layers, or of the only one. After each of them come its norm, the activation
-    and dropout, where they are asked for: `fc1_norm`, `fc1_act`, `fc1_drop`.
+    and dropout, where they are asked for: `fc1_norm`, `fc1_act`, `fc1_drop`. With `skip`, a linear path of this name from
+    the inputs is added to the outputs, so that the layers only have to learn what is not linear.
 
     Raises:
         ValueError: There are more than `MOST` hidden layers.
@@ -30,6 +45,7 @@ class MLP(nn.Sequential):
         activation: str,
         norm: str = "none",
         dropout: float = 0.0,
+        skip: bool = False,
     ) -> None:
         units = [hidden] if isinstance(hidden, int) else list(hidden)
         if len(units) > MOST:
@@ -43,8 +59,12 @@ class MLP(nn.Sequential):
             if dropout:
                 layers[f"fc{number}_drop"] = nn.Dropout(dropout)
         layers[f"fc{len(units) + 1}"] = nn.Linear([in_features, *units][-1], out_features)
+        if skip:
+            layers["skip"] = Skip(in_features, out_features)
         super().__init__(layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = super().forward(x.flatten(1))  # type: ignore[no-untyped-call]
+        inputs = out = x.flatten(1)
+        for name, layer in self.named_children():
+            out = out + layer(inputs) if name == "skip" else layer(out)
         return out

@@ -6,6 +6,7 @@ The numbers were measured: docs/study.md has the tables, and `benchmarks/against
 import dataclasses
 from typing import Any
 
+from trainer.config.data import FEW
 from trainer.config.optim import Adam, AdamW, FittingOptim
 from trainer.config.scheduler import Constant, Cosine, FittingSchedule
 from trainer.config.train import Train
@@ -14,7 +15,9 @@ from trainer.data.splits import Dataset
 STEPS = 2000  # that a small training set is given
 FEWEST, MOST = 10, 300  # epochs
 PATIENCE = 20  # evaluations without improvement, where the learning rate does not come to an end by itself
-RATE, DECAY = 3e-3, 1.0  # of AdamW on tables
+RATE = 3e-3  # of AdamW on tables
+DECAY, DECAY_OF_FEW = 1.0, 3.0  # its weight decay, also where fewer than `FEW` rows are trained on
+DROPOUT = 0.3  # with so few
 
 
 def choose(config: Train, data: Dataset) -> list[tuple[str, str]]:
@@ -24,7 +27,11 @@ def choose(config: Train, data: Dataset) -> list[tuple[str, str]]:
     """
     table = is_table(data)
     said = []
-    _choose_optimizer(config, table)
+    few = table and len(data.train) < FEW
+    for key, value in (("dropout", DROPOUT if few else 0.0), ("skip", few)):
+        if getattr(config.model, key, None) == "auto":
+            config.change(f"model.{key}", value)
+    _choose_optimizer(config, table, DECAY_OF_FEW if few else DECAY)
     _choose_schedule(config, table and config.epochs == "auto")
     if config.epochs == "auto":
         said.append(("epochs", _choose_length(config, data)))
@@ -37,11 +44,11 @@ def is_table(data: Dataset) -> bool:
     return not data.is_image and standard and (data.classes is not None or data.target_mean is not None)
 
 
-def _choose_optimizer(config: Train, table: bool) -> None:
+def _choose_optimizer(config: Train, table: bool, decay: float) -> None:
     section = config.optim
     if not isinstance(section, FittingOptim):
         return
-    rate, decay = (RATE, DECAY) if table else (Adam.lr, Adam.weight_decay)
+    rate, decay = (RATE, decay) if table else (Adam.lr, Adam.weight_decay)
     given: dict[str, Any] = {field.name: getattr(section, field.name) for field in dataclasses.fields(Adam)}
     given |= {"lr": rate if section.lr == "auto" else section.lr}
     given |= {"weight_decay": decay if section.weight_decay == "auto" else section.weight_decay}

@@ -108,6 +108,7 @@ class Parts:
 
 def _plan(config: Train) -> Plan:
     every = config.evaluate
+    assert isinstance(config.epochs, int), "the data have chosen it"
     return Plan(config.epochs, config.max_steps, config.accumulate, every.every_epochs, every.every_steps)
 
 
@@ -170,9 +171,23 @@ def assemble(
     evaluator = Evaluator(shown, data, compute, loss, size, workers, lambda: state.interrupted)
     if beside is not None:
         evaluator.share(beside.evaluator)
-    trained = beside.trained if beside is not None else Trained(data.train)
     return Parts(
-        *(config, compute, model, train, evaluator, optimizer, schedule),
-        *(objective, target, evaluated, plan, step, batches, compiled, state),
-        *(trained, average, chosen),
+        config=config,
+        compute=compute,
+        model=model,
+        train=train,
+        evaluator=evaluator,
+        optimizer=optimizer,
+        schedule=schedule,
+        objective=objective,
+        target=target,
+        evaluated=evaluated,
+        plan=plan,
+        step=step,
+        batches=batches,
+        compiled=compiled,
+        state=state,
+        trained=beside.trained if beside is not None else Trained(data.train),
+        average=average,
+        chosen=chosen,
     )

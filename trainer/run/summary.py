@@ -35,7 +35,7 @@ def opening(parts: Parts) -> Facts:
     counts = " + ".join(f"{len(split):,} {name}" for name, split in splits if split is not None)
     shape = "x".join(map(str, data.train.shape))
     kind = f"{len(data.classes)} classes" if data.classes is not None else "regression"
-    length = f"{settings.epochs} epoch{'s' if settings.epochs > 1 else ''}"
+    length = f"{parts.plan.epochs} epoch{'s' * (parts.plan.epochs > 1)}"
     if settings.max_steps:
         length += f" or {settings.max_steps:,} steps"
     batch = f"batch {parts.train.batch_size * settings.accumulate:,}"

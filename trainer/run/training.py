@@ -256,7 +256,7 @@ class Training:
 
         resumed = self.found is not None
         purge_from = self.state.step + 1 if resumed else None
-        board = TensorBoard(self.directory, config, self.parts.model, self.settings.epochs, purge_from)
+        board = TensorBoard(self.directory, config, self.parts.model, self.parts.plan.epochs, purge_from)
         board.begin(summary.hyperparameters(self.parts.config))
         reason = board.graph(self.parts.example) if config.graph and not resumed else ""
         if reason:
