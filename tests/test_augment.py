@@ -283,3 +283,12 @@ def test_an_image_is_changed_alike_whatever_is_beside_it_in_the_batch(preset: st
     assert together.is_contiguous()
     alone = torch.cat([augmenter.apply(images[i : i + 1], drawn[i : i + 1]) for i in range(64)])
     assert_close(together, alone)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_on_a_device_of_its_own_nothing_waits_for_what_was_drawn(dtype: torch.dtype) -> None:
+    """A CUDA graph could not hold that. On torch's device `meta` there is nothing that could be waited for."""
+    augmenter = Augmenter(Augment("strong", rotate=10, zoom=0.1, jitter=0.2, crop=2, cutout=3), HEIGHT, WIDTH)
+    drawn = augmenter.draw(16, torch.Generator()).to("meta")
+    found = augmenter.apply(torch.empty(16, HEIGHT, WIDTH, 3, dtype=dtype, device="meta"), drawn)
+    assert (found.shape, found.dtype, found.device.type) == ((16, HEIGHT, WIDTH, 3), dtype, "meta")

@@ -233,3 +233,10 @@ def test_mixing_changes_a_training_from_its_first_step(trainer: Trainer) -> None
     asked = (*SILENT, "model=linear", "data.limit=64", "data.size=8", "epochs=1")
     plain, mixed = train(trainer, *asked, "output=a"), train(trainer, *asked, "data.augment.mixup=1", "output=b")
     assert not same(weights(plain), weights(mixed))
+
+
+def test_on_a_device_of_its_own_nothing_waits_for_what_was_drawn() -> None:
+    mixer = Mixer(0.2, 1.0, (HEIGHT, WIDTH), CLASSES)
+    drawn, targets = mixer.draw(1, generator()).to("meta"), torch.empty(12, dtype=torch.int64, device="meta")
+    inputs, soft = mixer.mix(torch.empty(12, HEIGHT, WIDTH, 3, device="meta"), targets, drawn)
+    assert (inputs.shape, soft.shape) == ((12, HEIGHT, WIDTH, 3), (12, CLASSES))

@@ -1,5 +1,6 @@
 """Random changes to training images, per sample, on whole batches, on the device where the samples lie."""
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -137,7 +138,7 @@ class Augmenter:
     def _erased(self, of: dict[str, Tensor], probability: float) -> Tensor:
         """(B, H, W, 1): a random rectangle in a share of the images (random erasing, Zhong et al., 2020)."""
         area = _between(of["area"], *AREA) * self.height * self.width
-        form = _between(of["form"], *(torch.tensor(FORM).log().tolist())).exp()
+        form = _between(of["form"], *map(math.log, FORM)).exp()
         high = (area * form).sqrt().round().clamp(max=self.height)
         wide = (area / form).sqrt().round().clamp(max=self.width)
         y = _between(of["erased_y"], 0, self.height - high + 1).floor()
