@@ -42,6 +42,12 @@ def written(path: Path, header: str, rows: Sequence[str]) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of images that cannot be read lie with the test's files."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     """Thirty images in `here/pictures`."""
