@@ -15,7 +15,17 @@ from trainer.data.known import KEPT, Found, Trained, found_again
 from trainer.data.sets.diabetes import Diabetes
 from trainer.data.splits import Split
 
-TRAINED = (*SILENT, "model=mlp", "data=csv", "data.path=noise.csv", "data.target=y", "optim=adam", "optim.lr=0.03")
+TRAINED = (
+    *SILENT,
+    "model=mlp",
+    "data=csv",
+    "data.path=noise.csv",
+    "data.target=y",
+    "data.val_fraction=0.1",
+    "model.dropout=0",
+    "optim=adam",
+    "optim.lr=0.03",
+)
 
 
 def noise(path: str = "noise.csv", rows: int = 400, order: np.ndarray | None = None) -> None:
