@@ -10,6 +10,7 @@ from resuming import differences, go_on, interrupting
 from running import SILENT, checkpoint, rows, same, train, weights
 from torch import nn
 
+from trainer import models
 from trainer.config import registry
 from trainer.config.train import Train
 from trainer.engine.optimizers import make_optimizer
@@ -67,6 +68,14 @@ def test_parameters_are_one_group_where_nothing_parts_them() -> None:
         (group,) = made(model, "sgd", **keys).param_groups
         assert all(map(lambda one, other: one is other, group["params"], model.parameters()))
     assert len(made(network(), "sgd", weight_decay=0.5, decay_norm_bias=False).param_groups) == 2
+
+
+def test_a_path_beside_the_layers_gives_outputs_too() -> None:
+    model = models.make("mlp", in_features=3, out_features=2, hidden=[4, 2], activation="relu", skip=True)
+    head, backbone = made(model, "sgd", backbone_lr=0.1).param_groups
+    last = {"fc3.weight", "fc3.bias", "skip.weight"}
+    assert {name for name, p in model.named_parameters() if any(p is one for one in head["params"])} == last
+    assert len(backbone["params"]) == 4
 
 
 def test_a_rate_for_all_but_the_last_layer_needs_both() -> None:

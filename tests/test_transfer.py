@@ -9,7 +9,7 @@ from conftest import Trainer
 from running import SILENT, evaluate, reported, same, train, weights
 from torch import Tensor, nn
 
-from trainer import checkpoint
+from trainer import checkpoint, models
 from trainer.checkpoint import Checkpoint
 from trainer.models.transfer import Transfer
 from trainer.system.errors import CheckpointError
@@ -67,6 +67,15 @@ def test_as_many_columns_of_other_names_are_no_reason_to_keep_their_weights() ->
     state, said = taken(before, now, trained=["a", "b"], columns=["c", "d"])
     assert torch.equal(state["fc1.weight"], now.state_dict()["fc1.weight"])
     assert said == ["kept 3 of 4 tensors of run.pt; made anew: fc1 (4 -> 4 outputs)"]
+
+
+def test_a_path_beside_the_layers_is_matched_by_name_too() -> None:
+    keys = {"out_features": 2, "hidden": 4, "activation": "relu", "skip": True}
+    before, now = (models.make("mlp", in_features=2, **keys) for _ in range(2))
+    nn.init.normal_(before.get_parameter("skip.weight"))
+    state, _ = taken(before, now, trained=["a", "b"], columns=["b", "a"])
+    for name in ("fc1.weight", "skip.weight"):
+        assert torch.equal(state[name], before.state_dict()[name].flip(1)), name
 
 
 def test_a_model_that_is_too_large_is_refused_before_it_takes_memory() -> None:

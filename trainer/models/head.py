@@ -29,7 +29,7 @@ def last_layer(network: nn.Module, outputs: int) -> str:
 def head_parameters(network: nn.Module, outputs: int) -> list[nn.Parameter]:
     """The parameters of the layers that give the outputs of a model, of whatever origin.
 
-    Networks of timm say which layers these are: some have two.
+    Networks of timm, and ours with a path beside their layers, say which layers these are: some have two.
 
     Raises:
         ConfigError: It is not plain which layer gives the outputs.
@@ -45,7 +45,9 @@ def head_parameters(network: nn.Module, outputs: int) -> list[nn.Parameter]:
 
 
 def classifiers(network: nn.Module) -> tuple[str, ...]:
-    """The names of the last layers as a network of timm gives them; () for any other."""
+    """The names of the last layers as a network of timm gives them, or one of ours; () for any other."""
+    if isinstance(named := getattr(network, "last_layers", None), tuple):
+        return named
     declared = getattr(network, "pretrained_cfg", None)
     found = declared.get("classifier") if isinstance(declared, dict) else None
     return (found,) if isinstance(found, str) else tuple(found or ())

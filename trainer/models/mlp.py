@@ -32,6 +32,7 @@ class MLP(nn.Sequential):
     `hidden` are the units of the hidden layers, or of the only one. After each of them come its norm, the activation
     and dropout, where they are asked for: `fc1_norm`, `fc1_act`, `fc1_drop`. With `skip`, a linear path of this name is
     added to the outputs, so that the layers only have to learn what is not linear.
+    `input_layers` and `last_layers` name the layers that take the inputs and that give the outputs.
 
     Raises:
         ValueError: There are more than `MOST` hidden layers.
@@ -62,6 +63,8 @@ class MLP(nn.Sequential):
         if skip:
             layers["skip"] = Skip(in_features, out_features)
         super().__init__(layers)
+        self.input_layers = ("fc1", "skip") if skip else ("fc1",)
+        self.last_layers = (f"fc{len(units) + 1}", *self.input_layers[1:])
 
     def forward(self, x: Tensor) -> Tensor:
         inputs = out = x.flatten(1)

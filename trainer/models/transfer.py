@@ -38,7 +38,10 @@ class Transfer:
             state = checkpoint.clean(state)
         kept = {name: state[name] for name in own if name in state and not checkpoint.misfit(state[name], own[name])}
         if self.before and self.columns and self.before != self.columns:
-            self._match_columns(own, state, kept)
+            first = next((name for name, values in own.items() if values.dim() == 2), "")
+            named = getattr(model, "input_layers", None)
+            for name in [f"{layer}.weight" for layer in named] if isinstance(named, tuple) else [first]:
+                self._match_columns(name, own, state, kept)
         if not any(values.dim() > 1 for values in kept.values()):
             checkpoint.fitting(model, state, source)  # says what does not fit
         anew = {name: values for name, values in own.items() if name not in kept}
@@ -49,10 +52,11 @@ class Transfer:
             self.say(f"kept {len(kept)} of {len(own)} tensors of {source}{self._said(own, anew, state)}")
         return own | kept
 
-    def _match_columns(self, own: Mapping[str, Tensor], state: Mapping[str, Tensor], kept: dict[str, Tensor]) -> None:
-        """Of the first layer over columns keep the weights of those columns that both data have."""
-        name = next((name for name, values in own.items() if values.dim() == 2), None)
-        if name is None or name not in state:
+    def _match_columns(
+        self, name: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor], kept: dict[str, Tensor]
+    ) -> None:
+        """Of a layer over columns keep the weights of those columns that both data have."""
+        if name not in own or name not in state:
             return
         mine, there, places = own[name], state[name], {column: place for place, column in enumerate(self.before)}
         new = [place for place, column in enumerate(self.columns) if column in places]
