@@ -35,9 +35,9 @@ def test_a_table_gets_its_recipe_and_learns(trainer: Trainer, table: None) -> No
     assert ran.code == 0, ran.err
     (run,) = Path("runs").glob("*/*")
     made = config(run)
-    assert (made["optim"]["name"], made["optim"]["lr"], made["optim"]["weight_decay"]) == ("adamw", 3e-3, 1.0)
+    assert (made["optim"]["name"], made["optim"]["lr"], made["optim"]["weight_decay"]) == ("adamw", 3e-3, 2.0)
     assert made["scheduler"] == {"name": "cosine", "warmup_steps": 0, "min_lr": 0.0}
-    assert (made["epochs"], made["model"]["dropout"]) == (MOST, 0.3)
+    assert (made["epochs"], made["model"]["dropout"], made["model"]["skip"]) == (MOST, 0.3, True)
     assert "auto: 2 steps in an epoch of 96 rows" in ran.out
     assert "adamw lr 0.003, cosine schedule" in ran.out
     assert checkpoint(run)["description"].count('"adamw"') == 1
@@ -48,11 +48,11 @@ def test_a_table_gets_its_recipe_and_learns(trainer: Trainer, table: None) -> No
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        (["optim.lr=0.01"], ("adamw", 0.01, 1.0, "cosine")),
+        (["optim.lr=0.01"], ("adamw", 0.01, 2.0, "cosine")),
         (["optim.weight_decay=0"], ("adamw", 3e-3, 0.0, "cosine")),
         (["optim=adam"], ("adam", 1e-3, 0.0, "cosine")),
-        (["scheduler=constant"], ("adamw", 3e-3, 1.0, "constant")),
-        (["epochs=7"], ("adamw", 3e-3, 1.0, "constant")),
+        (["scheduler=constant"], ("adamw", 3e-3, 2.0, "constant")),
+        (["epochs=7"], ("adamw", 3e-3, 2.0, "constant")),
     ],
 )
 def test_what_is_typed_goes_first(trainer: Trainer, table: None, words: list[str], found: tuple[Any, ...]) -> None:

@@ -21,9 +21,10 @@ TRAINED = (
     "data=csv",
     "data.path=noise.csv",
     "data.target=y",
+    "data.val_fraction=0.1",
+    "model.dropout=0",
     "optim=adam",
     "optim.lr=0.03",
-    "data.val_fraction=0.1",
 )
 
 

@@ -104,7 +104,7 @@ OTHER = {
     "evaluate.split": "test", "evaluate.every_epochs": "2", "evaluate.every_steps": "1",
     "early_stopping.min_delta": "0.1",
     "model.name": "linear", "model.in_features": "65", "model.out_features": "11", "model.hidden": "63",
-    "model.activation": "tanh", "model.norm": "layer", "model.dropout": "0.1",
+    "model.activation": "tanh", "model.norm": "layer", "model.dropout": "0.1", "model.skip": "true",
     "data.name": "line", "data.batch_size": "16", "data.val_fraction": "0.2", "data.split_seed": "1",
     "data.limit": "90", "data.augment.flip": "true", "data.augment.crop": "1", "data.augment.shift": "1",
     "data.augment.cutout": "1", "data.drop_last": "true", "data.sampler": "balanced",

@@ -26,7 +26,7 @@ from trainer import data
 from trainer.config.composition import group_choices
 from trainer.data.sets.digits import Digits
 
-DIABETES = (*SILENT, "model=linear", "data=diabetes", "data.limit=64", "optim=sgd")
+DIABETES = (*SILENT, "model=linear", "data=diabetes", "data.limit=64", "data.val_fraction=0.1", "optim=sgd")
 IMAGES = {"digits": 1, "mnist": 1, "fashion_mnist": 1, "cifar10": 3, "folder": 3, "images": 3}  # channels
 TESTED = ("loss", "accuracy", "top5", "balanced_accuracy", "f1", "auc", "average_precision")
 TABLES = ("csv", "diabetes", "regression", "line", "quadratic")
@@ -383,7 +383,7 @@ def test_each_scheduler_trains(trainer: Trainer, name: str) -> None:
     run = train(trainer, *QUICK, "epochs=4", f"scheduler={name}", "optim.lr=0.1", *extra)
     rates = [row["lr"] for row in rows(run)]
     assert all(0 <= rate <= 0.1 for rate in rates)
-    assert (len(set(rates)) == 1) == (name == "constant")
+    assert (len(set(rates)) == 1) == (name in ("constant", "auto"))
     assert checkpoint(run)["scheduler"] is not None
 
 
@@ -490,7 +490,7 @@ def test_inspect_shows_a_regression(trainer: Trainer) -> None:
 def test_inspect_shows_data_that_the_usual_model_is_not_for(trainer: Trainer) -> None:
     ran = trainer("inspect", "data=diabetes")
     assert ran.code == 0, ran.err
-    assert "319 samples of 10 float" in ran.out
+    assert "354 samples of 10 float" in ran.out
     assert "parameters" not in ran.out
 
 

@@ -68,7 +68,7 @@ class FittingOptim(Adam):
     )
     weight_decay: float | str = key(  # type: ignore[assignment]
         "auto",
-        "auto: none; on tables decoupled, 1, and 3 of fewer than 1,000 rows",
+        "auto: none; on tables decoupled, 1, and 2 of fewer than 1,000 rows",
         words=("auto",),
         minimum=0,
     )

@@ -30,8 +30,8 @@ class MLP(nn.Sequential):
     """`fc1`, ..., `fcN` over the flattened input, (N, ...) -> (N, out_features).
 
     `hidden` are the units of the hidden layers, or of the only one. After each of them come its norm, the activation
-    and dropout, where they are asked for: `fc1_norm`, `fc1_act`, `fc1_drop`. With `skip`, a linear path of this name from
-    the inputs is added to the outputs, so that the layers only have to learn what is not linear.
+    and dropout, where they are asked for: `fc1_norm`, `fc1_act`, `fc1_drop`. With `skip`, a linear path of this name is
+    added to the outputs, so that the layers only have to learn what is not linear.
 
     Raises:
         ValueError: There are more than `MOST` hidden layers.
