@@ -19,6 +19,7 @@ RARE = (
     "data=csv",
     "data.path=rare.csv",
     "data.target=y",
+    "data.val_fraction=0.1",
     "data.batch_size=16",
     "optim.lr=0.01",
 )

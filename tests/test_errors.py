@@ -251,7 +251,7 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "train name=${nope:x}": ("name: Unsupported interpolation type nope",),
     "train name=${name}": ("name: ", "Recursive interpolation"),
     "train epochs=${oc.env:NO_SUCH_VARIABLE}": ("epochs: ", "NO_SUCH_VARIABLE"),
-    "train seed=${optim.lr}": ("seed=0.001", "a whole number"),
+    "train seed=${optim.lr}": ("seed=auto", "a whole number"),
     "train seed=${optim.lrr}": ("seed: ", "optim.lrr"),
     "train tensorboard.every_steps=${nope}": ("tensorboard.every_steps: ", "nope"),
     "eval ckpt=${nope}": ("ckpt: ", "nope"),
