@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from soak import caches, endurance, faults, full, kills, once, order, states, stops, storms, swept
+from soak import caches, endurance, faults, full, kills, once, order, states, stops, storms, swept, tables
 from soak.figures import Figures
 
 from trainer import checkpoint
@@ -28,6 +28,7 @@ SAMPLES = {
     "endurance": (endurance.run, 1_000),
     "caches": (caches.run, 100),
     "states": (states.run, 150),
+    "tables": (tables.run, 60),
 }
 
 
@@ -148,3 +149,9 @@ def test_a_cache_that_was_changed_gives_what_was_stored(found: Figures) -> None:
 def test_whatever_a_checkpoint_holds_a_line_is_all_that_comes_of_it(found: Figures) -> None:
     assert found.misses == []
     assert found.counts["refused"] > 50
+
+
+@pytest.mark.parametrize("found", ["tables"], indirect=True)
+def test_whatever_is_changed_in_a_table_it_is_read_or_refused_in_a_line(found: Figures) -> None:
+    assert found.misses == []
+    assert found.counts["read"] > 5

@@ -288,7 +288,7 @@ AUGMENTED = ("data.augment.flip=true", "data.augment.crop=2", "data.augment.shif
     "options",
     [
         ("data=digits", "model=lenet", "data.limit=150", *AUGMENTED),  # LeNet has dropout
-        ("data=diabetes", "model=mlp", "data.batch_size=32"),
+        ("data=diabetes", "model=mlp", "data.batch_size=32", "data.val_fraction=0.1"),
     ],
     ids=lambda options: options[0],
 )

@@ -183,6 +183,7 @@ def test_booleans_are_one_feature(tmp_path: Path, no: str, yes: str) -> None:
         ("%Y-%m-%d %H:%M:%S", None),
         ("%Y-%m-%dT%H:%M:%SZ", None),
         ("%m/%d/%Y %H:%M", None),
+        ("%Y%m%dT%H%M%S", None),
     ],
 )
 def test_dates_become_year_month_weekday_and_hour(tmp_path: Path, form: str, start: None) -> None:
@@ -201,6 +202,13 @@ def test_dates_become_year_month_weekday_and_hour(tmp_path: Path, form: str, sta
     for place, part in enumerate(parts):
         values = found.train.inputs[:, place] * part["deviation"] + part["mean"]
         torch.testing.assert_close(values, torch.tensor(expected[part["name"]])[rows].float(), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["%Y-%m", "%m/%Y", "%b-%y", "%B %Y"])
+def test_months_become_year_and_month(tmp_path: Path, form: str) -> None:
+    months = [datetime.date(2015 + i % 5, i % 12 + 1, 1) for i in range(60)]
+    found = of_column(tmp_path / "t.csv", [month.strftime(form) for month in months])
+    assert found.columns == ("a year", "a month")
 
 
 def test_times_of_day_become_hours(tmp_path: Path) -> None:
@@ -254,6 +262,7 @@ def test_a_plan_of_its_shape_is_taken(good: dict[str, Any]) -> None:
         NUMBER | {"kind": "os.system"},
         NUMBER | {"kind": ["number"]},
         NUMBER | {"name": 5},
+        NUMBER | {"name": "\ud800"},
         NUMBER | {"deviation": 0.0},
         NUMBER | {"deviation": -1.0},
         NUMBER | {"mean": "1"},
@@ -269,6 +278,7 @@ def test_a_plan_of_its_shape_is_taken(good: dict[str, Any]) -> None:
         DATE | {"form": "%s" * 10},
         DATE | {"form": "%Y" * 100},
         DATE | {"parts": [NUMBER]},
+        DATE | {"parts": [NUMBER | {"name": "month", "missing": True}]},
         DATE | {"parts": [NUMBER | {"name": "__class__"}]},
         {"kind": "boolean", "name": "a", "words": ["x"], "fill": 0, "missing": False},
     ],

@@ -167,6 +167,24 @@ def test_what_stands_around_the_rows_is_left_out_and_said(tmp_path: Path, plainl
     )
 
 
+@pytest.mark.parametrize("above", ["# made by hand\n# in 2019, twice\n", "sep=;\n"], ids=["comments", "Excel"])
+def test_comments_and_what_excel_reads_are_left_out_and_said(tmp_path: Path, plainly: Path, above: str) -> None:
+    (tmp_path / "t.csv").write_text(above + text_of([NAMES, *ROWS], ";" if "sep" in above else ","))
+    found = load(tmp_path / "t.csv")
+    assert torch.equal(found.train.inputs, features(plainly))
+    assert len(found.notes) == 1
+    assert "above the table" in found.notes[0]
+
+
+def test_a_header_behind_the_mark_of_a_comment(tmp_path: Path) -> None:
+    """As numpy writes it."""
+    np.savetxt(tmp_path / "t.txt", np.column_stack([VALUES, VALUES.sum(1)]), header="a b y")
+    found = load(tmp_path / "t.txt")
+    assert found.columns == ("a", "b")
+    np.savetxt(tmp_path / "t.csv", np.column_stack([VALUES, VALUES.sum(1)]), header="a,b,y", delimiter=",")
+    assert load(tmp_path / "t.csv").columns == ("a", "b")
+
+
 def test_a_second_line_of_types_is_left_out_and_said(tmp_path: Path, plainly: Path) -> None:
     path = write(tmp_path / "t.csv", NAMES, [["FLOAT", "REAL", "CAT", "BOOL"], *ROWS])
     found = load(path)

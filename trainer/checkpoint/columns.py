@@ -21,8 +21,13 @@ def is_plan(value: Any) -> bool:
 def _is_column(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str) or value["kind"] not in _KINDS:
         return False
-    shapes = {"kind": is_text, "name": is_text, **_KINDS[value["kind"]]}
+    shapes = {"kind": _is_text, "name": _is_text, **_KINDS[value["kind"]]}
     return value.keys() == shapes.keys() and has(shapes)(value)
+
+
+def _is_text(value: Any) -> bool:
+    """A text without half of a character, which no library of tables takes."""
+    return is_text(value) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _is_flag(value: Any) -> bool:
@@ -38,7 +43,7 @@ def _is_real(value: Any) -> bool:
 
 
 def _are_words(value: Any) -> bool:
-    return each(is_text)(value) and len(value) <= _LONGEST and len(set(value)) == len(value)
+    return each(_is_text)(value) and len(value) <= _LONGEST and len(set(value)) == len(value)
 
 
 def _is_pair(value: Any) -> bool:
@@ -50,7 +55,10 @@ def _is_form(value: Any) -> bool:
 
 
 def _is_part(value: Any) -> bool:
-    return _is_column(value) and value["kind"] == "number" and value["name"] in ("year", "month", "weekday", "hour")
+    """A number that a date has; where the date is missing is the date's to say."""
+    if not _is_column(value) or value["kind"] != "number" or value["missing"]:
+        return False
+    return value["name"] in ("year", "month", "weekday", "hour")
 
 
 _NUMBER: dict[str, Shape] = {
@@ -65,5 +73,5 @@ _KINDS: dict[str, dict[str, Shape]] = {
     "category": {"words": _are_words, "rare": _is_flag, "missing": _is_flag},
     "boolean": {"words": _is_pair, "fill": is_number, "missing": _is_flag},
     "date": {"form": _is_form, "parts": each(_is_part), "missing": _is_flag},
-    "dropped": {"reason": is_text},
+    "dropped": {"reason": _is_text},
 }

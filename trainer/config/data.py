@@ -88,7 +88,7 @@ class Data:
     )
     fold: int | None = key(None, "which of the `folds` validates, from 0; all: -m data.fold=range(N)", minimum=0)
     split_seed: int = key(0, "seed of the random splits; not `seed`, so that runs can be compared", minimum=0)
-    limit: int | None = key(None, "use only the first N samples of each split", minimum=1)
+    limit: int | None = key(None, "use only N samples of each split: the first, or of tables at random", minimum=1)
     strict: bool = key(
         False, "refuse what would be cleaned up: broken images, empty cells, files that belong nowhere", runtime=True
     )

@@ -20,13 +20,16 @@ _NUMBER = (
 _UNIT = 0.8  # of the cells with a unit, those that have the same one
 _DATES = 0.95  # of the cells of a column of dates, those that are dates
 _DATE = (
-    r"^\s*(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[- ]\p{L}{3,9}[- ,]+\d{2,4}|\p{L}{3,9} \d{1,2},? \d{4}|\d{1,2}:\d{2})"
+    r"^\s*(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[- ]\p{L}{3,9}[- ,]+\d{2,4}|\p{L}{3,9} \d{1,2},? \d{4}|\d{1,2}:\d{2}"
+    r"|\d{4}[-/]\d{2}$|\d{1,2}[-/]\d{4}$|\p{L}{3,9}[- ]\d{2,4}$|\d{8}T\d{6})"
 )
+MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%m-%Y", "%b-%Y", "%b-%y", "%b %Y", "%B %Y")
 _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d/%m/%y", "%m/%d/%y")
 _NAMED = ("%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S", " %H:%M:%S%.f", "T%H:%M:%S%.f", "T%H:%M", " %I:%M %p", " %I:%M:%S %p")
 FORMS = (
     *(day + time for day in (*_DAYS, *_NAMED) for time in _TIMES),
+    *("%Y%m%dT%H%M%S", *MONTHS),
     *("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p"),
 )
 
@@ -165,7 +168,9 @@ def dates(text: pl.Series, form: str) -> pl.Series:
     if text.dtype != pl.String:
         return pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
     cut = text.str.replace(r"(Z|[+-]\d{2}:?\d{2}|\s*UTC)$", "") if "%Y" in form and ":%M" in form else text
-    if "%Y" not in form and "%y" not in form:
+    if form in MONTHS:
+        cut, form = "1 " + cut, "%d " + form
+    elif "%Y" not in form and "%y" not in form:
         cut, form = "1970-01-01 " + cut, "%Y-%m-%d " + form
     try:
         return cut.str.to_datetime(form, strict=False, time_unit="us")

@@ -67,7 +67,9 @@ class Layout:
 
 def recognised(sample: str) -> Layout:
     """The layout of a text by its first lines, which `sample` holds."""
-    lines = [line for line in sample.split("\n") if line.strip()][:_LINES]
+    lines = [line for line in sample.split("\n") if line.strip() and not line.startswith("#")][:_LINES]
+    if lines and re.fullmatch(r"sep=[;,|\t]\s*", lines[0]):  # what Excel reads
+        return Layout(lines[0][4])
     found = {separator: _agreement(_split(lines, separator)) for separator in _SEPARATORS}
     fitting = [s for s in _SEPARATORS if found[s][0] >= _AGREE and found[s][1] > 1]
     best = max(fitting, key=lambda s: found[s][0], default=None)

@@ -133,7 +133,7 @@ def _moments(values: np.ndarray) -> tuple[float, float]:
 def _date(name: str, text: pl.Series, form: str) -> Column:
     when = cells.dates(text, form)
     parts = []
-    for part in PARTS:
+    for part in PARTS[:2] if form in cells.MONTHS else PARTS:
         values = part_of(when, part)
         if values.min() != values.max():
             fill = float(np.median(values.drop_nulls().to_numpy()))

@@ -65,12 +65,13 @@ def headed(path: Path, rows: list[Row], target: str, notes: Notes) -> tuple[list
     if above:
         notes.clean(f"left out {counted(above, 'line')} above the table", "remove them")
         rows = rows[above:]
-    if rows and not layout.names_columns(rows[0][1], [row for _, row in rows[1:1001]], target):
+    first = _uncommented(rows[0][1], width) if rows else []
+    if rows and not layout.names_columns(first, [row for _, row in rows[1:1001]], target):
         notes.clean(f"no header line: the columns are numbered from 1 to {width}", "write one")
         return None, rows
     if len(rows) < 2:
         raise DataError(f"{path} has no rows", "a header line and then one line per sample")
-    header, rows = rows[0][1], rows[1:]
+    header, rows = first, rows[1:]
     if layout.names_types(rows[0][1]):
         notes.clean(f"left out row {rows[0][0]}, which names types", "remove it")
         rows = rows[1:]
@@ -83,8 +84,17 @@ def usual_width(rows: Sequence[Row]) -> int:
 
 
 def _is_above(row: Sequence[str], width: int) -> bool:
-    """Whether a row is a title: one cell alone, with too few beside it for a header."""
-    return width > 2 and sum(map(bool, row)) == 1 and len(row) < width - 1
+    """Whether a row is a title (one cell alone, with too few beside it for a header), or says something of the file."""
+    said = row[0].startswith("#") and len(_uncommented(row, width)) != width
+    title = width > 2 and sum(map(bool, row)) == 1 and len(row) < width - 1
+    return said or title or (row[0].lower().startswith("sep=") and not any(row[1:]))
+
+
+def _uncommented(row: Sequence[str], width: int) -> list[str]:
+    """A row that may name columns, without the mark of a comment before it."""
+    if row[0] == "#" and len(row) == width + 1:
+        return list(row[1:])
+    return [row[0].removeprefix("# "), *row[1:]]
 
 
 def fitted(path: Path, header: list[str] | None, rows: list[Row], notes: Notes) -> tuple[list[str], list[Row]]:
