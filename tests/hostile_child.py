@@ -25,7 +25,9 @@ from typing import Any
 from trainer import data, models
 from trainer.cli import main as cli
 from trainer.commands import eval as eval_command
+from trainer.data import folder as data_folder
 from trainer.data import sets
+from trainer.data import table as data_table
 
 FORBIDDEN = (
     *("os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.kill", "os.chmod"),
@@ -106,7 +108,7 @@ def run(folder: Path) -> None:
     cli._run, eval_command.run = composed.run, composed.keep  # type: ignore[assignment]
     for encoding in ("cp437", "latin1"):  # zipfile and pickles use them
         codecs.lookup(encoding)
-    for package in (models, data, sets):  # a description may name their modules
+    for package in (models, data, sets, data_table, data_folder):  # a description may name their modules
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
     for library in ("torchvision", "timm"):  # and the networks of libraries

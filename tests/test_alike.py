@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from trainer.cli import arguments
 from trainer.cli.jobs import Jobs
-from trainer.cli.sweep import Asking
+from trainer.cli.sweep import HOLDING_OUT, Asking
 from trainer.config import composition, registry
 from trainer.config.base import Config
 from trainer.config.check import check
@@ -58,9 +58,13 @@ def alone(words: list[str]) -> Asked:
     """A job that Hydra composes, and that is checked as a whole."""
     typed = [word.lstrip("+") for word in words if not word.startswith("~")]
     try:
-        return Asked(typed, check("train", *_swapped(compose("train", words), typed)))
+        config = check("train", *_swapped(compose("train", words), typed))
     except TrainerError as error:
         return Asked(typed, None, error)
+    if getattr(config.samples, "val_fraction", None) == "auto":  # the jobs of a sweep are ranked by what they hold out
+        config.change("data.val_fraction", 0.1)
+        typed.append(HOLDING_OUT)
+    return Asked(typed, config)
 
 
 def _swapped(composed: tuple[Any, dict[str, str]], typed: list[str]) -> tuple[Any, list[str], dict[str, str]]:
@@ -131,7 +135,8 @@ def test_a_job_is_what_composing_and_checking_it_as_a_whole_gives(overrides: lis
     asked = [[word for word in job if not word.lstrip("+").startswith(("sweep", "search"))] for job in words]
     for whole, typed, job in zip(words, asked, found, strict=True):
         expected = alone(whole)
-        expected.typed = [word.lstrip("+") for word in typed if not word.startswith("~")]
+        held_out = [word for word in expected.typed if word == HOLDING_OUT and word not in whole]
+        expected.typed = [word.lstrip("+") for word in typed if not word.startswith("~")] + held_out
         if expected.config is not None:
             expected.config.typed = expected.typed
         assert shown(job) == shown(expected)
@@ -201,6 +206,9 @@ def test_any_values_of_any_keys_give_the_same_as_a_whole(seed: int) -> None:
         values = {key: [str(v) for v in rng.sample(VALUES, 3)] for key in chosen}
         if rng.random() < 0.7:  # mostly what is right
             values = {k: [v for v in vs if _is_right(single, k, v)] or ["null"] for k, vs in values.items()}
+        # Hydra itself cannot set a dictionary where a list is.
+        lists = {k for k in values if known[k] is dataclasses.MISSING}
+        values |= {k: [v for v in values[k] if not v.startswith("{")] or ["null"] for k in lists}
         jobs, words, found = sweep("scheduler=step", *(f"{key}={','.join(v)}" for key, v in values.items()))
         for whole, job in zip(words, found, strict=True):
             cfg, choices = jobs.composed(jobs.job(whole))

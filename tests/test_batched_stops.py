@@ -149,11 +149,11 @@ def test_a_signal_as_jobs_are_set_up(trainer: Trainer, where: str) -> None:
     owner, name = (starting, "assemble") if where == "opened" else (module, "reason_against")
     own, calls = getattr(owner, name), []
 
-    def signalled(*args: Any) -> Any:
+    def signalled(*args: Any, **more: Any) -> Any:
         calls.append(1)
         if len(calls) == (3 if where == "opened" else 1):
             os.kill(os.getpid(), signal.SIGINT)
-        return own(*args)
+        return own(*args, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(owner, name, signalled)

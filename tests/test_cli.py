@@ -119,7 +119,7 @@ def test_resolve_follows_interpolations(trainer: Trainer) -> None:
 def test_cfg_of_eval_needs_no_checkpoint(trainer: Trainer) -> None:
     ran = trainer("eval", "--cfg", "job")
     assert ran.code == 0
-    assert yaml.safe_load(ran.out)["split"] == "test"
+    assert yaml.safe_load(ran.out)["split"] == "auto"
 
 
 def test_info_shows_the_defaults_tree(trainer: Trainer) -> None:
@@ -148,7 +148,7 @@ def test_configs_of_the_current_directory_go_before_ours(trainer: Trainer, empty
     folder = empty / "configs" / "optim"
     folder.mkdir(parents=True)
     (folder / "adam.yaml").write_text("# Mine.\ndefaults:\n  - /Adam@_here_\n  - _self_\nlr: 0.125\n")
-    assert yaml.safe_load(trainer("train", "--cfg", "job").out)["optim"]["lr"] == 0.125
+    assert yaml.safe_load(trainer("train", "optim=adam", "--cfg", "job").out)["optim"]["lr"] == 0.125
 
 
 # --- searches and sweeps ---------------------------------------------------------------------------------

@@ -107,7 +107,10 @@ OTHER = {
     "model.activation": "tanh", "model.norm": "layer", "model.dropout": "0.1", "model.skip": "true",
     "data.name": "line", "data.batch_size": "16", "data.val_fraction": "0.2", "data.split_seed": "1",
     "data.limit": "90", "data.augment.flip": "true", "data.augment.crop": "1", "data.augment.shift": "1",
-    "data.augment.cutout": "1", "data.drop_last": "true", "data.sampler": "balanced",
+    "data.augment.cutout": "1", "data.augment.preset": "light", "data.augment.rotate": "5", "data.augment.zoom": "0.1",
+    "data.augment.jitter": "0.1", "data.augment.trivial": "true", "data.augment.erase": "0.1",
+    "data.augment.mixup": "0.2", "data.augment.cutmix": "1.0", "data.folds": "5", "data.fold": "1", "ema": "0.99",
+    "data.drop_last": "true", "data.sampler": "balanced",
     "data.features": "65", "data.outputs": "11",
     "data.num_classes": "11",
     "data.channels": "2", "data.size": "9",
@@ -156,7 +159,7 @@ def test_a_key_that_may_not_change_ends_the_command_before_anything_is_touched(t
 
 
 def test_a_key_that_is_typed_as_it_was_is_accepted(trainer: Trainer, parts: Path, whole: Path) -> None:
-    assert trainer("resume", str(parts), "optim.lr=1e-3", "seed=0", "data.augment.flip=false", "name=null").code == 0
+    assert trainer("resume", str(parts), "optim.lr=1e-3", "seed=0", "data.augment.preset=none", "name=null").code == 0
     assert resuming.differences(whole, parts) == []
 
 

@@ -20,6 +20,11 @@ RECIPES = (
         "train experiment=finetune_folder data.path={inputs}/images data.batch_size=6 data.size=64 data.resize=72 "
         f"max_steps=3 {QUIET}",
     ),
+    case(
+        "small_folder",
+        f"train experiment=small_folder data.path={{inputs}}/images data.batch_size=6 data.size=64 max_steps=3 {QUIET}",
+    ),
+    case("table", f"train experiment=table data.path={{inputs}}/flowers.csv data.target=kind max_steps=30 {QUIET}"),
 )
 
 LENET = (
