@@ -29,7 +29,7 @@ from trainer.data.sets.digits import Digits
 DIABETES = (*SILENT, "model=linear", "data=diabetes", "data.limit=64", "data.val_fraction=0.1", "optim=sgd")
 IMAGES = {"digits": 1, "mnist": 1, "fashion_mnist": 1, "cifar10": 3, "folder": 3, "images": 3}  # channels
 TESTED = ("loss", "accuracy", "top5", "balanced_accuracy", "f1", "auc", "average_precision")
-TABLES = ("csv", "diabetes", "regression", "line", "quadratic")
+TABLES = ("csv", "table", "diabetes", "regression", "line", "quadratic")
 
 
 # --- a run directory ----------------------------------------------------------------------------------
@@ -416,7 +416,7 @@ def offline(name: str, request: pytest.FixtureRequest) -> tuple[str, ...]:
             rows = [f"{path.relative_to(top)},{path.parent.name}" for path in sorted(top.rglob("*.png"))]
             (top / "labels.csv").write_text("\n".join(["file,shade", *rows]))
             return (f"data.path={top / 'labels.csv'}",)
-        case "csv":
+        case "csv" | "table":
             table = [f"{i},{'red' if i % 2 else 'blue'},{i * 1.5}" for i in range(40)]
             Path("table.csv").write_text("\n".join(["size,colour,price", *table]))
             return "data.path=table.csv", "data.target=price"

@@ -1,6 +1,7 @@
 """The jobs that a sweep has left in its directory, which may be a stranger's."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ class Job:
 
 def is_sweep(ckpt: str) -> bool:
     """Whether `ckpt=` means the directory of a sweep."""
-    return (expanded(ckpt) / records.SWEEP_LOG).is_file()
+    return os.path.isfile(expanded(ckpt) / records.SWEEP_LOG)  # which a name of any length may be asked of
 
 
 def jobs_of(sweep: Path, best: int | None = None) -> list[Job]:

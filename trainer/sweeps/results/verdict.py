@@ -22,25 +22,25 @@ def verdict(rows: Sequence[Ranked]) -> str:
     if first.mean is None or second.mean is None:
         return ""
     keys = [key for key in varied(job for row in rows for job in row.jobs) if key not in REPEATS]
-    names = f"{_name(first, keys)} {{}} {_name(second, keys)}"
+    one, other = _name(first, keys), _name(second, keys)
     by = _difference(first.objective, abs(first.mean - second.mean))
     if first.std is None or second.std is None:
         if first.mean == second.mean:
-            return names.format("is as good as")
-        return f"{names.format('is ahead of')} by {by}; several seeds each would tell whether that is chance"
+            return f"{one} is as good as {other}"
+        return f"{one} is ahead of {other} by {by}; several seeds each would tell whether that is chance"
     matched = bool(first.by_fold) and first.by_fold.keys() == second.by_fold.keys()
     unit = _unit(first, second)
     counts = first.counted if matched else f"{len(first.values)} and {len(second.values)} {unit}"
     p = paired(first, second) if matched else welch(first, second)
     if p is None:
         if first.mean == second.mean:
-            return f"{names.format('is as good as')} (all of {counts} gave the same)"
-        return f"{names.format('is better than')} by {by} ({unit} make no difference, {counts})"
+            return f"{one} is as good as {other} (all of {counts} gave the same)"
+        return f"{one} is better than {other} by {by} ({unit} make no difference, {counts})"
     name = "paired t-test" if matched else "Welch's t-test"
     test = f"{_p(p)}, {name}, {counts}"
     if p < CHANCE:
-        return f"{names.format('is better than')} by {by} ({test})"
-    return f"{names.format('cannot be told apart from')} ({test})"
+        return f"{one} is better than {other} by {by} ({test})"
+    return f"{one} cannot be told apart from {other} ({test})"
 
 
 def paired(first: Ranked, second: Ranked) -> float | None:
