@@ -135,7 +135,8 @@ def test_a_job_is_what_composing_and_checking_it_as_a_whole_gives(overrides: lis
     asked = [[word for word in job if not word.lstrip("+").startswith(("sweep", "search"))] for job in words]
     for whole, typed, job in zip(words, asked, found, strict=True):
         expected = alone(whole)
-        held_out = [word for word in expected.typed if word == HOLDING_OUT and word not in whole]
+        held_out = [word for word in job.typed if word == HOLDING_OUT and word not in whole]
+        assert expected.config is None or held_out == [word for word in expected.typed if word == HOLDING_OUT]
         expected.typed = [word.lstrip("+") for word in typed if not word.startswith("~")] + held_out
         if expected.config is not None:
             expected.config.typed = expected.typed
