@@ -355,3 +355,18 @@ def test_a_number_beyond_single_precision_counts_as_missing(tmp_path: Path, cell
     assert found.train.inputs.isfinite().all()
     assert found.test.inputs.isfinite().all()
     assert any("'a'" in line for line in found.notes)
+
+
+def test_one_row_in_a_hundred_with_other_cells_is_left_out_and_said(tmp_path: Path) -> None:
+    lines = [f"{i},{i % 7},{i / 3:.2f}" for i in range(200)]
+    lines[5] += ",more"
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,y", *lines]))
+
+    found = load(tmp_path / "t.csv")
+
+    assert len(found.train) + len(found.test) == 199
+    assert "t.csv: left out 1 row of too few or too many cells, first row 7" in found.notes
+    lines[9] = lines[11] = "1,2"
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,y", *lines]))
+    with pytest.raises(DataError, match="row 7: 4 cells, but the header has 3"):
+        load(tmp_path / "t.csv")

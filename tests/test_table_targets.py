@@ -83,6 +83,37 @@ def test_a_quantity_may_be_a_price(tmp_path: Path) -> None:
     assert values == [1000.0 * i + 500 for i in range(20, 50)]
 
 
+def test_many_whole_numbers_are_classes_only_if_they_number_them(tmp_path: Path) -> None:
+    counts = [str(2 * (i % 13) + 3) for i in range(60)]  # with gaps, and from 3 on
+
+    found, values = targets_of(tmp_path / "t.csv", counts)
+
+    assert found.classes is None
+    assert values == [float(count) for count in counts]
+    months = [str(i % 12 + 1) for i in range(60)]
+    assert targets_of(tmp_path / "t.csv", months)[0].classes == tuple(map(str, range(1, 13)))
+
+
+def test_that_numbers_are_taken_for_classes_is_said(tmp_path: Path) -> None:
+    found, _ = targets_of(tmp_path / "t.csv", ["3", "4", "5"] * 5)
+
+    assert "t.csv: the 3 numbers of 'y' are classes (a quantity: data.task=regression)" in found.notes
+    assert not any("are classes" in note for note in targets_of(tmp_path / "t.csv", ["0", "1"] * 5)[0].notes)
+
+
+def test_classes_that_differ_in_case_alone_are_one(tmp_path: Path) -> None:
+    cells = ["high", "low", "High", "low"] * 5 + ["high"]
+
+    found, values = targets_of(tmp_path / "t.csv", cells)
+
+    assert found.classes == ("high", "low")
+    assert values == [["high", "low"].index(cell.lower()) for cell in cells]
+    assert "t.csv: classes that differ in case alone are one: 'High', 'high'" in found.notes
+    assert targets_of(tmp_path / "t.csv", ["a", "A"] * 5)[0].classes == ("A", "a")
+    with pytest.raises(DataError, match="differ in case alone"):
+        targets_of(tmp_path / "t.csv", cells, strict=True)
+
+
 def test_the_task_can_be_told(tmp_path: Path) -> None:
     found, values = targets_of(tmp_path / "a.csv", ["0", "1"] * 5, task="regression")
     assert found.classes is None

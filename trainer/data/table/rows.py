@@ -12,6 +12,7 @@ from trainer.data.table.notes import Notes, counted, named, quoted
 from trainer.system.errors import DataError
 
 Row = tuple[int, list[str]]  # its number in the file, and its cells
+RAGGED = 0.01  # of the rows, at most, which may have another number of cells, and are left out
 TRAILING = 3  # rows at the end that may be a total or notes
 
 
@@ -101,23 +102,26 @@ def fitted(path: Path, header: list[str] | None, rows: list[Row], notes: Notes) 
     """Names of the columns and rows of as many cells; what does not fit at the end of the table is left out.
 
     Raises:
-        DataError: Another row has too few or too many cells.
+        DataError: More than one row in a hundred has too few or too many cells.
     """
     width = usual_width(rows)
     rows = _without_footer(rows, width, notes)
     names = header if header is not None else [str(i + 1) for i in range(width)]
     if header is not None and width != len(header):
         names = _names_for(header, width, rows, notes)
-    for number, row in rows:
+    for _, row in rows:
         if len(row) > len(names) and not any(row[len(names) :]):
             del row[len(names) :]
-        if len(row) != len(names):
-            whose = "the header has" if header is not None else "most rows have"
-            raise DataError(
-                f"{path}, row {number}: {counted(len(row), 'cell')}, but {whose} {len(names)}",
-                "correct it, or put quotes around a cell that holds a separator",
-            )
-    return names, rows
+    ragged = [(number, row) for number, row in rows if len(row) != len(names)]
+    if not ragged:
+        return names, rows
+    number, row = ragged[0]
+    whose = "the header has" if header is not None else "most rows have"
+    hint = "correct it, or put quotes around a cell that holds a separator"
+    if len(ragged) > RAGGED * len(rows):
+        raise DataError(f"{path}, row {number}: {counted(len(row), 'cell')}, but {whose} {len(names)}", hint)
+    notes.clean(f"left out {counted(len(ragged), 'row')} of too few or too many cells, first row {number}", hint)
+    return names, [(number, row) for number, row in rows if len(row) == len(names)]
 
 
 def _without_footer(rows: list[Row], width: int, notes: Notes) -> list[Row]:

@@ -18,6 +18,7 @@ from trainer.system.errors import DataError
 # A target of more different whole numbers is a quantity, and not classes; and so is one of larger numbers.
 MANY = 20
 LARGE = 100
+SEVERAL = 10  # numbers that may have gaps between them
 _FIRST = 10_000  # rows
 TWICE = 2  # rows that each number of a target has on average, or it is a quantity
 
@@ -46,6 +47,9 @@ def read(
     found = cells.numbers(text, comma).values
     if task == "auto":
         task = "classification" if _classifies(text, found) else "regression"
+        different = _few(found) if task == "classification" else None
+        if different is not None and len(different) > 2 and found.null_count() == text.null_count():
+            notes.say(f"the {len(different)} numbers of {quoted(name)} are classes (a quantity: data.task=regression)")
     if task == "regression":
         rows = _kept(found, notes, name)
         strange = int((found.is_null() & text.is_not_null()).sum())
@@ -62,9 +66,25 @@ def read(
         few = _few(found)
         numbers = (found.unique().drop_nulls() if few is None else few).sort()
         return _classes(name, found, numbers, words(numbers).to_list(), notes, classes)
-    labels = words(series, cells.NEVER_CLASSES)
+    labels = _as_usual(words(series, cells.NEVER_CLASSES), notes, classes)
     different = labels.unique().drop_nulls().sort()
     return _classes(name, labels, different, different.to_list(), notes, classes)
+
+
+def _as_usual(labels: pl.Series, notes: Notes, known: Sequence[str] | None) -> pl.Series:
+    """The classes in one spelling each, where they differ in case alone: that of a model, or the most frequent one.
+
+    Single letters are left as they are: `a` and `A` may be two.
+    """
+    spelt = known or labels.drop_nulls().value_counts(sort=True)[labels.name].to_list()
+    usual: dict[str, str] = {}
+    for word in spelt:
+        usual.setdefault(word.casefold(), word)
+    several = [word for word in labels.unique().drop_nulls() if len(word) > 1 and word not in (known or ())]
+    other = {word: usual[word.casefold()] for word in several if usual.get(word.casefold(), word) != word}
+    if other:
+        notes.clean(f"classes that differ in case alone are one: {named(sorted({*other, *other.values()}))}")
+    return labels.replace(other) if other else labels
 
 
 def _classifies(text: pl.Series, found: pl.Series) -> bool:
@@ -77,6 +97,9 @@ def _classifies(text: pl.Series, found: pl.Series) -> bool:
     if different is None:
         return False
     small = bool(((different == different.round()) & (different.abs() <= LARGE)).all())
+    if len(different) > SEVERAL:  # then only numbers of classes, one after the other
+        low, high = float(different.min()), float(different.max())  # type: ignore[arg-type]
+        small = small and low in (0, 1) and high - low + 1 == len(different)
     return small and filled - strange >= TWICE * len(different)
 
 
