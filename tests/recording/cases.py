@@ -22,7 +22,7 @@ RECIPES = (
     ),
     case(
         "small_folder",
-        f"train experiment=small_folder data.path={{inputs}}/images data.batch_size=6 data.size=64 max_steps=3 {QUIET}",
+        f"train experiment=small_folder data.path={{inputs}}/images data.batch_size=6 data.size=32 epochs=2 {QUIET}",
     ),
     case("table", f"train experiment=table data.path={{inputs}}/flowers.csv data.target=kind max_steps=30 {QUIET}"),
 )
