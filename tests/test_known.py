@@ -1,5 +1,6 @@
 """A checkpoint remembers what its model was trained on, and an evaluation says how much of that it meets again."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,11 @@ from conftest import Ran, Trainer
 from folders import picture, tree
 from hostile import honest, saved
 from running import SILENT, checkpoint, result, train
+from torch import Tensor
 
 from trainer import data
+from trainer.data import known
+from trainer.data.digests import digests
 from trainer.data.known import KEPT, Found, Trained, found_again
 from trainer.data.sets.diabetes import Diabetes
 from trainer.data.splits import Split
@@ -181,3 +185,18 @@ def test_what_a_strangers_file_says_it_was_trained_on_is_checked(trainer: Traine
     ran = trainer("eval", "ckpt=theirs.pt")
     assert ran.code == 2
     assert "theirs.pt is damaged: its 'known' is not what it should be" in ran.err
+
+
+def test_samples_are_digested_by_the_thread_that_trains(
+    trainer: Trainer, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second thread that computes would have workers of its own, and all of them would wait for each other."""
+    threads = []
+
+    def digested(split: Split) -> Tensor:
+        threads.append(threading.current_thread())
+        return digests(split)
+
+    monkeypatch.setattr(known, "digests", digested)
+    assert trainer("train", "data.limit=40", "epochs=1", *SILENT).code == 0
+    assert threads == [threading.main_thread()]

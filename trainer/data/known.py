@@ -4,7 +4,6 @@ Otherwise another split of the same data (`data.split_seed=1`), or a copy of the
 learned by heart.
 """
 
-import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,20 +23,18 @@ class Trained:
     def __init__(self, split: Split) -> None:
         self.split = split
         self._kept: dict[str, Any] | None = None
-        self._lock = threading.Lock()
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds: the digests (n,) int64, of so many `samples`.
 
         Of many samples only those digests are kept whose lowest `bits` are zero.
         """
-        with self._lock:
-            if self._kept is None:
-                found, bits = digests(self.split), 0
-                while len(kept := found[found & (2**bits - 1) == 0]) > KEPT:
-                    bits += 1
-                self._kept = {"digests": kept.sort().values, "samples": len(found), "bits": bits}
-            return self._kept
+        if self._kept is None:
+            found, bits = digests(self.split), 0
+            while len(kept := found[found & (2**bits - 1) == 0]) > KEPT:
+                bits += 1
+            self._kept = {"digests": kept.sort().values, "samples": len(found), "bits": bits}
+        return self._kept
 
 
 @dataclass(frozen=True)

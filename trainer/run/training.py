@@ -217,6 +217,9 @@ class Training:
             assert found is not None
             return found(state)
 
+        # Not in the thread that writes: with two threads that compute, OpenMP's workers are too many for the cores, and
+        # each step of a small model takes twice as long from then on.
+        known = parts.trained.state_dict()
         hook = Checkpoints(
             self.directory / "checkpoints",
             parts.evaluator.model,
@@ -225,7 +228,7 @@ class Training:
             parts.objective if parts.picks_best else None,
             self.settings.checkpoint,
             finite=self.settings.on_nan != "ignore",
-            constant=lambda: {"known": parts.trained.state_dict()},
+            constant={"known": known},
         )
         lost = hook.take_up(self.before.get("best"))
         if lost:

@@ -1,7 +1,7 @@
 """last.pt, previous.pt and best.pt: what a training is resumed from, and what its model is used from."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,7 @@ class Checkpoints(Hook):
 
     What is written is copied first; a thread then writes it, so that training does not wait for the disk. best.pt
     is written before last.pt: what last.pt calls the best is always there. `content` gives what goes beside the
-    model: optimizer, schedule and so on. `finite` says whether weights must be. `constant` gives what never changes; it
-    is asked for by the thread, for that may take a while.
+    model: optimizer, schedule and so on. `finite` says whether weights must be. `constant` is what never changes.
     """
 
     def __init__(
@@ -38,9 +37,9 @@ class Checkpoints(Hook):
         objective: Objective | None,
         config: Checkpointing,
         finite: bool,
-        constant: Callable[[], dict[str, Any]] = dict,
+        constant: Mapping[str, Any] | None = None,
     ) -> None:
-        self.constant = constant
+        self.constant = constant or {}
         self.directory, self.model, self.description, self.content = directory, model, description, content
         self.objective, self.config, self.finite = objective, config, finite
         self.best: dict[str, Any] | None = None  # value, loss, epoch, step
@@ -161,7 +160,7 @@ class Checkpoints(Hook):
         self._writing = self._thread.submit(lambda: [job() for job in todo])
 
     def _write(self, path: Path, model: dict[str, Tensor], keep: Path | None = None, **content: Any) -> None:
-        checkpoint.write(path, model, self.description, keep, **content, **self.constant())
+        checkpoint.write(path, model, self.description, keep, **content, **self.constant)
 
     def _track(self, state: State, row: Row) -> None:
         if self.objective is not None and self.objective.improved(row):
