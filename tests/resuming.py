@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,14 @@ def go_on(trainer: Trainer, run: Path, interrupted: int) -> list[int]:
     while codes[-1] == interrupted:
         codes.append(trainer("resume", str(run)).code)
     return codes[1:]
+
+
+def in_parts(trainer: Trainer, asked: Sequence[str], due: Callable[[State], bool]) -> tuple[Path, list[int]]:
+    """A training that is interrupted wherever `due` says so, and resumed: its run, and the exit codes of resuming it."""
+    with interrupting(due):
+        assert trainer("train", *asked, "output=parts").code == 130
+        run = next(Path("parts").glob("*/*"))
+        return run, go_on(trainer, run, 130)
 
 
 def differences(first: Path, second: Path) -> list[str]:

@@ -252,10 +252,7 @@ def test_interrupted_after_every_single_step_it_ends_as_if_never_interrupted(
     trainer: Trainer, asked: tuple[str, ...]
 ) -> None:
     whole = running.train(trainer, *asked, "output=whole")
-    with resuming.interrupting(lambda state: True):
-        assert trainer("train", *asked, "output=parts").code == 130
-        run = next(Path("parts").glob("*/*"))
-        codes = resuming.go_on(trainer, run, 130)
+    run, codes = resuming.in_parts(trainer, asked, lambda state: True)
     assert codes[-1] == 0
     assert resuming.differences(whole, run) == []
 
@@ -273,10 +270,7 @@ def test_batch_normalisation_is_resumed_with_its_averaged_means(trainer: Trainer
     )
     asked = (*SMALL, "model=norm", "data.size=8")
     whole = running.train(trainer, *asked, "output=whole")
-    with resuming.interrupting(lambda state: state.step in (1, 3, 7)):
-        assert trainer("train", *asked, "output=parts").code == 130
-        run = next(Path("parts").glob("*/*"))
-        codes = resuming.go_on(trainer, run, 130)
+    run, codes = resuming.in_parts(trainer, asked, lambda state: state.step in (1, 3, 7))
     assert codes == [130, 130, 0]
     assert resuming.differences(whole, run) == []
     averaged, raw = averaged_by_hand(run)

@@ -40,10 +40,7 @@ def test_interrupted_after_every_single_step_it_ends_as_if_never_interrupted(
 ) -> None:
     asked = (*SMALL, *MODELS[model], *PLACES[place])
     whole = running.train(trainer, *asked, "output=whole")
-    with resuming.interrupting(lambda state: True):
-        assert trainer("train", *asked, "output=parts").code == 130
-        run = next(Path("parts").glob("*/*"))
-        codes = resuming.go_on(trainer, run, 130)
+    run, codes = resuming.in_parts(trainer, asked, lambda state: True)
     assert codes[-1] == 0
     assert len(codes) >= running.result(whole)["steps"]
     assert resuming.differences(whole, run) == []
@@ -55,10 +52,7 @@ def test_interrupted_after_every_single_step_it_ends_as_if_never_interrupted(
 def test_on_a_gpu_it_does_so_with_deterministic_kernels(trainer: Trainer, compile: str) -> None:
     asked = (*SMALL, *MODELS["lenet"], "device=cuda", "deterministic=true", f"compile={compile}")
     whole = running.train(trainer, *asked, "output=whole")
-    with resuming.interrupting(lambda state: state.step in (2, 3, 7)):
-        assert trainer("train", *asked, "output=parts").code == 130
-        run = next(Path("parts").glob("*/*"))
-        codes = resuming.go_on(trainer, run, 130)
+    run, codes = resuming.in_parts(trainer, asked, lambda state: state.step in (2, 3, 7))
     assert codes == [130, 130, 0]
     assert resuming.differences(whole, run) == []
 

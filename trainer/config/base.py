@@ -51,6 +51,11 @@ class Config:
     data: Any
     _values: dict[str, Any]  # what was composed as plain values, where no DictConfig has been made of them
 
+    @property
+    def typed_keys(self) -> set[str]:
+        """The keys of what was typed."""
+        return {word.lstrip("+").partition("=")[0] for word in self.typed}
+
     @cached_property
     def _cfg(self) -> Any:
         """What was composed as a DictConfig, with `${...}` as it is written."""

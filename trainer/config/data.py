@@ -145,6 +145,20 @@ class Data:
 
 
 @dataclass
+class Rows(Data):
+    """Keys of the data sets that are the rows of a table, which may be few."""
+
+    val_fraction: float | str = key(
+        "auto",
+        "share of the training set held out for validation; auto: 0.1, or none of a set of fewer than 1,000 samples",
+        words=("auto",),
+        minimum=0,
+        below=1,
+    )
+    test_fraction: float = key(0.2, "share held out for testing", above=0, below=1)
+
+
+@dataclass
 class Cached(Data):
     """Keys of the data sets whose samples are decoded once and kept."""
 

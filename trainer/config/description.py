@@ -107,7 +107,7 @@ def adopt(config: Config, group: str, described: Mapping[str, Any], file: Path, 
         )
     values = {key: value for key, value in described.items() if key not in ("name", "class")}
     _check_described(group, node, values)
-    typed = {word.lstrip("+").split("=", 1)[0] for word in config.typed}
+    typed = config.typed_keys
     waiting = {key for key, value in plain(node).items() if other_data and interpolated(value)}
     untyped = {k: value for k, value in values.items() if f"{group}.{k}" not in typed and k not in waiting}
     for key, value in (located(untyped, file) if group == "data" else untyped).items():

@@ -11,7 +11,7 @@ from torch import Tensor
 from trainer.checkpoint import Checkpoint
 from trainer.data.splits import Dataset, Split
 from trainer.system.errors import CheckpointError
-from trainer.system.shown import shortened
+from trainer.system.shown import counted, shortened
 
 
 def described(loaded: Dataset) -> dict[str, Any]:
@@ -73,8 +73,7 @@ def _with_classes(loaded: Dataset, classes: Sequence[str]) -> Dataset:
     every = torch.cat([split.targets for split in (loaded.train, loaded.val, loaded.test) if split is not None])
     counts = torch.bincount(every, minlength=len(here)).tolist()
     notes = [
-        f"left out {count:,} sample{'s' * (count > 1)} of class '{shortened(name, 60, '...')}', "
-        "which the model does not know"
+        f"left out {counted(count, 'sample')} of class '{shortened(name, 60, '...')}', which the model does not know"
         for name, count in zip(here, counts, strict=True)
         if count and name not in numbers
     ]

@@ -32,7 +32,7 @@ def prepare(config: Config) -> None:
         raise ConfigError(
             f"data.preprocess=weights: {what} no pretrained weights", "set data.size and the like yourself"
         )
-    typed = {word.lstrip("+").partition("=")[0] for word in config.typed}
+    typed = config.typed_keys
     wanted = _wanted(config, library.seen(written["arch"]), typed)
     config.enter_data(
         {key: value for key, value in wanted.items() if f"data.{key}" not in typed} | {"preprocess": None}

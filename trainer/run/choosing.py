@@ -11,6 +11,7 @@ from trainer.config.optim import Adam, AdamW, FittingOptim
 from trainer.config.scheduler import Constant, Cosine, FittingSchedule
 from trainer.config.train import Train
 from trainer.data.splits import Dataset
+from trainer.system.shown import counted
 
 STEPS = 2000  # that a small training set is given
 FEWEST, MOST = 10, 300  # epochs
@@ -69,7 +70,7 @@ def _choose_length(config: Train, data: Dataset) -> str:
     epochs = min(MOST, max(FEWEST, round(STEPS / steps)))
     config.change("epochs", epochs)
     what = "rows" if not data.is_image else "images"
-    why = f"auto: {steps:,} step{'s' * (steps > 1)} in an epoch of {rows:,} {what}"
+    why = f"auto: {counted(steps, 'step')} in an epoch of {rows:,} {what}"
     early = config.early_stopping
     spans = getattr(config.scheduler, "whole", False)  # it brings the learning rate down by itself
     if early.patience is None and data.val is not None and epochs > FEWEST and not spans:

@@ -118,7 +118,7 @@ def _other(config: Config, found: Checkpoint) -> str:
     """The path of other data than the model was trained on, as a key is typed; "" if they are the same."""
     described, section = found.description.get("data"), config.data
     path = None if isinstance(section, Custom) else getattr(section, "path", None)
-    if not isinstance(described, dict) or path is None or not {"data", "data.path"} & _typed(config):
+    if not isinstance(described, dict) or path is None or not {"data", "data.path"} & config.typed_keys:
         return ""
     before = described.get("path")
     if isinstance(before, str):
@@ -130,14 +130,9 @@ def _other(config: Config, found: Checkpoint) -> str:
 
 def _take_all(config: Config) -> None:
     """Leave nothing out of data that nobody has trained on, and add none of others, but for what was typed."""
-    typed = _typed(config)
+    typed = config.typed_keys
     whole: dict[str, Any] = {"val_fraction": 0.0, "test_fraction": 0.0}
     whole |= dict.fromkeys(("limit", "folds", "fold", "val_path", "test_path", "split", "group", "time"))
     for name, value in whole.items():
         if f"data.{name}" not in typed and hasattr(config.data, name):
             setattr(config.data, name, value)
-
-
-def _typed(config: Config) -> set[str]:
-    """The keys on the command line."""
-    return {word.lstrip("+").split("=", 1)[0] for word in config.typed}

@@ -31,6 +31,11 @@ def shortened(text: str, most: int, dots: str = "…") -> str:
     return text[: most - len(dots) - end] + dots + text[len(text) - end :]
 
 
+def counted(number: int, what: str) -> str:
+    """`1 row`, `1,200 rows`."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def is_mark(character: str) -> bool:
     """Whether it is drawn over the character before it."""
     return unicodedata.category(character) in ("Mn", "Me")

@@ -11,11 +11,12 @@ from torch import Tensor
 from trainer.config.data import Pictures
 from trainer.data.dividing import divide
 from trainer.data.folder.listing import Listing
-from trainer.data.folder.notes import Notes, count
+from trainer.data.folder.notes import Notes
 from trainer.data.folder.reading import DIGEST, Reader, with_levels
 from trainer.data.image import Levels, Way
 from trainer.data.splits import Dataset, Split, Track
 from trainer.system.errors import DataError
+from trainer.system.shown import counted
 
 Pick = tuple[str, Tensor]  # the name of a listing, and the numbers of some of its files
 
@@ -77,7 +78,7 @@ def assembled(
     skipped = reader.skipped(read.known, read.reasons)
     if skipped:
         first, reason = skipped[0]
-        more = f", and {count(len(skipped) - 1, 'other')} (skipped.txt of the run)" if len(skipped) > 1 else ""
+        more = f", and {counted(len(skipped) - 1, 'other')} (skipped.txt of the run)" if len(skipped) > 1 else ""
         notes.say(f"{notes.name(first)} left out: {reason}{more}")
     if read.way.levels is not None:
         notes.say(_of_levels(read.way.levels))

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.data.folder.notes import Notes, count, few
+from trainer.data.folder.notes import Notes, few
 from trainer.data.folder.tree import Entry, Inside, has_images, inside, with_images
 from trainer.system.errors import DataError
 from trainer.system.paths import quoted
+from trainer.system.shown import counted
 
 # The longer ones first, for `train` begins `training`.
 WORDS = {
@@ -176,7 +177,7 @@ def _class_folders(root: Path, notes: Notes) -> list[Entry]:
     if found.images and folders:
         names_of = few([entry.name for entry in found.images])
         notes.clean(
-            f"{notes.name(root)}: {count(len(found.images), 'image')} in no class's folder ({names_of}): passed over",
+            f"{notes.name(root)}: {counted(len(found.images), 'image')} in no class's folder ({names_of}): passed over",
             "move them into one, or remove them",
         )
     return folders

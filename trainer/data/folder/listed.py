@@ -12,7 +12,7 @@ from trainer.data.folder.columns import Cells, Columns, chosen
 from trainer.data.folder.layout import split_of
 from trainer.data.folder.listing import Listing
 from trainer.data.folder.lookup import Lookup
-from trainer.data.folder.notes import Notes, count, few
+from trainer.data.folder.notes import Notes, few
 from trainer.data.image import EXTENSIONS, OTHERS
 from trainer.data.sets.images import Images
 from trainer.data.splits import Dataset, Track
@@ -22,7 +22,7 @@ from trainer.data.table.sheet import Sheet
 from trainer.system.errors import DataError
 from trainer.system.paths import expanded
 from trainer.system.shapes import reads_as_number
-from trainer.system.shown import shortened
+from trainer.system.shown import counted, shortened
 
 UNLABELLED = ("", "nan", "null")
 
@@ -86,7 +86,7 @@ def _rows(path: Path, cells: Cells, columns: Columns, notes: Notes) -> list[tupl
             )
     for number, what in ((unlabelled, "without an image or a class"), (again, "of an image once more")):
         if number:
-            notes.clean(f"{path.name}: {count(number, 'row')} {what} left out", "remove them")
+            notes.clean(f"{path.name}: {counted(number, 'row')} {what} left out", "remove them")
     return [(image, *rest) for image, rest in rows.items()]
 
 
@@ -98,7 +98,9 @@ def _classes(path: Path, columns: Columns, labels: Sequence[str]) -> tuple[str, 
     """
     found = set(labels)
     if len(found) < 2:
-        raise DataError(f"{path}: '{columns.target}' has {count(len(found), 'class')} to train on, and two are needed")
+        raise DataError(
+            f"{path}: '{columns.target}' has {counted(len(found), 'class')} to train on, and two are needed"
+        )
     if 2 * len(found) > len(labels):
         raise DataError(
             f"{path}: '{columns.target}' has {len(found):,} different values for {len(labels):,} images: no classes",
@@ -129,7 +131,7 @@ def _listings(
             listing.files.append(file)
             listing.labels.append(places[label])
     if unknown:
-        left = f"{count(sum(unknown.values()), 'row')} of {few(list(unknown))}"
+        left = f"{counted(sum(unknown.values()), 'row')} of {few(list(unknown))}"
         notes.clean(f"{path.name}: {left} left out, for training has no such class", "remove them")
     return listings
 

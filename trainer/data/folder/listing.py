@@ -8,8 +8,9 @@ from pathlib import Path
 from torch import Tensor
 
 from trainer.data.folder.layout import Layout
-from trainer.data.folder.notes import Notes, count, few
+from trainer.data.folder.notes import Notes, few
 from trainer.data.folder.tree import Entry, Inside, inside
+from trainer.system.shown import counted
 
 File = os.DirEntry[str] | Path
 
@@ -57,7 +58,7 @@ def _listing(folders: Sequence[tuple[int, Path]], notes: Notes) -> Listing:
             _check_case(part.images, notes)
         if below:
             total = sum(below.values())
-            belong = f"{count(total, 'image')} of folders in it belong{'s' * (total == 1)} to it"
+            belong = f"{counted(total, 'image')} of folders in it belong{'s' * (total == 1)} to it"
             line = f"{notes.name(folder)}: {belong} ({few(list(below))})"
             notes.clean(line, "move them up into it, or remove the folders")
         found.files += images

@@ -38,8 +38,3 @@ class Notes:
 def few(names: list[str], most: int = 3) -> str:
     """The first few of many names, and how many there are."""
     return ", ".join(names[:most]) + (f", ... ({len(names):,})" if len(names) > most else "")
-
-
-def count(number: int, what: str) -> str:
-    """`1 image`, `1,200 images`."""
-    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from trainer.config.data import Data
+from trainer.config.data import Rows
 from trainer.config.keys import key
 
 if TYPE_CHECKING:
@@ -11,19 +11,11 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Diabetes(Data):
+class Diabetes(Rows):
     """scikit-learn's bundled regression table: 442 patients, 10 features."""
 
     classifies: ClassVar[bool | None] = False
     name: str = key("diabetes", "registry name")
-    val_fraction: float | str = key(
-        "auto",
-        "share of the training set held out for validation; auto: 0.1, or none of a set of fewer than 1,000 samples",
-        words=("auto",),
-        minimum=0,
-        below=1,
-    )
-    test_fraction: float = key(0.2, "share held out for testing", above=0, below=1)
 
 
 def load(config: Diabetes, track: "Track[object]") -> "Dataset":

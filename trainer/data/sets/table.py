@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from trainer.config.data import Data
+from trainer.config.data import Rows
 from trainer.config.keys import MISSING, key
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Table(Data):
+class Table(Rows):
     """A table with a target column, read as people have it: numbers are standardised, words one-hot encoded."""
 
     classifies: ClassVar[bool | None] = None
@@ -25,14 +25,6 @@ class Table(Data):
         "auto: classification where the target is words or few small whole numbers",
         choices=("auto", "classification", "regression"),
     )
-    val_fraction: float | str = key(
-        "auto",
-        "share of the training set held out for validation; auto: 0.1, or none of a set of fewer than 1,000 samples",
-        words=("auto",),
-        minimum=0,
-        below=1,
-    )
-    test_fraction: float = key(0.2, "share held out for testing", above=0, below=1)
     test_path: str | None = key(None, "a file of its own for testing", runtime=True, text=True)
     val_path: str | None = key(None, "a file of its own for validation", runtime=True, text=True)
     split: str | None = key(None, "a column that says of each row: train, val or test", text=True)

@@ -9,12 +9,13 @@ from trainer.data.splits import Dataset, Split, Track
 from trainer.data.table import cells, cutting, planning, reading, target
 from trainer.data.table.columns import Column, understood
 from trainer.data.table.encoding import Encoder, Rows
-from trainer.data.table.notes import Notes, counted, quoted
+from trainer.data.table.notes import Notes, quoted
 from trainer.data.table.planning import Wishes
 from trainer.data.table.sheet import Sheet
 from trainer.data.table.target import Target
 from trainer.system.errors import DataError
 from trainer.system.paths import expanded
+from trainer.system.shown import counted
 
 FEWEST = 3  # rows: one to train, one to validate and one to test
 

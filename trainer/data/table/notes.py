@@ -47,8 +47,3 @@ def named(names: list[str]) -> str:
 def quoted(name: str) -> str:
     """The name of a column, or a cell, as a message has it."""
     return f"'{shortened(name, 40)}'"
-
-
-def counted(number: int, what: str) -> str:
-    """`1 row` or `2 rows`."""
-    return f"{number:,} {what}" + ("s" if number != 1 else "")

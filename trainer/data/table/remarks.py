@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from trainer.data.table import cells
 from trainer.data.table.columns import Category, Column, Date, Dropped, Number
-from trainer.data.table.notes import Notes, counted, named, quoted
+from trainer.data.table.notes import Notes, named, quoted
 from trainer.data.table.sheet import Sheet
 from trainer.system.errors import DataError
+from trainer.system.shown import counted
 
 
 def say_what_is_cleaned(plan: Sequence[Column], target: str, notes: Notes) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from trainer.data.table import layout
 from trainer.data.table.layout import Layout
-from trainer.data.table.notes import Notes, counted, named, quoted
+from trainer.data.table.notes import Notes, named, quoted
 from trainer.system.errors import DataError
+from trainer.system.shown import counted
 
 Row = tuple[int, list[str]]  # its number in the file, and its cells
 RAGGED = 0.01  # of the rows, at most, which may have another number of cells, and are left out

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from trainer.data.table import cells
 from trainer.data.table.columns import words
-from trainer.data.table.notes import Notes, counted, named, quoted
+from trainer.data.table.notes import Notes, named, quoted
 from trainer.data.table.planning import FEW
 from trainer.system.errors import DataError
+from trainer.system.shown import counted
 
 # A target of more different whole numbers is a quantity, and not classes; and so is one of larger numbers.
 MANY = 20
