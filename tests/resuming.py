@@ -64,7 +64,7 @@ def go_on(trainer: Trainer, run: Path, interrupted: int) -> list[int]:
 
 
 def in_parts(trainer: Trainer, asked: Sequence[str], due: Callable[[State], bool]) -> tuple[Path, list[int]]:
-    """A training that is interrupted wherever `due` says so, and resumed: its run, and the exit codes of resuming it."""
+    """A training that is interrupted wherever `due` says so, and resumed: its run, and the exit codes of that."""
     with interrupting(due):
         assert trainer("train", *asked, "output=parts").code == 130
         run = next(Path("parts").glob("*/*"))
