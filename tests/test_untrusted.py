@@ -300,7 +300,7 @@ def test_weights_that_are_not_finite_are_evaluated_only_if_that_is_asked_for(tmp
     assert (refused.code, refused.out) == (2, "")
     assert refused.err == (
         f"error: {tmp_path / 'x.pt'} has weights that are not finite, first linear.bias\n"
-        "  evaluate them all the same: eval.allow_nonfinite=true\n"
+        "  use them all the same: eval.allow_nonfinite=true\n"
     )
     allowed = trainer("eval", f"ckpt={tmp_path / 'x.pt'}", "eval.allow_nonfinite=true")
     assert allowed.code == 0

@@ -24,7 +24,9 @@ def describe(config: Config, loss: str, data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def adopt(config: Config, found: Checkpoint, other_data: bool = False) -> None:
+def adopt(
+    config: Config, found: Checkpoint, other_data: bool = False, groups: tuple[str, ...] = ("model", "data")
+) -> None:
     """Complete `config` from a checkpoint's description, where the command line did not choose.
 
     With `other_data` the model takes its shapes from the data as they are now, not from the description.
@@ -34,7 +36,7 @@ def adopt(config: Config, found: Checkpoint, other_data: bool = False) -> None:
     Raises:
         CheckpointError: the description is not enough, or names what only the user can.
     """
-    for group in ("model", "data"):
+    for group in groups:
         described = found.description.get(group)
         if not isinstance(described, dict):
             if not config.given(group):

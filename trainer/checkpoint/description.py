@@ -9,7 +9,7 @@ from typing import Any
 
 from trainer.checkpoint.columns import is_plan
 from trainer.system.errors import CheckpointError
-from trainer.system.shapes import is_count
+from trainer.system.shapes import is_count, is_real
 
 _LONGEST = 2**23  # characters of a description
 _DEEPEST = 20  # levels of lists and dictionaries in it
@@ -74,6 +74,21 @@ def _levels(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(is_count, value)) and value[0] < value[1] < 2**16
 
 
+def _shape(value: Any) -> bool:
+    """Of an image (C, H, W), or of features (F,); as large as a machine may hold."""
+    return (
+        isinstance(value, list) and len(value) in (1, 3) and all(map(is_count, value)) and 0 < math.prod(value) < 2**31
+    )
+
+
+def _temperature(value: Any) -> bool:
+    return is_real(value) and 1e-3 <= value <= 1e3
+
+
+def _share(value: Any) -> bool:
+    return is_real(value) and 0 <= value <= 1
+
+
 _FACTS: dict[str, Callable[[Any], bool]] = {
     "classes": _words,
     "columns": _words,
@@ -85,4 +100,9 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
     "choices": _choices,
     "samples": is_count,
     "levels": _levels,
+    "shape": _shape,
+    "bytes": lambda value: isinstance(value, bool),
+    "outputs": lambda value: is_count(value) and value > 0,
+    "temperature": _temperature,
+    "threshold": _share,
 }

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trainer.cli import limits
 from trainer.config import registry
@@ -80,6 +81,8 @@ def read(verb: str, args: Sequence[str]) -> Arguments:
     limits.check(args)
     flags: dict[str, str] = {}
     overrides: list[str] = []
+    places: list[str] = []  # words without a key
+    place = positional(verb)
     queue = list(args)
     while queue:
         arg = queue.pop(0)
@@ -87,12 +90,16 @@ def read(verb: str, args: Sequence[str]) -> Arguments:
             _read_flag(verb, arg, queue, flags)
         elif arg.startswith("hydra.mode="):
             raise ConfigError(f"'{arg}': a sweep is asked for with -m", f"trainer {verb} -m ...")
-        elif verb == "resume" and not overrides and not arg.startswith("run="):
-            overrides.append(f"run={arg}")  # the first word, whatever is in it
+        elif place is not None and _is_place(arg, place.name, first=not (overrides or places)):
+            places.append(arg)
         elif "=" in arg or arg.startswith("~"):
             overrides.append(_in_full(arg))
+        elif place is not None and not _meant(verb, arg).startswith("did you mean"):
+            places.append(arg)  # which is not there: the verb says so
         else:
             raise ConfigError(f"'{arg}' is not of the form KEY=VALUE", _meant(verb, arg))
+    if place is not None and places:
+        overrides.insert(0, _placed(verb, place, places, overrides))
     given = Arguments(verb, flags, overrides)
     _check(given)
     return given
@@ -115,6 +122,33 @@ def _read_flag(verb: str, arg: str, queue: list[str], flags: dict[str, str]) -> 
     flags[name] = value
 
 
+def positional(verb: str) -> "dataclasses.Field[Any] | None":
+    """The key of a verb that words without one are taken for; None: there is no such."""
+    fields = dataclasses.fields(registry.of_verb(verb))
+    return next((f for f in fields if f.metadata.get("positional")), None)
+
+
+def _is_place(word: str, key: str, first: bool) -> bool:
+    """Whether a word names a file or a folder that is there, whatever letters are in it."""
+    if word.startswith((f"{key}=", "~")) and not os.path.exists(word):
+        return False
+    return os.path.exists(os.path.expanduser(word)) or (first and "=" not in word and os.sep in word)
+
+
+def _placed(verb: str, field: "dataclasses.Field[Any]", places: list[str], overrides: Sequence[str]) -> str:
+    """The override that the words without a key stand for."""
+    from trainer.cli.quoting import quoted
+
+    name = public(field.name)
+    again = [word for word in overrides if _key(word) == name]
+    if "list" in str(field.type) and not again:
+        return f"{name}=[{','.join(map(quoted, places))}]"
+    if again or len(places) > 1:
+        more = again[0] if again else places[1]
+        raise ConfigError(f"'{places[0]}' and '{more}' are two of them", f"trainer {verb} takes one: {name}=...")
+    return f"{name}={places[0]}"
+
+
 def _in_full(override: str) -> str:
     """The override of a key for one that gives a section its preset."""
     name, _, value = override.partition("=")
@@ -132,9 +166,9 @@ def _check(given: Arguments) -> None:
         raise ConfigError("--resolve goes with --cfg", f"trainer {verb} --cfg job --resolve")
     for key in needed(verb):
         if not given.shows and not any(word.startswith(f"{key}=") for word in given.words):
-            usage = f"trainer {verb} RUN" if key == "run" else f"trainer {verb} {key}=RUN"
-            more = " (a run directory)" if key == "run" else " (a run directory or a checkpoint file)"
-            raise ConfigError(f"{key}= is missing", usage + more)
+            field = registry.of_verb(verb).__dataclass_fields__[key]
+            usage = "RUN" if field.metadata["positional"] else f"{key}=..."
+            raise ConfigError(f"{key}= is missing", f"trainer {verb} {usage} ({field.metadata['doc']})")
     chosen = {_key(word): word.partition("=")[2] for word in given.words}
     if verb == "train" and not (given.multirun or given.shows) and chosen.get("search", "none") != "none":
         raise search_alone()
@@ -177,8 +211,6 @@ def _meant(verb: str, word: str) -> str:
     for group in (*registry.GROUPS, "experiment"):
         if (group in keys or verb == "train") and word in group_choices(group):
             return f"did you mean {group}={word}?"
-    if "ckpt" in keys and os.path.exists(word):
-        return f"did you mean ckpt={word}?"
     if word in keys:
         return f"did you mean {word}=VALUE?"
     return f"see trainer {verb} --help"

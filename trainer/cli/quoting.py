@@ -102,6 +102,8 @@ def _list(value: str) -> str:
     """Texts as a list for Hydra: in brackets or without."""
     if value == "" or _null(value) or "${" in value or _CALL.fullmatch(value):
         return value
+    if os.path.exists(value):
+        return f"[{quoted(value)}]"
     inside = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     texts = [part.strip() for part in _split(inside, brackets=False) if part.strip()]
     return f"[{','.join(text if _is_quoted(text) else quoted(text) for text in texts)}]"

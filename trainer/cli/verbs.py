@@ -4,6 +4,7 @@ import dataclasses
 import textwrap
 
 from trainer import __version__
+from trainer.cli import arguments
 from trainer.config import registry
 from trainer.config.keys import public
 from trainer.config.train import Train
@@ -32,7 +33,7 @@ def help_of(verb: str) -> str:
     cls = registry.of_verb(verb)
     fields = dataclasses.fields(cls)
     command = registry.command(verb)
-    usage = f"trainer {verb} RUN" if verb == "resume" else f"trainer {verb}"
+    usage = f"trainer {verb} RUN" if arguments.positional(verb) is not None else f"trainer {verb}"
     lines = [f"{usage} [key=value ...]      {command.SUMMARY}", ""]
     lines += [f"  {line}" for line in command.EXAMPLES.strip().splitlines()]
     groups = [f.name for f in fields if f.name in registry.GROUPS]

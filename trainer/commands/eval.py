@@ -31,7 +31,9 @@ class EvalOptions:
 class Eval(Config):
     """`trainer eval`: metrics of a checkpoint on one split."""
 
-    ckpt: str = key(MISSING, "a run directory, a checkpoint file, or the directory of a sweep", text=True)
+    ckpt: str = key(
+        MISSING, "a run directory, a checkpoint file, or the directory of a sweep", text=True, positional=True
+    )
     split: str = key(
         "auto",
         "the split to evaluate; all: every sample; auto: all of a file or folder that the model was not trained on, "

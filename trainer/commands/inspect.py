@@ -34,7 +34,7 @@ class InspectOptions:
 class Inspect(Config):
     """`trainer inspect`: layers, shapes, parameters, FLOPs, and facts about the data."""
 
-    ckpt: str | None = key(None, "a run directory or a checkpoint file", text=True)
+    ckpt: str | None = key(None, "a run directory or a checkpoint file", text=True, positional=True)
     model: Any = key(None, "the model: a section of the group `model`")
     data: Any = key(None, "the data: a section of the group `data`")
     inspect: InspectOptions = field(default_factory=InspectOptions, metadata={"doc": "pictures"})

@@ -21,7 +21,7 @@ trainer resume SWEEP sweep=parallel
 class Resume(Config):
     """`trainer resume`: continue a training exactly. It takes `run`, and the keys of `train` that may change."""
 
-    run: str = key(MISSING, "a run directory", text=True)
+    run: str = key(MISSING, "a run directory", text=True, positional=True)
 
 
 def run(config: "Train") -> dict[str, Any]:

@@ -158,6 +158,13 @@ class Config:
 
         return description.describe(self, group)
 
+    def stand_in(self, name: str) -> None:
+        """Let the data be some of which no more is known than their `name` and what `fill_data` gives."""
+        from trainer.config import registry
+
+        self.data = registry.shared("data")(name=name)
+        self._cfg["data"] = dataclasses.asdict(self.data)
+
     def adopt(self, group: str, described: Mapping[str, Any], file: Path, other_data: bool = False) -> None:
         """Take a section from the description in a checkpoint `file`, where the command line does not say otherwise.
 

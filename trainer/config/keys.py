@@ -22,6 +22,7 @@ def key(
     runtime: bool = False,
     outward: bool = False,
     text: bool = False,
+    positional: bool = False,
 ) -> Any:
     """Declare a key: a field of a dataclass with its meaning, its limits and its choices.
 
@@ -30,7 +31,8 @@ def key(
     says how to get something and not what it is: no checkpoint records it. A `runtime` key may change when a training
     is resumed, for the weights at a given step do not depend on it. An `outward` key leads out of the run, to a server,
     a shell or a folder that is written to: no file of a run sets it, for that may be a stranger's. A `text` key takes
-    whatever is typed, such as a path, or the name of a column; or a list of those.
+    whatever is typed, such as a path, or the name of a column; or a list of those. A `positional` key is what words
+    without a key are taken for: one of each verb at most.
     """
     limits = {
         "minimum": minimum,
@@ -41,9 +43,8 @@ def key(
         "words": words,
         "length": length,
     }
-    metadata = {"doc": doc, "private": private, "runtime": runtime, "outward": outward, "text": text} | {
-        k: v for k, v in limits.items() if v is not None
-    }
+    marks = {"private": private, "runtime": runtime, "outward": outward, "text": text, "positional": positional}
+    metadata: dict[str, Any] = {"doc": doc, **marks} | {k: v for k, v in limits.items() if v is not None}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)

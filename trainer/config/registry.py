@@ -49,7 +49,7 @@ def shared(group: str) -> Any:
 
 def verbs() -> list[str]:
     """The names of the verbs, those first that people begin with."""
-    first = ("train", "resume", "eval", "inspect")
+    first = ("train", "resume", "eval", "predict", "export", "serve", "inspect", "runs")
     found = _modules("trainer.commands")
     return [*(verb for verb in first if verb in found), *(verb for verb in found if verb not in first)]
 

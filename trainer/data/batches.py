@@ -32,6 +32,28 @@ def _wide(values: Sequence[float] | None) -> Tensor | None:
     return torch.tensor(values, dtype=torch.float64) if values else None
 
 
+def moments(
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    given: torch.dtype,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """What is taken from the values of images, and what they are multiplied with then; (C,) each, or (1,).
+
+    `mean` and `std` are of values in 0..1, which bytes, one of the types that may be `given`, are 255 times.
+    """
+    scale = 255.0 if given == torch.uint8 else 1.0
+    wide_mean, wide_std = (torch.tensor(v, dtype=torch.float64) for v in (mean or [0.0], std or [1.0]))
+    return (wide_mean * scale).to(dtype).to(device), (1 / (wide_std * scale)).to(dtype).to(device)
+
+
+def scaled(images: Tensor, dtype: torch.dtype, mean: Sequence[float] | None, std: Sequence[float] | None) -> Tensor:
+    """Images (B, H, W, C) as the inputs of a model (B, C, H, W), as batches make them."""
+    taken, factor = moments(mean, std, images.dtype, dtype, images.device)
+    return images.to(dtype).sub(taken).mul(factor).permute(0, 3, 1, 2)
+
+
 class Batches:
     """The batches of a split, as (inputs, targets) on the device.
 
@@ -64,11 +86,7 @@ class Batches:
         self.device, self.dtype, self.augment, self.mixer, self.seed = device, dtype, augment, mixer, seed
         self.is_image = len(split.shape) == 3
         if self.is_image:
-            wide_mean = torch.tensor(mean or [0.0], dtype=torch.float64)
-            wide_std = torch.tensor(std or [1.0], dtype=torch.float64)
-            scale = 255.0 if split.dtype == torch.uint8 else 1.0
-            self.mean = (wide_mean * scale).to(dtype).to(device)
-            self.inverse_std = (1 / (wide_std * scale)).to(dtype).to(device)
+            self.moments = moments(mean, std, split.dtype, dtype, device)
         else:
             split = replace(split, samples=Standardised(split.samples, _wide(mean), _wide(std), dtype))
         # The numbers of the samples of each class that there is, which a balanced epoch draws from.
@@ -155,7 +173,8 @@ class Batches:
         if isinstance(changes, Tensor) and self.augment is not None:
             samples = self.augment.apply(samples, changes)
         if self.is_image:
-            samples = samples.to(self.dtype).sub(self.mean).mul(self.inverse_std)
+            taken, factor = self.moments
+            samples = samples.to(self.dtype).sub(taken).mul(factor)
         if isinstance(mix, Tensor) and self.mixer is not None:
             samples, targets = self.mixer.mix(samples, targets, mix)
         return samples.permute(0, 3, 1, 2) if self.is_image else samples, targets

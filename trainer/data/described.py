@@ -15,8 +15,15 @@ from trainer.system.shown import counted, shortened
 
 
 def described(loaded: Dataset) -> dict[str, Any]:
-    """Describe a data set by classes, normalisation, columns, number of samples and fingerprint, as plain values."""
+    """Describe a data set as plain values: its samples, classes and columns, how they are normalised, a fingerprint.
+
+    The `shape` is that of a sample, (C, H, W) or (F,); images of `bytes` have values of 0 to 255. A model has so many
+    `outputs`: classes, or target columns.
+    """
     return {
+        "shape": list(loaded.train.shape),
+        "bytes": loaded.train.dtype == torch.uint8,
+        "outputs": loaded.facts()["outputs"],
         "classes": None if loaded.classes is None else list(loaded.classes),
         "mean": None if loaded.mean is None else list(loaded.mean),
         "std": None if loaded.std is None else list(loaded.std),

@@ -36,6 +36,12 @@ class Samples(Protocol):
         """The inputs of some samples, by a slice or a tensor of their numbers."""
 
 
+class Names(Protocol):
+    """What samples are called: a list, an array of numbers, or files."""
+
+    def __getitem__(self, number: int, /) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Split:
     """Samples and their targets.
@@ -43,7 +49,8 @@ class Split:
     `samples` are images, uint8 or float, or features, float; `targets` are class indices (N,) int64, or values
     (N, columns) float. `rows` are the numbers of the split's samples among `samples`, in order; None: all of them. So
     no inputs are copied when a split is cut. `groups` (N,) int64 says which samples are to stay together when it is.
-    `digests` (N,) int64 are those of `trainer.data.digests` where they are known already.
+    `digests` (N,) int64 are those of `trainer.data.digests` where they are known already. `names` are what each of
+    `samples` is called, a file or the number of its row in the file; None: by its number among them.
     """
 
     samples: Samples
@@ -51,6 +58,7 @@ class Split:
     rows: Tensor | None = None
     groups: Tensor | None = None
     digests: Tensor | None = None
+    names: Names | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -85,13 +93,19 @@ class Split:
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
+    def name(self, number: int) -> str | int:
+        """What a sample of the split is called."""
+        place = number if self.rows is None else int(self.rows[number])
+        found = place if self.names is None else self.names[place]
+        return found if isinstance(found, str) else int(found)
+
     def take(self, index: Tensor | slice) -> "Split":
         """Some samples of the split, as a split."""
         groups, digests = (None if part is None else part[index] for part in (self.groups, self.digests))
         if self.rows is None and isinstance(index, Tensor):
-            return Split(self.samples, self.targets[index], index, groups, digests)
+            return Split(self.samples, self.targets[index], index, groups, digests, self.names)
         rows = torch.arange(len(self)) if self.rows is None else self.rows
-        return Split(self.samples, self.targets[index], rows[index], groups, digests)
+        return Split(self.samples, self.targets[index], rows[index], groups, digests, self.names)
 
 
 def rows_of(samples: Tensor, index: slice | Tensor) -> Tensor:

@@ -24,10 +24,12 @@ def whole(dataset: Dataset) -> Split:
     known = [split.digests for split in parts if split.digests is not None]
     digests = torch.cat(known) if len(known) == len(parts) else None
     if any(split.samples is not samples for split in parts):
-        return Split(Joined(parts), targets, digests=digests)
+        names = [split.name(number) for split in parts for number in range(len(split))]
+        return Split(Joined(parts), targets, digests=digests, names=names)
     rows = torch.cat([torch.arange(len(split)) if split.rows is None else split.rows for split in parts])
     order = rows.argsort()
-    return Split(samples, targets[order], rows[order], digests=digests[order] if digests is not None else None)
+    digests = digests[order] if digests is not None else None
+    return Split(samples, targets[order], rows[order], digests=digests, names=parts[0].names)
 
 
 class Joined:

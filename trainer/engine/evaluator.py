@@ -13,6 +13,7 @@ from trainer.engine import metrics
 from trainer.engine.device import Compute
 from trainer.engine.losses import Loss
 from trainer.engine.metrics import Evaluation, Metric, wide
+from trainer.engine.outcome import Outcome, in_double
 from trainer.models.mode import evaluating
 from trainer.system.errors import StoppedError
 
@@ -69,10 +70,29 @@ class Evaluator:
         Raises:
             StoppedError: `stopped` said so before the last batch.
         """
+        return self._evaluated(split, self.model)
+
+    def outcome(self, split: str) -> Outcome:
+        """Evaluate the model on a split, and keep what it says of each sample.
+
+        Raises:
+            StoppedError: `stopped` said so before the last batch.
+        """
+        kept: list[Tensor] = []
+
+        def forward(inputs: Tensor) -> Tensor:
+            outputs: Tensor = self.model(inputs)
+            kept.append(outputs)
+            return outputs
+
+        evaluation = self._evaluated(split, forward)
+        return Outcome(split, self.data, self.data.split(split), self.data.in_units(in_double(kept)), evaluation)
+
+    def _evaluated(self, split: str, forward: Callable[[Tensor], Tensor]) -> Evaluation:
         with evaluating(self.model), torch.inference_mode(), self.compute.autocast():
             begun = time.perf_counter()
             loss, batches = self.loss, self.batches(split)
-            (self.latest,) = evaluate(self.model, batches, loss.function, loss.mean, self.metric(), self.stopped)
+            (self.latest,) = evaluate(forward, batches, loss.function, loss.mean, self.metric(), self.stopped)
             self.pace = (time.perf_counter() - begun) / batches.total
         return self.latest
 

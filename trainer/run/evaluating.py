@@ -45,11 +45,7 @@ class Evaluated:
         Raises:
             UserError: There is no such checkpoint, it does not fit, or has `nonfinite` weights and may not.
         """
-        self.config, self.found = config, checkpoint.read(ckpt)
-        if self.found.flaw:
-            if not nonfinite:
-                raise CheckpointError(self.found.flaw, "evaluate them all the same: eval.allow_nonfinite=true")
-            screen.warn(self.found.flaw)
+        self.config, self.found = config, opened(ckpt, nonfinite, screen)
         adopt(config, self.found)
         for line in custom.announced(config) if beside is None else []:
             screen.say(line)
@@ -112,6 +108,20 @@ class Evaluated:
         if again.leak:
             return f"{said}: its figures say little of new data", True
         return f"{said}, or on equal ones", False
+
+
+def opened(ckpt: str, nonfinite: bool, screen: Report, key: str = "eval.allow_nonfinite") -> Checkpoint:
+    """Read a checkpoint, whose weights are to be finite unless others are let pass, by `key`, with a warning.
+
+    Raises:
+        CheckpointError: There is none, or its weights are not finite.
+    """
+    found = checkpoint.read(ckpt)
+    if found.flaw:
+        if not nonfinite:
+            raise CheckpointError(found.flaw, f"use them all the same: {key}=true")
+        screen.warn(found.flaw)
+    return found
 
 
 def _other(config: Config, found: Checkpoint) -> str:

@@ -74,7 +74,7 @@ def assembled(
         if not len(index) and (name != "test" or config.test_fraction):
             raise DataError(f"{config.path}: no image of the {name} split can be read", "add some")
         targets, digests = torch.tensor(listings[listing].labels)[index], read.known[listing][index, DIGEST]
-        splits[name] = Split(read.samples[listing], targets, index, digests=digests)
+        splits[name] = Split(read.samples[listing], targets, index, digests=digests, names=listings[listing])
     skipped = reader.skipped(read.known, read.reasons)
     if skipped:
         first, reason = skipped[0]

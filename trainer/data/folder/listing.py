@@ -27,6 +27,13 @@ class Listing:
     def paths(self) -> list[str]:
         return [os.fspath(file) for file in self.files]
 
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, number: int) -> str:
+        """The path of a file."""
+        return os.fspath(self.files[number])
+
     def some(self, index: Tensor, skipped: bool) -> "Listing":
         """Those of some numbers, perhaps with those that are known to be unreadable."""
         numbers = index.tolist()

@@ -132,7 +132,12 @@ class Encoder:
         for path, found in remarks.items():
             found.say(self.notes.of(path))
         return {
-            name: Split(torch.from_numpy(np.concatenate(encoded.pop(name), 1)), split.targets, groups=split.groups)
+            name: Split(
+                torch.from_numpy(np.concatenate(encoded.pop(name), 1)),
+                split.targets,
+                groups=split.groups,
+                names=sheets[name].lines[rows[name]],
+            )
             for name, split in splits.items()
         }
 

@@ -1,0 +1,177 @@
+"""The model of a checkpoint with its own preprocessing, ready for new samples."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainer.checkpoint import Checkpoint
+from trainer.checkpoint.adoption import adopt
+from trainer.config import custom
+from trainer.config.base import Config, Custom
+from trainer.data.batches import scaled
+from trainer.data.described import described
+from trainer.data.image import Way
+from trainer.data.loading import load_dataset
+from trainer.data.table.columns import Column, understood
+from trainer.engine.device import Compute
+from trainer.models import preprocessing
+from trainer.models.build import build_model
+from trainer.models.mode import evaluating
+from trainer.run.evaluating import opened
+from trainer.show.report import Report
+from trainer.system.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of N samples: `likely` are probabilities (N, classes) or, in regression, predictions
+    (N, columns) in the target's own units; in main memory, in double precision.
+    """
+
+    likely: Tensor
+    classes: tuple[str, ...] | None
+    threshold: float | None = None  # of two classes: the probability of the second from which on it is predicted
+
+    @cached_property
+    def predicted(self) -> Tensor:
+        """The class (N,) that each sample is taken for; in regression the predictions."""
+        if self.classes is None:
+            return self.likely
+        if self.threshold is not None:
+            return (self.likely[:, 1] >= self.threshold).long()
+        return self.likely.argmax(1)
+
+    @cached_property
+    def probability(self) -> Tensor:
+        """That of the class (N,) that each sample is taken for."""
+        return self.likely.gather(1, self.predicted[:, None])[:, 0]
+
+
+class Predictor:
+    """The model of a checkpoint, and how it wants its samples: all of it comes from the file.
+
+    A bare `state_dict` says nothing of these; its model and data are then those of `config`, and the data are read.
+    """
+
+    def __init__(self, config: Config, found: Checkpoint, compute: Compute, screen: Report) -> None:
+        """Build the model.
+
+        Raises:
+            UserError: The file does not say enough of model and data, or its weights do not fit.
+        """
+        self.config, self.found, self.compute = config, found, compute
+        facts = found.description
+        section = facts.get("data") or {}
+        if "class" in section and "shape" in facts and not config.given("data"):  # new samples need no code of theirs
+            config.stand_in(str(section["class"]))
+            adopt(config, found, groups=("model",))
+        else:
+            adopt(config, found)
+        for line in custom.announced(config):
+            screen.say(line)
+        preprocessing.prepare(config)
+        if "shape" not in facts:
+            facts = described(load_dataset(config, screen.track)) | facts
+        self.facts: Mapping[str, Any] = facts
+        self.shape = torch.Size(facts["shape"])
+        self.classes: tuple[str, ...] | None = tuple(facts["classes"]) if facts.get("classes") else None
+        self.outputs = int(facts["outputs"])
+        known: dict[str, Any] = {"features": self.shape.numel(), "outputs": self.outputs}
+        if self.classes is not None:
+            known["num_classes"] = len(self.classes)
+        if self.is_image:
+            known |= {"channels": self.shape[0], "size": self.shape[1]}
+        config.fill_data(known)
+        first = torch.zeros(1, *self.shape, dtype=compute.dtype, device=compute.device)
+        self.model: nn.Module = build_model(config, first, self.outputs, found)
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.shape) == 3
+
+    @property
+    def temperature(self) -> float:
+        """What the logits are divided by; 1 unless the checkpoint is calibrated."""
+        return float(self.facts.get("temperature") or 1.0)
+
+    @property
+    def threshold(self) -> float | None:
+        """Of two classes, the probability of the second from which on it is predicted; None: the likelier one is."""
+        found = self.facts.get("threshold")
+        return None if found is None or self.classes is None or len(self.classes) != 2 else float(found)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the features (F,) of a table; none where the data have no names for them."""
+        return tuple(self.facts.get("columns") or ())
+
+    @cached_property
+    def plan(self) -> tuple[Column, ...] | None:
+        """How the columns of a table become features; None where they are features as they are."""
+        plan = self.facts.get("plan")
+        return tuple(map(understood, plan)) if plan else None
+
+    @property
+    def way(self) -> Way:
+        """How files of images are read.
+
+        Raises:
+            CheckpointError: The model's inputs are no square images of 1 or 3 channels.
+        """
+        channels, height, width = self.shape if self.is_image else (0, 0, 0)
+        if height != width or channels not in (1, 3):
+            what = "x".join(map(str, self.shape))
+            raise CheckpointError(f"{self.found.path} is of a model for samples of {what}, which no image file becomes")
+        resize = None if isinstance(self.config.data, Custom) else getattr(self.config.data, "resize", None)
+        levels = self.facts.get("levels")
+        return Way(height, resize, channels, None if levels is None else (levels[0], levels[1]))
+
+    @property
+    def mean(self) -> tuple[float, ...] | None:
+        """Per channel, of values in 0..1, or per feature; None: nothing is taken out."""
+        return tuple(self.facts["mean"]) if self.facts.get("mean") else None
+
+    @property
+    def std(self) -> tuple[float, ...] | None:
+        """What is divided by, per channel or per feature."""
+        return tuple(self.facts["std"]) if self.facts.get("std") else None
+
+    def images(self, pixels: Tensor) -> Answers:
+        """What it says of images (N, H, W, C), uint8, that have been read by `way`."""
+        inputs = scaled(pixels.to(self.compute.device), self.compute.dtype, self.mean, self.std)
+        return self.answers(self._outputs(inputs))
+
+    def rows(self, features: Tensor) -> Answers:
+        """What it says of rows (N, F) that have been encoded by `plan`, or are features as they are."""
+        if self.mean is not None and self.std is not None:
+            mean, std = (torch.tensor(values, dtype=torch.float64) for values in (self.mean, self.std))
+            features = (features.double() - mean) / std
+        return self.answers(self._outputs(features.to(self.compute.dtype).to(self.compute.device)))
+
+    def _outputs(self, inputs: Tensor) -> Tensor:
+        """The model's outputs (N, outputs) for inputs as it takes them, in main memory, in double precision."""
+        with evaluating(self.model), torch.inference_mode(), self.compute.autocast():
+            found: Tensor = self.model(inputs)
+        return found.to(self.compute.dtype).cpu().double()
+
+    def answers(self, outputs: Tensor) -> Answers:
+        """What outputs (N, outputs) of the model mean."""
+        if self.classes is not None:
+            return Answers((outputs / self.temperature).softmax(1), self.classes, self.threshold)
+        mean, std = self.facts.get("target_mean"), self.facts.get("target_std")
+        if mean is not None and std is not None:
+            outputs = outputs * torch.tensor(std, dtype=torch.float64) + torch.tensor(mean, dtype=torch.float64)
+        return Answers(outputs, None)
+
+
+def load(config: Config, ckpt: str, compute: Compute, screen: Report, nonfinite: bool = False) -> Predictor:
+    """The predictor of a run or a checkpoint file.
+
+    Raises:
+        UserError: There is none, it is damaged, or it does not say enough of model and data.
+    """
+    return Predictor(config, opened(ckpt, nonfinite, screen, "predict.allow_nonfinite"), compute, screen)

@@ -1,0 +1,1 @@
+"""A small HTTP service and a page in the browser, on this machine."""
