@@ -141,7 +141,7 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "train --config-name trian": ("trian",),
     "train epochs": ("KEY=VALUE", "epochs=VALUE"),
     "train lenet": ("KEY=VALUE", "model=lenet"),
-    "eval good.pt": ("KEY=VALUE", "ckpt=good.pt"),
+    "eval good.pt": ("a bare state_dict", "model=..."),
     # choices of groups
     "train model=lenett": ("model=lenett", "did you mean 'lenet'?"),
     "train data=minst": ("data=minst", "did you mean 'mnist'?"),
@@ -182,7 +182,7 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "train early_stopping.patience=2 data.val_fraction=0": ("early_stopping", "data.val_fraction"),
     "eval ckpt=good.pt model=linear data=digits split=val data.val_fraction=0": ("validation set", "data.val_fraction"),
     # checkpoints
-    "eval": ("ckpt= is missing", "ckpt=RUN"),
+    "eval": ("ckpt= is missing", "trainer eval RUN"),
     "eval ckpt=": ("ckpt=",),
     "eval ckpt=null": ("ckpt=null",),
     "eval ckpt=god.pt": ("ckpt=god.pt", "no such file", "did you mean good.pt?"),
