@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from trainer.data.batches import Batch, Batches
 from trainer.data.splits import Dataset
-from trainer.engine import metrics
+from trainer.engine import calibration, metrics
+from trainer.engine.calibration import Calibration
 from trainer.engine.device import Compute
 from trainer.engine.losses import Loss
 from trainer.engine.metrics import Evaluation, Metric, wide
@@ -31,6 +32,7 @@ class Evaluator:
     stopped: Callable[[], object] = bool  # whether to give up an evaluation
     latest: Evaluation | None = None  # what was found last
     pace: float | None = None  # seconds per sample that it took
+    calibration: Calibration = calibration.NONE  # of the model, which `raw` outputs have not
     _batches: dict[str, Batches] = field(default_factory=dict)
 
     def batches(self, split: str) -> Batches:
@@ -86,15 +88,22 @@ class Evaluator:
             return outputs
 
         evaluation = self._evaluated(split, forward)
-        return Outcome(split, self.data, self.data.split(split), self.data.in_units(in_double(kept)), evaluation)
+        outputs = self.data.in_units(in_double(kept))
+        return Outcome(split, self.data, self.data.split(split), outputs, evaluation, self.calibration)
 
     def _evaluated(self, split: str, forward: Callable[[Tensor], Tensor]) -> Evaluation:
+        if self.calibration != calibration.NONE:
+            forward = self._calibrated(forward)
         with evaluating(self.model), torch.inference_mode(), self.compute.autocast():
             begun = time.perf_counter()
             loss, batches = self.loss, self.batches(split)
             (self.latest,) = evaluate(forward, batches, loss.function, loss.mean, self.metric(), self.stopped)
             self.pace = (time.perf_counter() - begun) / batches.total
         return self.latest
+
+    def _calibrated(self, forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        """In double precision, or rounding might decide otherwise than for the outcome's probabilities."""
+        return lambda inputs: self.calibration.scaled(forward(inputs).to(wide(self.compute.device)))
 
     def outputs(self, split: str, count: int) -> Tensor:
         """The model's outputs for the first `count` samples, on the CPU."""
@@ -118,7 +127,8 @@ class Evaluator:
     def metric(self, jobs: int = 1) -> Metric:
         """What sums up the metrics of the data, of so many models."""
         if self.data.classes is not None:
-            return metrics.Classification(len(self.data.classes), self.compute.device, jobs)
+            threshold = self.calibration.threshold
+            return metrics.Classification(len(self.data.classes), self.compute.device, jobs, threshold)
         columns, scale = self.data.train.targets.shape[1], self.data.target_std
         return metrics.Regression(columns, self.compute.device, jobs, scale)
 

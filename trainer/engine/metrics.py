@@ -76,11 +76,12 @@ class Classification:
 
     `outputs` are logits (N, classes), `targets` class indices (N,). With more than `WHOLE` classes only the sums of
     the confusion matrix are kept that the other figures need: of its rows, its columns and its diagonal. The outputs
-    are kept, too, as long as they are at most `ranking.LARGEST` scores.
+    are kept, too, as long as they are at most `ranking.LARGEST` scores. With a `threshold` the second of two classes is
+    predicted from that probability on, and not where it is the likelier one.
     """
 
-    def __init__(self, num_classes: int, device: torch.device, jobs: int = 1) -> None:
-        self.num_classes, self.jobs = num_classes, jobs
+    def __init__(self, num_classes: int, device: torch.device, jobs: int = 1, threshold: float | None = None) -> None:
+        self.num_classes, self.jobs, self.threshold = num_classes, jobs, threshold
         self.whole = num_classes <= WHOLE
         # Of each job and class the samples by the class that was predicted, or by whether it was right.
         self.columns = num_classes if self.whole else 2
@@ -98,7 +99,7 @@ class Classification:
             self.kept.append((outputs, targets))
         else:
             self.kept.clear()
-        guesses = outputs.argmax(2)
+        guesses = outputs.argmax(2) if self.threshold is None else (outputs.softmax(2)[..., 1] >= self.threshold).long()
         column = guesses if self.whole else (guesses == targets).long()
         cells = (self.jobs_first * self.columns + targets * self.columns + column).flatten()
         # bincount would wait for the device to find the largest cell; index_add_ does not.

@@ -7,15 +7,18 @@ import torch
 from torch import Tensor
 
 from trainer.data.splits import Dataset, Split
+from trainer.engine import calibration, reliability
+from trainer.engine.calibration import Calibration
 from trainer.engine.metrics import Evaluation
+from trainer.engine.reliability import Bins
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The `outputs` of a model for the samples of a split, in their order, and what they come to.
 
-    `outputs` are logits (N, classes), or predictions (N, columns) in the target's own units; in main memory, in double
-    precision.
+    `outputs` are logits (N, classes) as the model gives them, or predictions (N, columns) in the target's own units; in
+    main memory, in double precision. Probabilities and what is predicted are those of the `calibration`.
     """
 
     split: str  # train, val, test or all
@@ -23,6 +26,7 @@ class Outcome:
     samples: Split
     outputs: Tensor
     evaluation: Evaluation
+    calibration: Calibration = calibration.NONE
 
     def __len__(self) -> int:
         return len(self.outputs)
@@ -41,17 +45,23 @@ class Outcome:
     def probabilities(self) -> Tensor:
         """Those of each class (N, classes); there are none in regression."""
         assert self.classes is not None, "only classes have probabilities"
-        return self.outputs.softmax(1)
+        return self.calibration.probabilities(self.outputs)
 
     @cached_property
     def predicted(self) -> Tensor:
-        """The likeliest classes (N,), or the predictions (N, columns)."""
-        return self.outputs.argmax(1) if self.classes is not None else self.outputs
+        """The classes (N,) that are told, or the predictions (N, columns)."""
+        return self.calibration.predicted(self.outputs) if self.classes is not None else self.outputs
 
     @cached_property
     def confidence(self) -> Tensor:
         """The probability (N,) of the class that is predicted."""
         return self.probabilities.gather(1, self.predicted[:, None])[:, 0]
+
+    @cached_property
+    def reliability(self) -> Bins:
+        """How often the likeliest class is the true one, by its probability; a threshold is no matter."""
+        highest, likeliest = self.probabilities.max(1)
+        return reliability.binned(highest, likeliest == self.targets)
 
     @cached_property
     def wrong(self) -> Tensor:
