@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from trainer.engine.measures import measure
-from trainer.show.lettering import lettered, roomy
+from trainer.show.lettering import lettered, lettering, roomy
 
 Pixels = np.ndarray[Any, Any]
 Rows = Sequence[dict[str, float]]
@@ -183,5 +183,6 @@ def render(figure: Figure) -> Pixels:
     """The pixels of a figure, (height, width, 3) uint8."""
     figure.set_dpi(110)
     canvas = FigureCanvasAgg(figure)
-    roomy(figure, canvas.draw)
+    with lettering():
+        roomy(figure, canvas.draw)
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()  # type: ignore[no-untyped-call]
