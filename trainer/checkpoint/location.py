@@ -6,11 +6,15 @@ from pathlib import Path
 from trainer.system.errors import CheckpointError
 from trainer.system.paths import expanded
 
-_NAMES = ("best.pt", "last.pt", "previous.pt")
+CALIBRATED = (
+    "calibrated.pt"  # the weights of one of the others, with the temperature and the threshold of `trainer eval`
+)
+_TRAINED = ("best.pt", "last.pt", "previous.pt")
+_NAMES = (CALIBRATED, *_TRAINED)
 
 
 def locate(ckpt: str, key: str = "ckpt") -> Path:
-    """The checkpoint file that `key`= means: a file, or a run directory's best.pt or else last.pt.
+    """The checkpoint file that `key`= means: a file, or a run directory's calibrated.pt, best.pt or else last.pt.
 
     Raises:
         CheckpointError: there is none.
@@ -34,6 +38,14 @@ def locate(ckpt: str, key: str = "ckpt") -> Path:
     if not path.is_file():
         raise CheckpointError(f"{key}={ckpt}: not a regular file")
     return path
+
+
+def calibrated(path: Path) -> Path:
+    """The file for what is fitted to the checkpoint `path`: calibrated.pt in a run, else one that is called like it."""
+    in_a_run = path.name in _NAMES and path.parent.name == "checkpoints"
+    if in_a_run or path.name.endswith(CALIBRATED):
+        return path.with_name(CALIBRATED) if in_a_run else path
+    return path.with_name(f"{path.stem}.{CALIBRATED}")
 
 
 def _near(path: Path) -> str:

@@ -1,30 +1,41 @@
-"""`trainer eval`: the metrics of a checkpoint on one split."""
+"""`trainer eval`: the metrics of a checkpoint on one split, with tables and pictures of it; and its calibration."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trainer.config.base import Config
 from trainer.config.keys import MISSING, key
+from trainer.system.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trainer.run.evaluating import Evaluated
-    from trainer.show.report import Report
+    from trainer.show.report import Facts, Report
 
 SUMMARY = "metrics of a checkpoint, or of a sweep's jobs together"
 EXAMPLES = """
-trainer eval ckpt=runs/lenet_digits/2026-01-31_12-00-00
-trainer eval ckpt=RUN data.path=others.csv                     all of another file
-trainer eval ckpt=runs/sweeps/sweep/2026-01-31_12-00-00        the mean of its jobs' answers
-trainer eval ckpt=cifar_net.pth model=lenet5 data=cifar10      a bare state_dict
+trainer eval runs/lenet_digits/2026-01-31_12-00-00
+trainer eval RUN out=evaluation                           tables and pictures: mistakes first, suspected labels
+trainer eval RUN eval.calibrate=temperature               honest probabilities, which predict and export use
+trainer eval RUN data.path=others.csv                     all of another file
+trainer eval runs/sweeps/sweep/2026-01-31_12-00-00        the mean of its jobs' answers
+trainer eval cifar_net.pth model=lenet5 data=cifar10      a bare state_dict
 """
 
 
 @dataclass
 class EvalOptions:
-    """Which jobs `trainer eval` takes, and what it lets pass."""
+    """Which jobs `trainer eval` takes, what it lets pass, and what it fits."""
 
     allow_nonfinite: bool = key(False, "also evaluate weights that are not finite, with a warning")
     best: int | None = key(None, "of a sweep, the N jobs that are best by their objective; null: all", minimum=1)
+    calibrate: str | None = key(
+        None,
+        "fit on the validation split, and keep in calibrated.pt: the temperature of the probabilities; of two classes "
+        "the threshold with the best F1; or both",
+        choices=("temperature", "threshold", "both"),
+    )
 
 
 @dataclass
@@ -40,11 +51,18 @@ class Eval(Config):
         "and test otherwise",
         choices=("auto", "test", "val", "train", "all"),
     )
+    out: str | None = key(
+        None,
+        "a folder for tables and pictures: a new one, or that of an earlier evaluation, which is replaced",
+        text=True,
+    )
     model: Any = key(None, "for a bare state_dict, or a model of your own: the group `model`")
     data: Any = key(None, "other data than the checkpoint was trained on: the group `data`")
     device: str = key("auto", "auto, cpu, cuda, cuda:N or mps")
     precision: str = key("float32", "precision of the evaluation", choices=("float32", "float64", "tf32", "bfloat16"))
-    eval: EvalOptions = field(default_factory=EvalOptions, metadata={"doc": "which jobs, and what is let pass"})
+    eval: EvalOptions = field(
+        default_factory=EvalOptions, metadata={"doc": "which jobs, what is let pass, and what is fitted"}
+    )
 
 
 def run(config: Eval) -> dict[str, Any]:
@@ -54,28 +72,41 @@ def run(config: Eval) -> dict[str, Any]:
         The metrics by names like `test/loss`.
 
     Raises:
-        UserError: There is no such checkpoint, or it does not fit the model or the data.
+        UserError: There is no such checkpoint, or it does not fit the model or the data; or `out=` is no folder for it.
+        StorageError: A file cannot be written.
     """
     from trainer.engine import device
     from trainer.run import ensemble, jobs
     from trainer.run.evaluating import Evaluated
+    from trainer.run.outcome import calibrating, folder
     from trainer.show.report import Report
     from trainer.system.paths import expanded
 
     screen = Report()
     compute = device.choose(config.device, config.precision)
-    nonfinite = config.eval.allow_nonfinite
+    nonfinite, calibrate = config.eval.allow_nonfinite, config.eval.calibrate
+    out = folder.usable(config.out) if config.out is not None else None
     if jobs.is_sweep(config.ckpt):
+        if calibrate is not None:
+            raise ConfigError(f"eval.calibrate={calibrate}: {config.ckpt} is a sweep", "calibrate its jobs one by one")
         sweep = expanded(config.ckpt)
-        return ensemble.run(config, sweep, config.split, compute, screen, config.eval.best, nonfinite)
-    return _show(Evaluated(config, config.ckpt, config.split, compute, screen, nonfinite), screen)
+        return ensemble.run(config, sweep, config.split, compute, screen, config.eval.best, nonfinite, out)
+    model = Evaluated(config, config.ckpt, config.split, compute, screen, nonfinite)
+    if calibrate is not None:
+        calibrating.calibrate(model, calibrate, screen)
+    return _show(model, screen, out)
 
 
-def _show(model: "Evaluated", screen: "Report") -> dict[str, Any]:
+def _show(model: "Evaluated", screen: "Report", out: "Path | None") -> dict[str, Any]:
+    from trainer.run.outcome import leaving
     from trainer.show import classes, report
 
     samples = model.samples
-    evaluation = model.evaluator(model.split)
+    left: Facts = []
+    if out is None:
+        evaluation = model.evaluator(model.split)
+    else:
+        evaluation, left = leaving.evaluated(model, out, screen)
     metrics = evaluation.metrics | evaluation.further
     data, (known, loudly) = model.data, model.known()
     facts = [
@@ -84,7 +115,9 @@ def _show(model: "Evaluated", screen: "Report") -> dict[str, Any]:
         ("data", f"{data.name}, {model.called}, {len(samples):,} samples"),
         ("device", str(model.evaluator.compute)),
         *((name, report.metric(name, value)) for name, value in metrics.items()),
+        *([("calibrated", said)] if (said := str(model.evaluator.calibration)) else []),
         *(("note", line) for line in model.notes()),
+        *left,
     ]
     if known and not loudly:
         facts.append(("note", known))

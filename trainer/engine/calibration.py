@@ -26,6 +26,11 @@ class Calibration:
     temperature: float = 1.0
     threshold: float | None = None
 
+    def __str__(self) -> str:
+        """What was fitted; "" if nothing."""
+        said = [f"temperature {self.temperature:.4g}"] if self.temperature != 1 else []
+        return ", ".join([*said, *([f"threshold {self.threshold:.4g}"] if self.threshold is not None else [])])
+
     def scaled(self, logits: Tensor) -> Tensor:
         """The logits (N, classes) whose softmax are the probabilities."""
         return logits / self.temperature

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
+from trainer.checkpoint.location import CALIBRATED
 from trainer.system.atomic import PART, storing
 from trainer.system.errors import RunError
 from trainer.system.inside import unlinked
@@ -16,12 +17,13 @@ from trainer.system.paths import quoted
 
 EVENTS = "events.out.tfevents.*"
 SUBDIRECTORIES = ("checkpoints", "plots")
-_FOLDERS = (*SUBDIRECTORIES, "slurm", "ray")
+TEST = "test"  # the folder of what is left of the test
+_FOLDERS = (*SUBDIRECTORIES, TEST, "slurm", "ray")
 _CHANGED = ("metrics.jsonl", "train.log", EVENTS, "sweep.jsonl", "study.journal", "*.png")  # others are replaced whole
 _FILES = (
     *_CHANGED,
     *("config.yaml", "overrides.yaml", "result.json", "skipped.txt", "results.csv", "plan.json", "study.journal.lock"),
-    *("*.pt", f".*{PART}"),
+    *("predictions.csv", "per_class.csv", "suspects.csv", "*.pt", f".*{PART}"),
 )
 LOCK_SECONDS = 3.0  # workers of a run that was killed may hold its lock so long
 
@@ -137,10 +139,12 @@ def _lock(handle: int, directory: Path) -> None:
 def rewind(directory: Path, lengths: Mapping[str, int]) -> None:
     """Cut the files that a training appends to back to their `lengths`; remove those that came later.
 
+    So is calibrated.pt, whose weights will not be the best any more.
+
     Raises:
         StorageError: the directory cannot be written to.
     """
-    for path in [directory / "metrics.jsonl", *directory.glob(EVENTS)]:
+    for path in [directory / "metrics.jsonl", directory / "checkpoints" / CALIBRATED, *directory.glob(EVENTS)]:
         with storing(path):
             if path.name in lengths and path.exists():
                 with open(path, "r+b", opener=unlinked) as file:

@@ -7,6 +7,7 @@ from PIL import Image
 
 from trainer.engine.evaluator import Evaluator
 from trainer.engine.metrics import Evaluation
+from trainer.engine.outcome import Outcome
 from trainer.engine.state import Row, State
 from trainer.show.report import Report
 from trainer.system import atomic
@@ -30,27 +31,49 @@ def draw(
     Raises:
         StorageError: One cannot be written.
     """
-    try:
-        import matplotlib.figure  # noqa: F401  # late: it would delay the first step
-    except OSError as error:  # it wants a folder of its own
-        screen.warn(f"no pictures: {error}")
+    if not _can_draw(screen):
         return
     from trainer.show import pictures
 
     for name, pixels in pictures.after_training(rows, evaluator, test):
-        save(directory, name, pixels)
+        save(directory / "plots" / f"{name}.png", pixels)
         if board is not None:
             board.image(name, pixels, state)
     if test.counts and test.confusion is None:
         screen.say(f"  no picture of the confusion: {len(test.counts):,} classes are too many", style="dim")
 
 
-def save(directory: Path, name: str, pixels: Any) -> None:
-    """Write plots/NAME.png.
+def of_outcome(folder: Path, outcome: Outcome, screen: Report) -> list[str]:
+    """Draw the pictures of an outcome into a folder; the names of their files.
+
+    Raises:
+        StorageError: One cannot be written.
+    """
+    if not _can_draw(screen):
+        return []
+    from trainer.show import figures, plots
+
+    drawn = []
+    for name, figure in figures.of(outcome, outcome.calibration.threshold):
+        save(folder / f"{name}.png", plots.render(figure))
+        drawn.append(f"{name}.png")
+    return drawn
+
+
+def _can_draw(screen: Report) -> bool:
+    try:
+        import matplotlib.figure  # noqa: F401  # late: it would delay the first step
+    except OSError as error:  # it wants a folder of its own
+        screen.warn(f"no pictures: {error}")
+        return False
+    return True
+
+
+def save(path: Path, pixels: Any) -> None:
+    """Write a picture.
 
     Raises:
         StorageError: It cannot be written.
     """
-    path = directory / "plots" / f"{name}.png"
     with atomic.storing(path), open(path, "wb", opener=unlinked) as file:
         Image.fromarray(pixels).save(file, "png")

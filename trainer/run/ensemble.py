@@ -3,6 +3,7 @@
 import copy
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,17 @@ from torch import Tensor
 
 from trainer.config.base import Config
 from trainer.data.digests import digests
+from trainer.engine import calibration
 from trainer.engine.device import Compute
 from trainer.engine.evaluator import evaluate
 from trainer.engine.metrics import Evaluation
+from trainer.engine.outcome import Outcome
 from trainer.run.evaluating import Evaluated
 from trainer.run.jobs import Job, differing, jobs_of
+from trainer.run.outcome.leaving import leave_evaluation
+from trainer.run.outcome.suspects import Folds, of_splits
 from trainer.show import classes, report
-from trainer.show.report import Report
+from trainer.show.report import Facts, Report
 from trainer.system.errors import RunError
 
 SHOWN = ("loss", "accuracy", "mae", "r2")  # the metrics of the table
@@ -29,25 +34,22 @@ class Answers:
     def __init__(self, model: Evaluated) -> None:
         self.evaluator, self.data = model.evaluator, model.data
         self.batches = model.evaluator.batches(model.split)
-        self.outputs = [self.evaluator.raw(inputs) for inputs, _ in self.batches]
+        self.outcome = model.evaluator.outcome(model.split)
         self.samples = model.samples
 
     @property
     def likely(self) -> Tensor:
         """Probabilities (N, classes), or predictions (N, columns) in the target's own units, in double precision."""
-        outputs = torch.cat(self.outputs).double()
-        return outputs.softmax(1) if self.data.classes is not None else self.data.in_units(outputs)
+        return self.outcome.probabilities if self.data.classes is not None else self.outcome.outputs
 
-    def evaluation(self, likely: Tensor | None = None) -> Evaluation:
-        """The metrics of the model's own outputs, or of others that are as `likely`."""
-        outputs = self.outputs
-        if likely is not None:
-            outputs = [*torch.split(self._as_outputs(likely), [len(part) for part in self.outputs])]
-        given, loss = iter(outputs), self.evaluator.loss
+    def together(self, likely: Tensor) -> Outcome:
+        """The outcome of a model that would say what is `likely`, by the likeliest classes."""
+        given, loss = iter(torch.split(self._as_outputs(likely), self.batches.batch_size)), self.evaluator.loss
         device = self.evaluator.compute.device
-        metric = self.evaluator.metric()
+        metric = replace(self.evaluator, calibration=calibration.NONE).metric()
         (found,) = evaluate(lambda _: next(given).to(device), self.batches, loss.function, loss.mean, metric)
-        return found
+        outputs = likely.log() if self.data.classes is not None else likely
+        return Outcome(self.outcome.split, self.data, self.samples, outputs, found)
 
     def _as_outputs(self, likely: Tensor) -> Tensor:
         """Outputs that a model would have to give for `likely` to be what it says."""
@@ -67,24 +69,35 @@ class Answers:
 
 
 def run(
-    config: Config, sweep: Path, asked: str, compute: Compute, screen: Report, best: int | None, nonfinite: bool
+    config: Config,
+    sweep: Path,
+    asked: str,
+    compute: Compute,
+    screen: Report,
+    best: int | None,
+    nonfinite: bool,
+    out: Path | None,
 ) -> dict[str, Any]:
     """Evaluate each job of a sweep, and the mean of what they say, on a split that is the same for all.
 
+    Tables and pictures of that mean are left in the folder `out`, if that is given.
+
     Raises:
         UserError: There are none, or they have no such split in common.
+        StorageError: The folder cannot be written to.
     """
-    jobs, models = jobs_of(sweep, best), _Models()
+    jobs, models = jobs_of(sweep, best), _Models(Folds() if out is not None else None)
     for job in screen.track(jobs, len(jobs), "evaluating jobs"):
         model = Evaluated(copy.deepcopy(config), str(job.directory), asked, compute, screen, nonfinite, models.last)
         models.add(job, model)
-    return models.show(sweep, screen)
+    return models.show(sweep, screen, out)
 
 
 class _Models:
     """The models that have been evaluated so far, as one."""
 
-    def __init__(self) -> None:
+    def __init__(self, folds: Folds | None) -> None:
+        self.folds = folds  # what each says of its own validation split, if that is asked for
         self.last: Evaluated | None = None
         self.jobs: list[Job] = []
         self.evaluations: list[Evaluation] = []
@@ -112,17 +125,20 @@ class _Models:
         self.sum += likely
         self.guesses.append(likely.argmax(1) if answers.data.classes is not None else likely)
         self.jobs.append(job)
-        self.evaluations.append(answers.evaluation())
+        self.evaluations.append(answers.outcome.evaluation)
+        if self.folds is not None and answers.data.val is not None and answers.data.classes is not None:
+            self.folds.add(model.evaluator.outcome("val"))
         self.notes |= dict.fromkeys(model.notes())
         self.last, known = model, model.known()
         if known[0]:
             self.known.setdefault(known, []).append(job.directory.name)
 
-    def show(self, sweep: Path, screen: Report) -> dict[str, Any]:
-        """Show what each and all together come to; the metrics of all together."""
+    def show(self, sweep: Path, screen: Report, out: Path | None) -> dict[str, Any]:
+        """Show what each and all together come to, and leave the latter in `out`; the metrics of all together."""
         assert self.last is not None
         data, count = self.first.data, len(self.jobs)
-        together = self.first.evaluation(self.sum / count)
+        outcome = self.first.together(self.sum / count)
+        together = outcome.evaluation
         mean = {name: sum(e.metrics[name] for e in self.evaluations) / count for name in together.metrics}
         keys = differing(self.jobs)
         names = [name for name in SHOWN if name in together.metrics]
@@ -147,6 +163,7 @@ class _Models:
             *([("agreement", self._agreement())] if count > 1 else []),
             *(("note", line) for line in self.notes),
             *(("note", f"{line}{alike}") for line in said[False][:1]),
+            *(self._left(sweep, outcome, out, screen) if out is not None else []),
         ]
         screen.panel("eval", facts)
         if data.classes is not None:
@@ -154,6 +171,14 @@ class _Models:
         for line in said[True]:
             screen.warn(line)
         return {"metrics": together.named(self.last.split)}
+
+    def _left(self, sweep: Path, outcome: Outcome, out: Path, screen: Report) -> Facts:
+        """Leave the outcome of all together in the folder `out`; what to say of it."""
+        held_out = self.folds.held_out() if self.folds is not None else None
+        if held_out is None:
+            held_out = of_splits([outcome])
+        facts = {"sweep": str(sweep), "jobs": [job.directory.name for job in self.jobs], "data": outcome.data.name}
+        return leave_evaluation(out, outcome, held_out, facts, screen)
 
     def _agreement(self) -> str:
         guesses = torch.stack(self.guesses)

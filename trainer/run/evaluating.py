@@ -15,6 +15,7 @@ from trainer.data.described import changed
 from trainer.data.known import found_again
 from trainer.data.loading import eval_batch_size, example, load_dataset, stream_workers
 from trainer.data.splits import Dataset, Split
+from trainer.engine import calibration
 from trainer.engine.device import Compute
 from trainer.engine.evaluator import Evaluator
 from trainer.engine.objective import choose_loss
@@ -65,6 +66,7 @@ class Evaluated:
         loss = choose_loss(str(self.found.description.get("loss", "auto")), self.data)
         batch_size, workers = eval_batch_size(config, self.data), stream_workers(config, self.data, compute.device)
         self.evaluator = Evaluator(built, self.data, compute, loss, batch_size, workers)
+        self.evaluator.calibration = calibration.said(self.found.description, self.data.classes)
         if same is not None:
             self.evaluator.share(same.evaluator)
 
@@ -89,7 +91,8 @@ class Evaluated:
     @property
     def _said(self) -> str:
         """What decides how the data are read."""
-        said = {key: value for key, value in self.found.description.items() if key not in ("model", "choices", "loss")}
+        other = ("model", "choices", "loss", "temperature", "threshold")
+        said = {key: value for key, value in self.found.description.items() if key not in other}
         return json.dumps([said, self.config.describe("data")], sort_keys=True)
 
     def notes(self) -> Iterator[str]:

@@ -14,12 +14,10 @@ from trainer.sweeps.results import ranking
 from trainer.sweeps.results.ranking import FOLD, REPEATS, Ranked, has_value, ranked, varied
 from trainer.sweeps.results.verdict import verdict
 from trainer.system.atomic import replacing
+from trainer.system.cells import inert
 from trainer.system.paths import quoted
-from trainer.system.shapes import reads_as_number
-from trainer.system.shown import printable
 
 TEST = ("test/accuracy", "test/mse")  # what the table shows of the test split
-_FORMULA = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"  # what a formula begins with, in wide letters, too
 GROUP = ("group_rank", "group_mean", "group_std", "group_low", "group_high", "group_n")
 
 
@@ -59,22 +57,13 @@ def write_csv(path: Path, jobs: Sequence[Outcome]) -> None:
     groups = {job.job: _group(row) for row in ranked(jobs) for job in row.jobs}
     file = io.StringIO(newline="")
     writer = csv.writer(file)
-    writer.writerow([_inert(column) for column in columns])
+    writer.writerow([inert(column) for column in columns])
     for rank, job in ranking.places(jobs):
         facts = asdict(job) | {"rank": rank, "value": job.value if rank else None, "seconds": f"{job.seconds:.3f}"}
         cells = job.overrides | job.metrics | facts | groups[job.job]
-        writer.writerow([_inert(cells.get(column)) for column in columns])  # None becomes an empty cell
+        writer.writerow([inert(cells.get(column)) for column in columns])  # None becomes an empty cell
     with replacing(path) as whole:
         whole.write(file.getvalue().encode())
-
-
-def _inert(cell: object) -> object:
-    """A cell in which a spreadsheet finds no formula, and a terminal nothing to obey: who shows one may be anybody."""
-    if not isinstance(cell, str):
-        return cell
-    text = "\n".join(map(printable, cell.split("\n")))
-    begins = cell.lstrip(" ")[:1]
-    return f"'{text}" if begins in _FORMULA and begins and not reads_as_number(cell) else text
 
 
 def rerun(row: Ranked) -> str:
