@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score
 from torch import Tensor
 
 from trainer.engine.calibration import Calibration, fit_temperature, fit_threshold
-from trainer.engine.reliability import BINS, binned
+from trainer.engine.reliability import BINS, reliability
 from trainer.system.errors import DataError
 
 
@@ -79,7 +79,7 @@ def test_the_calibration_error_is_that_of_the_curve() -> None:
     generator = np.random.default_rng(0)
     confidence = np.append(generator.random(5000), [0.0, 1.0])
     right = generator.random(5002) < confidence**2
-    found = binned(torch.tensor(confidence), torch.tensor(right))
+    found = reliability(torch.tensor(confidence), torch.tensor(right))
     shares, means = calibration_curve(right, confidence, n_bins=BINS)
     np.testing.assert_allclose(found.accuracy, shares)
     np.testing.assert_allclose(found.confidence, means)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from trainer.data.splits import Dataset, Split
-from trainer.engine import calibration, reliability
+from trainer.engine import calibration
 from trainer.engine.calibration import Calibration
 from trainer.engine.metrics import Evaluation
-from trainer.engine.reliability import Bins
+from trainer.engine.reliability import Reliability, reliability
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class Outcome:
         return self.probabilities.gather(1, self.predicted[:, None])[:, 0]
 
     @cached_property
-    def reliability(self) -> Bins:
+    def reliability(self) -> Reliability:
         """How often the likeliest class is the true one, by its probability; a threshold is no matter."""
         highest, likeliest = self.probabilities.max(1)
-        return reliability.binned(highest, likeliest == self.targets)
+        return reliability(highest, likeliest == self.targets)
 
     @cached_property
     def wrong(self) -> Tensor:

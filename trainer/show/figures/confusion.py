@@ -3,7 +3,7 @@
 import math
 
 from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from torch import Tensor
 
 from trainer.engine.outcome import Outcome
@@ -18,7 +18,7 @@ POINTS = 72  # of an inch
 DIGIT = 0.64  # of the font's size: the width of a digit
 
 
-def draw(outcome: Outcome) -> Figure | None:
+def draw(outcome: Outcome, threshold: float | None) -> Figure | None:
     """True by predicted class: shares of each true class as colours, with counts; of many classes the worst pairs.
 
     None where there is no matrix: in regression, and with more classes than one is kept for.
@@ -32,7 +32,7 @@ def draw(outcome: Outcome) -> Figure | None:
     axes = figure.axes[0]
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    titled(axes, f"Confusion: {outcome.evaluation.metrics['accuracy']:.2%} are told right", outcome)
+    titled(axes, f"Confusion: accuracy {outcome.evaluation.metrics['accuracy']:.2%}", outcome)
     return figure
 
 
@@ -60,7 +60,9 @@ def _coloured(matrix: Tensor, shares: Numbers, names: list[str]) -> Figure:
     size, pairs = len(names), _worst(matrix)
     below = 0.3 + 0.17 * math.ceil(len(pairs) / 2) if pairs else 0.0
     figure = Figure(figsize=(WIDTH, WIDTH + below), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=[WIDTH, below]) if pairs else (figure, None)
+    upper: FigureBase = figure
+    if pairs:
+        upper, lower = figure.subfigures(2, 1, height_ratios=[WIDTH, below])
     axes = upper.subplots()
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.4, 0, 1))  # or rare mistakes would not be seen
     bar = upper.colorbar(image, ax=axes, shrink=0.6, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1])
@@ -70,7 +72,7 @@ def _coloured(matrix: Tensor, shares: Numbers, names: list[str]) -> Figure:
         font = min(SMALL, 0.8 * POINTS * 5 / size)
         axes.set_xticks(range(size), names, rotation=90, fontsize=font)
         axes.set_yticks(range(size), names, fontsize=font)
-    if lower is not None:
+    if pairs:
         lower.suptitle("Most often confused (true → predicted)", fontsize=LETTERS)
         lines = [f"{names[t]} → {names[p]}: {int(matrix[t, p]):,} ({shares[t, p]:.1%})" for t, p in pairs]
         half = math.ceil(len(lines) / 2)
