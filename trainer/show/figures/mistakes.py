@@ -31,7 +31,7 @@ def draw(outcome: Outcome, threshold: float | None) -> Figure | None:
     if larger > 1:
         images = interpolate(images, size=[max(1, round(side / larger)) for side in images.shape[2:]], mode="area")
     texts = _texts(outcome, chosen)
-    height, width = images.shape[2:]
+    width = images.shape[3]
     columns = min(COLUMNS, len(chosen))
     lines = max(text.count("\n") for text in texts) + 1
     inch = width / (0.93 * WIDTH / COLUMNS)  # of an image, in its own pixels

@@ -1,11 +1,13 @@
 """Quantities: predicted beside true values, and how far off predictions are."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from trainer.engine.outcome import Outcome
@@ -25,7 +27,7 @@ def draw(outcome: Outcome, threshold: float | None) -> Figure | None:
     columns = outcome.outputs.shape[1]
     shown = min(columns, COLUMNS)
     figure = Figure(figsize=(WIDTH, 3.3 * shown + 0.3), layout="constrained")
-    parts = [figure] if shown == 1 else figure.subfigures(shown, 1)
+    parts: Sequence[FigureBase] = figure.subfigures(shown, 1, squeeze=False)[:, 0] if shown > 1 else [figure]
     for column, part in enumerate(parts):
         name = f"target {column + 1}: " if columns > 1 else ""
         _drawn(part, outcome.targets[:, column].double(), outcome.outputs[:, column], name)
@@ -58,6 +60,7 @@ def _points(axes: Axes, x: Tensor, y: Tensor, across: str, up: str) -> None:
     axes.plot(x.numpy(), y.numpy(), "o", markersize=3.5, markeredgewidth=0, alpha=0.5, color=PLAIN)
     axes.set_xlabel(across)
     axes.set_ylabel(up)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.grid(alpha=0.3)
 
 

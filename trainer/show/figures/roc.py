@@ -44,7 +44,7 @@ def draw(outcome: Outcome, threshold: float | None) -> Figure | None:
         return None
     binary, mean = len(classes) == 2, _mean(each)
     shown = each if len(each) <= EACH else sorted(each, key=lambda curves: curves.auc)[:WORST]
-    figure = Figure(figsize=(WIDTH, 4.3 + 0.085 * len(shown)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.45 + 0.085 * len(shown)), layout="constrained")
     left, right = figure.subplots(1, 2)
     for curves, colour in zip(shown, COLOURS, strict=False):
         _plot(left, right, curves, color=colour, linewidth=1.3)
@@ -63,9 +63,9 @@ def draw(outcome: Outcome, threshold: float | None) -> Figure | None:
     word = "" if binary else "mean "
     left.set_title(f"ROC: {word}AUC {mean.auc:.4f}", fontsize=TITLE)
     right.set_title(f"Precision-recall: {word}AP {mean.average_precision:.4f}", fontsize=TITLE)
-    what = f"{each[0].name} is looked for" if binary else "Each class against all others"
+    what = f"Positive class {each[0].name}" if binary else "Each class against all others"
     figure.suptitle(f"{what}: {of_split(outcome)}", fontsize=TITLE)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=LETTERS)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=LETTERS, frameon=False)
     return figure
 
 
