@@ -93,12 +93,12 @@ def samples(images: Tensor, titles: Sequence[str], wrong: Sequence[bool] | None 
     """A grid of images (N, C, H, W) in 0..1, each with a title, which is red where `wrong` says so."""
     count, _, height, width = images.shape
     title, gap = math.ceil(0.3 * height), math.ceil(0.08 * width)
-    mosaic, places = _mosaic([_colours(image) for image in images], 8, title, gap)
+    canvas, places = mosaic([colours(image) for image in images], 8, title, gap)
     columns = min(8, count)
-    figure = Figure(figsize=(1.4 * columns, 1.4 * columns * mosaic.shape[0] / (mosaic.shape[1] + gap)))
+    figure = Figure(figsize=(1.4 * columns, 1.4 * columns * canvas.shape[0] / (canvas.shape[1] + gap)))
     axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
     axes.set_axis_off()
-    axes.imshow(mosaic, interpolation="nearest")
+    axes.imshow(canvas, interpolation="nearest")
     for number, (top, left) in enumerate(places):
         color = "tab:red" if wrong is not None and wrong[number] else "black"
         x, y = left + width / 2, top - 0.07 * height
@@ -140,7 +140,7 @@ def filters(weight: Tensor, scalings: Sequence[str] = SCALINGS) -> Figure:
         gap = math.ceil(0.1 * shown.shape[3])
         axes.set_axis_off()
         axes.set_title(scaling, fontsize=9)
-        axes.imshow(_mosaic(_scaled(shown, scaling), columns, gap, gap)[0], interpolation="nearest")
+        axes.imshow(mosaic(_scaled(shown, scaling), columns, gap, gap)[0], interpolation="nearest")
     return figure
 
 
@@ -153,10 +153,10 @@ def _scaled(weight: Tensor, scaling: str) -> list[Pixels]:
     every = (1, 2, 3) if scaling == "per filter" else (0, 1, 2, 3)
     low, high = weight.amin(every, keepdim=True), weight.amax(every, keepdim=True)
     span = (high - low).where(high > low, 1.0)
-    return [_colours(one) for one in (weight - low) / span]
+    return [colours(one) for one in (weight - low) / span]
 
 
-def _mosaic(pictures: Sequence[Pixels], columns: int, above: int, beside: int) -> tuple[Pixels, list[tuple[int, int]]]:
+def mosaic(pictures: Sequence[Pixels], columns: int, above: int, beside: int) -> tuple[Pixels, list[tuple[int, int]]]:
     """One picture of all `pictures` (h, w, 3), and the row and column where each begins: axes for each take seconds.
 
     So many rows of pixels `above` each, and columns `beside` it, stay white.
@@ -164,16 +164,16 @@ def _mosaic(pictures: Sequence[Pixels], columns: int, above: int, beside: int) -
     height, width, _ = pictures[0].shape
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    mosaic = np.ones((rows * (above + height), columns * (width + beside) - beside, 3))
+    canvas = np.ones((rows * (above + height), columns * (width + beside) - beside, 3))
     places = []
     for number, picture in enumerate(pictures):
         top, left = (number // columns) * (above + height) + above, (number % columns) * (width + beside)
-        mosaic[top : top + height, left : left + width] = picture
+        canvas[top : top + height, left : left + width] = picture
         places.append((top, left))
-    return mosaic, places
+    return canvas, places
 
 
-def _colours(image: Tensor) -> Pixels:
+def colours(image: Tensor) -> Pixels:
     """An image (C, H, W) in 0..1 as (H, W, 3): in colour if it has three channels, otherwise their mean in grey."""
     channels = image if image.shape[0] == 3 else image.mean(0, keepdim=True).expand(3, -1, -1)
     return channels.permute(1, 2, 0).clamp(0, 1).numpy()

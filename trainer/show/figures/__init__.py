@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from matplotlib.figure import Figure
 
 from trainer.engine.outcome import Outcome
-from trainer.show.figures import confusion
+from trainer.show.figures import confusion, mistakes, reliability, residuals, roc
 from trainer.show.lettering import lettering
 
 
@@ -14,8 +14,15 @@ def of(outcome: Outcome, threshold: float | None = None) -> Iterator[tuple[str, 
 
     `threshold` is the probability from which on the second of two classes is predicted, where it is not 0.5.
     """
-    for name, module in (("confusion", confusion),):
+    each = {
+        "confusion": confusion,
+        "reliability": reliability,
+        "roc": roc,
+        "residuals": residuals,
+        "mistakes": mistakes,
+    }
+    for name, picture in each.items():
         with lettering():
-            figure = module.draw(outcome)
+            figure = picture.draw(outcome, threshold)
         if figure is not None:
             yield name, figure

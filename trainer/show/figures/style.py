@@ -10,7 +10,7 @@ from trainer.system.shown import counted
 
 Numbers = np.ndarray[Any, Any]
 WIDTH = 7.5  # inches: at 120 dpi as wide as a page of text on a screen
-SMALL, LETTERS = 7, 8  # points
+SMALL, LETTERS, TITLE = 7, 8, 10  # points
 PLAIN, WRONG = "tab:blue", "tab:red"
 
 
@@ -22,4 +22,4 @@ def of_split(outcome: Outcome) -> str:
 
 def titled(axes: Axes, what: str, outcome: Outcome) -> None:
     """Say above `axes` what they show, and of what."""
-    axes.set_title(f"{what}\n{of_split(outcome)}", fontsize=10)
+    axes.set_title(f"{what}\n{of_split(outcome)}", fontsize=TITLE)
