@@ -1,16 +1,48 @@
-"""An exported program as an ONNX model."""
+"""`format=onnx`: an exported program as an ONNX model, which onnxruntime runs."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch.export import ExportedProgram
 
-from trainer.export.program import silent
-from trainer.export.served import Served
+from trainer.export.program import exported, silent
+from trainer.export.proof import Runner
+from trainer.export.served import Served, served
+from trainer.predict.predictor import Predictor
 from trainer.system.errors import ConfigError
 
+NEEDED = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 18  # what runtimes have had since 2023; nothing here needs a later one
 _LARGEST = 2**31 - 1  # bytes of a Protocol Buffers message, which an ONNX file is
+
+
+def content(predictor: Predictor, facts: Mapping[str, str]) -> bytes:
+    """The bytes of a file that answers as `predictor` does, with `facts` as its metadata.
+
+    Raises:
+        ConfigError: The model cannot be exported, or is too large for one file.
+    """
+    module = served(predictor)
+    return written(model(exported(module, predictor.config.called("model")), module), facts)
+
+
+def runner(path: Path, predictor: Predictor) -> Runner:
+    """The file at `path` in onnxruntime, on as many threads as torch has."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    given = [value.name for value in session.get_inputs()]
+
+    def run(samples: Any) -> dict[str, Any]:
+        feed = samples if isinstance(samples, dict) else {given[0]: samples}
+        return dict(zip(names, session.run(names, feed), strict=True))
+
+    return run
 
 
 def model(program: ExportedProgram, served: Served) -> Any:
@@ -19,8 +51,6 @@ def model(program: ExportedProgram, served: Served) -> Any:
     Its input is called as `served.prepare` says, and its outputs as `served.answer` does; sides of any length are
     called `batch`, `height` and `width`.
     """
-    import torch
-
     prepare = served.prepare
     with silent():
         made = torch.onnx.export(
@@ -38,7 +68,7 @@ def model(program: ExportedProgram, served: Served) -> Any:
     return proto
 
 
-def content(proto: Any, facts: Mapping[str, str]) -> bytes:
+def written(proto: Any, facts: Mapping[str, str]) -> bytes:
     """The bytes of a file of the model, with `facts` as its metadata.
 
     Raises:

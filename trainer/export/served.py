@@ -9,6 +9,8 @@ from trainer.data.batches import moments
 from trainer.export.resize import Resized, tall_images_first
 from trainer.predict.predictor import Predictor
 
+_COLOURS = {1: "grey", 3: "red, green, blue"}
+
 
 class Served(nn.Module):
     """Samples as a user has them -> answers by their names.
@@ -62,6 +64,15 @@ class Pixels(nn.Module):
         return torch.zeros(3, height, width, channels, dtype=self.dtype)
 
     @property
+    def said(self) -> str:
+        """What the input is, in words."""
+        channels, height, width = self.shape
+        sides = "H, W" if self.resized is not None else f"{height}, {width}"
+        kind = "uint8" if self.dtype == torch.uint8 else "float32"
+        size = f" of any size: {_COLOURS[channels]}" if self.resized is not None else ""
+        return f"{self.name} (N, {sides}, {channels}) {kind}: images{size}"
+
+    @property
     def free(self) -> dict[int, str]:
         """The sides of the input that may be of any length."""
         return {0: "batch"} | ({1: "height", 2: "width"} if self.resized is not None else {})
@@ -88,6 +99,12 @@ class Features(nn.Module):
     @property
     def example(self) -> Tensor:
         return torch.zeros(3, self.count, dtype=self.dtype)
+
+    @property
+    def said(self) -> str:
+        """What the input is, in words."""
+        kind = "float32" if self.dtype == torch.float32 else "float64"
+        return f"{self.name} (N, {self.count}) {kind}: rows, in the order of the columns"
 
     @property
     def free(self) -> dict[int, str]:
