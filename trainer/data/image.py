@@ -70,19 +70,42 @@ def read_with_levels(path: str | Path, way: Way) -> tuple[np.ndarray, Levels | N
     """As `read_image`, and the lowest and highest value of a grey image of 16 bits; None of any other."""
     with _naming(path):
         image, used = _shown(path, way.levels)
-        image = image.convert("L" if way.channels == 1 else "RGB")
-        size, resize = way.size, way.resize
-        if resize is not None:  # exactly as torchvision's Resize and CenterCrop
-            short = min(image.size)
-            scaled = resize * image.width // short, resize * image.height // short
-            if scaled[0] * scaled[1] > LARGEST:
-                raise ValueError(f"of {image.width} x {image.height} it would be scaled to {scaled[0]} x {scaled[1]}")
-            image = image.resize(scaled, Image.Resampling.BILINEAR)
-            left, top = (_offset(side, size) for side in image.size)
-            image = image.crop((left, top, left + size, top + size))
-        elif image.size != (size, size):
-            image = image.resize((size, size), Image.Resampling.BILINEAR)
-        return np.asarray(image, dtype=np.uint8).reshape(way.shape), used
+        return fitted(image.convert(_mode(way)), way), used
+
+
+def read_whole(path: str | Path, way: Way) -> np.ndarray:
+    """Read an image in the size that it has: (H, W, channels) uint8.
+
+    Raises:
+        UnreadableError, DataError: As `read_image`.
+    """
+    with _naming(path):
+        image = _shown(path, way.levels)[0].convert(_mode(way))
+        return np.asarray(image, dtype=np.uint8).reshape(image.height, image.width, way.channels)
+
+
+def fitted(image: Image.Image, way: Way) -> np.ndarray:
+    """An image of `way`'s channels in its size: (size, size, channels) uint8.
+
+    Raises:
+        ValueError: It would be scaled to more pixels than an image may have.
+    """
+    size, resize = way.size, way.resize
+    if resize is not None:  # exactly as torchvision's Resize and CenterCrop
+        short = min(image.size)
+        scaled = resize * image.width // short, resize * image.height // short
+        if scaled[0] * scaled[1] > LARGEST:
+            raise ValueError(f"of {image.width} x {image.height} it would be scaled to {scaled[0]} x {scaled[1]}")
+        image = image.resize(scaled, Image.Resampling.BILINEAR)
+        left, top = (_offset(side, size) for side in image.size)
+        image = image.crop((left, top, left + size, top + size))
+    elif image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(image, dtype=np.uint8).reshape(way.shape)
+
+
+def _mode(way: Way) -> str:
+    return "L" if way.channels == 1 else "RGB"
 
 
 @contextlib.contextmanager

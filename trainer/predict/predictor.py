@@ -142,18 +142,21 @@ class Predictor:
 
     def images(self, pixels: Tensor) -> Answers:
         """What it says of images (N, H, W, C), uint8, that have been read by `way`."""
-        inputs = scaled(pixels.to(self.compute.device), self.compute.dtype, self.mean, self.std)
-        return self.answers(self._outputs(inputs))
+        return self.answers(self.outputs_of(pixels))
 
     def rows(self, features: Tensor) -> Answers:
         """What it says of rows (N, F) that have been encoded by `plan`, or are features as they are."""
-        if self.mean is not None and self.std is not None:
-            mean, std = (torch.tensor(values, dtype=torch.float64) for values in (self.mean, self.std))
-            features = (features.double() - mean) / std
-        return self.answers(self._outputs(features.to(self.compute.dtype).to(self.compute.device)))
+        return self.answers(self.outputs_of(features))
 
-    def _outputs(self, inputs: Tensor) -> Tensor:
-        """The model's outputs (N, outputs) for inputs as it takes them, in main memory, in double precision."""
+    def outputs_of(self, samples: Tensor) -> Tensor:
+        """The model's outputs (N, outputs) for images or rows, in main memory, in double precision."""
+        if self.is_image:
+            inputs = scaled(samples.to(self.compute.device), self.compute.dtype, self.mean, self.std)
+        else:
+            if self.mean is not None and self.std is not None:
+                mean, std = (torch.tensor(values, dtype=torch.float64) for values in (self.mean, self.std))
+                samples = (samples.double() - mean) / std
+            inputs = samples.to(self.compute.dtype).to(self.compute.device)
         with evaluating(self.model), torch.inference_mode(), self.compute.autocast():
             found: Tensor = self.model(inputs)
         return found.to(self.compute.dtype).cpu().double()

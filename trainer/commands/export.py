@@ -1,0 +1,96 @@
+"""`trainer export`: the model of a checkpoint in one file that needs no trainer, with the proof that it answers alike."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from trainer.config.base import Config
+from trainer.config.keys import MISSING, key
+
+if TYPE_CHECKING:
+    from trainer.export.exporting import Exported
+
+SUMMARY = "a model in one file with its preprocessing, proved on the test split"
+EXAMPLES = """
+trainer export RUN                               ONNX, for onnxruntime
+trainer export RUN format=pt2 out=model.pt2      for torch, without trainer
+trainer export RUN format=safetensors            the weights alone
+trainer export RUN data.path=DIR                 prove it on test data that were moved
+"""
+
+
+@dataclass
+class ExportOptions:
+    """How `trainer export` proves what it has made."""
+
+    proof: str = key(
+        "test",
+        "the samples on which the file must answer as the trained model does: the test split, or random inputs",
+        choices=("test", "random"),
+    )
+
+
+@dataclass
+class Export(Config):
+    """`trainer export`: the model of a checkpoint in one file, with its preprocessing and the proof of it."""
+
+    ckpt: str = key(MISSING, "a run directory or a checkpoint file", text=True, positional=True)
+    format: str = key("onnx", "onnx, pt2 (torch.export), or safetensors (the weights alone)")
+    out: str | None = key(None, "the file; null: MODEL_DATA.onnx, say, in the current directory", text=True)
+    model: Any = key(None, "for a bare state_dict, or a model of your own: the group `model`")
+    data: Any = key(None, "the data of a bare state_dict, or where test data are now: the group `data`")
+    export: ExportOptions = field(default_factory=ExportOptions, metadata={"doc": "how the file is proved"})
+
+
+def run(config: Export) -> dict[str, Any]:
+    """Write the file, prove it, and show the proof.
+
+    Returns:
+        The proof, as it is written beside the file.
+
+    Raises:
+        UserError: There is no such checkpoint, it cannot be exported, or its test data are not there.
+        UnprovedError: The file does not answer as the trained model does.
+    """
+    from trainer.export import exporting
+    from trainer.show.report import Report
+
+    screen = Report()
+    done = exporting.export(config, config.ckpt, config.format, config.out, config.export.proof, screen)
+    proof, path = done.proof, done.path
+    screen.facts(
+        "export",
+        [
+            ("checkpoint", str(done.predictor.found.path)),
+            ("input", done.given),
+            ("outputs", done.said["outputs"]),
+            ("inside", done.said["preprocessing"]),
+            ("proved on", f"{done.on}, {proof.samples:,} samples"),
+        ],
+    )
+    screen.table(("", "trained", "exported"), _rows(done))
+    screen.say(f"equal answers {100 * proof.equal:.2f}%{f', {proof.unequal:,} unequal' if proof.unequal else ''}")
+    what = "logits" if done.predictor.classes is not None else "values"
+    screen.say(f"largest difference of the {what} {proof.difference:.2g}, {proof.relative:.1e} of the largest")
+    if not proof.holds:
+        raise exporting.UnprovedError(
+            f"the file does not answer as the trained model does; it is left as {path}",
+            f"the figures are in {path}.json",
+        )
+    screen.say(f"proved: {path}, {path.stat().st_size:,} bytes; the proof is in {path}.json", style="green")
+    return done.as_json()
+
+
+def _rows(done: "Exported") -> list[tuple[str, str, str]]:
+    from trainer.show import report
+
+    proof, rows = done.proof, []
+    name = "accuracy" if done.predictor.classes is not None else "rmse"
+    if proof.score is not None:
+        trained, exported = (report.metric(name, score) for score in proof.score)
+        rows.append((name, trained, exported))
+    for label, pair in (
+        ("ms per sample, one at a time", proof.one),
+        (f"ms per sample, {proof.batch} at a time", proof.many),
+    ):
+        rows.append((label, *(f"{value:.3g}" for value in pair)))
+    return rows

@@ -1,0 +1,46 @@
+"""`format=pt2`: an exported program as torch keeps it, which `torch.export.load` reads."""
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer.export.program import exported, silent
+from trainer.export.proof import Runner
+from trainer.export.served import served
+from trainer.predict.predictor import Predictor
+
+NEEDED = ()
+METADATA = "metadata.json"  # the name of what is said of the file, among its extra files
+
+
+def content(predictor: Predictor, facts: Mapping[str, str]) -> bytes:
+    """The bytes of a file that answers as `predictor` does, with `facts` as one of its extra files, in JSON.
+
+    Raises:
+        ConfigError: The model cannot be exported.
+    """
+    program = exported(served(predictor), predictor.config.called("model"))
+    file = io.BytesIO()
+    with silent():
+        torch.export.save(program, file, extra_files={METADATA: json.dumps(facts)})
+    return file.getvalue()
+
+
+def runner(path: Path, predictor: Predictor) -> Runner:
+    """The file at `path`, as torch loads it."""
+    with silent(), open(path, "rb") as file:
+        module = torch.export.load(io.BytesIO(file.read())).module()
+
+    def run(samples: Any) -> dict[str, Any]:
+        given = (
+            {name: torch.from_numpy(cells) for name, cells in samples.items()} if isinstance(samples, dict) else None
+        )
+        with torch.inference_mode():
+            found = module(**given) if given is not None else module(torch.from_numpy(samples))
+        return {name: values.numpy() for name, values in found.items()}
+
+    return run

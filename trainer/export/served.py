@@ -1,0 +1,173 @@
+"""What is exported: a model with all that comes before and after it, as one module from what a user has to answers."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from trainer.data.batches import moments
+from trainer.export.resize import Resized, tall_images_first
+from trainer.predict.predictor import Predictor
+
+_COLOURS = {1: "grey", 3: "red, green, blue"}
+
+
+class Served(nn.Module):
+    """Samples as a user has them -> answers by their names.
+
+    `prepare` makes the model's inputs of them: `Pixels` or `Features`. `answer` makes answers of its outputs, and says
+    what they are called: `Classes` or `Quantities`.
+    """
+
+    def __init__(self, prepare: "Pixels | Features", model: nn.Module, answer: "Classes | Quantities") -> None:
+        super().__init__()
+        self.prepare, self.model, self.answer = prepare, model, answer
+
+    def forward(self, samples: Tensor) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = self.answer(self.model(self.prepare(samples)))
+        return found
+
+
+class Pixels(nn.Module):
+    """Images (N, H, W, C) -> a model's inputs (N, C, S, S): resized if there is a `resized`, scaled and standardised.
+
+    `mean` and `std` are per channel, of values in 0..1. Images are uint8, or floats as the data have them.
+    """
+
+    name = "pixels"  # of the input
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        dtype: torch.dtype,
+        mean: Sequence[float] | None,
+        std: Sequence[float] | None,
+        resized: Resized | None,
+    ) -> None:
+        super().__init__()
+        self.shape, self.dtype, self.resized = tuple(shape), dtype, resized
+        taken, factor = moments(mean, std, dtype, torch.float32, torch.device("cpu"))
+        self.register_buffer("taken", taken[:, None, None])
+        self.register_buffer("factor", factor[:, None, None])
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        images = self.resized(pixels) if self.resized is not None else pixels.permute(0, 3, 1, 2).float()
+        found: Tensor = (images - self.taken) * self.factor
+        return found
+
+    @property
+    def example(self) -> Tensor:
+        """Some images, of another size than the model's where they may be."""
+        channels, height, width = self.shape
+        if self.resized is not None:
+            height, width = height + 5, width + 7
+        return torch.zeros(3, height, width, channels, dtype=self.dtype)
+
+    @property
+    def said(self) -> str:
+        """What the input is, in words."""
+        channels, height, width = self.shape
+        sides = "H, W" if self.resized is not None else f"{height}, {width}"
+        kind = "uint8" if self.dtype == torch.uint8 else "float32"
+        size = f" of any size: {_COLOURS[channels]}" if self.resized is not None else ""
+        return f"{self.name} (N, {sides}, {channels}) {kind}: images{size}"
+
+    @property
+    def free(self) -> dict[int, str]:
+        """The sides of the input that may be of any length."""
+        return {0: "batch"} | ({1: "height", 2: "width"} if self.resized is not None else {})
+
+
+class Features(nn.Module):
+    """Rows (N, F) -> a model's inputs (N, F): standardised in double precision, where `mean` and `std` are given."""
+
+    name = "features"  # of the input
+
+    def __init__(
+        self, count: int, dtype: torch.dtype, mean: Sequence[float] | None = None, std: Sequence[float] | None = None
+    ) -> None:
+        super().__init__()
+        self.count, self.dtype = count, dtype
+        self.register_buffer("mean", _double(mean))
+        self.register_buffer("std", _double(std))
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.mean is not None:
+            features = (features.double() - self.mean) / self.std
+        return features.float()
+
+    @property
+    def example(self) -> Tensor:
+        return torch.zeros(3, self.count, dtype=self.dtype)
+
+    @property
+    def said(self) -> str:
+        """What the input is, in words."""
+        kind = "float32" if self.dtype == torch.float32 else "float64"
+        return f"{self.name} (N, {self.count}) {kind}: rows, in the order of the columns"
+
+    @property
+    def free(self) -> dict[int, str]:
+        """The sides of the input that may be of any length."""
+        return {0: "batch"}
+
+
+class Classes(nn.Module):
+    """Outputs (N, classes) -> `logits` as the model gives them, and `probabilities`, for which they are divided by
+    the temperature."""
+
+    names = ("logits", "probabilities")
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, outputs: Tensor) -> dict[str, Tensor]:
+        scaled = outputs if self.temperature == 1 else outputs / self.temperature
+        return {"logits": outputs, "probabilities": scaled.softmax(1)}
+
+
+class Quantities(nn.Module):
+    """Outputs (N, columns) -> `values` in the target's own units, in double precision."""
+
+    names = ("values",)
+
+    def __init__(self, mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
+        super().__init__()
+        self.register_buffer("mean", _double(mean))
+        self.register_buffer("std", _double(std))
+
+    def forward(self, outputs: Tensor) -> dict[str, Tensor]:
+        outputs = outputs.double()
+        return {"values": outputs if self.mean is None else outputs * self.std + self.mean}
+
+
+def served(predictor: Predictor) -> Served:
+    """The module for the model of a checkpoint. That of a table with a column plan takes features as the plan makes them.
+
+    Images may be of any size if an image file can become one of the model's inputs.
+    """
+    facts = predictor.facts
+    answer: Classes | Quantities
+    if predictor.classes is not None:
+        answer = Classes(predictor.temperature)
+    else:
+        answer = Quantities(facts.get("target_mean"), facts.get("target_std"))
+    return Served(_prepare(predictor), predictor.model, answer)
+
+
+def _prepare(predictor: Predictor) -> Pixels | Features:
+    shape, mean, std = predictor.shape, predictor.mean, predictor.std
+    if not predictor.is_image:
+        dtype = torch.float32 if predictor.plan is not None else torch.float64  # numpy's own, in which no digit is lost
+        return Features(shape.numel(), dtype, mean, std)
+    if not predictor.facts.get("bytes", True):
+        return Pixels(shape, torch.float32, mean, std, None)
+    channels, height, width = shape
+    of_files = height == width and channels in (1, 3)
+    resized = Resized(predictor.way, tall_images_first()) if of_files else None
+    return Pixels(shape, torch.uint8, mean, std, resized)
+
+
+def _double(values: Sequence[float] | None) -> Tensor | None:
+    return torch.tensor(values, dtype=torch.float64) if values else None
