@@ -2,10 +2,12 @@
 
 import contextlib
 import errno
+import io
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -56,31 +58,31 @@ class Way:
         return self.size, self.size, self.channels
 
 
-def read_image(path: str | Path, way: Way) -> np.ndarray:
-    """Read an image as (size, size, channels) uint8.
+def read_image(source: str | Path | bytes, way: Way) -> np.ndarray:
+    """Read an image, from its file or from the bytes of one, as (size, size, channels) uint8.
 
     Raises:
         UnreadableError: The file is not an image, is broken, or would lose something that it shows.
         DataError: This machine fails to read it: for want of memory, say.
     """
-    return read_with_levels(path, way)[0]
+    return read_with_levels(source, way)[0]
 
 
-def read_with_levels(path: str | Path, way: Way) -> tuple[np.ndarray, Levels | None]:
+def read_with_levels(source: str | Path | bytes, way: Way) -> tuple[np.ndarray, Levels | None]:
     """As `read_image`, and the lowest and highest value of a grey image of 16 bits; None of any other."""
-    with _naming(path):
-        image, used = _shown(path, way.levels)
+    with _naming(source if isinstance(source, str | Path) else "the file"):
+        image, used = _shown(source, way.levels)
         return fitted(image.convert(_mode(way)), way), used
 
 
-def read_whole(path: str | Path, way: Way) -> np.ndarray:
+def read_whole(source: str | Path | bytes, way: Way) -> np.ndarray:
     """Read an image in the size that it has: (H, W, channels) uint8.
 
     Raises:
         UnreadableError, DataError: As `read_image`.
     """
-    with _naming(path):
-        image = _shown(path, way.levels)[0].convert(_mode(way))
+    with _naming(source if isinstance(source, str | Path) else "the file"):
+        image = _shown(source, way.levels)[0].convert(_mode(way))
         return np.asarray(image, dtype=np.uint8).reshape(image.height, image.width, way.channels)
 
 
@@ -134,10 +136,14 @@ def _unreadable(path: str | Path, reason: str) -> UnreadableError:
     return UnreadableError(f"{path} cannot be read as an image: {reason}", "repair or remove it", reason)
 
 
-def _shown(path: str | Path, levels: Levels | None) -> tuple[Image.Image, Levels | None]:
-    """The image as it is shown: upright, in 8 bits per channel, on white; and the values that 16 bits of grey have."""
+def _opened(source: str | Path | bytes) -> IO[bytes]:
     # Opened here, because Pillow maps a TIFF that it opens by name, and then mixes up the rows of one to be turned.
-    with open(path, "rb", opener=regular) as opened, Image.open(opened, formats=FORMATS) as file:
+    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb", opener=regular)
+
+
+def _shown(source: str | Path | bytes, levels: Levels | None) -> tuple[Image.Image, Levels | None]:
+    """The image as it is shown: upright, in 8 bits per channel, on white; and the values that 16 bits of grey have."""
+    with _opened(source) as opened, Image.open(opened, formats=FORMATS) as file:
         if getattr(file, "is_animated", False) and file.format != "MPO":  # an MPO is a photo with previews of itself
             raise ValueError(f"it has {getattr(file, 'n_frames', 'several')} frames, and a sample is one image")
         if file.mode == "F":

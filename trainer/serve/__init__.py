@@ -1,1 +1,1 @@
-"""A small HTTP service and a page in the browser, on this machine."""
+"""A checkpoint as a small HTTP service on this machine, with a page for the browser."""

@@ -1,0 +1,82 @@
+"""HTTP/1.1 as uvicorn speaks it, with a limit to how long a request may take to be heard, and to how many talk."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from trainer.serve.limits import Limits
+from trainer.serve.problem import ProblemError
+
+
+class Protocol(H11Protocol):
+    """One connection.
+
+    uvicorn closes one on which nothing comes after an answer. It waits for as long as it takes for the head of the
+    first request, for a head that comes letter by letter, and for the rest of a body that nobody reads any more. Here
+    each of these has the same time.
+    """
+
+    limits = Limits()
+    _clock: asyncio.TimerHandle | None = None
+    _heard = False  # something of the request that is waited for
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections:
+            self._end(ProblemError(503, "too many connections are open", "try again in a second"))
+        else:
+            self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_idle:
+            self._heard = True
+            self._wait()
+        else:
+            self._stop()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer to what is no HTTP, as JSON; or only hang up, if an answer to what came before has begun."""
+        self._end(ProblemError(400, "this is no request of HTTP/1.1", "use a library or program for HTTP"))
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        cycle: Any = self.cycle
+        return cycle is None or bool(cycle.response_complete)
+
+    def _wait(self) -> None:
+        if self._clock is None:
+            self._clock = self.loop.call_later(self.limits.seconds, self._give_up)
+
+    def _stop(self) -> None:
+        self._heard = False
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+    def _give_up(self) -> None:
+        self._clock = None
+        if self._heard and self.cycle is None:
+            seconds = f"{self.limits.seconds:g} s"
+            self._end(ProblemError(408, f"the request did not arrive within {seconds}", "send it faster"))
+        else:
+            self.transport.close()
+
+    def _end(self, problem: ProblemError) -> None:
+        if self._is_idle and not self.transport.is_closing():
+            headers = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items())
+            head = f"HTTP/1.1 {problem.status} -\r\n{headers}Connection: close\r\n\r\n"
+            self.transport.write(head.encode() + problem.body)
+        self.transport.close()
+
+
+def with_limits(limits: Limits) -> type[Protocol]:
+    """The protocol with these limits."""
+    return type("Limited", (Protocol,), {"limits": limits})
