@@ -2,10 +2,12 @@
 
 import contextlib
 import errno
+import io
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -56,20 +58,23 @@ class Way:
         return self.size, self.size, self.channels
 
 
-def read_image(path: str | Path, way: Way) -> np.ndarray:
+Source = str | Path | bytes | Image.Image  # a file, its bytes, or an image that has been opened
+
+
+def read_image(source: Source, way: Way) -> np.ndarray:
     """Read an image as (size, size, channels) uint8.
 
     Raises:
         UnreadableError: The file is not an image, is broken, or would lose something that it shows.
         DataError: This machine fails to read it: for want of memory, say.
     """
-    return read_with_levels(path, way)[0]
+    return read_with_levels(source, way)[0]
 
 
-def read_with_levels(path: str | Path, way: Way) -> tuple[np.ndarray, Levels | None]:
+def read_with_levels(source: Source, way: Way) -> tuple[np.ndarray, Levels | None]:
     """As `read_image`, and the lowest and highest value of a grey image of 16 bits; None of any other."""
-    with _naming(path):
-        image, used = _shown(path, way.levels)
+    with _naming(source if isinstance(source, str | Path) else "the image"):
+        image, used = _shown(source, way.levels)
         image = image.convert("L" if way.channels == 1 else "RGB")
         size, resize = way.size, way.resize
         if resize is not None:  # exactly as torchvision's Resize and CenterCrop
@@ -111,23 +116,37 @@ def _unreadable(path: str | Path, reason: str) -> UnreadableError:
     return UnreadableError(f"{path} cannot be read as an image: {reason}", "repair or remove it", reason)
 
 
-def _shown(path: str | Path, levels: Levels | None) -> tuple[Image.Image, Levels | None]:
-    """The image as it is shown: upright, in 8 bits per channel, on white; and the values that 16 bits of grey have."""
+def _opened(source: str | Path | bytes) -> IO[bytes]:
     # Opened here, because Pillow maps a TIFF that it opens by name, and then mixes up the rows of one to be turned.
-    with open(path, "rb", opener=regular) as opened, Image.open(opened, formats=FORMATS) as file:
-        if getattr(file, "is_animated", False) and file.format != "MPO":  # an MPO is a photo with previews of itself
-            raise ValueError(f"it has {getattr(file, 'n_frames', 'several')} frames, and a sample is one image")
-        if file.mode == "F":
-            raise ValueError("its pixels are floats, and nothing says which are black and white")
-        sixteen = file.mode.startswith("I") or any(tile[3] == "RGB;16B" for tile in file.tile)
-        if sixteen and "transparency" in file.info:
-            raise ValueError("it has 16 bits and a transparent colour, which 8 bits cannot tell from its neighbours")
-        file.load()
-        with contextlib.suppress(Exception):  # the pixels may be right though the metadata are broken
+    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb", opener=regular)
+
+
+def _shown(source: Source, levels: Levels | None) -> tuple[Image.Image, Levels | None]:
+    """The image as it is shown: upright, in 8 bits per channel, on white; and the values that 16 bits of grey have."""
+    if isinstance(source, Image.Image):
+        return _as_shown(source, levels, ours=False)
+    with _opened(source) as opened, Image.open(opened, formats=FORMATS) as file:
+        return _as_shown(file, levels, ours=True)
+
+
+def _as_shown(file: Image.Image, levels: Levels | None, ours: bool) -> tuple[Image.Image, Levels | None]:
+    """The same of an image that has been opened, and that may be changed if it is `ours`."""
+    if getattr(file, "is_animated", False) and file.format != "MPO":  # an MPO is a photo with previews of itself
+        raise ValueError(f"it has {getattr(file, 'n_frames', 'several')} frames, and a sample is one image")
+    if file.mode == "F":
+        raise ValueError("its pixels are floats, and nothing says which are black and white")
+    sixteen = file.mode.startswith("I") or any(tile[3] == "RGB;16B" for tile in getattr(file, "tile", ()))
+    if sixteen and "transparency" in file.info:
+        raise ValueError("it has 16 bits and a transparent colour, which 8 bits cannot tell from its neighbours")
+    file.load()
+    with contextlib.suppress(Exception):  # the pixels may be right though the metadata are broken
+        if ours:
             ImageOps.exif_transpose(file, in_place=True)
-        if file.mode.startswith("I"):
-            return _of_sixteen_bits(file, levels)
-        return _on_white(file), None
+        else:
+            file = ImageOps.exif_transpose(file)
+    if file.mode.startswith("I"):
+        return _of_sixteen_bits(file, levels)
+    return _on_white(file), None
 
 
 def _of_sixteen_bits(file: Image.Image, levels: Levels | None) -> tuple[Image.Image, Levels]:
