@@ -120,8 +120,6 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
 
 def _configs(given: Arguments) -> Iterator[Any]:
     """The checked config of a command, or those of its jobs with `-m`."""
-    from trainer.config.composition import compose
-
     if given.multirun:
         from trainer.cli.jobs import Jobs
 
@@ -130,8 +128,19 @@ def _configs(given: Arguments) -> Iterator[Any]:
             cfg, choices = jobs.composed(job)
             yield _checked(given.verb, cfg, arguments.bare(job.words), choices)
     else:
-        cfg, choices = compose(given.name, given.prepared())
-        yield _checked(given.verb, cfg, given.words, choices)
+        yield configured(given)
+
+
+def configured(given: Arguments) -> Any:
+    """The checked config of a command without `-m`, where `composition.ready()`.
+
+    Raises:
+        ConfigError: It cannot be composed, or has a mistake.
+    """
+    from trainer.config.composition import compose
+
+    cfg, choices = compose(given.name, given.prepared())
+    return _checked(given.verb, cfg, given.words, choices)
 
 
 def _checked(verb: str, cfg: Any, words: list[str], choices: dict[str, str]) -> Any:

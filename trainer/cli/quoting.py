@@ -53,6 +53,11 @@ def prepared(override: str, texts: Mapping[str, Text], multirun: bool) -> str:
     return f"++{key}={value}"
 
 
+def is_plain(value: str) -> bool:
+    """Whether a text may stand without quotes: a key that takes no text may take it for a number."""
+    return bool(_PLAIN.fullmatch(value))
+
+
 def quoted(value: str) -> str:
     """Quote a value. Hydra's grammar wants backslashes doubled before a quote or the end, and nowhere else."""
     escaped = re.sub(r"(\\*)('|\Z)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)

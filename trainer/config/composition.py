@@ -79,6 +79,18 @@ def ready(directory: Path = CONFIGS) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def forgotten() -> Iterator[None]:
+    """After the block Hydra knows of no config that was composed in it: a program may have one of its own."""
+    from hydra.core.hydra_config import HydraConfig
+
+    before = HydraConfig.instance().cfg
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = before
+
+
 def compose(name: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
     """The config `name` with the overrides, in Hydra's grammar, and the choice in each group.
 

@@ -44,7 +44,7 @@ def reopened(cfg: DictConfig, typed: list[str]) -> Train:
 
 
 def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Train:
-    kept, words = _kept(run), {word.partition("=")[0] for word in typed}
+    kept, words = written_in(run), {word.partition("=")[0] for word in typed}
     _check_targets(plain(kept), words, run)
     _take_no_intent(kept, cfg, words, run)
     again = f"start a new run from its weights: trainer train from={quoted(run)}"
@@ -79,7 +79,7 @@ def _length(config: Train) -> tuple[object, ...]:
     return config.epochs, config.max_steps, config.max_minutes is None
 
 
-def _kept(run: Path) -> DictConfig:
+def written_in(run: Path) -> DictConfig:
     """What `config.yaml` in a run directory holds."""
     import yaml
 

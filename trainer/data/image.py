@@ -58,8 +58,11 @@ class Way:
         return self.size, self.size, self.channels
 
 
-def read_image(source: str | Path | bytes, way: Way) -> np.ndarray:
-    """Read an image, from its file or from the bytes of one, as (size, size, channels) uint8.
+Source = str | Path | bytes | Image.Image  # a file, its bytes, or an image that has been opened
+
+
+def read_image(source: Source, way: Way) -> np.ndarray:
+    """Read an image as (size, size, channels) uint8.
 
     Raises:
         UnreadableError: The file is not an image, is broken, or would lose something that it shows.
@@ -68,20 +71,20 @@ def read_image(source: str | Path | bytes, way: Way) -> np.ndarray:
     return read_with_levels(source, way)[0]
 
 
-def read_with_levels(source: str | Path | bytes, way: Way) -> tuple[np.ndarray, Levels | None]:
+def read_with_levels(source: Source, way: Way) -> tuple[np.ndarray, Levels | None]:
     """As `read_image`, and the lowest and highest value of a grey image of 16 bits; None of any other."""
-    with _naming(source if isinstance(source, str | Path) else "the file"):
+    with _naming(source if isinstance(source, str | Path) else "the image"):
         image, used = _shown(source, way.levels)
         return fitted(image.convert(_mode(way)), way), used
 
 
-def read_whole(source: str | Path | bytes, way: Way) -> np.ndarray:
+def read_whole(source: Source, way: Way) -> np.ndarray:
     """Read an image in the size that it has: (H, W, channels) uint8.
 
     Raises:
         UnreadableError, DataError: As `read_image`.
     """
-    with _naming(source if isinstance(source, str | Path) else "the file"):
+    with _naming(source if isinstance(source, str | Path) else "the image"):
         image = _shown(source, way.levels)[0].convert(_mode(way))
         return np.asarray(image, dtype=np.uint8).reshape(image.height, image.width, way.channels)
 
@@ -141,22 +144,32 @@ def _opened(source: str | Path | bytes) -> IO[bytes]:
     return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb", opener=regular)
 
 
-def _shown(source: str | Path | bytes, levels: Levels | None) -> tuple[Image.Image, Levels | None]:
+def _shown(source: Source, levels: Levels | None) -> tuple[Image.Image, Levels | None]:
     """The image as it is shown: upright, in 8 bits per channel, on white; and the values that 16 bits of grey have."""
+    if isinstance(source, Image.Image):
+        return _as_shown(source, levels, ours=False)
     with _opened(source) as opened, Image.open(opened, formats=FORMATS) as file:
-        if getattr(file, "is_animated", False) and file.format != "MPO":  # an MPO is a photo with previews of itself
-            raise ValueError(f"it has {getattr(file, 'n_frames', 'several')} frames, and a sample is one image")
-        if file.mode == "F":
-            raise ValueError("its pixels are floats, and nothing says which are black and white")
-        sixteen = file.mode.startswith("I") or any(tile[3] == "RGB;16B" for tile in file.tile)
-        if sixteen and "transparency" in file.info:
-            raise ValueError("it has 16 bits and a transparent colour, which 8 bits cannot tell from its neighbours")
-        file.load()
-        with contextlib.suppress(Exception):  # the pixels may be right though the metadata are broken
+        return _as_shown(file, levels, ours=True)
+
+
+def _as_shown(file: Image.Image, levels: Levels | None, ours: bool) -> tuple[Image.Image, Levels | None]:
+    """The same of an image that has been opened, and that may be changed if it is `ours`."""
+    if getattr(file, "is_animated", False) and file.format != "MPO":  # an MPO is a photo with previews of itself
+        raise ValueError(f"it has {getattr(file, 'n_frames', 'several')} frames, and a sample is one image")
+    if file.mode == "F":
+        raise ValueError("its pixels are floats, and nothing says which are black and white")
+    sixteen = file.mode.startswith("I") or any(tile[3] == "RGB;16B" for tile in getattr(file, "tile", ()))
+    if sixteen and "transparency" in file.info:
+        raise ValueError("it has 16 bits and a transparent colour, which 8 bits cannot tell from its neighbours")
+    file.load()
+    with contextlib.suppress(Exception):  # the pixels may be right though the metadata are broken
+        if ours:
             ImageOps.exif_transpose(file, in_place=True)
-        if file.mode.startswith("I"):
-            return _of_sixteen_bits(file, levels)
-        return _on_white(file), None
+        else:
+            file = ImageOps.exif_transpose(file)
+    if file.mode.startswith("I"):
+        return _of_sixteen_bits(file, levels)
+    return _on_white(file), None
 
 
 def _of_sixteen_bits(file: Image.Image, levels: Levels | None) -> tuple[Image.Image, Levels]:
