@@ -12,7 +12,7 @@ from torch import Tensor
 from trainer.commands import eval as eval_command
 from trainer.config.base import Config
 
-SILENT = ("plots=false", "tensorboard.enabled=false")
+SILENT = ("plots=false", "tables=false", "tensorboard.enabled=false")
 QUICK = (*SILENT, "model=linear", "data.limit=100", "epochs=1")  # digits: 90 to train, 10 to validate, 100 to test
 
 

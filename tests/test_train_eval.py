@@ -41,8 +41,10 @@ def test_a_run_directory_has_everything(trainer: Trainer) -> None:
     assert re.fullmatch(r"runs/first/\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?", str(run))
     found = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
     (events,) = (name for name in found if name.startswith("events.out.tfevents."))
-    pictures = {f"plots/{name}.png" for name in ("curves", "samples", "filters", "confusion", "predictions")}
+    pictures = {f"plots/{name}.png" for name in ("curves", "samples", "filters", "predictions")}
+    pictures |= {f"test/{name}.png" for name in ("confusion", "reliability", "roc", "mistakes")}
     files = {"config.yaml", "overrides.yaml", "metrics.jsonl", "result.json", "train.log"}
+    files |= {f"test/{name}.csv" for name in ("predictions", "per_class", "suspects")}
     assert found - {events} == files | pictures | {f"checkpoints/{name}.pt" for name in ("last", "previous", "best")}
     for picture in pictures:
         with Image.open(run / picture) as image:
@@ -548,6 +550,10 @@ def test_a_run_whose_epochs_are_tested_does_not_test_the_last_weights_twice(
     evaluated.clear()
     train(trainer, *quick)
     assert [count for count in evaluated if count > 2] == [10, 10, 100]
+    evaluated.clear()
+    with_tables = train(trainer, *quick, "evaluate.split=test", "tables=true")  # which need what is said of each sample
+    assert [count for count in evaluated if count > 2] == [100, 100, 100, 10]
+    assert reported(with_tables) == reported(run)
 
 
 def test_the_best_weights_are_tested_where_the_training_loss_picked_them(trainer: Trainer) -> None:
