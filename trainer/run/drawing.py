@@ -45,7 +45,7 @@ def of_outcome(outcome: Outcome, screen: Report) -> Iterator[tuple[str, Any]]:
         return
     from trainer.show import figures, plots
 
-    for name, figure in figures.of(outcome, outcome.calibration.threshold):
+    for name, figure in figures.of(outcome):
         yield name, plots.render(figure)
 
 
