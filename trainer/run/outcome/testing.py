@@ -1,0 +1,74 @@
+"""The test that a training ends with, and what it leaves in the run's folder test/."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from trainer.data.splits import Dataset
+from trainer.engine.metrics import Evaluation
+from trainer.engine.outcome import Outcome
+from trainer.run.directory import TEST
+from trainer.run.outcome import leaving
+from trainer.run.outcome.leaving import Left
+from trainer.run.outcome.suspects import HeldOut, of_splits
+from trainer.run.parts import Parts
+from trainer.show.report import Facts, Report
+
+LARGEST = 2**26  # outputs of a model up to which they are kept: 512 MiB
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a test found, and what the model says of each sample, where something is made of that."""
+
+    evaluation: Evaluation
+    outcome: Outcome | None = None
+    held_out: HeldOut | None = None
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What result.json says of it beside the metrics."""
+        if self.outcome is None or self.outcome.classes is None:
+            return {}
+        return {"calibration_error": self.outcome.reliability.error}
+
+
+def tested(parts: Parts, latest: Evaluation | None) -> Tested:
+    """Test the model; `latest` are the figures of its weights on the test split, if they are known already.
+
+    Raises:
+        StoppedError: The training was told to stop.
+    """
+    settings, data, evaluator = parts.config, parts.data, parts.evaluator
+    if not (settings.tables or settings.plots) or _outputs(data) > LARGEST:
+        return Tested(latest if latest is not None else evaluator("test"))
+    outcome = evaluator.outcome("test")
+    if latest is not None:
+        outcome = replace(outcome, evaluation=latest)
+    if not settings.tables or data.classes is None:
+        return Tested(outcome.evaluation, outcome)
+    validation = [evaluator.outcome("val")] if data.val is not None else []
+    return Tested(outcome.evaluation, outcome, of_splits([*validation, outcome]))
+
+
+def _outputs(data: Dataset) -> int:
+    held_out = len(data.test) + (len(data.val) if data.val is not None else 0)
+    return held_out * int(data.facts()["outputs"])
+
+
+def leave(directory: Path, found: Tested, parts: Parts, screen: Report, shown: Callable[[str, Any], object]) -> Facts:
+    """Leave tables and pictures as the config says; what to say of them. `shown` gets name and pixels of each picture.
+
+    Raises:
+        StorageError: A file cannot be written.
+    """
+    if found.outcome is None:
+        return []
+    path, settings = directory / TEST, parts.config
+    left: Left | None = None
+    if settings.tables:
+        left = leaving.tables(path, found.outcome, found.held_out)
+    if settings.plots:
+        leaving.pictures(path, found.outcome, screen, shown)
+    return [] if left is None else [("tables", f"{path / 'predictions.csv'}, mistakes first"), *left.facts()]
