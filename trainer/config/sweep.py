@@ -14,6 +14,7 @@ class Sweeping:
     plots: bool = key(
         False, "also draw each job's own pictures, which takes longer than training a small model", runtime=True
     )
+    tables: bool = key(False, "also leave the tables of each job's test", runtime=True)
 
 
 @dataclass

@@ -101,7 +101,10 @@ class Train(Config):
     )
     objective: str = key("auto", "metric that picks the best: auto is val/accuracy, or val/loss in regression")
     direction: str = key("auto", "auto: min for losses and errors, otherwise max", choices=("auto", "min", "max"))
-    plots: bool = key(True, "draw the pictures in plots/", runtime=True)
+    plots: bool = key(True, "draw the pictures in plots/, and those of the test in test/", runtime=True)
+    tables: bool = key(
+        True, "leave in test/ what the model says of each test sample, and which labels may be wrong", runtime=True
+    )
     checkpoint: Checkpointing = field(default_factory=Checkpointing, metadata={"doc": "when checkpoints are written"})
     evaluate: Evaluate = field(default_factory=Evaluate, metadata={"doc": "evaluation during training"})
     early_stopping: EarlyStopping = field(

@@ -1,20 +1,18 @@
 """The pictures of a run, in its plots/."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
 from trainer.engine.evaluator import Evaluator
 from trainer.engine.metrics import Evaluation
 from trainer.engine.outcome import Outcome
-from trainer.engine.state import Row, State
+from trainer.engine.state import Row
 from trainer.show.report import Report
 from trainer.system import atomic
 from trainer.system.inside import unlinked
-
-if TYPE_CHECKING:
-    from trainer.run.hooks.tensorboard import TensorBoard
 
 
 def draw(
@@ -22,11 +20,10 @@ def draw(
     rows: list[Row],
     evaluator: Evaluator,
     test: Evaluation,
-    state: State,
-    board: "TensorBoard | None",
+    shown: Callable[[str, Any], object],
     screen: Report,
 ) -> None:
-    """Draw the pictures that a training ends with, from its `rows` and its `test`; TensorBoard gets them as well.
+    """Draw the pictures that a training ends with, from its `rows` and its `test`; `shown` gets their names and pixels.
 
     Raises:
         StorageError: One cannot be written.
@@ -37,27 +34,19 @@ def draw(
 
     for name, pixels in pictures.after_training(rows, evaluator, test):
         save(directory / "plots" / f"{name}.png", pixels)
-        if board is not None:
-            board.image(name, pixels, state)
+        shown(name, pixels)
     if test.counts and test.confusion is None:
         screen.say(f"  no picture of the confusion: {len(test.counts):,} classes are too many", style="dim")
 
 
-def of_outcome(folder: Path, outcome: Outcome, screen: Report) -> list[str]:
-    """Draw the pictures of an outcome into a folder; the names of their files.
-
-    Raises:
-        StorageError: One cannot be written.
-    """
+def of_outcome(outcome: Outcome, screen: Report) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the pixels of each picture of an outcome."""
     if not _can_draw(screen):
-        return []
+        return
     from trainer.show import figures, plots
 
-    drawn = []
     for name, figure in figures.of(outcome, outcome.calibration.threshold):
-        save(folder / f"{name}.png", plots.render(figure))
-        drawn.append(f"{name}.png")
-    return drawn
+        yield name, plots.render(figure)
 
 
 def _can_draw(screen: Report) -> bool:

@@ -32,6 +32,7 @@ _SHAPES = {
     "best_epoch": optional(is_count),
     "samples_per_second": _NUMBER,
     "per_class": table(_NUMBER),
+    "calibration_error": _NUMBER,
     "seconds": is_amount,
     "epochs": is_count,
     "steps": is_count,

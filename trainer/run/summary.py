@@ -104,8 +104,8 @@ def ending(parts: Parts, seconds: float) -> dict[str, Any]:
     }
 
 
-def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluation) -> Facts:
-    """Test metrics, the best epoch, the run directory and what to do next."""
+def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluation, left: Facts) -> Facts:
+    """Test metrics, the best epoch, the run directory, what is `left` of the test, and what to do next."""
     facts = [("stopped", result["stopped"])] if result["stopped"] else []
     if result["best_epoch"] is not None:
         name, value = result["objective"]["name"], result["objective"]["value"]
@@ -115,6 +115,7 @@ def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluat
     rate = f", {result['samples_per_second']:,.0f} samples/s" if result["samples_per_second"] else ""
     facts.append(("time", report.duration(result["seconds"]) + rate))
     facts.append(("run", str(directory)))
+    facts += left
     facts.append(("next", f"trainer eval ckpt={quoted(directory)}"))
     if parts.data.is_image:
         facts.append(("", f"trainer inspect ckpt={quoted(directory)} inspect.out=filters.png"))
@@ -142,7 +143,8 @@ def closing_seconds(parts: Parts, per_step: float) -> float:
     Before a first evaluation, samples are taken to need as long as in training, whose steps take `per_step` seconds.
     """
     pace = parts.evaluator.pace or per_step / max(1, parts.samples[0])
-    splits = {"test", parts.evaluated} - {None}
+    splits = ["test", *({parts.evaluated} - {None, "test"})]
+    splits += ["val"] if parts.config.tables and parts.data.val is not None and parts.data.classes is not None else []
     return pace * sum(len(parts.data.split(str(split))) for split in splits) + FILES + PICTURES * parts.config.plots
 
 

@@ -28,6 +28,8 @@ from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.hooks.screen import Screen
 from trainer.run.hooks.target import Target
 from trainer.run.hooks.time_limit import TimeLimit
+from trainer.run.outcome import testing
+from trainer.run.outcome.testing import Tested
 from trainer.run.parts import Parts
 from trainer.run.restoring import Stateful, restore
 from trainer.run.signals import stopping
@@ -131,8 +133,9 @@ class Training:
             if self.state.interrupted:
                 raise self._heeded()
             test = self._test()
-            result |= summary.figures(self.parts, self.checkpoints, self.log, test)
-            self._draw(test)
+            result |= summary.figures(self.parts, self.checkpoints, self.log, test.evaluation) | test.result
+            self._draw(test.evaluation)
+            left = testing.leave(self.directory, test, self.parts, self.screen, self._image)
             result["status"] = "completed"
         except BaseException as error:
             result |= summary.cut_short(error)
@@ -149,9 +152,10 @@ class Training:
                 self._close(result)
             except KeyboardInterrupt as error:
                 raise self._interrupted(error) from error
-        if doubt := summary.doubt(test):
+        if doubt := summary.doubt(test.evaluation):
             self.screen.warn(doubt)
-        self.screen.panel(f"{self.parts.name}: done", summary.closing(self.parts, self.directory, result, test))
+        closing = summary.closing(self.parts, self.directory, result, test.evaluation, left)
+        self.screen.panel(f"{self.parts.name}: done", closing)
         return result
 
     def _close(self, result: dict[str, Any]) -> None:
@@ -266,21 +270,25 @@ class Training:
             self.screen.say(f"  TensorBoard gets no graph of this model: {reason}", style="dim")
         return board
 
-    def _test(self) -> Evaluation:
+    def _test(self) -> Tested:
         """The test split, read once, with the best weights where a validation set picked them."""
-        evaluator, row = self.parts.evaluator, self.log.rows[-1] if self.log.rows else {}
+        evaluator, row, latest = self.parts.evaluator, self.log.rows[-1] if self.log.rows else {}, None
         if self.checkpoints.best_model is not None:
             evaluator.model.load_state_dict(self.checkpoints.best_model)
-        elif "test/loss" in row and row["step"] == self.state.step and evaluator.latest is not None:
-            return evaluator.latest  # the epochs are tested: these weights have just been
+        elif "test/loss" in row and row["step"] == self.state.step:
+            latest = evaluator.latest  # the epochs are tested: these weights have just been
         try:
-            return evaluator("test")
+            return testing.tested(self.parts, latest)
         except StoppedError as error:
             raise self._heeded() from error
 
     def _draw(self, test: Evaluation) -> None:
         if self.settings.plots:
             rows, evaluator = self.log.rows, self.parts.evaluator
-            draw(self.directory, rows, evaluator, test, self.state, self.board, self.screen)
+            draw(self.directory, rows, evaluator, test, self._image, self.screen)
         if self.board is not None:
             self.board.finish(test.named("test"), self.state)
+
+    def _image(self, name: str, pixels: Any) -> None:
+        if self.board is not None:
+            self.board.image(name, pixels, self.state)

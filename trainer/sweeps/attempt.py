@@ -46,7 +46,11 @@ class Attempt:
             raise planned.asked.mistake
         config = planned.asked.config
         assert config is not None
-        config.change("plots", config.plots and config.sweep.plots)
+        for key in (
+            "plots",
+            "tables",
+        ):  # of thousands of jobs, few are looked at: `trainer eval JOB out=DIR` makes them
+            config.change(key, getattr(config, key) and getattr(config.sweep, key))
         if not planned.started:
             runs.check_links(planned.directory)
             runs.rewind(planned.directory, {})  # of a run that was killed before its first checkpoint

@@ -1,6 +1,6 @@
 """What is left of an evaluation in a folder: the tables and pictures of what a model says of each sample."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from trainer.show.report import Facts, Report
 from trainer.system.atomic import storing
 from trainer.system.shown import counted
 
+Shown = Callable[[str, Any], object]
 _BYTES = 4 * 8  # for each output: itself, its probability, and two copies for a moment
 
 
 @dataclass(frozen=True)
 class Left:
-    """The names of the `files` that were written, and how many samples are suspected among those `held_out`."""
+    """The names of the tables that were written, and how many samples are suspected among those `held_out`."""
 
     files: list[str]
     held_out: HeldOut | None
@@ -38,24 +39,45 @@ class Left:
         return [("suspects", f"{counted(self.suspected, 'label')} may be wrong, of {self.held_out.said}")]
 
 
-def leave(path: Path, outcome: Outcome, held_out: HeldOut | None, pictures: bool, screen: Report) -> Left:
-    """Write the tables, and perhaps the `pictures`, of an outcome into a folder, which is made.
+def tables(path: Path, outcome: Outcome, held_out: HeldOut | None) -> Left:
+    """Write the tables of an outcome into a folder, which is made; those that suspects are looked for among are
+    `held_out`.
 
     Raises:
         StorageError: It cannot be made or written to.
     """
+    frames: dict[str, pl.DataFrame] = {"predictions.csv": predictions.frame(outcome)}
+    if outcome.classes is not None:
+        frames["per_class.csv"] = per_class.frame(outcome)
+    if held_out is not None:
+        frames["suspects.csv"] = held_out.frame()
+    _make(path)
+    for name, frame in frames.items():
+        table.write(path / name, frame)
+    return Left([*frames], held_out, len(frames.get("suspects.csv", ())))
+
+
+def pictures(path: Path, outcome: Outcome, screen: Report, shown: Shown | None = None) -> list[str]:
+    """Draw the pictures of an outcome into a folder, which is made; the names of their files.
+
+    `shown` gets the name and the pixels of each.
+
+    Raises:
+        StorageError: It cannot be made or written to.
+    """
+    _make(path)
+    drawn = []
+    for name, pixels in drawing.of_outcome(outcome, screen):
+        drawing.save(path / f"{name}.png", pixels)
+        drawn.append(f"{name}.png")
+        if shown is not None:
+            shown(name, pixels)
+    return drawn
+
+
+def _make(path: Path) -> None:
     with storing(path):
         path.mkdir(parents=True, exist_ok=True)
-    tables: dict[str, pl.DataFrame] = {"predictions": predictions.frame(outcome)}
-    if outcome.classes is not None:
-        tables["per_class"] = per_class.frame(outcome)
-    if held_out is not None:
-        tables["suspects"] = held_out.frame()
-    for name, frame in tables.items():
-        table.write(path / f"{name}.csv", frame)
-    drawn = drawing.of_outcome(path, outcome, screen) if pictures else []
-    suspected = len(tables["suspects"]) if held_out is not None else 0
-    return Left([*(f"{name}.csv" for name in tables), *drawn], held_out, suspected)
 
 
 def evaluated(model: Evaluated, path: Path, screen: Report) -> tuple[Evaluation, Facts]:
@@ -86,7 +108,8 @@ def leave_evaluation(
     Raises:
         StorageError: The folder cannot be made or written to.
     """
-    left = leave(path, outcome, held_out, True, screen)
+    left = tables(path, outcome, held_out)
+    drawn = pictures(path, outcome, screen)
     found = outcome.evaluation
     content = {
         **result,
@@ -103,8 +126,6 @@ def leave_evaluation(
         }
     if held_out is not None:
         content["suspects"] = {"listed": left.suspected, "of": held_out.said}
-    folder.write_result(path, content | {"trainer": __version__}, left.files)
-    tables = [name for name in (*left.files, folder.RESULT) if not name.endswith(".png")]
-    pictures = len(left.files) + 1 - len(tables)
-    files = ", ".join(tables) + (f" and {counted(pictures, 'picture')}" if pictures else "")
-    return [*left.facts(), ("files", f"{path}: {files}")]
+    folder.write_result(path, content | {"trainer": __version__}, [*left.files, *drawn])
+    count = f" and {counted(len(drawn), 'picture')}" if drawn else ""
+    return [*left.facts(), ("files", f"{path}: {', '.join([*left.files, folder.RESULT])}{count}")]

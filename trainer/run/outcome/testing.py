@@ -1,19 +1,19 @@
 """The test that a training ends with, and what it leaves in the run's folder test/."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer.data.splits import Dataset
 from trainer.engine.metrics import Evaluation
 from trainer.engine.outcome import Outcome
 from trainer.run.directory import TEST
-from trainer.run.outcome import leaving
-from trainer.run.outcome.leaving import Left
-from trainer.run.outcome.suspects import HeldOut, of_splits
 from trainer.run.parts import Parts
 from trainer.show.report import Facts, Report
+
+if TYPE_CHECKING:
+    from trainer.run.outcome.leaving import Shown
+    from trainer.run.outcome.suspects import HeldOut
 
 LARGEST = 2**26  # outputs of a model up to which they are kept: 512 MiB
 
@@ -24,7 +24,7 @@ class Tested:
 
     evaluation: Evaluation
     outcome: Outcome | None = None
-    held_out: HeldOut | None = None
+    held_out: "HeldOut | None" = None
 
     @property
     def result(self) -> dict[str, Any]:
@@ -48,6 +48,8 @@ def tested(parts: Parts, latest: Evaluation | None) -> Tested:
         outcome = replace(outcome, evaluation=latest)
     if not settings.tables or data.classes is None:
         return Tested(outcome.evaluation, outcome)
+    from trainer.run.outcome.suspects import of_splits  # late, as below
+
     validation = [evaluator.outcome("val")] if data.val is not None else []
     return Tested(outcome.evaluation, outcome, of_splits([*validation, outcome]))
 
@@ -57,7 +59,7 @@ def _outputs(data: Dataset) -> int:
     return held_out * int(data.facts()["outputs"])
 
 
-def leave(directory: Path, found: Tested, parts: Parts, screen: Report, shown: Callable[[str, Any], object]) -> Facts:
+def leave(directory: Path, found: Tested, parts: Parts, screen: Report, shown: "Shown | None") -> Facts:
     """Leave tables and pictures as the config says; what to say of them. `shown` gets name and pixels of each picture.
 
     Raises:
@@ -65,10 +67,10 @@ def leave(directory: Path, found: Tested, parts: Parts, screen: Report, shown: C
     """
     if found.outcome is None:
         return []
+    from trainer.run.outcome import leaving  # late, for polars would delay the first step
+
     path, settings = directory / TEST, parts.config
-    left: Left | None = None
-    if settings.tables:
-        left = leaving.tables(path, found.outcome, found.held_out)
+    left = leaving.tables(path, found.outcome, found.held_out) if settings.tables else None
     if settings.plots:
         leaving.pictures(path, found.outcome, screen, shown)
     return [] if left is None else [("tables", f"{path / 'predictions.csv'}, mistakes first"), *left.facts()]
