@@ -1,7 +1,7 @@
 """How sure the figures of a test are: 95% intervals by the percentile bootstrap (Efron, 1979).
 
-A split is drawn anew `RESAMPLES` times from its own samples, with replacement, and each figure computed of each. What the
-middle 95% of them span says how far the figure would move with other samples of the same kind; it does not say how
+A split is drawn anew `RESAMPLES` times from its own samples, with replacement, and each figure computed of each. What
+the middle 95% of them span says how far the figure would move with other samples of the same kind; it does not say how
 far it would move with another training.
 """
 
@@ -14,7 +14,7 @@ from trainer.engine.outcome import Outcome
 
 RESAMPLES = 1000
 SEED = 0
-CELLS = 4000  # of a confusion matrix: drawing more, as hundreds of classes have, takes longer than a look at them is worth
+CELLS = 4000  # of a confusion matrix: drawing more, as hundreds of classes have, takes too long for what it says
 DRAWN = 10_000  # samples that are drawn one by one
 _AT_ONCE = 100  # resamples, whose counts are in memory together: a divisor of their number
 

@@ -7,12 +7,12 @@ import torch
 
 from trainer.data.splits import Dataset, Split
 from trainer.engine.bootstrap import Intervals
+from trainer.engine.measures import SPLITS
 from trainer.engine.outcome import Outcome
 from trainer.run import records, summary
 from trainer.run.parts import Parts
 from trainer.show import report
 from trainer.show.card import Card, Rows, figures
-from trainer.show.report import Facts
 from trainer.system.atomic import write_text
 from trainer.system.paths import quoted
 from trainer.system.shown import counted, shortened
@@ -61,7 +61,7 @@ def _data(parts: Parts) -> Iterator[tuple[str, str]]:
     data = parts.data
     yield "data", parts.config.title("data")
     for name, split in _splits(data):
-        yield {"val": "validation"}.get(name, name), counted(len(split), "sample")
+        yield SPLITS.get(name, name), counted(len(split), "sample")
     if data.columns:
         few = ", ".join(shortened(column, LETTERS) for column in data.columns[:LISTED])
         yield "columns", few + (f", and {len(data.columns) - LISTED:,} more" if len(data.columns) > LISTED else "")
@@ -98,7 +98,8 @@ def _limits(outcome: Outcome) -> Iterator[str]:
         yield doubt
     total = len(outcome)
     if evaluation.counts and sum(evaluation.right) == total:
-        yield f"no mistake in {counted(total, 'sample')} says that fewer than {3 / total:.2%} are wrong, with 95% confidence"
+        bound = 3 / total  # the rule of three
+        yield f"no mistake in {counted(total, 'sample')} says, with 95% confidence: less than {bound:.2%} are wrong"
     few = [name for name, count in zip(outcome.classes or (), evaluation.counts, strict=False) if count < FEW]
     if few:
         named = ", ".join(shortened(name, LETTERS) for name in few[:FEW]) + (", ..." if len(few) > FEW else "")
@@ -110,7 +111,7 @@ def _classes(data: Dataset, outcome: Outcome) -> tuple[list[str], Rows]:
     """Of each class the samples of each split, and the share that is told right."""
     assert data.classes is not None
     splits = _splits(data)
-    header = ["class", *({"train": "training", "val": "validation"}.get(name, name) for name, _ in splits), "told right"]
+    header = ["class", *(SPLITS.get(name, name) for name, _ in splits), "told right"]
     counts = [_counts(split, len(data.classes)) for _, split in splits]
     rows = []
     for number, name in enumerate(data.classes):

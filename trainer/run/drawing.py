@@ -32,7 +32,7 @@ def draw(
         return
     from trainer.show import pictures
 
-    for name, pixels in pictures.after_training(rows, evaluator, test):
+    for name, pixels in pictures.after_training(rows, evaluator):
         save(directory / "plots" / f"{name}.png", pixels)
         shown(name, pixels)
     if test.counts and test.confusion is None:
@@ -45,7 +45,7 @@ def of_outcome(outcome: Outcome, screen: Report) -> Iterator[tuple[str, Any]]:
         return
     from trainer.show import figures, plots
 
-    for name, figure in figures.of(outcome, outcome.calibration.threshold):
+    for name, figure in figures.of(outcome):
         yield name, plots.render(figure)
 
 

@@ -40,8 +40,8 @@ class Card:
             "## How good it is\n",
             f"On the {escaped(self.evaluated)}:\n",
             table(("", "value", "95% interval"), self.figures),
-            f"The intervals are those of {RESAMPLES:,} bootstrap resamples: they say how far a figure moves with other samples\n"
-            "of the same kind, not with another training.\n",
+            f"The intervals are those of {RESAMPLES:,} bootstrap resamples: they say how far a figure moves with\n"
+            "other samples of the same kind, not with another training.\n",
             *(f"![{escaped(says)}]({path})\n" for path, says in self.pictures),
             "## How to use it\n",
             "`RUN` stands for the folder of this file.\n",

@@ -10,9 +10,14 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 
 def escaped(text: str) -> str:
     """`text` within a line of Markdown, shown as it is."""
-    found = re.sub(r"[&<>@]", lambda match: _ENTITIES[match[0]], printable(text))
-    found = re.sub(r"[\\`*_\[\]|~$#]", r"\\\g<0>", found)
-    return re.sub(r"://|(?i:www)\.", lambda match: match[0][:-1] + f"&#{ord(match[0][-1])};", found)  # links by themselves
+    found = re.sub(r"[\\`*_\[\]|~$#]", r"\\\g<0>", printable(text))
+    found = re.sub(r"[&<>@]", lambda match: _ENTITIES[match[0]], found)
+    return re.sub(r"://|(?i:www)\.", _unlinked, found)
+
+
+def _unlinked(start: re.Match[str]) -> str:
+    """The start of what would be a link without any brackets, as one that begins no link."""
+    return f"{start[0][:-1]}&#{ord(start[0][-1])};"
 
 
 def code(lines: Iterable[str], language: str) -> str:
@@ -30,4 +35,5 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def listed(facts: Iterable[tuple[str, str]]) -> str:
     """Labels and texts, one line each."""
-    return "".join(f"- **{escaped(label)}**: {escaped(text)}\n" if label else f"- {escaped(text)}\n" for label, text in facts)
+    heads = ((f"**{escaped(label)}**: " if label else "", text) for label, text in facts)
+    return "".join(f"- {head}{escaped(text)}\n" for head, text in heads)
