@@ -33,7 +33,8 @@ def draw(outcome: Outcome) -> Figure | None:
     for column, part in enumerate(parts):
         name = f"target {column + 1}: " if columns > 1 else ""
         _drawn(part, outcome.targets[:, column].double(), outcome.outputs[:, column], name)
-    some = f", {POINTS:,} of them drawn" if len(outcome) > POINTS else ""
+    stride = math.ceil(len(outcome) / POINTS)
+    some = f", {math.ceil(len(outcome) / stride):,} of them drawn" if stride > 1 else ""
     some += f"; the first {shown} of {counted(columns, 'target')}" if columns > shown else ""
     figure.suptitle(of_split(outcome) + some, fontsize=TITLE)
     return figure

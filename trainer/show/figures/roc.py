@@ -53,10 +53,10 @@ def draw(outcome: Outcome) -> Figure | None:
     height = SIDE + below + above
     figure = Figure(figsize=(WIDTH, height))
     left, right = figure.subplots(1, 2, gridspec_kw={**PLACE, "bottom": below / height, "top": 1 - above / height})
-    for curves, colour in zip(shown, COLOURS, strict=False):
-        _plot(left, right, curves, color=colour, linewidth=1.3)
     if shown is not each:
         _plot(left, right, mean, color="black", linewidth=2)
+    for curves, colour in zip(shown, COLOURS, strict=False):
+        _plot(left, right, curves, color=colour, linewidth=1.3)
     left.plot([0, 1], [0, 1], **_CHANCE, label="chance")
     if binary:
         _mark(left, right, outcome)
@@ -70,6 +70,8 @@ def draw(outcome: Outcome) -> Figure | None:
     left.set_title(f"ROC: {word}AUC {mean.auc:.4f}", fontsize=TITLE)
     right.set_title(f"Precision-recall: {word}AP {mean.average_precision:.4f}", fontsize=TITLE)
     what = f"Positive class {each[0].name}" if binary else "Each class against all others"
+    if shown is not each:
+        what += f", of which the {WORST} worst"
     figure.suptitle(f"{what}: {of_split(outcome)}", fontsize=TITLE, y=1 - 0.1 / height, va="top")
     figure.legend(loc="lower center", ncols=2, fontsize=LETTERS, frameon=False)
     return figure
