@@ -94,14 +94,6 @@ def test_fit_has_the_points_and_the_line() -> None:
     drawn(figure)
 
 
-@pytest.mark.parametrize("targets", [torch.linspace(25, 346, 9), torch.full((4,), 3.0), torch.tensor([1.0])])
-def test_scatter_has_true_values_across_and_predicted_values_up(targets: torch.Tensor) -> None:
-    figure = plots.scatter(targets, targets + 1)
-    assert np.allclose(figure.axes[0].collections[0].get_offsets(), torch.stack([targets, targets + 1], 1))
-    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("true value", "predicted value")
-    drawn(figure)
-
-
 # --- images ---------------------------------------------------------------------------------------------
 
 
@@ -152,25 +144,6 @@ def test_a_constant_image_keeps_its_brightness(level: float) -> None:
 @pytest.mark.parametrize("name", ["US$ and 5$", "$5", r"$\frac$", r"a_{b} \frac", "ünï cødé", ""])
 def test_any_name_of_a_class_is_drawn_as_text(name: str) -> None:
     drawn(plots.samples(torch.rand(2, 1, 4, 4), [name, "x"]))
-    drawn(plots.confusion(torch.eye(2).long(), [name, "x"]))
-
-
-@pytest.mark.parametrize("size", [1, 2, 20, 21, 100])
-def test_confusion_has_shares_as_colours_and_counts_as_text_up_to_20_classes(size: int) -> None:
-    matrix = torch.diag(torch.arange(1, size + 1))
-    matrix[0, -1] += 3
-    figure = plots.confusion(matrix, [f"class {i}" for i in range(size)])
-    axes = figure.axes[0]
-    shares = matrix.double() / matrix.sum(1, keepdim=True)
-    assert np.allclose(np.asarray(axes.images[0].get_array()), shares)
-    counts = {str(int(v)) for v in matrix.flatten() if v} if size <= 20 else set()
-    assert {text.get_text() for text in axes.texts} == counts
-    drawn(figure)
-
-
-def test_confusion_of_a_class_without_samples_is_blank() -> None:
-    figure = plots.confusion(torch.tensor([[2, 0], [0, 0]]), ["a", "b"])
-    assert np.asarray(figure.axes[0].images[0].get_array()).tolist() == [[1, 0], [0, 0]]
 
 
 # --- filters --------------------------------------------------------------------------------------------
@@ -230,7 +203,8 @@ def test_filters_of_bfloat16_can_be_drawn() -> None:
 
 
 def test_a_figure_is_rendered_as_matplotlib_saves_it() -> None:
-    figure = plots.scatter(torch.linspace(0, 1, 9), torch.linspace(0, 2, 9))
+    x = torch.linspace(0, 1, 9)
+    figure = plots.fit((x, x), (x, x), (x, 2 * x))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="rgba", dpi=110)
     expected = np.frombuffer(buffer.getvalue(), np.uint8).reshape(-1, 4)[:, :3]

@@ -32,7 +32,7 @@ def draw(
         return
     from trainer.show import pictures
 
-    for name, pixels in pictures.after_training(rows, evaluator, test):
+    for name, pixels in pictures.after_training(rows, evaluator):
         save(directory / "plots" / f"{name}.png", pixels)
         shown(name, pixels)
     if test.counts and test.confusion is None:

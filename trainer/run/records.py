@@ -12,7 +12,7 @@ import yaml
 
 from trainer.system import inside
 from trainer.system.atomic import write_text
-from trainer.system.shapes import has, is_amount, is_count, is_number, is_text, known, one_of, optional, table
+from trainer.system.shapes import each, has, is_amount, is_count, is_number, is_text, known, one_of, optional, table
 
 OVERRIDES, RESULT = "overrides.yaml", "result.json"
 SWEEP_LOG = "sweep.jsonl"  # a directory with such a file is that of a sweep
@@ -21,6 +21,7 @@ _LONGEST_OVERRIDES = 2**20  # bytes
 _LONGEST_RESULT = 2**22  # of a model with ten thousand classes, whose accuracies are listed
 
 _NUMBER = optional(is_number)  # JSON has no word for what is not finite
+_INTERVAL = each(_NUMBER)  # lower and upper end
 _OBJECTIVE = has({"name": is_text, "direction": one_of("min", "max"), "value": _NUMBER}, ("name", "direction", "value"))
 _SHAPES = {
     "name": is_text,
@@ -28,6 +29,7 @@ _SHAPES = {
     "error": is_text,
     "stopped": optional(is_text),
     "metrics": table(_NUMBER),
+    "intervals": table(_INTERVAL),
     "objective": _OBJECTIVE,
     "best_epoch": optional(is_count),
     "samples_per_second": _NUMBER,

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from trainer.data.splits import Dataset, Split
 from trainer.engine.evaluator import Evaluator
-from trainer.engine.metrics import Evaluation
 from trainer.show import plots
 from trainer.show.lettering import lettering
 from trainer.system.shown import shortened
@@ -21,18 +20,19 @@ GRID = 32  # images in a grid
 ALONE, PAIRED = 22, 12  # letters of a class in the title of an image, where there is one, or two
 
 
-def after_training(rows: plots.Rows, evaluator: Evaluator, test: Evaluation) -> "Iterator[tuple[str, plots.Pixels]]":
+def after_training(rows: plots.Rows, evaluator: Evaluator) -> "Iterator[tuple[str, plots.Pixels]]":
     """Yield name and pixels of each picture that suits the run."""
-    for name, draw in _suitable(rows, evaluator, test):
+    for name, draw in _suitable(rows, evaluator):
         yield name, _drawn(draw)
 
 
 def _drawn(draw: "Callable[[], Figure]") -> plots.Pixels:
     with lettering():
-        return plots.render(draw())
+        figure = draw()
+    return plots.render(figure)
 
 
-def _suitable(rows: plots.Rows, evaluator: Evaluator, test: Evaluation) -> "Iterator[tuple[str, Callable[[], Figure]]]":
+def _suitable(rows: plots.Rows, evaluator: Evaluator) -> "Iterator[tuple[str, Callable[[], Figure]]]":
     loaded, built = evaluator.data, evaluator.model
     if rows:
         yield "curves", partial(plots.curves, rows)
@@ -42,13 +42,10 @@ def _suitable(rows: plots.Rows, evaluator: Evaluator, test: Evaluation) -> "Iter
         kernel = first_filters(built)
         if kernel is not None:
             yield "filters", partial(plots.filters, kernel)
-    if test.confusion is not None and loaded.classes is not None:
-        yield "confusion", partial(plots.confusion, test.confusion, loaded.classes)
     if loaded.is_image and loaded.classes is not None:
         yield "predictions", partial(_predictions, evaluator, loaded.classes)
-    if loaded.classes is None:
-        name, draw = ("fit", _fit) if _one_dimensional(loaded) else ("predictions", _scatter)
-        yield name, partial(draw, evaluator)
+    if loaded.classes is None and _one_dimensional(loaded):
+        yield "fit", partial(_fit, evaluator)
 
 
 def training_grid(loaded: Dataset) -> "Figure":
@@ -122,8 +119,3 @@ def _fit(evaluator: Evaluator) -> "Figure":
     inputs = ((grid - mean) / std)[:, None].to(evaluator.compute.device, evaluator.compute.dtype)
     train, test = ((split.inputs.flatten(), split.targets.flatten()) for split in (loaded.train, loaded.test))
     return plots.fit(train, test, (grid, evaluator.forward(inputs).flatten()))
-
-
-def _scatter(evaluator: Evaluator) -> "Figure":
-    targets = evaluator.data.test.targets[:2000, 0]
-    return plots.scatter(targets, evaluator.outputs("test", len(targets))[:, 0])

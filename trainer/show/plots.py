@@ -75,20 +75,6 @@ def fit(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], line: tuple[T
     return figure
 
 
-def scatter(targets: Tensor, outputs: Tensor) -> Figure:
-    """Regression on many features: predicted against true values, each of shape (N,)."""
-    figure = Figure(figsize=(4.8, 4.6), layout="constrained")
-    axes = figure.subplots()
-    low = min(float(targets.min()), float(outputs.min()))
-    high = max(float(targets.max()), float(outputs.max()))
-    axes.plot([low, high], [low, high], color="tab:red", linewidth=1)
-    axes.scatter(targets.tolist(), outputs.tolist(), s=12, alpha=0.6)
-    axes.set_xlabel("true value")
-    axes.set_ylabel("predicted value")
-    axes.grid(alpha=0.3)
-    return figure
-
-
 def samples(images: Tensor, titles: Sequence[str], wrong: Sequence[bool] | None = None) -> Figure:
     """A grid of images (N, C, H, W) in 0..1, each with a title, which is red where `wrong` says so."""
     count, _, height, width = images.shape
@@ -103,25 +89,6 @@ def samples(images: Tensor, titles: Sequence[str], wrong: Sequence[bool] | None 
         color = "tab:red" if wrong is not None and wrong[number] else "black"
         x, y = left + width / 2, top - 0.07 * height
         axes.text(x, y, lettered(titles[number], TITLE), ha="center", va="bottom", fontsize=9, color=color)
-    return figure
-
-
-def confusion(matrix: Tensor, classes: Sequence[str]) -> Figure:
-    """The confusion matrix (true by predicted class): shares of each true class as colours, counts as text."""
-    size = len(classes)
-    shares = (matrix.double() / matrix.sum(1, keepdim=True).clamp(min=1)).numpy()
-    figure = Figure(figsize=(1.6 + 0.55 * size, 1.2 + 0.55 * size) if size <= 20 else (8, 7.5), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    if size <= 20:
-        names = [lettered(name) for name in classes]
-        axes.set_xticks(range(size), names, rotation=45, ha="right", fontsize=8)
-        axes.set_yticks(range(size), names, fontsize=8)
-        for row, column in matrix.nonzero().tolist():
-            color = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, str(int(matrix[row, column])), ha="center", va="center", fontsize=7, color=color)
     return figure
 
 

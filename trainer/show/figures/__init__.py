@@ -9,11 +9,8 @@ from trainer.show.figures import confusion, mistakes, reliability, residuals, ro
 from trainer.show.lettering import lettering
 
 
-def of(outcome: Outcome, threshold: float | None = None) -> Iterator[tuple[str, Figure]]:
-    """Yield name and figure of each picture that suits the outcome; `plots.render` gives its pixels.
-
-    `threshold` is the probability from which on the second of two classes is predicted, where it is not 0.5.
-    """
+def of(outcome: Outcome) -> Iterator[tuple[str, Figure]]:
+    """Yield name and figure of each picture that suits the outcome; `plots.render` gives its pixels."""
     each = {
         "confusion": confusion,
         "reliability": reliability,
@@ -23,6 +20,6 @@ def of(outcome: Outcome, threshold: float | None = None) -> Iterator[tuple[str, 
     }
     for name, picture in each.items():
         with lettering():
-            figure = picture.draw(outcome, threshold)
+            figure = picture.draw(outcome)
         if figure is not None:
             yield name, figure

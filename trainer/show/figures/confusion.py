@@ -20,7 +20,7 @@ POINTS = 72  # of an inch
 DIGIT = 0.64  # of the font's size: the width of a digit
 
 
-def draw(outcome: Outcome, threshold: float | None) -> Figure | None:
+def draw(outcome: Outcome) -> Figure | None:
     """True by predicted class: shares of each true class as colours, with counts; of many classes the worst pairs.
 
     None where there is no matrix: in regression, and with more classes than one is kept for.

@@ -21,7 +21,7 @@ LINE = 1.3 * SMALL / 72  # inches
 HEAD = 0.35  # inches for the title
 
 
-def draw(outcome: Outcome, threshold: float | None) -> Figure | None:
+def draw(outcome: Outcome) -> Figure | None:
     """Up to `MOST` images with true and predicted class, probability and name; None where no image is told wrong."""
     if outcome.classes is None or not outcome.data.is_image or not len(outcome.wrong):
         return None

@@ -20,18 +20,21 @@ BARS = 40
 _LINE: dict[str, Any] = {"color": WRONG, "linewidth": 1}
 
 
-def draw(outcome: Outcome, threshold: float | None) -> Figure | None:
+def draw(outcome: Outcome) -> Figure | None:
     """For each target column predicted against true values, and residuals with their distribution; None for classes."""
     if outcome.classes is not None:
         return None
     columns = outcome.outputs.shape[1]
     shown = min(columns, COLUMNS)
     figure = Figure(figsize=(WIDTH, 3.3 * shown + 0.3), layout="constrained")
-    parts: Sequence[FigureBase] = figure.subfigures(shown, 1, squeeze=False)[:, 0] if shown > 1 else [figure]
+    parts: Sequence[FigureBase] = [figure]
+    if shown > 1:
+        parts = list(figure.subfigures(shown, 1, squeeze=False)[:, 0])
     for column, part in enumerate(parts):
         name = f"target {column + 1}: " if columns > 1 else ""
         _drawn(part, outcome.targets[:, column].double(), outcome.outputs[:, column], name)
-    some = f", {POINTS:,} of them drawn" if len(outcome) > POINTS else ""
+    stride = math.ceil(len(outcome) / POINTS)
+    some = f", {math.ceil(len(outcome) / stride):,} of them drawn" if stride > 1 else ""
     some += f"; the first {shown} of {counted(columns, 'target')}" if columns > shown else ""
     figure.suptitle(of_split(outcome) + some, fontsize=TITLE)
     return figure

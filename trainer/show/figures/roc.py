@@ -1,5 +1,6 @@
 """The ROC curve and the precision-recall curve: of the second of two classes, or of each class against all others."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from trainer.show.lettering import lettered
 
 EACH = 10  # classes up to which each has its curve
 WORST = 5  # curves of more classes, beside the mean of all
+SIDE = 3.15  # inches of both axes
+PLACE = {"left": 0.075, "right": 0.985, "wspace": 0.17}
 FINE = 500  # a curve has no two points within that part of its axes
 COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#94a4a2", "#b9ac70", "#717581", "#92dadb")
 _CHANCE: dict[str, Any] = {"color": "0.4", "linewidth": 1, "linestyle": "--"}
@@ -31,41 +34,46 @@ class Curves:
     average_precision: float
 
 
-def draw(outcome: Outcome, threshold: float | None) -> Figure | None:
-    """Both curves beside each other, with what they come to below; a `threshold` of two classes is marked.
+def draw(outcome: Outcome) -> Figure | None:
+    """Both curves beside each other, with what they come to below; the threshold of two classes is marked.
 
     None where nothing is to be ranked: in regression, with samples of one class, and with more scores than `LARGEST`.
     """
     classes = outcome.classes
     if classes is None or outcome.outputs.numel() > LARGEST:
         return None
-    each = [_of_class(lettered(classes[one], 20), found) for one, found in rankings(outcome.outputs, outcome.targets)]
+    scaled = outcome.calibration.scaled(outcome.outputs)
+    each = [_of_class(lettered(classes[one], 20), found) for one, found in rankings(scaled, outcome.targets)]
     if not each:
         return None
     binary, mean = len(classes) == 2, _mean(each)
     shown = each if len(each) <= EACH else sorted(each, key=lambda curves: curves.auc)[:WORST]
-    figure = Figure(figsize=(WIDTH, 4.45 + 0.085 * len(shown)), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for curves, colour in zip(shown, COLOURS, strict=False):
-        _plot(left, right, curves, color=colour, linewidth=1.3)
+    lines = math.ceil((len(shown) + 2 + (shown is not each)) / 2)
+    below, above = 0.6 + 0.17 * lines, 0.55  # inches
+    height = SIDE + below + above
+    figure = Figure(figsize=(WIDTH, height))
+    left, right = figure.subplots(1, 2, gridspec_kw={**PLACE, "bottom": below / height, "top": 1 - above / height})
     if shown is not each:
         _plot(left, right, mean, color="black", linewidth=2)
+    for curves, colour in zip(shown, COLOURS, strict=False):
+        _plot(left, right, curves, color=colour, linewidth=1.3)
     left.plot([0, 1], [0, 1], **_CHANCE, label="chance")
     if binary:
-        _mark(left, right, outcome, threshold)
+        _mark(left, right, outcome)
     for axes, across, up in ((left, "false positive rate", "true positive rate"), (right, "recall", "precision")):
         axes.set_xlabel(across)
         axes.set_ylabel(up)
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.02)
-        axes.set_aspect("equal")
         axes.grid(alpha=0.3)
     word = "" if binary else "mean "
     left.set_title(f"ROC: {word}AUC {mean.auc:.4f}", fontsize=TITLE)
     right.set_title(f"Precision-recall: {word}AP {mean.average_precision:.4f}", fontsize=TITLE)
     what = f"Positive class {each[0].name}" if binary else "Each class against all others"
-    figure.suptitle(f"{what}: {of_split(outcome)}", fontsize=TITLE)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=LETTERS, frameon=False)
+    if shown is not each:
+        what += f", of which the {WORST} worst"
+    figure.suptitle(f"{what}: {of_split(outcome)}", fontsize=TITLE, y=1 - 0.1 / height, va="top")
+    figure.legend(loc="lower center", ncols=2, fontsize=LETTERS, frameon=False)
     return figure
 
 
@@ -99,13 +107,13 @@ def _mean(each: Sequence[Curves]) -> Curves:
     return Curves(f"mean of {len(each)} classes", (grid, rate), (grid, precision), auc, average)
 
 
-def _mark(left: Axes, right: Axes, outcome: Outcome, threshold: float | None) -> None:
-    """Mark in the curves of two classes what chance would reach, and a threshold of the second one's probability."""
-    positive = outcome.targets == 1
+def _mark(left: Axes, right: Axes, outcome: Outcome) -> None:
+    """Mark in the curves of two classes what chance would reach, and where the calibration has put a threshold."""
+    positive, threshold = outcome.targets == 1, outcome.calibration.threshold
     right.axhline(float(positive.double().mean()), **_CHANCE)
     if threshold is None:
         return
-    taken = outcome.probabilities[:, 1] >= threshold
+    taken = outcome.predicted == 1
     found, wrong = int((taken & positive).sum()), int((taken & ~positive).sum())
     recall, label = found / int(positive.sum()), f"threshold {threshold:.4g}"
     left.plot(wrong / int((~positive).sum()), recall, "o", color="black", label=label)

@@ -1,0 +1,131 @@
+"""README.md of a run: what is known of a training once its model has been tested."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from trainer.data.splits import Dataset, Split
+from trainer.engine.bootstrap import Intervals
+from trainer.engine.measures import SPLITS
+from trainer.engine.outcome import Outcome
+from trainer.run import records, summary
+from trainer.run.parts import Parts
+from trainer.show import report
+from trainer.show.card import Card, Rows, figures
+from trainer.system.atomic import write_text
+from trainer.system.paths import quoted
+from trainer.system.shown import counted, shortened
+
+NAME = "README.md"
+LISTED = 100  # classes, or columns, up to which each is named
+FEW = 10  # samples of a class in the test: its figures say little of fewer
+LETTERS = 60  # of a name
+# What the pictures show, in the order in which they are best read.
+PICTURES = {
+    "test/confusion.png": "Confusion matrix: true classes by predicted ones",
+    "test/roc.png": "ROC and precision-recall curves",
+    "test/reliability.png": "Reliability diagram: accuracy by confidence",
+    "test/residuals.png": "Predicted against true values, and residuals",
+    "plots/fit.png": "The samples, and what the model predicts",
+    "test/mistakes.png": "The most confident mistakes",
+    "plots/curves.png": "Losses and metrics over the epochs",
+}
+
+
+def write(parts: Parts, directory: Path, outcome: Outcome, intervals: Intervals, seconds: float) -> None:
+    """Write the model card of a training that took so many `seconds`, beside the pictures that it has left.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    evaluation, data = outcome.evaluation, parts.data
+    metrics = evaluation.metrics | evaluation.further
+    typed = " ".join(["trainer train", *map(quoted, records.overrides(directory))])
+    card = Card(
+        title=parts.name,
+        evaluated=f"{outcome.split} split, {counted(len(outcome), 'sample')}",
+        figures=figures(metrics, intervals),
+        data=[*_data(parts)],
+        recipe=[*_recipe(parts, seconds)],
+        limits=[*_limits(outcome)],
+        typed=typed,
+        example="photo.jpg" if data.is_image else "rows.csv",
+        classes=_classes(data, outcome) if data.classes is not None and len(data.classes) <= LISTED else None,
+        pictures=[(path, says) for path, says in PICTURES.items() if (directory / path).is_file()],
+    )
+    write_text(directory / NAME, card.text())
+
+
+def _data(parts: Parts) -> Iterator[tuple[str, str]]:
+    data = parts.data
+    yield "data", parts.config.title("data")
+    for name, split in _splits(data):
+        yield SPLITS.get(name, name), counted(len(split), "sample")
+    if data.columns:
+        few = ", ".join(shortened(column, LETTERS) for column in data.columns[:LISTED])
+        yield "columns", few + (f", and {len(data.columns) - LISTED:,} more" if len(data.columns) > LISTED else "")
+    else:
+        yield "shape of a sample", "x".join(map(str, data.train.shape))
+    if data.classes is not None:
+        counts = _counts(data.train, len(data.classes))
+        yield "classes", f"{len(data.classes):,}, with {min(counts):,} to {max(counts):,} training samples each"
+    else:
+        low, high = data.train.targets.amin(0).tolist(), data.train.targets.amax(0).tolist()
+        spans = "; ".join(f"{a:.6g} to {b:.6g}" for a, b in zip(low[:LISTED], high[:LISTED], strict=True))
+        yield "target", f"a quantity, in training from {spans}"
+    for line in data.notes:
+        yield "note", line
+    if data.skipped:
+        yield "left out", f"{counted(len(data.skipped), 'file')} that cannot be read (skipped.txt)"
+
+
+def _recipe(parts: Parts, seconds: float) -> Iterator[tuple[str, str]]:
+    state = parts.state
+    for label, text in summary.opening(parts):
+        if label not in ("data", "cache", "note"):
+            yield label, text
+    yield "trained", f"{counted(state.epoch, 'epoch')}, {counted(state.step, 'step')}, {report.duration(seconds)}"
+    if state.stop:
+        yield "stopped", state.stop
+    said = summary.environment(parts.compute)
+    yield "with", ", ".join(f"{name} {said[name]}" for name in ("trainer", "python", "torch", "platform"))
+
+
+def _limits(outcome: Outcome) -> Iterator[str]:
+    evaluation = outcome.evaluation
+    if doubt := summary.doubt(evaluation):
+        yield doubt
+    total = len(outcome)
+    if evaluation.counts and sum(evaluation.right) == total:
+        bound = 3 / total  # the rule of three
+        yield f"no mistake in {counted(total, 'sample')} says, with 95% confidence: less than {bound:.2%} are wrong"
+    few = [name for name, count in zip(outcome.classes or (), evaluation.counts, strict=False) if count < FEW]
+    if few:
+        named = ", ".join(shortened(name, LETTERS) for name in few[:FEW]) + (", ..." if len(few) > FEW else "")
+        yield f"the {outcome.split} split has fewer than {FEW} samples of {named}: it says little of them"
+    yield f"the figures are of samples like those of the {outcome.split} split, and say nothing of others"
+
+
+def _classes(data: Dataset, outcome: Outcome) -> tuple[list[str], Rows]:
+    """Of each class the samples of each split, and the share that is told right."""
+    assert data.classes is not None
+    splits = _splits(data)
+    header = ["class", *(SPLITS.get(name, name) for name, _ in splits), "told right"]
+    counts = [_counts(split, len(data.classes)) for _, split in splits]
+    rows = []
+    for number, name in enumerate(data.classes):
+        share = outcome.evaluation.per_class[number]
+        told = "" if share != share else report.metric("accuracy", share)
+        rows.append([shortened(name, LETTERS), *(f"{of[number]:,}" for of in counts), told])
+    return header, rows
+
+
+def _splits(data: Dataset) -> list[tuple[str, Split]]:
+    each = [("train", data.train), ("val", data.val), ("test", data.test)]
+    return [(name, split) for name, split in each if split is not None]
+
+
+def _counts(split: Split, classes: int) -> list[int]:
+    found: list[int] = torch.bincount(split.targets, minlength=classes).tolist()
+    return found
