@@ -1,4 +1,4 @@
-"""`trainer export`: the model of a checkpoint in one file that needs no trainer, with the proof that it answers alike."""
+"""`trainer export`: the model of a checkpoint in one file that needs no trainer, and the proof of it."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -53,31 +53,34 @@ def run(config: Export) -> dict[str, Any]:
     """
     from trainer.export import exporting
     from trainer.show.report import Report
+    from trainer.system.errors import UnprovedError
 
     screen = Report()
     done = exporting.export(config, config.ckpt, config.format, config.out, config.export.proof, screen)
-    proof, path = done.proof, done.path
+    proof, path, name = done.proof, done.path, str(done.path)
     screen.facts(
         "export",
         [
             ("checkpoint", str(done.predictor.found.path)),
             ("input", done.given),
+            ("preparation", done.said["preprocessing"]),
             ("outputs", done.said["outputs"]),
-            ("inside", done.said["preprocessing"]),
             ("proved on", f"{done.on}, {proof.samples:,} samples"),
+            (
+                "largest difference",
+                f"{proof.difference:.2g}, {proof.relative:.1e} of the largest {_what(done)}",
+            ),
         ],
     )
     screen.table(("", "trained", "exported"), _rows(done))
-    screen.say(f"equal answers {100 * proof.equal:.2f}%{f', {proof.unequal:,} unequal' if proof.unequal else ''}")
-    what = "logits" if done.predictor.classes is not None else "values"
-    screen.say(f"largest difference of the {what} {proof.difference:.2g}, {proof.relative:.1e} of the largest")
     if not proof.holds:
-        raise exporting.UnprovedError(
-            f"the file does not answer as the trained model does; it is left as {path}",
-            f"the figures are in {path}.json",
-        )
-    screen.say(f"proved: {path}, {path.stat().st_size:,} bytes; the proof is in {path}.json", style="green")
+        raise UnprovedError(f"the file does not answer as the trained model: it is left as {name}", f"see {name}.json")
+    screen.say(f"proved: {name}, {path.stat().st_size:,} bytes; the proof is in {name}.json", style="green")
     return done.as_json()
+
+
+def _what(done: "Exported") -> str:
+    return "logit" if done.predictor.classes is not None else "value, from the target's mean"
 
 
 def _rows(done: "Exported") -> list[tuple[str, str, str]]:
@@ -88,9 +91,7 @@ def _rows(done: "Exported") -> list[tuple[str, str, str]]:
     if proof.score is not None:
         trained, exported = (report.metric(name, score) for score in proof.score)
         rows.append((name, trained, exported))
-    for label, pair in (
-        ("ms per sample, one at a time", proof.one),
-        (f"ms per sample, {proof.batch} at a time", proof.many),
-    ):
-        rows.append((label, *(f"{value:.3g}" for value in pair)))
-    return rows
+    unequal = f" ({proof.unequal:,} not)" if proof.unequal else ""
+    rows.append(("equal answers", "", f"{100 * proof.equal:.2f}%{unequal}"))
+    speeds = (("one at a time", proof.one), (f"{proof.batch:,} at a time", proof.many))
+    return rows + [(f"ms per sample, {how}", f"{pair[0]:.3g}", f"{pair[1]:.3g}") for how, pair in speeds]

@@ -24,16 +24,12 @@ from trainer.export.served import served
 from trainer.predict.predictor import Predictor, load
 from trainer.show.report import Report
 from trainer.system.atomic import replacing, storing, write_text
-from trainer.system.errors import ConfigError, DataError, TrainerError
+from trainer.system.errors import ConfigError, DataError
 from trainer.system.paths import expanded
 from trainer.system.shown import shortened
 
 UNPROVED = ".unproved"  # ends the name of a file that is not what it should be
 _FORMATS = ("onnx", "pt2", "safetensors")
-
-
-class UnprovedError(TrainerError):
-    """The exported file does not answer as the trained model does."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +69,11 @@ class Exported:
 def export(config: Config, ckpt: str, form: str, out: str | None, on: str, screen: Report) -> Exported:
     """Export the model of a run or checkpoint file, and prove it on the samples that `on` says: `test` or `random`.
 
+    A file that does not answer as the model does is left under a name that ends in `UNPROVED`, and a good one that was
+    there before stays.
+
     Raises:
         UserError: There is no such checkpoint, it cannot be exported, or its test data are not there.
-        UnprovedError: The file does not answer as the model does; it is left under a name that says so.
     """
     kind = _format(form)
     named = None if out is None else _named(out, form)
@@ -88,7 +86,11 @@ def export(config: Config, ckpt: str, form: str, out: str | None, on: str, scree
     unproved = path.with_name(path.name + UNPROVED)
     with replacing(unproved) as file:
         file.write(content)
-    proof = prove(predictor, kind.runner(unproved, predictor), parts)
+    try:
+        proof = prove(predictor, kind.runner(unproved, predictor), parts)
+    except BaseException:  # Ctrl-C, say
+        unproved.unlink()
+        raise
     done = Exported(unproved, predictor, proof, what, given, said)
     report = json.dumps(done.as_json(), indent=2) + "\n"
     if not proof.holds:

@@ -58,7 +58,7 @@ def model(program: ExportedProgram, served: Served) -> Any:
             dynamo=True,
             verbose=False,
             opset_version=OPSET,
-            input_names=[prepare.name],
+            input_names=list(prepare.names),
             output_names=list(served.answer.names),
         )
     assert made is not None
@@ -117,10 +117,9 @@ def _forget_nodes(nodes: Iterable[Any]) -> None:
 
 def _name_sides(graph: Any, free: Mapping[int, str]) -> None:
     """Call the sides of any length what they are, in inputs and outputs: torch numbers them."""
-    (given,) = graph.input
-    sides = given.type.tensor_type.shape.dim
+    sides = graph.input[0].type.tensor_type.shape.dim
     names = {sides[side].dim_param: name for side, name in free.items()}
-    for value in (given, *graph.output):
+    for value in (*graph.input, *graph.output):
         for side in value.type.tensor_type.shape.dim:
             if side.dim_param in names:
                 side.dim_param = names[side.dim_param]

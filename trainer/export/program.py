@@ -25,10 +25,12 @@ def exported(served: Served, model: str) -> ExportedProgram:
         ConfigError: The model decides by the values of its inputs, or otherwise is no graph.
     """
     prepare = served.prepare
-    shapes = {side: Dim(name, min=1) for side, name in prepare.free.items()}
+    example = prepare.example
+    sides = {side: Dim(name, min=1) for side, name in prepare.free.items()}
+    shapes = dict.fromkeys(example, sides) if isinstance(example, dict) else sides
     with evaluating(served), torch.no_grad(), silent():
         try:
-            program = torch.export.export(served, (prepare.example,), dynamic_shapes=(shapes,))
+            program = torch.export.export(served, (example,), dynamic_shapes=(shapes,))
         except Exception as error:  # torch has a dozen classes for it, and the model may be anybody's
             raise _refused(model, error) from error
     for module in program.graph_module.modules():

@@ -30,9 +30,7 @@ class Proof:
     difference: float  # the largest of two logits, or values
     relative: float  # that as a share of the largest logit; of values, of the largest deviation from the target's mean
     unequal: int  # samples with another answer; of values, those that differ by more than the tolerance
-    score: (
-        tuple[float, float] | None
-    )  # accuracy, or the root of the mean squared error; None: nobody knows what is true
+    score: tuple[float, float] | None  # accuracy, or root of the mean squared error; None: unknown
     one: tuple[float, float] = (math.nan, math.nan)  # milliseconds per sample, one at a time
     many: tuple[float, float] = (math.nan, math.nan)  # and in a batch
     batch: int = BATCH  # samples of that
@@ -132,7 +130,7 @@ def _speeds(
 def _pace(function: Callable[[Samples], object], part: Samples) -> float:
     """The median of some calls, in milliseconds per sample."""
     function(part)  # memory and kernels are chosen then
-    seconds = []
+    seconds: list[float] = []
     deadline = time.perf_counter() + _PATIENCE
     while len(seconds) < 3 or (len(seconds) < _MOST and time.perf_counter() < deadline):
         begun = time.perf_counter()

@@ -36,11 +36,8 @@ def runner(path: Path, predictor: Predictor) -> Runner:
         module = torch.export.load(io.BytesIO(file.read())).module()
 
     def run(samples: Any) -> dict[str, Any]:
-        given = (
-            {name: torch.from_numpy(cells) for name, cells in samples.items()} if isinstance(samples, dict) else None
-        )
         with torch.inference_mode():
-            found = module(**given) if given is not None else module(torch.from_numpy(samples))
+            found = module(samples if isinstance(samples, dict) else torch.from_numpy(samples))
         return {name: values.numpy() for name, values in found.items()}
 
     return run

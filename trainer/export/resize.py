@@ -70,7 +70,8 @@ def tall_images_first() -> bool:
 
 
 def _pixels(way: Way, image: np.ndarray, tall_first: bool) -> np.ndarray:
-    return Resized(way, tall_first)(torch.from_numpy(image)[None, :, :, None])[0, 0].numpy()
+    found: np.ndarray = Resized(way, tall_first)(torch.from_numpy(image)[None, :, :, None])[0, 0].numpy()
+    return found
 
 
 def _across_first(images: Tensor, down: Tensor, across: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What is exported: a model with all that comes before and after it, as one module from what a user has to answers."""
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,18 +13,39 @@ from trainer.predict.predictor import Predictor
 _COLOURS = {1: "grey", 3: "red, green, blue"}
 
 
+class Prepare(Protocol):
+    """A module that makes a model's inputs of samples as a user has them: a tensor, or several by name."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the inputs are called; if there are several, `example` is a dictionary of them, in this order."""
+
+    @property
+    def example(self) -> Tensor | dict[str, Tensor]:
+        """Some samples, 3 of them, whose sides that may be of any length differ."""
+
+    @property
+    def free(self) -> dict[int, str]:
+        """The sides of each input that may be of any length, and what they are called."""
+
+    @property
+    def said(self) -> str:
+        """What the input is, in words."""
+
+    def __call__(self, samples: Any) -> Tensor: ...
+
+
 class Served(nn.Module):
     """Samples as a user has them -> answers by their names.
 
-    `prepare` makes the model's inputs of them: `Pixels` or `Features`. `answer` makes answers of its outputs, and says
-    what they are called: `Classes` or `Quantities`.
+    `prepare` makes the model's inputs of them. `answer` makes answers of its outputs, and says what they are called.
     """
 
-    def __init__(self, prepare: "Pixels | Features", model: nn.Module, answer: "Classes | Quantities") -> None:
+    def __init__(self, prepare: Prepare, model: nn.Module, answer: "Classes | Quantities") -> None:
         super().__init__()
         self.prepare, self.model, self.answer = prepare, model, answer
 
-    def forward(self, samples: Tensor) -> dict[str, Tensor]:
+    def forward(self, samples: Any) -> dict[str, Tensor]:
         found: dict[str, Tensor] = self.answer(self.model(self.prepare(samples)))
         return found
 
@@ -34,7 +56,9 @@ class Pixels(nn.Module):
     `mean` and `std` are per channel, of values in 0..1. Images are uint8, or floats as the data have them.
     """
 
-    name = "pixels"  # of the input
+    names = ("pixels",)
+    taken: Tensor
+    factor: Tensor
 
     def __init__(
         self,
@@ -57,7 +81,6 @@ class Pixels(nn.Module):
 
     @property
     def example(self) -> Tensor:
-        """Some images, of another size than the model's where they may be."""
         channels, height, width = self.shape
         if self.resized is not None:
             height, width = height + 5, width + 7
@@ -65,23 +88,23 @@ class Pixels(nn.Module):
 
     @property
     def said(self) -> str:
-        """What the input is, in words."""
         channels, height, width = self.shape
         sides = "H, W" if self.resized is not None else f"{height}, {width}"
         kind = "uint8" if self.dtype == torch.uint8 else "float32"
         size = f" of any size: {_COLOURS[channels]}" if self.resized is not None else ""
-        return f"{self.name} (N, {sides}, {channels}) {kind}: images{size}"
+        return f"{self.names[0]} (N, {sides}, {channels}) {kind}: images{size}"
 
     @property
     def free(self) -> dict[int, str]:
-        """The sides of the input that may be of any length."""
         return {0: "batch"} | ({1: "height", 2: "width"} if self.resized is not None else {})
 
 
 class Features(nn.Module):
     """Rows (N, F) -> a model's inputs (N, F): standardised in double precision, where `mean` and `std` are given."""
 
-    name = "features"  # of the input
+    names = ("features",)
+    mean: Tensor | None
+    std: Tensor | None
 
     def __init__(
         self, count: int, dtype: torch.dtype, mean: Sequence[float] | None = None, std: Sequence[float] | None = None
@@ -92,7 +115,7 @@ class Features(nn.Module):
         self.register_buffer("std", _double(std))
 
     def forward(self, features: Tensor) -> Tensor:
-        if self.mean is not None:
+        if self.mean is not None and self.std is not None:
             features = (features.double() - self.mean) / self.std
         return features.float()
 
@@ -102,13 +125,11 @@ class Features(nn.Module):
 
     @property
     def said(self) -> str:
-        """What the input is, in words."""
         kind = "float32" if self.dtype == torch.float32 else "float64"
-        return f"{self.name} (N, {self.count}) {kind}: rows, in the order of the columns"
+        return f"{self.names[0]} (N, {self.count}) {kind}: rows, in the order of the columns"
 
     @property
     def free(self) -> dict[int, str]:
-        """The sides of the input that may be of any length."""
         return {0: "batch"}
 
 
@@ -131,6 +152,8 @@ class Quantities(nn.Module):
     """Outputs (N, columns) -> `values` in the target's own units, in double precision."""
 
     names = ("values",)
+    mean: Tensor | None
+    std: Tensor | None
 
     def __init__(self, mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
         super().__init__()
@@ -138,12 +161,14 @@ class Quantities(nn.Module):
         self.register_buffer("std", _double(std))
 
     def forward(self, outputs: Tensor) -> dict[str, Tensor]:
-        outputs = outputs.double()
-        return {"values": outputs if self.mean is None else outputs * self.std + self.mean}
+        values = outputs.double()
+        if self.mean is not None and self.std is not None:
+            values = values * self.std + self.mean
+        return {"values": values}
 
 
 def served(predictor: Predictor) -> Served:
-    """The module for the model of a checkpoint. That of a table with a column plan takes features as the plan makes them.
+    """The module for the model of a checkpoint.
 
     Images may be of any size if an image file can become one of the model's inputs.
     """
@@ -156,7 +181,7 @@ def served(predictor: Predictor) -> Served:
     return Served(_prepare(predictor), predictor.model, answer)
 
 
-def _prepare(predictor: Predictor) -> Pixels | Features:
+def _prepare(predictor: Predictor) -> Prepare:
     shape, mean, std = predictor.shape, predictor.mean, predictor.std
     if not predictor.is_image:
         dtype = torch.float32 if predictor.plan is not None else torch.float64  # numpy's own, in which no digit is lost

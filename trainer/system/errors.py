@@ -66,6 +66,10 @@ class DivergedError(TrainingFailedError):
         self.batch, self.step = batch, step
 
 
+class UnprovedError(TrainerError):
+    """An exported file that does not answer as the trained model does."""
+
+
 class StorageError(TrainerError):
     """A file that cannot be written: a full disk, a directory that went away."""
 
