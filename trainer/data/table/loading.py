@@ -38,7 +38,7 @@ def load(config: Table, track: Track[object], trained: Mapping[str, Any] | None 
         raise DataError(f"{path}: the model was not trained on a table with columns", "give data of its own kind")
     sheet = reading.read(path, config.target, notes)
     if plan is not None:
-        sheet = _by_position(sheet, plan, notes)
+        sheet = by_position(sheet, plan, notes)
         if not evaluated and sheet.columns.keys() != {column.name for column in plan}:
             plan = None
     name = _target_name(sheet, config, evaluated)
@@ -76,7 +76,7 @@ def _check_rows(sheet: Sheet, evaluated: bool) -> None:
         raise DataError(f"{sheet.path} has {rows} to use, and training, validation and test need one each", "add some")
 
 
-def _by_position(sheet: Sheet, plan: Sequence[Column], notes: Notes) -> Sheet:
+def by_position(sheet: Sheet, plan: Sequence[Column], notes: Notes) -> Sheet:
     """The sheet with the plan's names, if only one of the two has a header line, and the number of columns fits."""
     names = [column.name for column in plan]
     if set(names) & set(sheet.columns) or len(names) != len(sheet.columns):

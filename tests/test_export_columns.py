@@ -1,0 +1,178 @@
+"""The plan of a table's columns as a part of an exported model, compared with the encoding that the training uses."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import polars as pl
+import pytest
+import torch
+from torch import nn
+
+from trainer.data import load
+from trainer.data.sets.table import Table
+from trainer.data.splits import prepare, untracked
+from trainer.data.table.cells import MISSING, Cells
+from trainer.data.table.columns import Boolean, Category, Column, Date, Dropped, Number, understood
+from trainer.export import columns
+from trainer.export.columns_module import ByName, Columns
+from trainer.export.columns_onnx import _spellings, name_inputs
+from trainer.export.columns_rows import cells_of
+from trainer.system.errors import CheckpointError
+
+FILLS = {"year": 1999.0, "month": 6.0, "weekday": 2.0, "hour": 7.5}
+PARTS = tuple(Number(part, fill, 3.0, 1.5) for part, fill in FILLS.items())
+PLAN: tuple[Column, ...] = (
+    Number("a 'quoted\" \\ number", 28.0, 29.7, 13.1, missing=True),
+    Dropped("dropped", "an identifier"),
+    Category("sex", ("female", "male")),
+    Number("", 1e-30, 1e-30, 1e-40),
+    Category("größe, in °C\n", ("3", "A b", "NaN", "a b", "ça va", "名前", "x" * 300), rare=True, missing=True),
+    Boolean("alive?", ("não", "sim"), 1.0, missing=True),
+    Date("seen", "%Y-%m-%d %H:%M:%S", PARTS, missing=True),
+    Date("only whether", "%Y-%m-%d", (), missing=True),
+    Category("features", ("only",), missing=True),
+    Boolean("model/_to_copy", ("no", "yes"), 0.0),
+    Number('"); raise SystemExit("run"); ("', 0.0, -5.0, 1e200),
+    Category("rare only", ("u", "v"), rare=True),
+    Date("hour", "%H:%M", PARTS[3:]),
+)  # fmt: skip
+WORDS = ["female", "Male", "male", "", None, "3", "3.0", "A b", "a b", "ÇA VA", "ça va", "名前", "x" * 300, "only", "v"]
+WORDS += ["\t", "não", "NÃO", "Sim", "SIM", "yes", "YES", "no", "No", "nO", "u v", "🙂", "'", '"', "\\"]
+WORDS += ["none", "NaN", "<NA>", "n/A", *MISSING]
+NUMBERS = [0.0, -0.0, 1.0, np.nan, np.inf, -np.inf, 3.4028234e38, 3.5e38, -1e308, 5e-324, 29.7, 1 / 3, 2**53 + 1, 1e-40]
+DAYS = ["1970-01-01", "1969-12-31", "2000-02-29", "1900-03-01", "2100-02-28", "2024-12-31", "0001-01-01", "9999-12-31"]
+DAYS += ["1600-02-29", "1582-10-15", "", "yesterday"]
+HOURS = ["00:00:00", "23:59:59", "12:30:15", "00:00:59", "07:08:09"]
+ROWS = 150
+
+
+def table() -> dict[str, Cells]:
+    """Cells of each column, but for one that is absent."""
+    random = np.random.default_rng(0)
+
+    def drawn(words: Sequence[str | None]) -> list[str]:
+        found: list[str] = random.choice(np.array(words, dtype=object), ROWS).tolist()
+        return found
+
+    found: dict[str, Cells] = {}
+    for column in PLAN:
+        if isinstance(column, Number):
+            found[column.name] = np.concatenate([NUMBERS, random.normal(20, 30, ROWS - len(NUMBERS))])
+        elif isinstance(column, Date):
+            days, hours = drawn(DAYS), drawn(HOURS)
+            forms = {"%Y-%m-%d": days, "%H:%M": [hour[:5] for hour in hours]}
+            both = [f"{day} {hour}" for day, hour in zip(days, hours, strict=True)]
+            found[column.name] = pl.Series(forms.get(column.form, both))
+        elif column.name != "features":
+            found[column.name] = pl.Series([*WORDS, *drawn(WORDS)][:ROWS])
+    return found
+
+
+def encoded(plan: tuple[Column, ...], cells: Mapping[str, Cells], rows: int) -> np.ndarray:
+    """The features as the training makes them."""
+    parts = []
+    for column in plan:
+        out = np.empty((rows, len(column.features)), dtype=np.float32)
+        given = cells.get(column.name, columns.missing(rows))
+        if isinstance(column, Number) and isinstance(given, np.ndarray):  # as they are read from a table
+            given = np.where(np.abs(given) <= 3.4028234e38, given, np.nan)
+        column.encode(given, out)
+        parts.append(out)
+    return np.concatenate(parts, 1)
+
+
+def traced(model: nn.Module, example: dict[str, torch.Tensor]) -> Any:
+    batch = torch.export.Dim("batch", min=1)
+    shapes = ({key: {0: batch} for key in example},)
+    return torch.export.export(model.eval(), (example,), dynamic_shapes=shapes)
+
+
+@pytest.fixture(scope="module")
+def pt2() -> Any:
+    """The plan alone in torch's format."""
+    inputs = columns.inputs_of(PLAN)
+    return traced(ByName(inputs, Columns(inputs)), columns.tensors(inputs, table(), ROWS))
+
+
+@pytest.fixture(scope="module")
+def onnx() -> tuple[onnxruntime.InferenceSession, tuple[columns.Input, ...]]:
+    """The plan alone in ONNX's format, and its inputs."""
+    inputs = columns.inputs_of(PLAN)
+    module = traced(Columns(inputs), columns.matrices(inputs, table(), ROWS))
+    program = torch.onnx.export(module, dynamo=True, verbose=False, output_names=["features"])
+    assert program is not None
+    model = program.model_proto
+    inputs = name_inputs(model, PLAN)
+    return onnxruntime.InferenceSession(model.SerializeToString()), inputs
+
+
+def test_a_file_in_onnx_format_makes_the_features_of_training_to_the_bit(onnx: Any) -> None:
+    session, inputs = onnx
+    cells = table()
+    given = columns.arrays(inputs, cells, ROWS)
+    assert [value.name for value in session.get_inputs()] == list(given)
+    (found,) = session.run(None, given)
+    np.testing.assert_array_equal(found, encoded(PLAN, cells, ROWS))
+
+
+def test_inputs_are_called_as_the_columns_but_where_a_name_is_empty_or_taken(onnx: Any) -> None:
+    _, inputs = onnx
+    other = {entry.column.name: entry.name for entry in inputs if entry.name != entry.column.name}
+    assert other == {"": "column 4", "features": "features 2", "model/_to_copy": "model/_to_copy 2"}
+    assert [entry.column for entry in inputs] == [column for column in PLAN if column.features]
+
+
+def test_a_file_in_torch_format_makes_the_features_of_training_to_the_bit(pt2: Any, tmp_path: Any) -> None:
+    torch.export.save(pt2, tmp_path / "model.pt2")
+    cells = table()
+    given = columns.tensors(columns.inputs_of(PLAN), cells, ROWS)
+    found = torch.export.load(tmp_path / "model.pt2").module()(given)
+    np.testing.assert_array_equal(found.numpy(), encoded(PLAN, cells, ROWS))
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_batches_may_be_of_any_size(onnx: Any, pt2: Any, rows: int) -> None:
+    session, inputs = onnx
+    cells = {name: given[:rows] for name, given in table().items()}
+    expected = encoded(PLAN, cells, rows)
+    np.testing.assert_array_equal(session.run(None, columns.arrays(inputs, cells, rows))[0], expected)
+    np.testing.assert_array_equal(pt2.module()(columns.tensors(inputs, cells, rows)).numpy(), expected)
+
+
+def test_a_word_for_yes_that_a_strangers_file_makes_long_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="more than 12 letters"):
+        list(_spellings("a" * 13))
+    assert sorted(_spellings("não")) == sorted("".join(w) for w in itertools.product("nN", "ãÃ", "oO"))
+
+
+@pytest.mark.parametrize(
+    "column", [Number("n", 0.0, 0.0, 2.0), Category("c", ("a",), rare=True), Boolean("b", ("n", "y"), 0.0)]
+)
+def test_a_table_of_one_kind_of_columns_needs_no_other(column: Column) -> None:
+    cells = {column.name: pl.Series(["1.5", "a", None, "y", "N"])}
+    inputs = columns.inputs_of([column])
+    found = Columns(inputs)(columns.matrices(inputs, cells, 5))
+    np.testing.assert_array_equal(found.numpy(), encoded((column,), cells, 5))
+
+
+def test_rows_are_found_again_in_the_file_of_their_split(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    ages = enumerate(random.normal(40, 9, 90))
+    rows = (f"{age:.1f},{'xyz'[i % 3]},2020-01-{i % 28 + 1:02},{i % 2}" for i, age in ages)
+    lines = ["age,town,seen,label", *rows]
+    lines[7] = ",?,,1"
+    for name in ("all.csv", "own.csv"):
+        (tmp_path / name).write_text("\n".join(lines[: len(lines) - 10 * (name == "own.csv")]))
+    for test_path in (None, str(tmp_path / "own.csv")):
+        config = Table(name="table", path=str(tmp_path / "all.csv"), target="label", test_path=test_path)
+        loaded = prepare(load(config, untracked), config)
+        plan = tuple(map(understood, loaded.plan or ()))
+        inputs = columns.inputs_of(plan)
+        for name in ("train", "val", "test"):
+            split = loaded.split(name)
+            found = Columns(inputs)(columns.matrices(inputs, cells_of(config, name, split, plan), len(split)))
+            assert torch.equal(found, split.inputs)
