@@ -168,7 +168,9 @@ def test_rows_are_found_again_in_the_file_of_their_split(tmp_path: Path) -> None
     for name in ("all.csv", "own.csv"):
         (tmp_path / name).write_text("\n".join(lines[: len(lines) - 10 * (name == "own.csv")]))
     for test_path in (None, str(tmp_path / "own.csv")):
-        config = Table(name="table", path=str(tmp_path / "all.csv"), target="label", test_path=test_path)
+        config = Table(
+            name="table", path=str(tmp_path / "all.csv"), target="label", test_path=test_path, val_fraction=0.2
+        )
         loaded = prepare(load(config, untracked), config)
         plan = tuple(map(understood, loaded.plan or ()))
         inputs = columns.inputs_of(plan)
