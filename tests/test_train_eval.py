@@ -42,7 +42,7 @@ def test_a_run_directory_has_everything(trainer: Trainer) -> None:
     found = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
     (events,) = (name for name in found if name.startswith("events.out.tfevents."))
     pictures = {f"plots/{name}.png" for name in ("curves", "samples", "filters", "confusion", "predictions")}
-    files = {"config.yaml", "overrides.yaml", "metrics.jsonl", "result.json", "train.log"}
+    files = {"config.yaml", "overrides.yaml", "origin.json", "metrics.jsonl", "result.json", "train.log"}
     assert found - {events} == files | pictures | {f"checkpoints/{name}.pt" for name in ("last", "previous", "best")}
     for picture in pictures:
         with Image.open(run / picture) as image:

@@ -11,6 +11,7 @@ from trainer.data.splits import Dataset, Split
 from trainer.engine.evaluator import Evaluator
 from trainer.engine.metrics import Evaluation
 from trainer.show import plots
+from trainer.show.curves import Rows, curves
 from trainer.show.lettering import lettering
 from trainer.system.shown import shortened
 
@@ -21,7 +22,7 @@ GRID = 32  # images in a grid
 ALONE, PAIRED = 22, 12  # letters of a class in the title of an image, where there is one, or two
 
 
-def after_training(rows: plots.Rows, evaluator: Evaluator, test: Evaluation) -> "Iterator[tuple[str, plots.Pixels]]":
+def after_training(rows: Rows, evaluator: Evaluator, test: Evaluation) -> "Iterator[tuple[str, plots.Pixels]]":
     """Yield name and pixels of each picture that suits the run."""
     for name, draw in _suitable(rows, evaluator, test):
         yield name, _drawn(draw)
@@ -32,10 +33,10 @@ def _drawn(draw: "Callable[[], Figure]") -> plots.Pixels:
         return plots.render(draw())
 
 
-def _suitable(rows: plots.Rows, evaluator: Evaluator, test: Evaluation) -> "Iterator[tuple[str, Callable[[], Figure]]]":
+def _suitable(rows: Rows, evaluator: Evaluator, test: Evaluation) -> "Iterator[tuple[str, Callable[[], Figure]]]":
     loaded, built = evaluator.data, evaluator.model
     if rows:
-        yield "curves", partial(plots.curves, rows)
+        yield "curves", partial(curves, rows)
     if loaded.is_image and loaded.classes is not None:
         yield "samples", partial(training_grid, loaded)
     if loaded.is_image:

@@ -69,6 +69,10 @@ class DivergedError(TrainingFailedError):
         self.batch, self.step = batch, step
 
 
+class UnequalError(TrainerError):
+    """Two things that should be the same are not: a training that was repeated, say."""
+
+
 class StorageError(TrainerError):
     """A file that cannot be written: a full disk, a directory that went away."""
 
