@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from trainer.sweeps.job import Outcome
+from trainer.run.sweep_log import Outcome
 
 
 def job(number: int, value: float | None, *, status: str = "", error: str = "", **facts: object) -> Outcome:

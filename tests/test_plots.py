@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from trainer.show import plots
+from trainer.show.curves import curves
 
 Row = dict[str, float]
 
@@ -38,7 +39,7 @@ def titles(figure: Figure) -> list[str]:
 
 @pytest.mark.parametrize("count", [1, 2, 19, 1000])
 def test_losses_share_their_axes_and_each_metric_has_its_own(count: int) -> None:
-    figure = plots.curves(epochs(count))
+    figure = curves(epochs(count))
     assert titles(figure) == ["loss", "accuracy"]
     train, val = figure.axes[0].lines
     assert [line.get_label() for line in (train, val)] == ["train", "val"]
@@ -50,7 +51,7 @@ def test_losses_share_their_axes_and_each_metric_has_its_own(count: int) -> None
 def test_the_learning_rate_is_drawn_where_it_changes() -> None:
     rows = epochs(3)
     rows[2]["lr"] = 0.01
-    figure = plots.curves(rows)
+    figure = curves(rows)
     assert titles(figure) == ["loss", "accuracy", "lr"]
     assert figure.axes[2].lines[0].get_ydata().tolist() == [0.1, 0.1, 0.01]
 
@@ -59,23 +60,23 @@ def test_epochs_without_evaluation_have_no_point() -> None:
     rows = epochs(4)
     for row in (rows[0], rows[2]):
         del row["val/loss"], row["val/accuracy"]
-    assert plots.curves(rows).axes[1].lines[0].get_xdata().tolist() == [2, 4]
+    assert curves(rows).axes[1].lines[0].get_xdata().tolist() == [2, 4]
 
 
 def test_evaluations_within_an_epoch_lie_between_epochs() -> None:
     within = {"epoch": 1, "step": 5, "lr": 0.1, "train/loss": 3.0, "val/loss": 3.0, "val/accuracy": 0.1}
-    figure = plots.curves([within, *epochs(2)])
+    figure = curves([within, *epochs(2)])
     assert figure.axes[0].lines[0].get_xdata().tolist() == [0.5, 1, 2]
 
 
 @pytest.mark.parametrize("value", [0.0, float("nan"), float("inf"), 1e30, -5.0])
 def test_curves_of_odd_values_can_be_saved(value: float) -> None:
-    drawn(plots.curves([*epochs(3), *epochs(1, **{"epoch": 4, "val/loss": value})]))
+    drawn(curves([*epochs(3), *epochs(1, **{"epoch": 4, "val/loss": value})]))
 
 
 @pytest.mark.parametrize(("last", "scale"), [(0.5, "linear"), (1e-3, "log")])
 def test_a_loss_that_falls_far_has_a_logarithmic_axis(last: float, scale: str) -> None:
-    figure = plots.curves([*epochs(2), *epochs(1, **{"epoch": 3, "train/loss": last})])
+    figure = curves([*epochs(2), *epochs(1, **{"epoch": 3, "train/loss": last})])
     assert figure.axes[0].get_yscale() == scale
     assert figure.axes[1].get_yscale() == "linear"
 

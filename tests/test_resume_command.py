@@ -144,7 +144,7 @@ def test_the_keys_that_are_tried_are_all_that_may_not_change() -> None:
 def test_a_key_of_the_steps_before_is_refused_with_both_values(parts: Path, key: str) -> None:
     typed = [f"run={parts}", f"{key}={OTHER[key]}"]
     with pytest.raises(ConfigError) as caught:
-        reopened(OmegaConf.from_dotlist(typed), typed)
+        reopened("resume", OmegaConf.from_dotlist(typed), typed)
     assert caught.value.message.startswith(f"{key}=")
     assert "the steps so far were trained with" in caught.value.message
     assert caught.value.hint == f"start a new run from its weights: trainer train from={parts} {key}=..."
@@ -596,7 +596,7 @@ def test_what_may_change_is_used_and_written_down(trainer: Trainer, parts: Path,
     with pytest.MonkeyPatch.context() as patch:
         pretending.watching(patch, lambda path: path.suffix in (".yaml", ".json") and written.append(path.name))
         assert trainer("resume", str(parts), *typed).code == 0
-    assert written == ["config.yaml", "overrides.yaml", "result.json", "result.json"]
+    assert written == ["config.yaml", "overrides.yaml", "origin.json", "result.json", "result.json"]
     config = yaml.safe_load((parts / "config.yaml").read_text())
     assert config["tensorboard"] == {"enabled": True, "every_steps": 1, "graph": False, "histograms": False}
     assert config["checkpoint"] == {"every_steps": 1, "every_epochs": None, "every_minutes": None}

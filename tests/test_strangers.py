@@ -206,6 +206,7 @@ def test_a_data_root_that_a_file_names_is_not_downloaded_to(trainer: Trainer, sw
 FILES = (
     "config.yaml",
     "overrides.yaml",
+    "origin.json",
     "metrics.jsonl",
     "train.log",
     "result.json",

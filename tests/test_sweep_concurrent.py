@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted
-from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Asked, Planned
 from trainer.system import signals
 from trainer.system.errors import ConfigError, InterruptedRunError

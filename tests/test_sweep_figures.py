@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from PIL import Image
 from sweeping import crossed, grid, job
 
-from trainer.sweeps.job import Outcome
+from trainer.run.sweep_log import Outcome
 from trainer.sweeps.results import figures
 
 

@@ -18,8 +18,8 @@ from test_configs import compose
 from test_sweep_resume import lines, swept
 
 from trainer.config import sweep
+from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
-from trainer.sweeps.job import Outcome
 from trainer.sweeps.parallel import Parallel
 from trainer.sweeps.plan import Asked, Planned
 from trainer.system.machine import cores

@@ -10,10 +10,11 @@ import pytest
 from scipy import stats
 from sweeping import grid, job
 
-from trainer.sweeps.job import Outcome, append, read
-from trainer.sweeps.results import ranking
-from trainer.sweeps.results.ranking import ranked
-from trainer.sweeps.results.verdict import paired, verdict, welch
+from trainer.compare import ranking
+from trainer.compare.ranking import ranked
+from trainer.compare.verdict import paired, verdict
+from trainer.compare.welch import welch
+from trainer.run.sweep_log import Outcome, append, read
 from trainer.system.errors import RunError
 
 NAN = float("nan")
@@ -231,7 +232,9 @@ def test_settings_of_the_same_folds_are_compared_fold_by_fold() -> None:
     first, second = rows = ranked(folded({"a": a[:, None].tolist(), "b": b[:, None].tolist()}))
     p = stats.ttest_rel(a, b).pvalue
     assert paired(first, second) == pytest.approx(p)
-    assert p < 0.05 < (welch(first, second) or 0)
+    unpaired = welch(first.values, second.values)
+    assert unpaired is not None
+    assert p < 0.05 < unpaired.p
     assert "optim.lr=a is better than optim.lr=b by" in verdict(rows)
     assert "paired t-test, 5 folds)" in verdict(rows)
 
@@ -256,8 +259,14 @@ def test_welchs_test_is_that_of_scipy_and_of_its_formula() -> None:
     for sizes in ((2, 2), (3, 5), (10, 4)):
         a, b = rng.normal(0.9, 0.01, sizes[0]), rng.normal(0.89, 0.03, sizes[1])
         first, second = ranked(grid({"a": a.tolist(), "b": b.tolist()}))
-        p = welch(first, second)
-        assert p == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
+        found, wanted = (
+            welch(first.values, second.values),
+            stats.ttest_ind(first.values, second.values, equal_var=False),
+        )
+        assert found is not None
+        p = found.p
+        assert p == pytest.approx(wanted.pvalue)
+        assert (found.low, found.high) == pytest.approx(tuple(wanted.confidence_interval()))
         va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
         freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
         t = abs(a.mean() - b.mean()) / math.sqrt(va + vb)

@@ -11,10 +11,10 @@ from running import QUICK
 from scipy import stats
 from sweeping import grid, job
 
+from trainer.compare.ranking import ranked
+from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
-from trainer.sweeps.job import Outcome
 from trainer.sweeps.results import table as results
-from trainer.sweeps.results.ranking import ranked
 
 
 def table(jobs: list[Outcome]) -> list[dict[str, str]]:

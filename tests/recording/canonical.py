@@ -136,6 +136,12 @@ def _result(path: Path) -> Any:
     return result
 
 
+def _origin(path: Path) -> Any:
+    """What a run goes back to. When it began, and in whose project, is not the same each time."""
+    found = _without(json.loads(path.read_text()), "when", "environment", "project")
+    return found | {"resumed": [_without(row, "when", "environment", "project") for row in found.get("resumed", [])]}
+
+
 def _table(path: Path) -> Any:
     return [_plain(row) for row in csv.DictReader(io.StringIO(path.read_text()))]
 
@@ -175,4 +181,5 @@ _READERS: dict[str, Callable[[Path], Any]] = {
     "results.csv": _table,
     "config.yaml": _yaml,
     "overrides.yaml": _yaml,
+    "origin.json": _origin,
 }

@@ -83,10 +83,13 @@ def read(verb: str, args: Sequence[str]) -> Arguments:
     overrides: list[str] = []
     places: list[str] = []  # words without a key
     place = positional(verb)
+    own = {f"--{key}" for key in switches(verb)}
     queue = list(args)
     while queue:
         arg = queue.pop(0)
-        if arg.startswith("-"):
+        if arg in own:
+            overrides.append(f"{arg[2:]}=true")
+        elif arg.startswith("-"):
             _read_flag(verb, arg, queue, flags)
         elif arg.startswith("hydra.mode="):
             raise ConfigError(f"'{arg}': a sweep is asked for with -m", f"trainer {verb} -m ...")
@@ -126,6 +129,11 @@ def positional(verb: str) -> "dataclasses.Field[Any] | None":
     """The key of a verb that words without one are taken for; None: there is no such."""
     fields = dataclasses.fields(registry.of_verb(verb))
     return next((f for f in fields if f.metadata.get("positional")), None)
+
+
+def switches(verb: str) -> list[str]:
+    """The keys of a verb that may be typed as `--NAME`."""
+    return [f.name for f in dataclasses.fields(registry.of_verb(verb)) if f.metadata.get("flag")]
 
 
 def _is_place(word: str, key: str, first: bool) -> bool:
@@ -172,16 +180,17 @@ def _check(given: Arguments) -> None:
     chosen = {_key(word): word.partition("=")[2] for word in given.words}
     if verb == "train" and not (given.multirun or given.shows) and chosen.get("search", "none") != "none":
         raise search_alone()
-    if verb != "resume":
+    if verb not in registry.REOPENING:
         return
+    does = "continues" if verb == "resume" else "is repeated"
     for override in given.overrides:
         if override.startswith("~") or _key(override) in (*registry.GROUPS, "experiment"):
             raise ConfigError(
-                f"{override}: a training continues with what it was started with",
+                f"{override}: a training {does} with what it was started with",
                 "start a new run from its weights: trainer train from=RUN ...",
             )
     if given.multirun:
-        raise ConfigError("-m goes with train: a run is resumed once", "trainer resume RUN")
+        raise ConfigError(f"-m goes with train: a run is {verb}d once", f"trainer {verb} RUN")
 
 
 def search_alone() -> ConfigError:

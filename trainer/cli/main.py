@@ -111,10 +111,12 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
 
             sweep.run(given, args, directory)
             return 0
+        command = registry.command(verb)
         for config in _configs(given):
-            with signals.delayed():  # torch may break where its import is interrupted
-                import torch  # noqa: F401
-            registry.command(verb).run(config)
+            if getattr(command, "NEEDS_TORCH", True):
+                with signals.delayed():  # torch may break where its import is interrupted
+                    import torch  # noqa: F401
+            command.run(config)
     return 0
 
 
@@ -147,8 +149,8 @@ def _checked(verb: str, cfg: Any, words: list[str], choices: dict[str, str]) -> 
     from trainer.config.check import check, check_name
     from trainer.config.reopening import reopened
 
-    if verb == "resume":
-        return reopened(cfg, words)
+    if verb in registry.REOPENING:
+        return reopened(verb, cfg, words)
     config = check(verb, cfg, words, choices)
     if verb == "train":
         check_name(config.name)

@@ -7,6 +7,7 @@ from trainer import __version__
 from trainer.cli import arguments
 from trainer.config import registry
 from trainer.config.keys import public
+from trainer.config.reopening import PLACES
 from trainer.config.train import Train
 
 
@@ -54,9 +55,10 @@ def help_of(verb: str) -> str:
             default = "null" if f.default is None else str(f.default)
             name = public(f.name)
             shown = f"{name}=" if default == "???" else f"{name}={default}"
+            shown = f"--{name}" if f.metadata["flag"] else shown
             lines.append(f"  {shown:<24} {f.metadata['doc']}")
-    if verb == "resume":
-        keys = ", ".join(sorted(_runtime_keys(Train)))
+    if verb in registry.REOPENING:
+        keys = ", ".join(sorted({*_runtime_keys(Train), *(PLACES if verb == "reproduce" else ())}))
         lines += ["", "Keys of the training that may change"]
         lines += textwrap.indent(textwrap.fill(keys, 100, break_on_hyphens=False), "  ").splitlines()
     lines += ["", "Hydra's flags work too: -m (sweep), --cfg job, --info, --config-dir DIR, --hydra-help"]

@@ -19,7 +19,7 @@ from trainer.system.errors import ConfigError
 FACTS = ("features", "outputs", "num_classes", "channels", "size")  # what models take from the data
 
 # Keys that no result depends on: where a run lies, and what is done beside training.
-_BESIDE = (
+BESIDE = (
     *("name", "output", "device", "plots", "tables", "checkpoint", "tensorboard", "sweep", "search"),
     *(f"data.{key}" for key in ("placement", "workers", "cache", "cache_limit", "download", "eval_batch_size")),
 )
@@ -188,7 +188,7 @@ class Config:
 
         It leaves out those that are `free`, like `seed`, `optim.lr` or `optim.*` (all of a section but which it is).
         """
-        free = (*_BESIDE, *free)
+        free = (*BESIDE, *free)
 
         def bound(values: dict[str, Any], above: str = "") -> dict[str, Any]:
             kept = {k: v for k, v in values.items() if above + k not in free}

@@ -1,4 +1,4 @@
-"""The config of a run that is resumed: the one in its directory, with the few keys that may change."""
+"""The config of a run that is resumed or reproduced: the one in its directory, with the few keys that may change."""
 
 import dataclasses
 import io
@@ -11,8 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config import registry
 from trainer.config.base import Custom
-from trainer.config.check import check
-from trainer.config.kept import NEUTRAL, expressions, own_configs
+from trainer.config.check import check, check_name
+from trainer.config.kept import NEUTRAL, expressions, is_outward, own_configs
 from trainer.config.keys import public, shown
 from trainer.config.locating import KEYS, located
 from trainer.config.scheduler import Scheduler
@@ -25,36 +25,42 @@ from trainer.system.shown import shortened
 from trainer.system.streams import warn
 
 LONGEST = 2**18  # bytes of a config.yaml; one has about two thousand
+PLACES = ("name", "output")  # keys that say where a run lies
 Change = tuple[str, Any, Any]  # a key, its value before and the one that was typed
 
 
-def reopened(cfg: DictConfig, typed: list[str]) -> Train:
-    """The config that the run directory `cfg.run` was made with, and what was typed to resume it.
+def reopened(verb: str, cfg: DictConfig, typed: list[str]) -> Train:
+    """The config that the run directory `cfg.run` was made with, and what was typed to resume or reproduce it.
 
     Raises:
         RunError: There is no such run directory, or its config cannot be read.
         ConfigError: A key would change what has been trained already, or the user has not named a class of the file's.
     """
-    check("resume", OmegaConf.create({"run": cfg.run}), typed, {})
+    check(verb, OmegaConf.create({"run": cfg.run}), typed, {})
     run = resolved(str(cfg.run))
     try:
-        return _reopened(run, cfg, typed)
+        return _reopened(verb, run, cfg, typed)
     except OmegaConfBaseException as error:  # a `${...}` leads nowhere
         raise _unreadable(run, error) from error
 
 
-def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Train:
-    kept, words = written_in(run), {word.partition("=")[0] for word in typed}
+def _reopened(verb: str, run: Path, cfg: DictConfig, typed: list[str]) -> Train:
+    anew = verb == "reproduce"  # in a directory of its own, and from its first step on
+    kept, words = written_in(run, verb), {word.partition("=")[0] for word in typed}
     _check_targets(plain(kept), words, run)
-    _take_no_intent(kept, cfg, words, run)
+    _take_no_intent(verb, kept, cfg, words, run)
+    if anew:
+        _take_no_places(kept, words, run)
     again = f"start a new run from its weights: trainer train from={quoted(run)}"
 
     def refuse(changed: Iterator[Change]) -> None:
         for key, old, new in changed:
+            if anew and key in PLACES:
+                continue
+            what = "the run was" if anew else "the steps so far were"
+            why = "this would be another training" if anew else "a run with both would be neither"
             raise ConfigError(
-                f"{key}={shown(new)}: the steps so far were trained with {key}={shown(old)}, "
-                "and a run with both would be neither",
-                f"{again} {key}=...",
+                f"{key}={shown(new)}: {what} trained with {key}={shown(old)}, and {why}", f"{again} {key}=..."
             )
 
     merged = OmegaConf.merge(kept, {key: value for key, value in plain(cfg).items() if key != "run"})
@@ -70,6 +76,8 @@ def _reopened(run: Path, cfg: DictConfig, typed: list[str]) -> Train:
             "with another, all its learning rates would have been others",
             f"{again} epochs=...",
         )
+    if anew:
+        check_name(after.name)
     after.directory = run
     return after
 
@@ -79,16 +87,37 @@ def _length(config: Train) -> tuple[object, ...]:
     return config.epochs, config.max_steps, config.max_minutes is None
 
 
-def written_in(run: Path) -> DictConfig:
+def _take_no_places(kept: DictConfig, words: set[str], run: Path) -> None:
+    """Leave out of the config of a run that begins anew where it is written; what leads out of it is to be typed again.
+
+    Raises:
+        ConfigError: The file names weights, which may be a file of the user's, or a download.
+    """
+    kept["output"] = registry.defaults(Train)["output"]
+    for group in registry.OF_A_TRAINING:
+        for name, value in plain(kept)[group].items():
+            key = f"{group}.{name}"
+            if value is not None and is_outward(key) and key not in NEUTRAL and key not in words:
+                word = f"{key}={shorter(value)}"
+                raise ConfigError(
+                    f"{run} was started with {word}, which a file may not say: it leads out of the run",
+                    f"if you trust it, type it again: trainer reproduce {quoted(run)} {quoted(word)}",
+                )
+
+
+def shorter(value: Any) -> str:
+    """A value of a file, in a message."""
+    return shortened(str(value), 200, "...")
+
+
+def written_in(run: Path, verb: str = "resume") -> DictConfig:
     """What `config.yaml` in a run directory holds."""
     import yaml
 
     path = run / "config.yaml"
     if (run / "sweep.jsonl").is_file():
-        raise RunError(
-            f"{run} is a sweep that does not say how it was started",
-            f"resume its jobs one by one: trainer resume {quoted(run / '0')}",
-        )
+        what = "a sweep that does not say how it was started" if verb == "resume" else "a sweep"
+        raise RunError(f"{run} is {what}", f"{verb} its jobs one by one: trainer {verb} {quoted(run / '0')}")
     if run.is_file():
         raise RunError(f"{run} is a file", "give the run directory that it is in")
     try:
@@ -165,7 +194,7 @@ def _check_targets(kept: dict[str, Any], typed: set[str], run: Path) -> None:
             )
 
 
-def _take_no_intent(kept: DictConfig, typed: DictConfig, words: set[str], run: Path) -> None:
+def _take_no_intent(verb: str, kept: DictConfig, typed: DictConfig, words: set[str], run: Path) -> None:
     """Leave out of a run's config what only the command line may say; what was `typed` now stands in its place.
 
     Raises:
@@ -176,7 +205,7 @@ def _take_no_intent(kept: DictConfig, typed: DictConfig, words: set[str], run: P
             raise ConfigError(
                 f"{run / 'config.yaml'} takes {key} from an expression, {shortened(text, 200, '...')}, "
                 "and a file holds values only",
-                f"give it yourself: trainer resume {quoted(run)} {key}=...",
+                f"give it yourself: trainer {verb} {quoted(run)} {key}=...",
             )
         OmegaConf.update(kept, key, OmegaConf.select(typed, key))
     data = plain(kept).get("data", {})

@@ -44,9 +44,9 @@ class Run:
 
         Where a row does not have a metric, its column has None.
         """
-        from trainer.run.hooks.metrics_log import _whole_rows
+        from trainer.run.rows import whole_rows
 
-        rows, _ = _whole_rows(self.path / "metrics.jsonl")
+        rows, _ = whole_rows(self.path / "metrics.jsonl")
         names = dict.fromkeys(name for row in rows for name in row)
         return {name: [row.get(name) for row in rows] for name in names}
 

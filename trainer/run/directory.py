@@ -22,8 +22,8 @@ _FOLDERS = (*SUBDIRECTORIES, TEST, "slurm", "ray")
 _CHANGED = ("metrics.jsonl", "train.log", EVENTS, "sweep.jsonl", "study.journal", "*.png")  # others are replaced whole
 _FILES = (
     *_CHANGED,
-    *("config.yaml", "overrides.yaml", "result.json", "skipped.txt", "results.csv", "plan.json", "study.journal.lock"),
-    *("README.md", "predictions.csv", "per_class.csv", "suspects.csv", "*.pt", f".*{PART}"),
+    *("config.yaml", "overrides.yaml", "origin.json", "result.json", "skipped.txt", "results.csv", "plan.json"),
+    *("README.md", "study.journal.lock", "predictions.csv", "per_class.csv", "suspects.csv", "*.pt", f".*{PART}"),
 )
 LOCK_SECONDS = 3.0  # workers of a run that was killed may hold its lock so long
 
@@ -103,6 +103,25 @@ def check_links(directory: Path) -> None:
                 )
     except OSError as error:
         raise RunError(f"{directory} cannot be read: {error.strerror}", "give a directory of your own") from error
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a process trains in `directory`: asked without waiting, and without keeping anybody out."""
+    try:
+        import fcntl
+
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (ImportError, OSError):
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(handle)
+    return False
 
 
 def _leave_locks_to_the_parent() -> None:

@@ -5,6 +5,7 @@ They are read as anybody's: bounded, and with every entry checked. What does not
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ OVERRIDES, RESULT = "overrides.yaml", "result.json"
 SWEEP_LOG = "sweep.jsonl"  # a directory with such a file is that of a sweep
 PRUNED = "pruned"  # what the reason for which such a trial stopped begins with
 _LONGEST_OVERRIDES = 2**20  # bytes
+_PLAIN = re.compile(r"(- '(?:[^'\x00-\x1f\x7f-\U0010ffff]|'')*'\n)*")  # lines of `_quoted`, in ASCII
 _LONGEST_RESULT = 2**22  # of a model with ten thousand classes, whose accuracies are listed
 
 _NUMBER = optional(is_number)  # JSON has no word for what is not finite
@@ -59,6 +61,9 @@ def _quoted(text: str) -> str:
 def overrides(directory: Path) -> list[str]:
     """What `overrides.yaml` says was typed; nothing where it cannot be read."""
     try:
+        written = inside.content(directory / OVERRIDES, _LONGEST_OVERRIDES).decode()
+        if _PLAIN.fullmatch(written):  # as nearly every one is written: a hundredth of a parser's time
+            return [line[3:-1].replace("''", "'") for line in written.splitlines()]
         found = yaml.load(inside.yaml_of(directory / OVERRIDES, _LONGEST_OVERRIDES), inside.yaml_loader())
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return []

@@ -12,9 +12,10 @@ from trainer.config.train import Train
 from trainer.data.described import fingerprint
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
-from trainer.run import records
+from trainer.run import origin, project, records
 from trainer.run.parts import Parts, assemble
 from trainer.run.restoring import check_resumable
+from trainer.run.summary import environment
 from trainer.run.training import Training
 from trainer.show.report import Report
 from trainer.system.errors import CheckpointError, DataError, FormatError, RunError
@@ -59,6 +60,7 @@ def _continued(
     beside: Parts | None = None,
     watching: Sequence[Hook] = (),
 ) -> Iterator[Training]:
+    look = project.look()
     check_resumable(found, finite=config.on_nan != "ignore")
     config.choices.update(found.description["choices"])
     parts = assemble(config, screen.track, screen.say, found, beside)
@@ -72,6 +74,8 @@ def _continued(
         _set_aside(directory, found)
         typed_now = [override for override in config.typed if not override.startswith("run=")]
         records.write_overrides(directory, [*records.overrides(directory), *typed_now])
+        state = training.state
+        origin.add(directory, environment(parts.compute), look.answer(), state.epoch, state.step)
         # Until this ends, what the run had come to is not how it ended.
         records.write_result(directory, records.read_result(directory) | {"status": "interrupted"})
         yield training

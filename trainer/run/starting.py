@@ -11,9 +11,9 @@ from trainer.checkpoint.adoption import adopt
 from trainer.config.train import Train
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
-from trainer.run import meeting, records
+from trainer.run import meeting, origin, project, records
 from trainer.run.parts import Parts, assemble
-from trainer.run.summary import cut_short
+from trainer.run.summary import cut_short, environment
 from trainer.run.training import Training
 from trainer.show.report import Report
 from trainer.system.errors import CheckpointError, ConfigError
@@ -38,16 +38,20 @@ def opened(
     directory: Path | None = None,
     beside: Parts | None = None,
     watching: Sequence[Hook] = (),
+    reproduced: Path | None = None,
 ) -> Iterator[Training]:
     """The training that `config` asks for, to be run within the block; in `directory`, or a new one.
 
-    `beside` are the parts of another training with the same data, which are shared; `watching` are the caller's hooks.
+    `beside` are the parts of another training with the same data, which are shared; `watching` are the caller's hooks;
+    `reproduced` is the run whose config this is, which has been completed by that of the checkpoint it began with.
     """
+    look = project.look()  # which goes on while the data are read
     weights = checkpoint.read(config.from_, "from") if config.from_ is not None else None
     parent = None
     if weights is not None:
         _check_finite(weights, config, screen)
-        adopt(config, weights, other_data=True)
+        if reproduced is None:
+            adopt(config, weights, other_data=True)
         if config.written("model").get("weights") is not None:
             raise ConfigError("from= and model.weights= are two sets of weights to start from", "leave one of them out")
         parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
@@ -59,6 +63,7 @@ def opened(
     try:
         with runs.locked(directory):
             records.write_overrides(directory, config.typed)
+            origin.write(directory, environment(parts.compute), look.answer(), parent, reproduced)
             yield Training(parts, directory, screen, parent=parent, watching=watching).open()
     except BaseException as error:
         if not (directory / "result.json").exists():  # the run ended before it had anything to say

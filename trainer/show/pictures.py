@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from trainer.data.splits import Dataset, Split
 from trainer.engine.evaluator import Evaluator
 from trainer.show import plots
+from trainer.show.curves import Rows, curves
 from trainer.show.lettering import lettering
 from trainer.system.shown import shortened
 
@@ -20,7 +21,7 @@ GRID = 32  # images in a grid
 ALONE, PAIRED = 22, 12  # letters of a class in the title of an image, where there is one, or two
 
 
-def after_training(rows: plots.Rows, evaluator: Evaluator) -> "Iterator[tuple[str, plots.Pixels]]":
+def after_training(rows: Rows, evaluator: Evaluator) -> "Iterator[tuple[str, plots.Pixels]]":
     """Yield name and pixels of each picture that suits the run."""
     for name, draw in _suitable(rows, evaluator):
         yield name, _drawn(draw)
@@ -32,10 +33,10 @@ def _drawn(draw: "Callable[[], Figure]") -> plots.Pixels:
     return plots.render(figure)
 
 
-def _suitable(rows: plots.Rows, evaluator: Evaluator) -> "Iterator[tuple[str, Callable[[], Figure]]]":
+def _suitable(rows: Rows, evaluator: Evaluator) -> "Iterator[tuple[str, Callable[[], Figure]]]":
     loaded, built = evaluator.data, evaluator.model
     if rows:
-        yield "curves", partial(plots.curves, rows)
+        yield "curves", partial(curves, rows)
     if loaded.is_image and loaded.classes is not None:
         yield "samples", partial(training_grid, loaded)
     if loaded.is_image:

@@ -8,57 +8,13 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from trainer.engine.measures import measure
 from trainer.show.lettering import lettered, lettering, roomy
 
 Pixels = np.ndarray[Any, Any]
-Rows = Sequence[dict[str, float]]
 TITLE = 30  # letters above an image
-POINTS = 1000  # a curve gets no more points than about that
 SCALINGS = ("per filter", "over all filters", "zero-centred")
-
-
-def curves(rows: Rows) -> Figure:
-    """Losses and each metric over the epochs, and the learning rate if it changes."""
-    metrics = sorted({key.split("/")[1] for row in rows for key in row if "/" in key}, key=lambda m: (m != "loss", m))
-    metrics = [m for m in metrics if m != "top5"]
-    if len({row["lr"] for row in rows}) > 1:
-        metrics.append("lr")
-    figure = Figure(figsize=(4.6 * len(metrics), 3.6), layout="constrained")
-    for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
-        for key in sorted({k for row in rows for k in row if k == metric or k.endswith(f"/{metric}")}):
-            points = _thinned([(_x(rows, i), row[key]) for i, row in enumerate(rows) if key in row])
-            marker = "o" if len(points) < 20 else ""
-            split = lettered(key.split("/")[0])
-            axes.plot(*zip(*points, strict=True), marker=marker, markersize=3, label=split)
-        values = [row[k] for row in rows for k in row if k.endswith(f"/{metric}")]
-        if measure(metric).log and values and min(values) > 0 and max(values) > 30 * min(values):
-            axes.set_yscale("log")
-        axes.set_title(lettered(metric))
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-        axes.grid(alpha=0.3)
-        if metric != "lr":
-            axes.legend(handles=axes.get_lines())
-    return figure
-
-
-def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Evenly chosen points, about as many as a curve has pixels, among them the last one."""
-    stride = max(1, len(points) // POINTS)
-    return points[(len(points) - 1) % stride :: stride]
-
-
-def _x(rows: Rows, index: int) -> float:
-    """The epoch that a row belongs to; an evaluation within an epoch lies between two epochs."""
-    row = rows[index]
-    if "seconds" in row:
-        return row["epoch"]
-    steps = next((r["step"] / r["epoch"] for r in rows if "seconds" in r), row["step"])
-    return row["step"] / steps
 
 
 def fit(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], line: tuple[Tensor, Tensor]) -> Figure:

@@ -8,9 +8,9 @@ from typing import Any
 from trainer.run import directory as runs
 from trainer.run import resuming, starting
 from trainer.run.parts import Parts
+from trainer.run.sweep_log import Outcome
 from trainer.run.training import Training
 from trainer.show.report import Report
-from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.system import circumstances
 from trainer.system.errors import InterruptedRunError, TrainerError, named

@@ -6,9 +6,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.run.sweep_log import LOG, Outcome, append, read
 from trainer.show.report import Report, duration
 from trainer.sweeps import runner
-from trainer.sweeps.job import LOG, Outcome, append, read
 from trainer.sweeps.plan import Listed
 from trainer.sweeps.results import table as results
 from trainer.system import signals

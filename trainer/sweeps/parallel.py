@@ -13,9 +13,9 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, Submitted
-from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, environment, lies_in, serve

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from trainer.config.train import Train
 from trainer.run import records
 from trainer.run.records import PRUNED
+from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
-from trainer.sweeps.job import Outcome
 from trainer.system.atomic import storing, write_text
 from trainer.system.errors import RunError, StorageError, TrainerError
 from trainer.system.inside import json_of

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from trainer.run.directory import timestamp
+from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, Submitted, library
-from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, work

@@ -4,8 +4,8 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
-from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.system.errors import InterruptedRunError
 

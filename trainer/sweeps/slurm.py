@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from trainer.run import directory as runs
+from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted, library
-from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, environment, lies_in, work

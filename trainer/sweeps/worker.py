@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import trainer
-from trainer.sweeps.job import Outcome
+from trainer.run.sweep_log import Outcome
 from trainer.sweeps.plan import Planned
 from trainer.system.errors import InterruptedRunError
 from trainer.system.signals import answered, handled

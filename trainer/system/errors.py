@@ -73,6 +73,10 @@ class UnprovedError(TrainerError):
     """An exported file that does not answer as the trained model does."""
 
 
+class UnequalError(TrainerError):
+    """Two things that should be the same are not: a training that was repeated, say."""
+
+
 class StorageError(TrainerError):
     """A file that cannot be written: a full disk, a directory that went away."""
 

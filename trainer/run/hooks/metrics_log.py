@@ -1,21 +1,16 @@
 """metrics.jsonl: one JSON object per evaluated stretch of training."""
 
 import json
-import math
 import os
 from pathlib import Path
-from typing import Any
 
 from trainer.engine.loop import Hook
 from trainer.engine.state import Row, State
 from trainer.run.records import finite
+from trainer.run.rows import whole_rows
 from trainer.system.atomic import storing
-from trainer.system.errors import RunError
-from trainer.system.inside import content, parsed, unlinked
-from trainer.system.shapes import is_number, optional, table
+from trainer.system.inside import unlinked
 
-LONGEST = 2**27  # bytes of a file that is read: about eight hundred thousand rows
-_is_row = table(optional(is_number))
 _encoded = json.JSONEncoder(allow_nan=False).encode  # made once, for tiny epochs
 
 
@@ -30,7 +25,7 @@ class MetricsLog(Hook):
         self.path = path
         with storing(path):
             self._file = open(path, "a", encoding="utf-8", buffering=1 << 16, opener=unlinked)  # noqa: SIM115
-            self.rows, length = _whole_rows(path)
+            self.rows, length = whole_rows(path)
             self._file.truncate(length)
 
     def on_evaluation(self, state: State, row: Row) -> None:
@@ -61,31 +56,3 @@ class MetricsLog(Hook):
         """Write what is left, and close the file."""
         with storing(self.path):
             self._file.close()
-
-
-def _whole_rows(path: Path) -> tuple[list[Row], int]:
-    """The rows in the file, and the bytes that they take: what follows, as a power failure may leave it, is no row.
-
-    Raises:
-        RunError: the file is longer than any that trainer writes.
-    """
-    rows: list[Row] = []
-    length = 0
-    try:
-        lines = content(path, LONGEST).splitlines(keepends=True)
-    except ValueError as error:
-        raise RunError(f"{path} cannot be read: {error}", "move it away to begin another") from error
-    for line in lines:
-        try:
-            rows.append(_row(parsed(line)))
-        except ValueError:
-            break
-        length += len(line)
-    return rows, length
-
-
-def _row(found: Any) -> Row:
-    """A row of the file, whose entries are numbers; null stands for one that is not finite."""
-    if not _is_row(found) or not all(is_number(found.get(name)) for name in ("epoch", "step", "lr")):
-        raise ValueError("no row")
-    return {name: math.nan if value is None else value for name, value in found.items()}

@@ -18,12 +18,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from trainer.compare.ranking import Ranked, ranked
 from trainer.engine.measures import label, measure
 from trainer.run.records import PRUNED
+from trainer.run.sweep_log import Outcome
 from trainer.show.lettering import lettered, lettering, roomy
-from trainer.sweeps.job import Outcome
 from trainer.sweeps.results.grid import Grid, numbers_in
-from trainer.sweeps.results.ranking import Ranked, ranked
 from trainer.system.atomic import storing
 from trainer.system.inside import unlinked
 from trainer.system.shown import shortened

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 
+from trainer.compare.ranking import Ranked
 from trainer.engine.measures import measure
-from trainer.sweeps.results.ranking import Ranked
 
 CELLS = 24  # the most rows or columns of a heat map
 UNSET = "default"  # the value of a key that a job does not set

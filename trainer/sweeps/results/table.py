@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 
+from trainer.compare import ranking
+from trainer.compare.ranking import FOLD, REPEATS, Ranked, has_value, ranked, varied
+from trainer.compare.verdict import verdict
 from trainer.run.records import PRUNED
+from trainer.run.sweep_log import Outcome
 from trainer.show.report import Facts, metric
-from trainer.sweeps.job import Outcome
-from trainer.sweeps.results import ranking
-from trainer.sweeps.results.ranking import FOLD, REPEATS, Ranked, has_value, ranked, varied
-from trainer.sweeps.results.verdict import verdict
 from trainer.system.atomic import replacing
 from trainer.system.cells import inert
 from trainer.system.paths import quoted

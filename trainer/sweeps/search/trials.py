@@ -11,13 +11,13 @@ from pathlib import Path
 from optuna.distributions import check_distribution_compatibility
 from optuna.trial import FrozenTrial, TrialState
 
+from trainer.compare.ranking import has_value
 from trainer.config.train import Train
 from trainer.run import choosing, records
 from trainer.run.records import PRUNED
+from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
-from trainer.sweeps.job import Outcome
 from trainer.sweeps.plan import Asked, Planned, claim, known
-from trainer.sweeps.results.ranking import has_value
 from trainer.sweeps.search import journal, study
 from trainer.sweeps.search.goal import Goal
 from trainer.sweeps.search.pruning import Pruning

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from trainer.run.records import PRUNED
-from trainer.sweeps.job import Outcome
+from trainer.run.sweep_log import Outcome
 
 SEED, FOLD = "seed", "data.fold"
 REPEATS = {FOLD: "folds", SEED: "seeds"}  # keys in which jobs of the same settings differ, and what these are called
@@ -58,7 +58,7 @@ class Ranked:
     def best(self) -> Outcome:
         """The job with the best value, or the first job if none has one."""
         found = filter(has_value, self.jobs)
-        return min(found, key=lambda job: _badness(job.value, job.direction), default=self.jobs[0])
+        return min(found, key=lambda job: badness(job.value, job.direction), default=self.jobs[0])
 
     @property
     def objective(self) -> str:
@@ -116,9 +116,7 @@ def places(jobs: Sequence[Outcome]) -> list[tuple[int | None, Outcome]]:
 def _ranked(found: Sequence[Ranked]) -> list[Ranked]:
     rows: list[Ranked] = []
     for name in dict.fromkeys(row.objective for row in found if row.objective):
-        same = sorted(
-            (row for row in found if row.objective == name), key=lambda row: _badness(row.mean, row.direction)
-        )
+        same = sorted((row for row in found if row.objective == name), key=lambda row: badness(row.mean, row.direction))
         rows += [replace(row, rank=rank) for rank, row in enumerate(same, start=1)]
     return rows + [row for row in found if not row.objective]
 
@@ -135,5 +133,6 @@ def varied(jobs: Iterable[Outcome]) -> list[str]:
     return [key for key in keys if len({overrides.get(key) for overrides in found}) > 1] or keys
 
 
-def _badness(value: float | None, direction: str) -> float:
+def badness(value: float | None, direction: str) -> float:
+    """A value of which less is better."""
     return -(value or 0.0) if direction == "max" else value or 0.0

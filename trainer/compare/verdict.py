@@ -1,11 +1,12 @@
-"""Whether the best settings of a sweep are better than the second by more than chance."""
+"""Whether one of two settings is better than the other by more than chance."""
 
 import math
 import statistics
 from collections.abc import Sequence
 
+from trainer.compare.ranking import REPEATS, Ranked, varied
+from trainer.compare.welch import Welch, welch
 from trainer.show import report
-from trainer.sweeps.results.ranking import REPEATS, Ranked, varied
 from trainer.system.shown import shortened
 
 CHANCE = 0.05  # the p-value below which a difference counts
@@ -19,11 +20,15 @@ def verdict(rows: Sequence[Ranked]) -> str:
     if len(rows) < 2 or rows[1].rank != 2:
         return ""
     first, second = rows[:2]
+    keys = [key for key in varied(job for row in rows for job in row.jobs) if key not in REPEATS]
+    return told(first, second, _name(first, keys), _name(second, keys))
+
+
+def told(first: Ranked, second: Ranked, one: str, other: str) -> str:
+    """A sentence on two settings, which are called `one`, the better, and `other`; "" if one of them has no value."""
     if first.mean is None or second.mean is None:
         return ""
-    keys = [key for key in varied(job for row in rows for job in row.jobs) if key not in REPEATS]
-    one, other = _name(first, keys), _name(second, keys)
-    by = _difference(first.objective, abs(first.mean - second.mean))
+    by = difference(first.objective, abs(first.mean - second.mean))
     if first.std is None or second.std is None:
         if first.mean == second.mean:
             return f"{one} is as good as {other}"
@@ -31,16 +36,17 @@ def verdict(rows: Sequence[Ranked]) -> str:
     matched = bool(first.by_fold) and first.by_fold.keys() == second.by_fold.keys()
     unit = _unit(first, second)
     counts = first.counted if matched else f"{len(first.values)} and {len(second.values)} {unit}"
-    p = paired(first, second) if matched else welch(first, second)
+    test = paired(first, second) if matched else welch(first.values, second.values)
+    p = test.p if isinstance(test, Welch) else test
     if p is None:
         if first.mean == second.mean:
             return f"{one} is as good as {other} (all of {counts} gave the same)"
         return f"{one} is better than {other} by {by} ({unit} make no difference, {counts})"
     name = "paired t-test" if matched else "Welch's t-test"
-    test = f"{_p(p)}, {name}, {counts}"
+    said = f"{p_value(p)}, {name}, {counts}"
     if p < CHANCE:
-        return f"{one} is better than {other} by {by} ({test})"
-    return f"{one} cannot be told apart from {other} ({test})"
+        return f"{one} is better than {other} by {by} ({said})"
+    return f"{one} cannot be told apart from {other} ({said})"
 
 
 def paired(first: Ranked, second: Ranked) -> float | None:
@@ -56,25 +62,6 @@ def paired(first: Ranked, second: Ranked) -> float | None:
     return float(2 * stats.t.sf(t, len(apart) - 1))
 
 
-def welch(first: Ranked, second: Ranked) -> float | None:
-    """The p-value of Welch's t-test: how often chance alone makes two means differ so much.
-
-    Both have several values; None if those of each are all the same.
-    """
-    if first.std == second.std == 0:
-        return None
-    from scipy import stats  # late, as above
-
-    one, other = first.values, second.values
-    apart, stds = statistics.mean(one) - statistics.mean(other), (statistics.stdev(one), statistics.stdev(other))
-    # Scipy is given figures, for of values that are nearly equal it warns; and scaled ones, whose squares are in range.
-    scale = max(stds)
-    found = stats.ttest_ind_from_stats(
-        apart / scale, stds[0] / scale, len(one), 0.0, stds[1] / scale, len(other), equal_var=False
-    )
-    return float(found.pvalue)
-
-
 def _unit(first: Ranked, second: Ranked) -> str:
     """What the values of both are of."""
     folds = bool(first.by_fold), bool(second.by_fold)
@@ -86,11 +73,12 @@ def _name(row: Ranked, keys: Sequence[str]) -> str:
     return " ".join(shortened(word, 60, "...") for word in words) or "the default"
 
 
-def _difference(objective: str, value: float) -> str:
+def difference(objective: str, value: float) -> str:
     """A difference of accuracies is said in points, since per cent would be read as a share of the accuracy."""
     text = report.metric(objective, value)
     return f"{text[:-1]} points" if text.endswith("%") else text
 
 
-def _p(p: float) -> str:
+def p_value(p: float) -> str:
+    """A p-value as it is written."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
