@@ -10,11 +10,10 @@ from typing import Any
 
 import httpx
 import numpy as np
+from composing import composed
 from PIL import Image
 
 from trainer.cli.main import main
-from trainer.config.check import check
-from trainer.config.composition import compose
 from trainer.engine import device
 from trainer.predict.predictor import Predictor, load
 from trainer.serve import server
@@ -48,14 +47,7 @@ def of_table(folder: Path) -> Path:
 
 def predictor(run: Path) -> Predictor:
     """That of a run."""
-    words = [f"ckpt={run}"]
-    config = check("serve", *_composed(words))
-    return load(config, str(run), device.choose("cpu", "float32"), Report(quiet=True))
-
-
-def _composed(words: list[str]) -> Any:
-    cfg, choices = compose("serve", words)
-    return cfg, words, choices
+    return load(composed("serve", f"ckpt={run}"), str(run), device.choose("cpu", "float32"), Report(quiet=True))
 
 
 @dataclass

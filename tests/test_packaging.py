@@ -32,7 +32,8 @@ def test_the_wheel_has_the_package_and_its_configs_and_nothing_else(wheel: Path)
     others = {name for name in names - configs - modules if ".dist-info/" not in name}
     assert configs <= names
     assert modules <= names
-    assert others <= {"trainer/py.typed"}
+    page = {f"trainer/serve/page/page.{kind}" for kind in ("html", "css", "js")}
+    assert page <= others <= {"trainer/py.typed", *page}
 
 
 def test_the_wheel_declares_the_command(wheel: Path) -> None:

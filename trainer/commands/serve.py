@@ -73,6 +73,7 @@ def run(config: Serve) -> dict[str, Any]:
         rows=options.max_rows,
         batch=options.batch,
         waiting=options.queue,
+        connections=max(Limits.connections, 4 * options.queue),
         seconds=options.timeout,
     )
     with server.listen(options.host, config.port) as listener:

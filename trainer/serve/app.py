@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from trainer.serve import page
 from trainer.serve.bodies import Bodies
-from trainer.serve.problem import ProblemError, as_json
+from trainer.serve.problem import ProblemError, as_json, failed
 from trainer.serve.service import Service
 
 PATHS = "GET /, GET /schema, GET /health, POST /predict"
@@ -59,7 +59,7 @@ def make(service: Service, ready: Callable[[], None] = lambda: None) -> FastAPI:
         assert isinstance(error, HTTPException)
         if error.status_code != 405:
             return _response(ProblemError(error.status_code, "there is nothing at this address", f"there are {PATHS}"))
-        methods = (error.headers or {}).get("Allow", "")
+        methods = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
         answer = _response(ProblemError(405, f"this address takes {methods} only", f"there are {PATHS}"))
         answer.headers["Allow"] = methods
         return answer
@@ -68,6 +68,10 @@ def make(service: Service, ready: Callable[[], None] = lambda: None) -> FastAPI:
     async def told(request: Request, error: Exception) -> Response:
         assert isinstance(error, ProblemError)
         return _response(error)
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> Response:
+        return _response(failed())  # the guard, which the error comes to next, shows it
 
     return app
 

@@ -12,12 +12,8 @@ class Limits:
     rows: int = 1000  # of a request
     batch: int = 64  # samples that go through the model at once; more only if one request has more
     waiting: int = 64  # requests whose answers are worked on; further ones are told to come again
+    connections: int = 256  # open at once, slow ones among them; further ones are hung up on
     seconds: float = 10.0  # for a request to arrive, and the same again for its answer
-
-    @property
-    def connections(self) -> int:
-        """How many are open at once: slow ones must not keep out the others."""
-        return 4 * self.waiting
 
     @property
     def held(self) -> int:

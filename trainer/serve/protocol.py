@@ -42,7 +42,7 @@ class Protocol(H11Protocol):
             self._stop()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer to what is no HTTP, as JSON; or only hang up, if an answer to what came before has begun."""
+        """Answer to what is no HTTP, as JSON."""
         self._end(ProblemError(400, "this is no request of HTTP/1.1", "use a library or program for HTTP"))
 
     @property
@@ -63,18 +63,24 @@ class Protocol(H11Protocol):
 
     def _give_up(self) -> None:
         self._clock = None
-        if self._heard and self.cycle is None:
+        cycle: Any = self.cycle
+        if self._heard and cycle is None:  # of a first request; where one was answered, many a client expects no more
             seconds = f"{self.limits.seconds:g} s"
             self._end(ProblemError(408, f"the request did not arrive within {seconds}", "send it faster"))
         else:
             self.transport.close()
 
     def _end(self, problem: ProblemError) -> None:
-        if self._is_idle and not self.transport.is_closing():
+        """Hang up, and say why, unless an answer has begun."""
+        cycle: Any = self.cycle
+        if self._is_idle or not cycle.response_started:
             headers = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items())
             head = f"HTTP/1.1 {problem.status} -\r\n{headers}Connection: close\r\n\r\n"
             self.transport.write(head.encode() + problem.body)
         self.transport.close()
+        if not self._is_idle:  # whoever answers learns that nobody listens
+            cycle.disconnected = True
+            cycle.message_event.set()
 
 
 def with_limits(limits: Limits) -> type[Protocol]:

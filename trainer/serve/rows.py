@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from trainer.data.table.cells import Cells
 from trainer.data.table.columns import Dropped
 from trainer.predict.predictor import Answers, Predictor
+from trainer.predict.tables import encoded
 from trainer.serve.fields import Field, NumberField, field_of
 from trainer.serve.limits import Limits
 from trainer.serve.problem import ProblemError
@@ -82,6 +81,8 @@ class Rows:
         joined = {
             name: field.cells([cell for part in parts for cell in part[name]]) for name, field in self.fields.items()
         }
+        if self.predictor.plan is None:
+            return self.predictor.rows(torch.from_numpy(np.stack([np.asarray(cells) for cells in joined.values()], 1)))
         return self.predictor.rows(encoded(self.predictor, joined))
 
     def schema(self) -> dict[str, Any]:
@@ -154,21 +155,6 @@ class Rows:
             meant = did_you_mean(name, self.fields.keys() - row.keys(), f"it has {listed([*self.fields])}")
             problems[-len(strange)] = (name, f"is no column of the model; {meant}")
         return problems
-
-
-def encoded(predictor: Predictor, columns: Mapping[str, Cells]) -> Tensor:
-    """The features (N, F) of rows."""
-    plan = predictor.plan
-    if plan is None:
-        return torch.from_numpy(np.stack([np.asarray(cells) for cells in columns.values()], axis=1))
-    features = np.empty((len(next(iter(columns.values()))), predictor.shape.numel()), dtype=np.float32)
-    place = 0
-    for column in plan:
-        width = len(column.features)
-        if width:
-            column.encode(columns[column.name], features[:, place : place + width])
-            place += width
-    return torch.from_numpy(features)
 
 
 def _of_rows(problems: list[dict[str, Any]]) -> ProblemError:
