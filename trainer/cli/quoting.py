@@ -70,7 +70,7 @@ def texts(verb: str, chosen: Mapping[str, str]) -> dict[str, Text]:
     A class of the user's own declares nothing, and takes lists and numbers by any name.
     """
     found = dict(_declared(registry.of_verb(verb), ""))
-    for group in registry.OF_A_TRAINING:
+    for group in (*registry.OF_A_TRAINING, *registry.BESIDE):
         if group not in chosen or chosen[group] in ours(group):
             for section in registry.sections(group).values():
                 found |= dict(_declared(section, f"{group}."))

@@ -17,12 +17,10 @@ from trainer.config.keys import MISSING, public
 
 OF_A_TRAINING = ("model", "data", "optim", "scheduler", "loss")
 OF_A_SWEEP = ("sweep", "search")  # how a sweep is run, and which trainings it has
+BESIDE = ("tracking",)  # what is done beside a training, on which no result depends
 OF_THE_USER = ("model", "data", "optim")  # groups in which a class of the user's own may be chosen by `_target_`
-GROUPS = (*OF_A_TRAINING, *OF_A_SWEEP)
-REOPENING = (
-    "resume",
-    "reproduce",
-)  # the verbs whose config is that of a run, with the few keys that may change
+GROUPS = (*OF_A_TRAINING, *OF_A_SWEEP, *BESIDE)
+REOPENING = ("resume", "reproduce")  # the verbs whose config is that of a run, with the few keys that may change
 
 _PACKAGE = Path(__file__).parent.parent
 _MODULES = {"data": "trainer.data.sets"}  # groups with a module for each choice, which the dataclass stands in

@@ -200,6 +200,13 @@ def _take_no_intent(verb: str, kept: DictConfig, typed: DictConfig, words: set[s
     Raises:
         ConfigError: It has an expression for which nothing was typed.
     """
+    uri = plain(kept)["tracking"].get("uri")
+    if uri is not None and "tracking.uri" not in words:
+        raise ConfigError(
+            f"{run / 'config.yaml'} has the training told to {shortened(str(uri), 200, '...')}, "
+            "and a file does not say where to send anything",
+            f"if you trust it, give it yourself: trainer resume {quoted(run)} tracking.uri=...",
+        )
     for key, text in expressions(plain(kept)):
         if key not in words:
             raise ConfigError(

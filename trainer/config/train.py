@@ -54,6 +54,7 @@ class Train(Config):
     loss: Any = key(MISSING, "the loss: a section of the group `loss`")
     sweep: Any = key(MISSING, "how the jobs of -m are run: a section of the group `sweep`")
     search: Any = key(MISSING, "which jobs -m has: a section of the group `search`")
+    tracking: Any = key(MISSING, "who is told of the training: a section of the group `tracking`")
     name: str | None = key(None, "name of the run, a folder below output; null: MODEL_DATA", text=True)
     output: str = key("runs", "folder that run directories are made in", text=True)
     from_: str | None = key(

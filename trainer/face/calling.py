@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from trainer.system.errors import InterruptedRunError, TerminatedError, UserError
+from trainer.system.errors import InterruptedRunError, TerminatedError, TrainerError, UserError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,23 +28,32 @@ def told(function: Callable[P, T]) -> Callable[P, T]:
         try:
             return function(*args, **kwargs)
         except UserError as error:
-            mistake = error
+            raised: BaseException = _in_full(error).with_traceback(None)
         except InterruptedRunError as error:
             signum = error.exit_code - 128
-            if signum == signal.SIGINT:
-                raise KeyboardInterrupt(str(error)) from error
-            signal.raise_signal(signum)
-            raise TerminatedError(signum) from error
+            if signum != signal.SIGINT:
+                signal.raise_signal(signum)
+            words = str(_in_full(error))
+            raised = KeyboardInterrupt(words) if signum == signal.SIGINT else TerminatedError(signum)
+        except TrainerError as error:
+            _in_full(error)
+            raise
         except Exception as error:
             from trainer.system import circumstances
 
             explained = circumstances.explained(error)
             if explained is None:
                 raise
-            raise explained from error
-        raise mistake.with_traceback(None) from None
+            raise _in_full(explained) from error
+        raise raised from None
 
     return called
+
+
+def _in_full(error: TrainerError) -> TrainerError:
+    """The error, whose text says what to do as well: on the command line that is a line of its own."""
+    error.args = (f"{error.message}\n  {error.hint}" if error.hint else error.message,)
+    return error
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class Run:
         from trainer.run.rows import whole_rows
 
         rows, _ = whole_rows(self.path / "metrics.jsonl")
-        names = dict.fromkeys(name for row in rows for name in row)
+        names = dict.fromkeys(("epoch", "step", "lr", *(name for row in rows for name in row)))
         return {name: [row.get(name) for row in rows] for name in names}
 
     @property

@@ -23,7 +23,8 @@ _CHANGED = ("metrics.jsonl", "train.log", EVENTS, "sweep.jsonl", "study.journal"
 _FILES = (
     *_CHANGED,
     *("config.yaml", "overrides.yaml", "origin.json", "result.json", "skipped.txt", "results.csv", "plan.json"),
-    *("README.md", "study.journal.lock", "predictions.csv", "per_class.csv", "suspects.csv", "*.pt", f".*{PART}"),
+    *("README.md", "study.journal.lock", "mlflow.json", "predictions.csv", "per_class.csv", "suspects.csv"),
+    *("*.pt", f".*{PART}"),
 )
 LOCK_SECONDS = 3.0  # workers of a run that was killed may hold its lock so long
 

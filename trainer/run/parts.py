@@ -30,6 +30,7 @@ from trainer.models import preprocessing
 from trainer.models.build import build_model, has_batch_norm, trains_on
 from trainer.models.transfer import Transfer
 from trainer.run.choosing import choose
+from trainer.run.hooks import tracking
 from trainer.system.shown import shortened
 
 
@@ -137,6 +138,7 @@ def assemble(
     """
     for line in custom.announced(config):
         say(line)
+    tracking.check(config.tracking)
     compute = device.choose(config.device, config.precision, config.deterministic)
     preprocessing.prepare(config)
     planned = {"plan": found.description["plan"]} if found is not None and found.description.get("plan") else None

@@ -28,6 +28,7 @@ from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.hooks.screen import Screen
 from trainer.run.hooks.target import Target
 from trainer.run.hooks.time_limit import TimeLimit
+from trainer.run.hooks.tracking import Tracked, tracking
 from trainer.run.outcome import testing
 from trainer.run.outcome.testing import Tested
 from trainer.run.parts import Parts
@@ -105,9 +106,11 @@ class Training:
         self.log = MetricsLog(directory / "metrics.jsonl")
         self.table = Screen(screen, summary.columns(parts), parts.samples, parts.plan)
         self.board = self._tensorboard()
+        told = Tracked(parts.name, directory, summary.hyperparameters(parts.config))
+        self.tracking = tracking(self.settings.tracking, told, screen.warn)
         unused = NamesUnused(parts.model.named_parameters, screen.warn)
         ending = self.early_stopping, self.target, self._time_limit()
-        hooks = [parts.average, unused, self.log, self.table, self.board, *ending, *self.watching]
+        hooks = [parts.average, unused, self.log, self.table, self.board, self.tracking, *ending, *self.watching]
         # Last, for a checkpoint holds the schedule's state after the epoch.
         self.hooks = [hook for hook in (*hooks, parts.schedule, self.checkpoints) if hook is not None]
         return self
@@ -169,6 +172,8 @@ class Training:
             result["parent"] = self.before["parent"]
         result |= summary.ending(self.parts, self._seconds())
         closing.append(lambda: records.write_result(self.directory, result))
+        if self.tracking is not None:
+            closing.append(partial(self.tracking.finish, result))
         for close in closing:
             with suppress(*((StorageError,) if result["status"] != "completed" else ())):
                 close()

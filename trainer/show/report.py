@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.engine.measures import measure
+from trainer.show.bars import Bar, NotebookBar, TerminalBar
 from trainer.system.inside import unlinked
 from trainer.system.shown import LONGEST, printable, shortened
 from trainer.system.streams import warn
@@ -29,6 +30,7 @@ class Report:
     PANEL_WIDTH = 40  # a narrower terminal has no room for a box
     CELL = 100  # the most letters of a table's cell: a name may have any length, and it makes a whole column wide
     LAST_CELL = 1000  # the same in the last column, after which nothing comes
+    BAR_SECONDS = 0.2  # between two drawings of a bar in a notebook
     DOING = 60  # the most letters beside a bar
 
     def __init__(self, quiet: bool = False) -> None:
@@ -37,6 +39,7 @@ class Report:
         if self.console.width < 1:  # COLUMNS=0: rich would show nothing at all
             self.console.width = 80
         self.live = self.console.is_terminal and not quiet
+        self.has_bars = self.live or (self.console.is_jupyter and not quiet)
         self._log: _Log | None = None
         self._before: list[str] = []
 
@@ -113,6 +116,9 @@ class Report:
     def track(self, items: Iterable[T], total: int, doing: str, many: int = 5000, patience: float = 0.0) -> Iterator[T]:
         """Yield `items` and show the progress: a bar on a terminal, after some `patience`; else a line for `many`."""
         doing = self._shortened(doing, self.DOING)
+        if self.has_bars and not self.live:
+            yield from self._tracked_in_a_notebook(items, total, doing, patience)
+            return
         if not self.live:
             if total >= many:
                 self.say(f"{doing}: {total:,}")
@@ -131,6 +137,21 @@ class Report:
         finally:
             if progress.live.is_started:
                 progress.stop()
+
+    def bar(self) -> Bar:
+        """A bar, where it `has_bars`: on a terminal, and in a notebook."""
+        return TerminalBar(self.console, self.ascii_only) if self.live else NotebookBar()
+
+    def _tracked_in_a_notebook(self, items: Iterable[T], total: int, doing: str, patience: float) -> Iterator[T]:
+        bar, drawn = self.bar(), time.monotonic() + patience
+        try:
+            for done, item in enumerate(items):
+                if time.monotonic() >= drawn:
+                    drawn = time.monotonic() + self.BAR_SECONDS
+                    bar.draw(doing, done, total, "")
+                yield item
+        finally:
+            bar.remove()
 
     def _shortened(self, text: str, most: int) -> str:
         return shortened(text, most, "..." if self.ascii_only else "…")

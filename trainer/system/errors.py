@@ -19,9 +19,6 @@ class TrainerError(Exception):
         self.message = message
         self.hint = hint
 
-    def __str__(self) -> str:
-        return f"{self.message}\n  {self.hint}" if self.hint else self.message
-
 
 class UserError(TrainerError):
     """The user's input is wrong; nothing was started and nothing was lost."""

@@ -3,11 +3,10 @@
 import time
 from collections.abc import Sequence
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-
 from trainer.engine.loop import Hook
 from trainer.engine.measures import measure
 from trainer.engine.state import Plan, Row, State
+from trainer.show.bars import Bar
 from trainer.show.report import Report, duration, metric
 
 
@@ -25,7 +24,7 @@ class Screen(Hook):
         self.report, self.columns = report, columns
         self.samples, self.epochs = samples, plan.epochs
         self.total_steps = plan.total_steps(len(samples))
-        self._bar: Progress | None = None
+        self._bar: Bar | None = None
         self._headed = False
         self._bar_drawn = self._line_drawn = 0.0
         self._start = 0.0
@@ -33,10 +32,12 @@ class Screen(Hook):
 
     def on_start(self, state: State) -> None:
         self._start, self._start_step = time.monotonic(), state.step
+        if not self.report.live:  # in a notebook a bar leaves an empty line behind: only what takes a while has one
+            self._bar_drawn = self._start
 
     def on_step(self, state: State) -> None:
         now = time.monotonic()
-        if now - self._bar_drawn >= self.BAR_SECONDS and self.report.live:
+        if now - self._bar_drawn >= self.BAR_SECONDS and self.report.has_bars:
             self._bar_drawn = now
             self._draw(state, (state.step - self._start_step) / max(now - self._start, 1e-9))
 
@@ -56,28 +57,16 @@ class Screen(Hook):
     def close(self) -> None:
         """Remove the bar."""
         if self._bar is not None:
-            self._bar.stop()
+            self._bar.remove()
             self._bar = None
 
     def _draw(self, state: State, rate: float) -> None:
         """Draw the bar of the epoch that runs at `rate` steps per second."""
         if self._bar is None:
-            spinner = SpinnerColumn("line" if self.report.ascii_only else "dots")
-            texts = TextColumn("epoch {task.description}"), TextColumn("{task.fields[figures]}")
-            columns = spinner, texts[0], BarColumn(), MofNCompleteColumn(), texts[1]
-            self._bar = Progress(*columns, console=self.report.console, auto_refresh=False, transient=True)
-            self._bar.start()
-            self._bar.add_task("", visible=False, figures="")
+            self._bar = self.report.bar()
         left = duration((self.total_steps - state.step) / rate)
-        self._bar.update(
-            self._bar.task_ids[0],
-            description=f"{state.epoch + 1}/{self.epochs}",
-            visible=True,
-            completed=state.batch,
-            total=len(self.samples),
-            figures=f"{rate * self.samples[0]:,.0f} samples/s  loss {float(state.loss):.4f}  {left} left",
-        )
-        self._bar.refresh()
+        figures = f"{rate * self.samples[0]:,.0f} samples/s  loss {float(state.loss):.4f}  {left} left"
+        self._bar.draw(f"epoch {state.epoch + 1}/{self.epochs}", state.batch, len(self.samples), figures)
 
     def _line(self, row: Row, mark: str = "") -> None:
         """Print a row, below a header if it is the first; `mark` follows the number of the epoch."""

@@ -1,0 +1,248 @@
+"""`tracking=mlflow`: what MLflow is told, that nothing waits for it, and that a training survives the lack of it."""
+
+import json
+import socket
+import threading
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Trainer
+from running import QUICK, SILENT, result, rows, train
+
+from trainer.engine.state import Row, State
+from trainer.run.hooks import tracking
+from trainer.run.hooks.tracking import Tracking
+
+if find_spec("mlflow") is None or find_spec("sqlalchemy") is None:
+    pytest.skip("MLflow is not installed", allow_module_level=True)
+# MLflow's own code is not free of warnings.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+FAST = (*SILENT, "model=linear", "data.limit=100", "tracking=mlflow")
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database of MLflow: to make one takes two seconds."""
+    return f"tracking.uri=sqlite:///{tmp_path_factory.mktemp('mlflow')}/t.db"
+
+
+@pytest.fixture
+def client(empty: Path, uri: str) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri.partition("=")[2])
+
+
+def told(client: Any, experiment: str) -> list[Any]:
+    """All runs that MLflow has in an experiment."""
+    found: list[Any] = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    return found
+
+
+def histories(client: Any, run: Any) -> dict[str, list[tuple[int, float]]]:
+    """Steps and values of each metric."""
+    found = {name: client.get_metric_history(run.info.run_id, name) for name in run.data.metrics}
+    return {name: sorted((metric.step, metric.value) for metric in metrics) for name, metrics in found.items()}
+
+
+def expected(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """The same by the files in the run directory."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for row in rows(run):
+        for name, value in row.items():
+            if name != "step":
+                found.setdefault(name, []).append((int(row["step"]), value))
+    ended = result(run)
+    last = {name: value for name, value in ended["metrics"].items() if name.startswith("test/")}
+    last["seconds in all"] = ended["seconds"]
+    return found | {name: [(ended["steps"], value)] for name, value in last.items()}
+
+
+@pytest.mark.slow
+def test_mlflow_has_parameters_metrics_files_and_the_end_of_a_run(trainer: Trainer, client: Any, uri: str) -> None:
+    assert trainer("train", *FAST, uri, "plots=true", "epochs=3", "optim.lr=0.05", "seed=7").code == 0
+    (run,) = Path("runs/linear_digits").iterdir()
+    (found,) = told(client, "linear_digits")  # the run's name, where no experiment is given
+    assert histories(client, found) == expected(run)
+    assert found.info.status == "FINISHED"
+    assert found.info.run_name == run.name
+    assert {"optim.lr": "0.05", "seed": "7", "epochs": "3", "model": "linear"}.items() <= found.data.params.items()
+    assert found.data.tags["trainer.directory"] == str(run.absolute())
+    stored = Path(found.info.artifact_uri.removeprefix("file://"))
+    kept = {path.relative_to(stored).as_posix() for path in stored.rglob("*") if path.is_file()}
+    assert {"config.yaml", "result.json", "metrics.jsonl", "train.log", "checkpoints/best.pt"} <= kept
+    assert {f"plots/{path.name}" for path in (run / "plots").iterdir()} <= kept
+    assert not any("tfevents" in name or "last.pt" in name for name in kept)
+    for name in kept - {"train.log"}:  # to which a line or two are added then
+        assert (stored / name).read_bytes() == (run / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_a_resumed_training_goes_on_in_its_run_of_mlflow(trainer: Trainer, client: Any, uri: str) -> None:
+    run = train(trainer, *FAST, uri, "tracking.experiment=resumed", "epochs=2")
+    (before,) = told(client, "resumed")
+    assert trainer("resume", str(run), "epochs=4", uri).code == 0
+    (after,) = told(client, "resumed")
+    assert after.info.run_id == before.info.run_id
+    assert after.info.status == "FINISHED"
+    wanted, found = expected(run), histories(client, after)
+    for name in ("epoch", "lr", "train/loss", "val/loss"):
+        assert found[name] == wanted[name], name
+
+
+@pytest.mark.slow
+def test_what_mlflow_has_already_is_not_told_twice(trainer: Trainer, client: Any, uri: str) -> None:
+    """As after a run was killed: its log is cut back to its checkpoint, and MLflow has had more of it."""
+    run = train(trainer, *FAST, uri, "tracking.experiment=killed", "epochs=2")
+    kept = (run / "checkpoints" / "last.pt").read_bytes()
+    assert trainer("resume", str(run), "epochs=4", uri).code == 0
+    (run / "checkpoints" / "last.pt").write_bytes(kept)
+    assert trainer("resume", str(run), "epochs=5", uri).code == 0
+    (found,) = told(client, "killed")
+    wanted = expected(run)
+    for name in ("epoch", "train/loss", "val/loss"):
+        assert histories(client, found)[name] == wanted[name], name
+
+
+@pytest.mark.slow
+def test_a_training_that_fails_is_one_that_failed(trainer: Trainer, client: Any, uri: str) -> None:
+    ran = trainer(
+        "train", *FAST, uri, "tracking.experiment=failed", "loss=mse", "data=diabetes", "optim=sgd", "optim.lr=1e30"
+    )
+    assert ran.code == 1
+    (found,) = told(client, "failed")
+    assert found.info.status == "FAILED"
+
+
+@pytest.mark.slow
+def test_the_jobs_of_a_sweep_say_which_it_is(trainer: Trainer, client: Any, uri: str) -> None:
+    words = ("tracking.experiment=swept", "epochs=1", "sweep=batched", "optim.lr=0.1,0.01")
+    assert trainer("train", "-m", *FAST, uri, *words).code == 0
+    found = told(client, "swept")
+    (sweep,) = Path("runs/sweeps/sweep").iterdir()
+    assert {run.data.tags["trainer.sweep"] for run in found} == {str(sweep.absolute())}
+    assert {run.info.run_name for run in found} == {f"{sweep.name}/0", f"{sweep.name}/1"}
+    assert {run.data.params["optim.lr"] for run in found} == {"0.1", "0.01"}
+
+
+@pytest.mark.slow
+def test_a_server_that_is_down_loses_nothing_but_what_it_would_have(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        ran = trainer("train", *QUICK, "tracking=mlflow", f"tracking.uri=http://127.0.0.1:{port}")
+    assert ran.code == 0
+    assert (ran.out + ran.err).count("tracking=mlflow is given up, and the training goes on without it") == 1
+    (run,) = Path("runs/linear_digits").iterdir()
+    assert result(run)["status"] == "completed"
+
+
+@pytest.mark.slow
+def test_a_run_of_mlflow_that_is_not_there_or_that_a_file_makes_up_is_not_taken(
+    trainer: Trainer, client: Any, uri: str
+) -> None:
+    run = train(trainer, *FAST, uri, "tracking.experiment=made up", "epochs=1")
+    (before,) = told(client, "made up")
+    other = client.create_run("0", run_name="not of trainer")
+    ids = (3, "../../x", "a" * 32, other.info.run_id)
+    for number, written in enumerate(("no JSON", *(json.dumps({"run_id": found}) for found in ids)), start=2):
+        (run / "mlflow.json").write_text(written)
+        ran = trainer("resume", str(run), f"epochs={number}", uri)
+        assert ran.code == 0, ran.err
+        assert "given up" not in ran.out + ran.err
+        assert len(told(client, "made up")) == number
+    assert client.get_run(other.info.run_id).data.metrics == {}
+    assert client.get_run(before.info.run_id).data.metrics["epoch"] == 1
+
+
+def test_a_runs_file_does_not_say_where_to_send_anything(trainer: Trainer) -> None:
+    run = train(trainer, *QUICK)
+    written = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(
+        written.replace("tracking:\n  name: none\n", "tracking:\n  name: mlflow\n  uri: http://x\n  experiment: null\n")
+    )
+    ran = trainer("resume", str(run), "epochs=2")
+    assert ran.code == 2
+    assert "tracking.uri=..." in ran.err
+    assert len(ran.err.splitlines()) == 2
+
+
+def test_a_program_that_is_not_installed_is_told_before_anything_begins(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    ran = trainer("train", *QUICK, "tracking=mlflow")
+    assert ran.code == 2
+    assert "pip install 'trainer[mlflow]'" in ran.err
+    assert not Path("runs").exists()
+
+
+def test_no_result_depends_on_who_is_told() -> None:
+    from test_configs import compose
+
+    assert compose("train").digest() == compose("train", "tracking=mlflow", "tracking.experiment=mine").digest()
+
+
+class Slow:
+    """Takes as long as it is let."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.fails, self.free, self.had = fails, threading.Event(), [0]
+
+    def begin(self) -> None:
+        if self.fails:
+            raise OSError("nobody is there")
+        self.free.wait(60)
+
+    def log(self, rows: list[Row]) -> None:
+        self.had.append(len(rows))
+
+    def end(self, result: dict[str, Any]) -> None:
+        self.had.append(-1)
+
+
+def test_a_training_never_waits_for_a_program_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "BRIEFLY", 0.01)
+    slow, said = Slow(), []
+    hook = Tracking("slow", slow, said.append)
+    hook.on_start(State())
+    for _ in range(1000):
+        hook.on_epoch(State(), {"epoch": 1.0})
+    hook.finish({"status": "interrupted"})  # would wait for ever if it waited
+    assert slow.had == [0]
+    assert said == ["tracking=slow is given up, and the training goes on without it: "
+                    "it takes too long, and does not have all of the run"]  # fmt: skip
+    slow.free.set()
+    hook._thread.join(60)
+
+
+def test_all_rows_come_in_order_and_before_the_end() -> None:
+    slow, said = Slow(), []
+    slow.free.set()
+    hook = Tracking("slow", slow, said.append)
+    hook.on_start(State())
+    for _ in range(100):
+        hook.on_epoch(State(), {"epoch": 1.0})
+    hook.finish({"status": "completed"})
+    assert sum(slow.had) == 99
+    assert slow.had[-1] == -1
+    assert said == []
+
+
+def test_what_fails_is_said_once() -> None:
+    said: list[str] = []
+    hook = Tracking("gone", Slow(fails=True), said.append)
+    hook.on_start(State())
+    hook._thread.join(60)
+    for _ in range(3):
+        hook.on_epoch(State(), {"epoch": 1.0})
+        time.sleep(0)
+    hook.finish({"status": "completed"})
+    assert said == ["tracking=gone is given up, and the training goes on without it: nobody is there"]
