@@ -38,7 +38,8 @@ def compose(verb: str, *overrides: str) -> Config:
         del cfg["hydra"]
     for section in (cfg, *(cfg[group] for group in registry.GROUPS if cfg.get(group))):
         for key in OmegaConf.missing_keys(section):
-            OmegaConf.update(cfg, key, "given")
+            kind = str(getattr(registry.of_verb(verb), "__annotations__", {}).get(key, ""))
+            OmegaConf.update(cfg, key, ["given"] if "list" in kind else "given")
     return check(verb, cfg, list(overrides), choices)
 
 

@@ -75,7 +75,7 @@ def read_with_levels(source: Source, way: Way) -> tuple[np.ndarray, Levels | Non
     """As `read_image`, and the lowest and highest value of a grey image of 16 bits; None of any other."""
     with _naming(source if isinstance(source, str | Path) else "the image"):
         image, used = _shown(source, way.levels)
-        return fitted(image.convert(_mode(way)), way), used
+        return fitted(_in_mode(image, way), way), used
 
 
 def read_whole(source: Source, way: Way) -> np.ndarray:
@@ -85,7 +85,7 @@ def read_whole(source: Source, way: Way) -> np.ndarray:
         UnreadableError, DataError: As `read_image`.
     """
     with _naming(source if isinstance(source, str | Path) else "the image"):
-        image = _shown(source, way.levels)[0].convert(_mode(way))
+        image = _in_mode(_shown(source, way.levels)[0], way)
         return np.asarray(image, dtype=np.uint8).reshape(image.height, image.width, way.channels)
 
 
@@ -109,8 +109,9 @@ def fitted(image: Image.Image, way: Way) -> np.ndarray:
     return np.asarray(image, dtype=np.uint8).reshape(way.shape)
 
 
-def _mode(way: Way) -> str:
-    return "L" if way.channels == 1 else "RGB"
+def _in_mode(image: Image.Image, way: Way) -> Image.Image:
+    mode = "L" if way.channels == 1 else "RGB"
+    return image if image.mode == mode else image.convert(mode)  # which would copy it
 
 
 @contextlib.contextmanager
@@ -192,7 +193,7 @@ def _of_sixteen_bits(file: Image.Image, levels: Levels | None) -> tuple[Image.Im
 def _on_white(file: Image.Image) -> Image.Image:
     """The image on white, as a page shows it; Pillow would show whatever colour a transparent pixel has."""
     if not file.has_transparency_data:
-        return file.copy()
+        return file
     layer = file.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 

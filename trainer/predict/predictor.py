@@ -109,6 +109,14 @@ class Predictor:
         """The names of the features (F,) of a table; none where the data have no names for them."""
         return tuple(self.facts.get("columns") or ())
 
+    def takes_as(self, other: "Predictor") -> bool:
+        """Whether rows of a table become the same features for it and another."""
+        return (self.shape, self.columns, self.facts.get("plan")) == (
+            other.shape,
+            other.columns,
+            other.facts.get("plan"),
+        )
+
     @cached_property
     def plan(self) -> tuple[Column, ...] | None:
         """How the columns of a table become features; None where they are features as they are."""

@@ -1,6 +1,6 @@
 """Rows of tables as the features that a model takes: by the plan of its training, or as they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainer.data.table import cells
-from trainer.data.table.columns import Category, Column, Dropped, Number, words
+from trainer.data.table.columns import Category, Dropped, Number, words
 from trainer.data.table.notes import Notes, named, quoted
 from trainer.data.table.remarks import Remarks
 from trainer.data.table.sheet import Sheet
@@ -33,11 +33,14 @@ def encoded(predictor: Predictor, columns: Mapping[Any, Any]) -> Tensor:
             no other way.
     """
     found = columns_of(columns)
-    features, reasons = Features(predictor, [*found], numbered([*found]), Path("the table")).of(found)
-    if reasons:
-        row, reason = min(reasons.items())
-        raise DataError(f"row {row + 1}: {reason}", "give a number")
-    return features
+    encoder = Features(predictor, [*found], numbered([*found]), Path("the table"))
+    parts: list[Tensor] = []
+    for features, reasons in encoder.of(found):
+        if reasons:
+            row, reason = min(reasons.items())
+            raise DataError(f"row {row + 1 + sum(len(part) for part in parts)}: {reason}", "give a number")
+        parts.append(features)
+    return torch.cat(parts)
 
 
 def numbered(names: Sequence[str]) -> bool:
@@ -73,11 +76,14 @@ class Features:
         sheet = Sheet(path, {name: pl.Series(name, [], pl.String) for name in known}, np.arange(0))
         self.remarks = Remarks(sheet, self.plan or (), "", trained=True)
 
-    def of(self, block: Mapping[str, pl.Series]) -> tuple[Tensor, Reasons]:
-        """The features (N, F) of some rows, and why some of them cannot be used; theirs are 0."""
-        columns = {self.renamed.get(name, name): series for name, series in block.items()}
-        height = len(next(iter(columns.values()), ()))
-        return self._as_they_are(columns, height) if self.plan is None else (self._by_plan(columns, height), {})
+    def of(self, block: Mapping[str, pl.Series], size: int = 1000) -> Iterator[tuple[Tensor, Reasons]]:
+        """The features (N, F) of some rows, of at most `size` together, and why some cannot be used; theirs are 0."""
+        columns = self._understood({self.renamed.get(name, name): series for name, series in block.items()})
+        height = len(next(iter(block.values()), ()))
+        for start in range(0, max(1, height), size):
+            part = {name: series.slice(start, size) for name, series in columns.items()}
+            count = min(size, height - start)
+            yield self._as_they_are(part, count) if self.plan is None else (self._by_plan(part, count), {})
 
     def said(self) -> list[str]:
         """What is worth knowing of all blocks so far."""
@@ -85,23 +91,41 @@ class Features:
             self.remarks.say(self.notes)
         return self.notes.lines
 
+    def _understood(self, columns: Mapping[str, pl.Series]) -> dict[str, pl.Series]:
+        """The columns that are used, those of numbers as numbers: how these are written, all of a column says."""
+        if self.plan is None:
+            return {name: columns[name] for name in self.order}
+        found = {}
+        for column in self.plan:
+            series = columns.get(column.name)
+            if series is None or not column.features:
+                continue
+            if isinstance(column, Number):
+                text = cells.tidy(_as_numbers(series))
+                series = cells.numbers(text, column.comma).values
+                self.remarks.count(column, int((series.is_null() & text.is_not_null()).sum()))
+            elif isinstance(column, Category) and series.dtype == pl.String:
+                series = _known_numbers(series, column)
+            found[column.name] = series
+        return found
+
     def _by_plan(self, columns: Mapping[str, pl.Series], height: int) -> Tensor:
         features = np.zeros((height, self.count), dtype=np.float32)
         place = 0
         for column in self.plan or ():
             width = len(column.features)
+            series = columns.get(column.name)
             if width:
-                series = columns.get(column.name)
-                given = pl.Series(column.name, [None] * height, pl.String) if series is None else _fit(series, column)
-                self.remarks.count(column, column.encode(given, features[:, place : place + width]))
+                out = features[:, place : place + width]
+                given = pl.Series(column.name, [None] * height, pl.String) if series is None else series
+                self.remarks.count(column, column.encode(given, out))
                 place += width
         return torch.from_numpy(features)
 
     def _as_they_are(self, columns: Mapping[str, pl.Series], height: int) -> tuple[Tensor, Reasons]:
         features, reasons = np.zeros((height, self.count)), Reasons()
         for place, name in enumerate(self.order):
-            series = _as_numbers(columns[name])
-            values = cells.numbers(cells.tidy(series)).values
+            values = cells.numbers(cells.tidy(_as_numbers(columns[name]))).values
             for row in values.is_null().arg_true():
                 cell = columns[name][row]
                 said = "nothing" if cell in (None, "") else quoted(str(cell))
@@ -143,15 +167,6 @@ class Features:
 def _order(predictor: Predictor, count: int) -> list[str]:
     """The names of features as they are, or their numbers where the data of the training had no names for them."""
     return list(predictor.columns) or [str(number) for number in range(1, count + 1)]
-
-
-def _fit(series: pl.Series, column: Column) -> pl.Series:
-    """The cells of a column as its plan takes them: what is the same in a file may come as another type."""
-    if isinstance(column, Number):
-        return _as_numbers(series)
-    if isinstance(column, Category) and series.dtype == pl.String:
-        return _known_numbers(series, column)
-    return series
 
 
 def _as_numbers(series: pl.Series) -> pl.Series:

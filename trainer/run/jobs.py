@@ -25,8 +25,8 @@ def is_sweep(ckpt: str) -> bool:
     return os.path.isfile(expanded(ckpt) / records.SWEEP_LOG)  # which says no to a name that no file can have
 
 
-def jobs_of(sweep: Path, best: int | None = None) -> list[Job]:
-    """The jobs of a sweep that have completed, by their numbers; only the `best` so many.
+def jobs_of(sweep: Path, best: int | None = None, key: str = "eval.best") -> list[Job]:
+    """The jobs of a sweep that have completed, by their numbers; only the `best` so many, which `key` asks for.
 
     Raises:
         RunError: There is none, or those of different objectives cannot be compared.
@@ -48,7 +48,7 @@ def jobs_of(sweep: Path, best: int | None = None) -> list[Job]:
         return found
     if len(objectives) > 1:
         names = " and ".join(sorted(objectives))
-        raise RunError(f"{sweep} has jobs of {names}, which cannot be compared", "leave eval.best out")
+        raise RunError(f"{sweep} has jobs of {names}, which cannot be compared", f"leave {key} out")
     chosen = sorted(found, key=lambda job: job.badness)[:best]
     return [job for job in found if job in chosen]
 

@@ -3,7 +3,7 @@
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeVar
@@ -22,6 +22,10 @@ from trainer.system.streams import warn
 
 T = TypeVar("T")
 Facts = Sequence[tuple[str, str]]  # label and text
+
+
+def _one(item: object) -> int:
+    return 1
 
 
 class Report:
@@ -113,16 +117,26 @@ class Report:
         for number, line in enumerate(lines):
             self.say(line, style="dim" if number == 0 else "")
 
-    def track(self, items: Iterable[T], total: int, doing: str, many: int = 5000, patience: float = 0.0) -> Iterator[T]:
-        """Yield `items` and show the progress: a bar on a terminal, after some `patience`; else a line for `many`."""
+    def track(
+        self,
+        items: Iterable[T],
+        total: int | None,
+        doing: str,
+        many: int = 5000,
+        patience: float = 0.0,
+        size: Callable[[T], int] = _one,
+    ) -> Iterator[T]:
+        """Yield `items` and show the progress: a bar on a terminal, after some `patience`; else a line for `many`.
+
+        An item may stand for several, its `size`. Where the `total` is not known, the bar has no end, and without a
+        terminal there is a line whenever twice as many are done.
+        """
         doing = self._shortened(doing, self.DOING)
         if self.has_bars and not self.live:
             yield from self._tracked_in_a_notebook(items, total, doing, patience)
             return
         if not self.live:
-            if total >= many:
-                self.say(f"{doing}: {total:,}")
-            yield from items
+            yield from self._told(items, total, doing, many, size)
             return
         said = TextColumn("{task.description}", markup=False)
         columns = (said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -133,11 +147,12 @@ class Report:
                 if not progress.live.is_started and time.monotonic() - begun >= patience:
                     progress.start()
                 yield item
-                progress.advance(task)
+                progress.advance(task, size(item))
         finally:
             if progress.live.is_started:
                 progress.stop()
 
+<<<<<<< HEAD
     def bar(self) -> Bar:
         """A bar, where it `has_bars`: on a terminal, and in a notebook."""
         return TerminalBar(self.console, self.ascii_only) if self.live else NotebookBar()
@@ -152,6 +167,23 @@ class Report:
                 yield item
         finally:
             bar.remove()
+=======
+    def _told(
+        self, items: Iterable[T], total: int | None, doing: str, many: int, size: Callable[[T], int]
+    ) -> Iterator[T]:
+        if total is not None:
+            if total >= many:
+                self.say(f"{doing}: {total:,}")
+            yield from items
+            return
+        done, next_line = 0, many
+        for item in items:
+            yield item
+            done += size(item)
+            if done >= next_line:
+                self.say(f"{doing}: {done:,} so far")
+                next_line = 2 * done
+>>>>>>> 58ca5d5 (trainer predict: classes or values of new images and rows, as a table, streamed; several checkpoints answer together)
 
     def _shortened(self, text: str, most: int) -> str:
         return shortened(text, most, "..." if self.ascii_only else "…")

@@ -1,7 +1,8 @@
 """A large table in text, read block by block: never is more than a block of its text in memory."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -10,7 +11,7 @@ import polars as pl
 
 from trainer.data.cache import check_room
 from trainer.data.table import cells, layout, rows
-from trainer.data.table.layout import Layout
+from trainer.data.table.layout import Layout, Target
 from trainer.data.table.notes import Notes
 from trainer.data.table.sheet import Sheet
 from trainer.data.table.text import decoded
@@ -29,7 +30,7 @@ class Irregular(Exception):  # noqa: N818  # no error: the table is then read an
     """The table is not of a kind that can be read in blocks."""
 
 
-def read(path: Path, file: IO[bytes], target: str, notes: Notes, text: bool) -> Sheet | None:
+def read(path: Path, file: IO[bytes], target: Target, notes: Notes, text: bool) -> Sheet | None:
     """Read a large table, all columns as `text` if that is wanted.
 
     None if it has to be read row by row, which finds out what is unusual about it.
@@ -45,17 +46,37 @@ def read(path: Path, file: IO[bytes], target: str, notes: Notes, text: bool) -> 
         return None
 
 
-def _read(path: Path, file: IO[bytes], target: str, notes: Notes, text: bool) -> Sheet:
+@dataclass(frozen=True)
+class Beginning:
+    """What the beginning of a table says of it: the names of its columns, how many lines stand above its rows, how
+    cells are separated, and which columns look like `numbers`. See `Sheet` for the rest.
+    """
+
+    names: list[str]
+    header: bool
+    nameless: frozenset[str]
+    skipped: int
+    found: Layout
+    numbers: frozenset[str]
+
+
+def beginning(path: Path, file: IO[bytes], target: Target, notes: Notes) -> Beginning:
+    """Recognise a table by its beginning.
+
+    Raises:
+        Irregular: It cannot be read in blocks.
+        DataError: It is no text.
+    """
     file.seek(0)
     sample = file.read(_SAMPLE)
     sample = sample[: _end(sample)]
     if b"\0" in sample or b"\r" in sample.replace(b"\r\n", b"") or not sample.strip():
         raise Irregular
-    beginning = decoded(sample, Notes(path, strict=False))
-    found = layout.recognised(beginning)
+    text = decoded(sample, Notes(path, strict=False))
+    found = layout.recognised(text)
     if found.runs:
         raise Irregular
-    parsed = [*rows.parsed(path, beginning, found)]
+    parsed = [*rows.parsed(path, text, found)]
     if len(parsed) < _FEWEST:
         raise Irregular
     header, body = rows.headed(path, rows.without_empty(parsed, notes), target, notes)
@@ -64,22 +85,43 @@ def _read(path: Path, file: IO[bytes], target: str, notes: Notes, text: bool) ->
         raise Irregular
     names, nameless = rows.unique(header or [str(i + 1) for i in range(width)], notes)
     first = [row for _, row in body if len(row) == width]
-    texts = {name for place, name in enumerate(names) if text or not _numeric([row[place] for row in first])}
+    numbers = frozenset(name for place, name in enumerate(names) if _numeric([row[place] for row in first]))
+    return Beginning(names, header is not None, nameless, skipped, found, numbers)
+
+
+def frames(
+    file: IO[bytes], begins: Beginning, texts: set[str], demoted: set[str], notes: Notes
+) -> Iterator[pl.DataFrame]:
+    """The rows of a table, block by block: columns of text and of numbers; as `_frame` changes `texts` and `demoted`.
+
+    Raises:
+        Irregular, polars.exceptions.PolarsError: It cannot be read in blocks.
+    """
+    for block in _bodies(file, begins.skipped, notes):
+        yield _frame(block, begins.names, begins.found, texts, demoted)
+
+
+def _read(path: Path, file: IO[bytes], target: Target, notes: Notes, text: bool) -> Sheet:
+    begins = beginning(path, file, target, notes)
+    names = begins.names
+    texts = set(names) if text else set(names) - begins.numbers
     columns: dict[str, list[pl.Series]] = {name: [] for name in names}
     demoted: set[str] = set()
-    for block in _bodies(file, skipped, notes):
-        frame = _frame(block, names, found, texts, demoted)
+    for frame in frames(file, begins, texts, demoted, notes):
         for name in names:
             columns[name].append(frame[name])
     if demoted:  # a word has been met in a column of numbers: its cells are wanted as they are written
         for name in demoted:
             columns[name] = []
-        for block in _bodies(file, skipped, Notes(path, strict=False)):
-            frame = _frame(block, names, found, set(names), set())
+        for frame in frames(file, begins, set(names), set(), Notes(path, strict=False)):
             for name in demoted:
                 columns[name].append(frame[name])
     whole = {name: pl.concat(columns.pop(name)) for name in names}
-    return _tidied(path, whole, skipped, header is not None, nameless, notes)
+    height = len(whole[names[0]])
+    sheet = Sheet(
+        path, whole, np.arange(begins.skipped + 1, begins.skipped + 1 + height), begins.header, begins.nameless
+    )
+    return tidied(sheet, notes)
 
 
 def _numeric(column: list[str]) -> bool:
@@ -166,17 +208,45 @@ def _parsed(block: bytes, kinds: Mapping[str, type[pl.DataType]], found: Layout)
     )
 
 
-def _tidied(
-    path: Path, columns: dict[str, pl.Series], skipped: int, header: bool, nameless: frozenset[str], notes: Notes
-) -> Sheet:
-    """The sheet without empty rows and without what stands at the end."""
-    height = len(next(iter(columns.values())))
-    sheet = Sheet(path, columns, np.arange(skipped + 1, skipped + 1 + height), header, nameless)
+def parts(path: Path, file: IO[bytes], target: Target, notes: Notes, numbers: Container[str]) -> Iterator[Sheet]:
+    """Read a large table part by part, in constant memory; only columns of `numbers` become such.
+
+    It is gone through once before the first part is given, for what is unusual shows at any line of it.
+
+    Raises:
+        Irregular, polars.exceptions.PolarsError: It has to be read row by row.
+    """
+    begins = beginning(path, file, target, notes)
+    texts = {name for name in begins.names if name not in begins.numbers or name not in numbers}
+    height = sum(len(frame) for frame in frames(file, begins, texts, set(), notes))
+    return _parts(path, file, begins, texts, height, notes)
+
+
+def _parts(
+    path: Path, file: IO[bytes], begins: Beginning, texts: set[str], height: int, notes: Notes
+) -> Iterator[Sheet]:
+    passed, empty = 0, 0
+    for frame in frames(file, begins, texts, set(), Notes(path, strict=False)):
+        lines = np.arange(len(frame)) + passed + begins.skipped + 1
+        passed += len(frame)
+        columns = {series.name: series for series in frame.get_columns()}
+        sheet = Sheet(path, columns, lines, begins.header, begins.nameless)
+        ends = passed == height
+        tidy = tidied(sheet, notes if ends else Notes(path, strict=False), ends)
+        empty += 0 if ends else len(sheet) - len(tidy)
+        if len(tidy):
+            yield tidy
+    rows.say_empty(empty, notes)
+
+
+def tidied(sheet: Sheet, notes: Notes, ends: bool = True) -> Sheet:
+    """The sheet without empty rows and, where the table `ends` with it, without what stands there."""
+    columns, height = sheet.columns, len(sheet)
     empty = np.ones(height, dtype=bool)
     for series in columns.values():
         empty &= (series.is_null() if series.dtype != pl.String else series.is_null() | (series == "")).to_numpy()
     end = height
-    while end > height - rows.TRAILING:
+    while ends and end > height - rows.TRAILING:
         row = ["" if (value := series[end - 1]) is None else str(value) for series in columns.values()]
         if empty[end - 1] or not layout.sums_up(row):
             break

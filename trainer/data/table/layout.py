@@ -53,6 +53,8 @@ _SUM = re.compile(
     r"\s*(grand\s+)?(sub)?(total|sum|summe|gesamt|totals|somme|totale|average|mean|source|note|notes)\b", re.I
 )
 
+Target = str | frozenset[str]  # what the user calls the target of a table; or the names that its columns may have
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -106,8 +108,12 @@ def _aligned(lines: Sequence[str]) -> bool:
     return sum(bool(re.search(r"\S {2,}\S", line)) for line in lines) > len(lines) / 2
 
 
-def names_columns(first: Sequence[str], body: Sequence[Sequence[str]], target: str) -> bool:
+def names_columns(first: Sequence[str], body: Sequence[Sequence[str]], target: Target) -> bool:
     """Whether the `first` row of a table names the columns: it has the target's name, or differs from the `body`."""
+    if not isinstance(target, str):
+        if target & set(first):
+            return True
+        target = "-1"
     if not re.fullmatch(r"-?\d+", target):
         return target in first or not any(map(_numeric, first)) or not _like(first, body)
     if _counting(first):

@@ -14,6 +14,7 @@ class Notes:
     def __init__(self, path: Path, strict: bool) -> None:
         self.path, self.strict = path, strict
         self.lines: list[str] = []
+        self.unfit: dict[int, str] = {}  # the rows that were left out for their number of cells, and why
 
     def of(self, path: Path) -> "Notes":
         """Notes about another file of the same data, which go into the same lines."""

@@ -1,5 +1,6 @@
 """A table in a Parquet file, of which only columns that can be features are read."""
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +14,7 @@ from trainer.system.errors import DataError
 
 _MARK = b"PAR1"
 _CELL = 16  # bytes of a cell in memory
+_PART = 2**21  # cells that are read at once
 
 
 def is_parquet(file: IO[bytes]) -> bool:
@@ -28,17 +30,46 @@ def read_parquet(path: Path, file: IO[bytes], most: int) -> Sheet:
     Raises:
         DataError: It has too many columns, or more cells than memory holds.
     """
+    lazy, height = _opened(path, file, most)
+    check_room(
+        _CELL * height * lazy.collect_schema().len(), f"the cells of {path}", "use a smaller table, or free some memory"
+    )
+    return _sheet(path, lazy.collect(), 0)
+
+
+def parts(path: Path, file: IO[bytes], most: int, wanted: Collection[str]) -> Iterator[Sheet]:
+    """Read a Parquet file of at most so many columns part by part; of its columns those that are `wanted`, if any is.
+
+    Memory holds a part, and what the file itself keeps together: one of its row groups.
+
+    Raises:
+        DataError: It has too many columns, or no rows.
+    """
+    lazy, height = _opened(path, file, most)
+    names = lazy.collect_schema().names()
+    names = [name for name in names if name in wanted] or names
+    size = max(1, _PART // len(names))
+    for start in range(0, height, size):
+        file.seek(0)
+        yield _sheet(path, pl.scan_parquet(file).select(names).slice(start, size).collect(), start)
+
+
+def _opened(path: Path, file: IO[bytes], most: int) -> tuple[pl.LazyFrame, int]:
+    """The columns that can be features, and the number of rows."""
     lazy = pl.scan_parquet(file)
     schema = lazy.collect_schema()
     usable = [name for name, dtype in schema.items() if not dtype.is_nested() and dtype not in (pl.Binary, pl.Object)]
     if len(usable) > most:
         raise DataError(f"{path} has {len(usable):,} columns, and at most {most:,} can be used", "use fewer")
     height = int(lazy.select(pl.len()).collect().item())
-    check_room(_CELL * height * len(usable), f"the cells of {path}", "use a smaller table, or free some memory")
-    frame = lazy.select(usable).collect()
     if not height or not usable:
         raise DataError(f"{path} has no rows" if usable else f"{path} has no columns of numbers or texts")
-    return Sheet(path, {series.name: _clean(series) for series in frame.get_columns()}, np.arange(1, height + 1))
+    return lazy.select(usable), height
+
+
+def _sheet(path: Path, frame: pl.DataFrame, start: int) -> Sheet:
+    columns = {series.name: _clean(series) for series in frame.get_columns()}
+    return Sheet(path, columns, np.arange(start + 1, start + 1 + len(frame)))
 
 
 def _clean(series: pl.Series) -> pl.Series:

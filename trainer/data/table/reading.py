@@ -1,7 +1,7 @@
 """A table's file, read into columns of numbers and text: whatever separates them, and whatever stands around them."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -10,13 +10,15 @@ import numpy as np
 import polars as pl
 
 from trainer.data.cache import check_room
-from trainer.data.table import blocks, cells, layout, rows
+from trainer.data.table import blocks, cells, layout, parquet, rows
+from trainer.data.table.layout import Target
 from trainer.data.table.notes import Notes
 from trainer.data.table.parquet import is_parquet, read_parquet
 from trainer.data.table.sheet import Sheet
 from trainer.data.table.text import decoded
 from trainer.system.errors import DataError, first_line
 from trainer.system.paths import regular
+from trainer.system.shapes import reads_as_number
 
 FEATURES = 100_000  # a checkpoint describes each by name, mean and deviation
 _SMALL = 2**23  # bytes up to which a file is read row by row, which shows just where one does not fit
@@ -24,7 +26,7 @@ _TEXT_TIMES = 10  # as much memory as its file takes a table that is read so, or
 _SAMPLE = 2**18  # characters by which a layout is recognised
 
 
-def read(path: Path, target: str, notes: Notes, text: bool = False) -> Sheet:
+def read(path: Path, target: Target, notes: Notes, text: bool = False) -> Sheet:
     """Read a table; `target` is what the user calls its target, by which a header line is recognised.
 
     With `text`, all columns are text as it is written, for numbers may be names: `0001`.
@@ -48,6 +50,29 @@ def read(path: Path, target: str, notes: Notes, text: bool = False) -> Sheet:
     return _sheet(path, content, target, notes, text)
 
 
+def parts(path: Path, names: Collection[str], numbers: Container[str], notes: Notes) -> Iterator[Sheet]:
+    """Read a table for a model that knows columns of these `names`, and takes `numbers` of some; all others are text.
+
+    A large one is read part by part: each has the same columns, and at least one row.
+
+    Raises:
+        DataError: As in `read`.
+    """
+    known = frozenset(name for name in names if not reads_as_number(name))
+    with _opened(path) as file:
+        if is_parquet(file):
+            yield from parquet.parts(path, file, FEATURES, names)
+            return
+        if os.fstat(file.fileno()).st_size > _SMALL:
+            before = len(notes.lines)
+            try:
+                yield from blocks.parts(path, file, known, notes, numbers)
+                return
+            except (blocks.Irregular, pl.exceptions.PolarsError):  # before the first part
+                del notes.lines[before:]
+    yield read(path, known, notes, text=True)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     """The file of a table, whose reading ends in one line if it fails."""
@@ -68,7 +93,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         raise DataError(f"{path} cannot be read: {first_line(error)}") from error
 
 
-def _sheet(path: Path, content: str, target: str, notes: Notes, text: bool) -> Sheet:
+def _sheet(path: Path, content: str, target: Target, notes: Notes, text: bool) -> Sheet:
     found = rows.without_empty(list(rows.parsed(path, content, layout.recognised(content[:_SAMPLE]))), notes)
     header, found = rows.headed(path, found, target, notes)
     names, found = rows.fitted(path, header, found, notes)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from trainer.data.table import layout
-from trainer.data.table.layout import Layout
+from trainer.data.table.layout import Layout, Target
 from trainer.data.table.notes import Notes, named, quoted
 from trainer.system.errors import DataError
 from trainer.system.shown import counted
@@ -54,7 +54,7 @@ def say_empty(count: int, notes: Notes) -> None:
         notes.clean(f"left out {counted(count, 'row')} of nothing but separators", "remove them")
 
 
-def headed(path: Path, rows: list[Row], target: str, notes: Notes) -> tuple[list[str] | None, list[Row]]:
+def headed(path: Path, rows: list[Row], target: Target, notes: Notes) -> tuple[list[str] | None, list[Row]]:
     """The names of the columns, if the file has any, and the rows below.
 
     Raises:
@@ -121,6 +121,7 @@ def fitted(path: Path, header: list[str] | None, rows: list[Row], notes: Notes) 
     hint = "correct it, or put quotes around a cell that holds a separator"
     if len(ragged) > RAGGED * len(rows):
         raise DataError(f"{path}, row {number}: {counted(len(row), 'cell')}, but {whose} {len(names)}", hint)
+    notes.unfit |= {number: f"it has {counted(len(row), 'cell')}, but {whose} {len(names)}" for number, row in ragged}
     notes.clean(f"left out {counted(len(ragged), 'row')} of too few or too many cells, first row {number}", hint)
     return names, [(number, row) for number, row in rows if len(row) == len(names)]
 
