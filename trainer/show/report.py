@@ -133,7 +133,7 @@ class Report:
         """
         doing = self._shortened(doing, self.DOING)
         if self.has_bars and not self.live:
-            yield from self._tracked_in_a_notebook(items, total, doing, patience)
+            yield from self._tracked_in_a_notebook(items, total, doing, patience, size)
             return
         if not self.live:
             yield from self._told(items, total, doing, many, size)
@@ -152,22 +152,24 @@ class Report:
             if progress.live.is_started:
                 progress.stop()
 
-<<<<<<< HEAD
     def bar(self) -> Bar:
         """A bar, where it `has_bars`: on a terminal, and in a notebook."""
         return TerminalBar(self.console, self.ascii_only) if self.live else NotebookBar()
 
-    def _tracked_in_a_notebook(self, items: Iterable[T], total: int, doing: str, patience: float) -> Iterator[T]:
-        bar, drawn = self.bar(), time.monotonic() + patience
+    def _tracked_in_a_notebook(
+        self, items: Iterable[T], total: int | None, doing: str, patience: float, size: Callable[[T], int]
+    ) -> Iterator[T]:
+        bar, drawn, done = self.bar(), time.monotonic() + patience, 0
         try:
-            for done, item in enumerate(items):
+            for item in items:
                 if time.monotonic() >= drawn:
                     drawn = time.monotonic() + self.BAR_SECONDS
-                    bar.draw(doing, done, total, "")
+                    bar.draw(doing, done, max(done, 1) if total is None else total, "")
                 yield item
+                done += size(item)
         finally:
             bar.remove()
-=======
+
     def _told(
         self, items: Iterable[T], total: int | None, doing: str, many: int, size: Callable[[T], int]
     ) -> Iterator[T]:
@@ -183,7 +185,6 @@ class Report:
             if done >= next_line:
                 self.say(f"{doing}: {done:,} so far")
                 next_line = 2 * done
->>>>>>> 58ca5d5 (trainer predict: classes or values of new images and rows, as a table, streamed; several checkpoints answer together)
 
     def _shortened(self, text: str, most: int) -> str:
         return shortened(text, most, "..." if self.ascii_only else "…")
