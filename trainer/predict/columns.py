@@ -60,7 +60,8 @@ class Columns:
 
     def of(self, inputs: Sequence[str | int], said: Said, reasons: Reasons) -> pl.DataFrame:
         """The rows of some inputs; of those that cannot be used, by their places, only the reason is there."""
-        found = {"input": pl.Series(inputs, dtype=pl.Int64 if self.numbered else pl.String)}
+        names = inputs if self.numbered else map(_text, inputs)
+        found = {"input": pl.Series([*names], dtype=pl.Int64 if self.numbered else pl.String)}
         found |= self._values(said) if self.classes is None else self._chosen(said)
         if reasons:
             used = pl.Series([place not in reasons for place in range(len(inputs))])
@@ -116,6 +117,11 @@ def are_of_predictions(names: Sequence[str]) -> bool:
         and names[-1] == "error"
         and all(map(_OURS.fullmatch, names))
     )
+
+
+def _text(path: object) -> str:
+    """The name of a file as text; the bytes of one that is none are escaped."""
+    return str(path).encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _column(values: Tensor) -> pl.Series:

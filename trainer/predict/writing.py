@@ -12,6 +12,7 @@ import polars as pl
 
 from trainer.predict.columns import are_of_predictions
 from trainer.system.atomic import replacing
+from trainer.system.cells import inert
 from trainer.system.errors import ConfigError
 from trainer.system.paths import expanded, regular
 
@@ -70,7 +71,7 @@ def writing(path: Path) -> Iterator[Write]:
         if kind == ".jsonl":
             yield lambda block: block.write_ndjson(file)
         elif kind == ".csv":
-            yield _Csv(file, _shown)
+            yield _Csv(file, _inert)
         else:
             yield from _parquet(path, file)
 
@@ -98,5 +99,12 @@ def _parquet(path: Path, file: IO[bytes]) -> Iterator[Write]:
         pl.scan_csv(kept.name, schema=rows.first.schema, glob=False).sink_parquet(file)
 
 
-def _shown(block: pl.DataFrame) -> pl.DataFrame:
-    return block
+def _inert(block: pl.DataFrame) -> pl.DataFrame:
+    """The rows with texts, and names of columns, that no spreadsheet or terminal obeys: files are a stranger's."""
+    columns = []
+    for series in block.get_columns():
+        if series.dtype == pl.String:
+            other = {text: safe for text in series.unique() if (safe := inert(text)) != text}
+            series = series.replace(other) if other else series
+        columns.append(series.alias(str(inert(series.name))))
+    return pl.DataFrame(columns)
