@@ -6,11 +6,9 @@ from pathlib import Path
 from trainer.system.errors import CheckpointError
 from trainer.system.paths import expanded
 
-CALIBRATED = (
-    "calibrated.pt"  # the weights of one of the others, with the temperature and the threshold of `trainer eval`
-)
-_TRAINED = ("best.pt", "last.pt", "previous.pt")
-_NAMES = (CALIBRATED, *_TRAINED)
+CHECKPOINTS = "checkpoints"  # their folder in a run
+CALIBRATED = "calibrated.pt"  # one of the others, with what `trainer eval` has fitted to it
+_NAMES = (CALIBRATED, "best.pt", "last.pt", "previous.pt")
 
 
 def locate(ckpt: str, key: str = "ckpt") -> Path:
@@ -26,7 +24,7 @@ def locate(ckpt: str, key: str = "ckpt") -> Path:
         hint = _near(path) if isinstance(error, FileNotFoundError) and not path.is_symlink() else ""
         raise CheckpointError(f"{key}={ckpt}: {(error.strerror or 'cannot be read').lower()}", hint) from error
     if path.is_dir():
-        for candidate in [folder / name for folder in (path / "checkpoints", path) for name in _NAMES]:
+        for candidate in [folder / name for folder in (path / CHECKPOINTS, path) for name in _NAMES]:
             if candidate.is_file():
                 if not candidate.resolve().is_relative_to(path.resolve()):
                     raise CheckpointError(f"{candidate} is a link that leads out of the run", "give the file itself")
@@ -40,12 +38,16 @@ def locate(ckpt: str, key: str = "ckpt") -> Path:
     return path
 
 
+def run_of(path: Path) -> Path | None:
+    """The directory of the run that the checkpoint `path` is of, as far as its name tells."""
+    return path.parent.parent if path.name in _NAMES and path.parent.name == CHECKPOINTS else None
+
+
 def calibrated(path: Path) -> Path:
     """The file for what is fitted to the checkpoint `path`: calibrated.pt in a run, else one that is called like it."""
-    in_a_run = path.name in _NAMES and path.parent.name == "checkpoints"
-    if in_a_run or path.name.endswith(CALIBRATED):
-        return path.with_name(CALIBRATED) if in_a_run else path
-    return path.with_name(f"{path.stem}.{CALIBRATED}")
+    if run_of(path) is not None:
+        return path.with_name(CALIBRATED)
+    return path if path.name.endswith(CALIBRATED) else path.with_name(f"{path.stem}.{CALIBRATED}")
 
 
 def _near(path: Path) -> str:

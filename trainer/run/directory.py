@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
-from trainer.checkpoint.location import CALIBRATED
+from trainer.checkpoint.location import CALIBRATED, CHECKPOINTS
 from trainer.system.atomic import PART, storing
 from trainer.system.errors import RunError
 from trainer.system.inside import unlinked
 from trainer.system.paths import quoted
 
 EVENTS = "events.out.tfevents.*"
-SUBDIRECTORIES = ("checkpoints", "plots")
+SUBDIRECTORIES = (CHECKPOINTS, "plots")
 TEST = "test"  # the folder of what is left of the test
 _FOLDERS = (*SUBDIRECTORIES, TEST, "slurm", "ray")
 _CHANGED = ("metrics.jsonl", "train.log", EVENTS, "sweep.jsonl", "study.journal", "*.png")  # others are replaced whole
@@ -164,7 +164,7 @@ def rewind(directory: Path, lengths: Mapping[str, int]) -> None:
     Raises:
         StorageError: the directory cannot be written to.
     """
-    for path in [directory / "metrics.jsonl", directory / "checkpoints" / CALIBRATED, *directory.glob(EVENTS)]:
+    for path in [directory / "metrics.jsonl", directory / CHECKPOINTS / CALIBRATED, *directory.glob(EVENTS)]:
         with storing(path):
             if path.name in lengths and path.exists():
                 with open(path, "r+b", opener=unlinked) as file:

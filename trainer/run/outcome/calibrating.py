@@ -1,5 +1,6 @@
 """`eval.calibrate`: a temperature and a threshold that are fitted on held-out samples, and kept in calibrated.pt."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ import torch.nn.functional as F
 
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
-from trainer.checkpoint.location import calibrated
+from trainer.checkpoint.location import calibrated, run_of
 from trainer.engine import calibration
 from trainer.engine.calibration import Calibration, fit_temperature, fit_threshold
 from trainer.engine.outcome import Outcome
+from trainer.run import directory as runs
 from trainer.run.evaluating import Evaluated
 from trainer.show import report
 from trainer.show.report import Report
@@ -80,10 +82,16 @@ def calibrate(model: Evaluated, what: str, screen: Report) -> None:
     What was fitted before is no matter: the file says what the last call says.
 
     Raises:
-        UserError: There is nothing to fit, or to fit it on.
+        UserError: There is nothing to fit, or to fit it on; or the run is being trained, and its weights will change.
         StorageError: The file cannot be written.
     """
-    split, evaluator = check(model, what), model.evaluator
+    split, run = check(model, what), run_of(model.found.path)
+    with runs.locked(run) if run is not None else nullcontext():
+        _calibrate(model, what, split, screen)
+
+
+def _calibrate(model: Evaluated, what: str, split: str, screen: Report) -> None:
+    evaluator = model.evaluator
     evaluator.calibration = calibration.NONE
     fitted = evaluator.outcome(split)
     before = [fitted, evaluator.outcome(model.split)] if model.split != split else [fitted]
