@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from conftest import Ran, Trainer
+from outcomes import of_classes
 from PIL import Image
 from running import SILENT, checkpoint, reported, result, runs, train
 from sweeping import job

@@ -27,6 +27,7 @@ MEASURES = {
     "f1": Measure("macro F1", "max"),
     "auc": Measure("AUC", "max"),
     "average_precision": Measure("average precision", "max"),
+    "calibration_error": Measure("expected calibration error", percent=True),
     "mse": Measure("MSE", log=True),
     "mae": Measure("MAE", log=True),
     "r2": Measure("R²", "max"),

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from trainer.data.splits import Dataset, Split
+from trainer.engine import bootstrap
 from trainer.engine.bootstrap import Intervals
 from trainer.engine.measures import SPLITS
-from trainer.engine.outcome import Outcome
+from trainer.engine.metrics import Evaluation
 from trainer.run import records, summary
+from trainer.run.outcome.testing import Tested
 from trainer.run.parts import Parts
 from trainer.show import report
 from trainer.show.card import Card, Rows, figures
@@ -33,28 +36,46 @@ PICTURES = {
 }
 
 
-def write(parts: Parts, directory: Path, outcome: Outcome, intervals: Intervals, seconds: float) -> None:
-    """Write the model card of a training that took so many `seconds`, beside the pictures that it has left.
+def leave(parts: Parts, directory: Path, test: Tested, result: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Write the model card of a training with that `result`, which took so many `seconds`, and has left its pictures.
+
+    Returns:
+        The `intervals` of the metrics, as result.json has them.
 
     Raises:
         StorageError: It cannot be written.
     """
-    evaluation, data = outcome.evaluation, parts.data
-    metrics = evaluation.metrics | evaluation.further
-    typed = " ".join(["trainer train", *map(quoted, records.overrides(directory))])
+    evaluation, data = test.evaluation, parts.data
+    intervals = _intervals(test)
+    few = data.classes is not None and len(data.classes) <= LISTED
     card = Card(
         title=parts.name,
-        evaluated=f"{outcome.split} split, {counted(len(outcome), 'sample')}",
-        figures=figures(metrics, intervals),
+        evaluated=f"test split, {counted(len(data.test), 'sample')}",
+        summary=_summary(parts),
+        figures=figures(evaluation.metrics | evaluation.further | test.result, intervals),
         data=[*_data(parts)],
-        recipe=[*_recipe(parts, seconds)],
-        limits=[*_limits(outcome)],
-        typed=typed,
+        recipe=[*_recipe(parts, result, seconds)],
+        limits=[*_limits(data, evaluation)],
+        typed=" ".join(["trainer train", *map(quoted, records.overrides(directory))]),
         example="photo.jpg" if data.is_image else "rows.csv",
-        classes=_classes(data, outcome) if data.classes is not None and len(data.classes) <= LISTED else None,
+        classes=_classes(data, evaluation) if few else None,
         pictures=[(path, says) for path, says in PICTURES.items() if (directory / path).is_file()],
     )
     write_text(directory / NAME, card.text())
+    return {"intervals": {f"test/{name}": [*ends] for name, ends in intervals.items()}}
+
+
+def _intervals(test: Tested) -> Intervals:
+    if test.outcome is not None:
+        return bootstrap.intervals(test.outcome)
+    return bootstrap.of_classes(test.evaluation) if test.evaluation.counts else {}
+
+
+def _summary(parts: Parts) -> str:
+    data, model = parts.data, dict(summary.opening(parts))["model"]
+    kind = "Images" if data.is_image else "Rows of a table" if data.columns else "Samples"
+    what = f"are told apart, as one of {len(data.classes):,} classes" if data.classes is not None else "give a quantity"
+    return f"{kind} {what}, by {model}."
 
 
 def _data(parts: Parts) -> Iterator[tuple[str, str]]:
@@ -80,7 +101,7 @@ def _data(parts: Parts) -> Iterator[tuple[str, str]]:
         yield "left out", f"{counted(len(data.skipped), 'file')} that cannot be read (skipped.txt)"
 
 
-def _recipe(parts: Parts, seconds: float) -> Iterator[tuple[str, str]]:
+def _recipe(parts: Parts, result: dict[str, Any], seconds: float) -> Iterator[tuple[str, str]]:
     state = parts.state
     for label, text in summary.opening(parts):
         if label not in ("data", "cache", "note"):
@@ -88,26 +109,27 @@ def _recipe(parts: Parts, seconds: float) -> Iterator[tuple[str, str]]:
     yield "trained", f"{counted(state.epoch, 'epoch')}, {counted(state.step, 'step')}, {report.duration(seconds)}"
     if state.stop:
         yield "stopped", state.stop
+    if result["best_epoch"] is not None:
+        yield "best epoch", summary.best(result)
     said = summary.environment(parts.compute)
     yield "with", ", ".join(f"{name} {said[name]}" for name in ("trainer", "python", "torch", "platform"))
 
 
-def _limits(outcome: Outcome) -> Iterator[str]:
-    evaluation = outcome.evaluation
+def _limits(data: Dataset, evaluation: Evaluation) -> Iterator[str]:
     if doubt := summary.doubt(evaluation):
         yield doubt
-    total = len(outcome)
+    total = len(data.test)
     if evaluation.counts and sum(evaluation.right) == total:
         bound = 3 / total  # the rule of three
         yield f"no mistake in {counted(total, 'sample')} says, with 95% confidence: less than {bound:.2%} are wrong"
-    few = [name for name, count in zip(outcome.classes or (), evaluation.counts, strict=False) if count < FEW]
+    few = [name for name, count in zip(data.classes or (), evaluation.counts, strict=False) if count < FEW]
     if few:
         named = ", ".join(shortened(name, LETTERS) for name in few[:FEW]) + (", ..." if len(few) > FEW else "")
-        yield f"the {outcome.split} split has fewer than {FEW} samples of {named}: it says little of them"
-    yield f"the figures are of samples like those of the {outcome.split} split, and say nothing of others"
+        yield f"the test split has fewer than {FEW} samples of {named}: it says little of them"
+    yield "the figures are of samples like those of the test split, and say nothing of others"
 
 
-def _classes(data: Dataset, outcome: Outcome) -> tuple[list[str], Rows]:
+def _classes(data: Dataset, evaluation: Evaluation) -> tuple[list[str], Rows]:
     """Of each class the samples of each split, and the share that is told right."""
     assert data.classes is not None
     splits = _splits(data)
@@ -115,7 +137,7 @@ def _classes(data: Dataset, outcome: Outcome) -> tuple[list[str], Rows]:
     counts = [_counts(split, len(data.classes)) for _, split in splits]
     rows = []
     for number, name in enumerate(data.classes):
-        share = outcome.evaluation.per_class[number]
+        share = evaluation.per_class[number]
         told = "" if share != share else report.metric("accuracy", share)
         rows.append([shortened(name, LETTERS), *(f"{of[number]:,}" for of in counts), told])
     return header, rows

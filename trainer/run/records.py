@@ -23,15 +23,20 @@ _PLAIN = re.compile(r"(- '(?:[^'\x00-\x1f\x7f-\U0010ffff]|'')*'\n)*")  # lines o
 _LONGEST_RESULT = 2**22  # of a model with ten thousand classes, whose accuracies are listed
 
 _NUMBER = optional(is_number)  # JSON has no word for what is not finite
-_INTERVAL = each(_NUMBER)  # lower and upper end
 _OBJECTIVE = has({"name": is_text, "direction": one_of("min", "max"), "value": _NUMBER}, ("name", "direction", "value"))
+
+
+def _is_interval(value: Any) -> bool:
+    return each(_NUMBER)(value) and len(value) == 2
+
+
 _SHAPES = {
     "name": is_text,
     "status": one_of("completed", "failed", "interrupted"),
     "error": is_text,
     "stopped": optional(is_text),
     "metrics": table(_NUMBER),
-    "intervals": table(_INTERVAL),
+    "intervals": table(_is_interval),
     "objective": _OBJECTIVE,
     "best_epoch": optional(is_count),
     "samples_per_second": _NUMBER,

@@ -108,10 +108,10 @@ def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluat
     """Test metrics, the best epoch, the run directory, what is `left` of the test, and what to do next."""
     facts = [("stopped", result["stopped"])] if result["stopped"] else []
     if result["best_epoch"] is not None:
-        name, value = result["objective"]["name"], result["objective"]["value"]
-        facts.append(("best epoch", f"{result['best_epoch']} ({name} {report.metric(name, value)})"))
+        facts.append(("best epoch", best(result)))
     shown = ("balanced_accuracy", "f1", "auc") if len(test.counts) == 2 else ("balanced_accuracy", "f1")
-    facts.append(("test", report.metrics(test.named("test", *shown))))
+    spans = {k: v for k, v in result["intervals"].items() if k in ("test/accuracy", "test/mae")}
+    facts.append(("test", report.metrics(test.named("test", *shown), spans)))
     rate = f", {result['samples_per_second']:,.0f} samples/s" if result["samples_per_second"] else ""
     facts.append(("time", report.duration(result["seconds"]) + rate))
     facts.append(("run", str(directory)))
@@ -122,6 +122,12 @@ def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluat
     if parts.config.tensorboard.enabled:
         facts.append(("", f"tensorboard --logdir {quoted(directory.parent)}"))
     return facts
+
+
+def best(result: dict[str, Any]) -> str:
+    """The best epoch, and its objective."""
+    name, value = result["objective"]["name"], result["objective"]["value"]
+    return f"{result['best_epoch']} ({name} {report.metric(name, value)})"
 
 
 def doubt(test: Evaluation) -> str:

@@ -18,8 +18,8 @@ from trainer.engine.objective import Objective
 from trainer.engine.optimizer_state import OptimizerState
 from trainer.engine.state import State
 from trainer.engine.unused import NamesUnused
+from trainer.run import card, records, summary
 from trainer.run import directory as runs
-from trainer.run import records, summary
 from trainer.run.diverged import keep_batch
 from trainer.run.drawing import draw
 from trainer.run.hooks.checkpoints import Checkpoints
@@ -139,6 +139,7 @@ class Training:
             result |= summary.figures(self.parts, self.checkpoints, self.log, test.evaluation) | test.result
             self._draw(test.evaluation)
             left = testing.leave(self.directory, test, self.parts, self.screen, self._image)
+            result |= card.leave(self.parts, self.directory, test, result, self._seconds())
             result["status"] = "completed"
         except BaseException as error:
             result |= summary.cut_short(error)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trainer.engine.bootstrap import RESAMPLES, Intervals
-from trainer.engine.measures import MEASURES
+from trainer.engine.measures import measure
 from trainer.show import report
 from trainer.show.markdown import code, escaped, listed, table
 from trainer.show.report import Facts
@@ -22,6 +22,7 @@ class Card:
     """
 
     title: str
+    summary: str
     evaluated: str
     figures: Rows
     data: Facts
@@ -37,6 +38,7 @@ class Card:
         use = (f"trainer predict RUN input={self.example}", "trainer eval RUN", "trainer export RUN format=onnx")
         parts = [
             f"# {escaped(self.title)}\n",
+            f"{escaped(self.summary)}\n",
             "## How good it is\n",
             f"On the {escaped(self.evaluated)}:\n",
             table(("", "value", "95% interval"), self.figures),
@@ -46,7 +48,7 @@ class Card:
             "## How to use it\n",
             "`RUN` stands for the folder of this file.\n",
             code(use, "bash"),
-            code(('model = trainer.load("RUN")  # import trainer', "answers = model(samples)"), "python"),
+            code(("import trainer", "", 'model = trainer.load("RUN")', "answers = model(samples)"), "python"),
             "## What it was trained on\n",
             listed(self.data),
             *([table(*self.classes)] if self.classes is not None else []),
@@ -54,23 +56,17 @@ class Card:
             code((self.typed,), "bash"),
             listed(self.recipe),
             "## Its limits\n",
-            listed(("", line) for line in self.limits),
+            listed(("", f"{line[:1].upper()}{line[1:]}.") for line in self.limits),
         ]
         return "\n".join(parts)
 
 
 def figures(metrics: Mapping[str, float], intervals: Intervals) -> Rows:
-    """Label, value and interval of each metric, by the names of `MEASURES`; of the MSE also its root."""
+    """Label, value and interval of each metric, by the names of `measures`; of the MSE also its root."""
     rows = []
     for name, value in metrics.items():
-        span = intervals.get(name, ())
-        label = MEASURES[name].label if name in MEASURES else name
-        rows.append((label, report.metric(name, value), spanned(name, span)))
+        ends = intervals.get(name, ())
+        rows.append((measure(name).label, report.metric(name, value), report.span(name, ends)))
         if name == "mse":
-            rows.append(("RMSE", report.metric("", value**0.5), spanned("", [end**0.5 for end in span])))
+            rows.append(("RMSE", report.metric("", value**0.5), report.span("", [end**0.5 for end in ends])))
     return rows
-
-
-def spanned(name: str, span: Sequence[float]) -> str:
-    """`96.55% to 97.24%`; nothing of no interval."""
-    return " to ".join(report.metric(name, end) for end in span)

@@ -3,10 +3,11 @@
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TypeVar
+from types import MappingProxyType
+from typing import IO, Any, TypeVar
 
 from rich.console import Console, RenderableType
 from rich.panel import Panel
@@ -22,6 +23,7 @@ from trainer.system.streams import warn
 
 T = TypeVar("T")
 Facts = Sequence[tuple[str, str]]  # label and text
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 def _one(item: object) -> int:
@@ -253,9 +255,18 @@ def metric(name: str, value: float) -> str:
     return f"{100 * value:.2f}%" if measure(name).percent else f"{value:.4g}"
 
 
-def metrics(values: dict[str, float]) -> str:
-    """Several metrics in one line, without the split before their names."""
-    return ", ".join(f"{name.split('/')[-1]} {metric(name, value)}" for name, value in values.items())
+def metrics(values: Mapping[str, float], spans: Mapping[str, Sequence[float]] = _NONE) -> str:
+    """Several metrics in one line, without the split before their names; those with `spans`, with these."""
+    each = []
+    for name, value in values.items():
+        interval = f" ({span(name, spans[name])})" if name in spans else ""
+        each.append(f"{name.split('/')[-1]} {metric(name, value)}{interval}")
+    return ", ".join(each)
+
+
+def span(name: str, ends: Sequence[float]) -> str:
+    """An interval of a metric: `96.55% to 97.24%`."""
+    return " to ".join(metric(name, end) for end in ends)
 
 
 def _is_number(text: str) -> bool:
