@@ -34,7 +34,7 @@ PLAN: tuple[Column, ...] = (
     Boolean("alive?", ("não", "sim"), 1.0, missing=True),
     Date("seen", "%Y-%m-%d %H:%M:%S", PARTS, missing=True),
     Date("only whether", "%Y-%m-%d", (), missing=True),
-    Category("features", ("only",), missing=True),
+    Category("values", ("only",), missing=True),
     Boolean("model/_to_copy", ("no", "yes"), 0.0),
     Number('"); raise SystemExit("run"); ("', 0.0, -5.0, 1e200),
     Category("rare only", ("u", "v"), rare=True),
@@ -67,7 +67,7 @@ def table() -> dict[str, Cells]:
             forms = {"%Y-%m-%d": days, "%H:%M": [hour[:5] for hour in hours]}
             both = [f"{day} {hour}" for day, hour in zip(days, hours, strict=True)]
             found[column.name] = pl.Series(forms.get(column.form, both))
-        elif column.name != "features":
+        elif column.name != "values":
             found[column.name] = pl.Series([*WORDS, *drawn(WORDS)][:ROWS])
     return found
 
@@ -95,7 +95,7 @@ def traced(model: nn.Module, example: dict[str, torch.Tensor]) -> Any:
 def pt2() -> Any:
     """The plan alone in torch's format."""
     inputs = columns.inputs_of(PLAN)
-    return traced(ByName(inputs, Columns(inputs)), columns.tensors(inputs, table(), ROWS))
+    return traced(ByName(inputs), columns.tensors(inputs, table(), ROWS))
 
 
 @pytest.fixture(scope="module")
@@ -103,10 +103,10 @@ def onnx() -> tuple[onnxruntime.InferenceSession, tuple[columns.Input, ...]]:
     """The plan alone in ONNX's format, and its inputs."""
     inputs = columns.inputs_of(PLAN)
     module = traced(Columns(inputs), columns.matrices(inputs, table(), ROWS))
-    program = torch.onnx.export(module, dynamo=True, verbose=False, output_names=["features"])
+    program = torch.onnx.export(module, dynamo=True, verbose=False, output_names=["values"])
     assert program is not None
     model = program.model_proto
-    inputs = name_inputs(model, PLAN)
+    name_inputs(model, inputs)
     return onnxruntime.InferenceSession(model.SerializeToString()), inputs
 
 
@@ -122,7 +122,7 @@ def test_a_file_in_onnx_format_makes_the_features_of_training_to_the_bit(onnx: A
 def test_inputs_are_called_as_the_columns_but_where_a_name_is_empty_or_taken(onnx: Any) -> None:
     _, inputs = onnx
     other = {entry.column.name: entry.name for entry in inputs if entry.name != entry.column.name}
-    assert other == {"": "column 4", "features": "features 2", "model/_to_copy": "model/_to_copy 2"}
+    assert other == {"": "column 4", "values": "values 2"}
     assert [entry.column for entry in inputs] == [column for column in PLAN if column.features]
 
 

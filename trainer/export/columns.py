@@ -16,6 +16,7 @@ from trainer.data.table.columns import KINDS, Boolean, Category, Column, Date, D
 if TYPE_CHECKING:
     from torch import Tensor
 
+OUTPUTS = ("logits", "probabilities", "values")  # names that no input may have
 MISSING, UNKNOWN = -1, -2  # the codes of a cell without a word, and of a word that the plan does not have
 _UNSAFE = re.compile(r"[^\w .()%/-]")  # torch writes names of inputs into code of its own, and runs that
 
@@ -76,9 +77,9 @@ class Input:
         return found
 
 
-def inputs_of(plan: Iterable[Column], taken: Iterable[str] = ()) -> tuple[Input, ...]:
-    """The inputs that the columns of a plan become, in its order; no `name` is one of those `taken`."""
-    names, keys = set(taken), set[str]()
+def inputs_of(plan: Iterable[Column]) -> tuple[Input, ...]:
+    """The inputs that the columns of a plan become, in its order; none is called as an output."""
+    names, keys = set(OUTPUTS), set[str]()
     found = []
     for number, column in enumerate(plan, start=1):
         if not isinstance(column, Dropped) and column.features:

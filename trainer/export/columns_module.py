@@ -1,16 +1,19 @@
 """The plan of a table's columns as a part of a network, so that it travels with the model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from trainer.data.table.cells import LARGEST
 from trainer.data.table.columns import Boolean, Category, Date, Number
-from trainer.export.columns import MISSING, UNKNOWN, Input
+from trainer.export.columns import MISSING, UNKNOWN, Input, matrices, tensors
+from trainer.system.shown import counted, shortened
 
 _LATEST = 9.2e12  # seconds since 1970; what is further away is no date that a table can have
 _DAY = 86400.0
+_FEW = 6  # columns that are named in a line
 
 
 class Columns(nn.Module):
@@ -20,6 +23,9 @@ class Columns(nn.Module):
     the beginning of 1970. "codes" (N, columns), int64, has those of words, by `Input.codes`. The arithmetic is in
     double precision, as where the features of the training were made.
     """
+
+    names: tuple[str, ...]
+    free: ClassVar[dict[int, str]] = {0: "batch"}
 
     plain: Tensor
     booleans: Tensor
@@ -32,6 +38,8 @@ class Columns(nn.Module):
 
     def __init__(self, inputs: Sequence[Input]) -> None:
         super().__init__()
+        self.inputs = tuple(inputs)
+        self.names = tuple(self.example)
         numeric = [entry.column for entry in inputs if entry.words is None]
         worded = [entry.column for entry in inputs if entry.words is not None]
         self.dates = [(place, column) for place, column in enumerate(numeric) if isinstance(column, Date)]
@@ -66,6 +74,16 @@ class Columns(nn.Module):
     def _keep(self, name: str, values: Sequence[float], dtype: torch.dtype = torch.int64) -> None:
         self.register_buffer(name, torch.tensor(values, dtype=dtype))
 
+    @property
+    def example(self) -> dict[str, Tensor]:
+        """Some rows in which everything is missing."""
+        return matrices(self.inputs, {}, 3)
+
+    @property
+    def said(self) -> str:
+        """What the inputs are, in words."""
+        return _said(self.inputs, "text", lambda entry: entry.name)
+
     def forward(self, table: dict[str, Tensor]) -> Tensor:
         values, marked = [], []
         if "numbers" in table:
@@ -88,19 +106,38 @@ class Columns(nn.Module):
 
 
 class ByName(nn.Module):
-    """A model of rows that come as an input (N,) for each column, by its key."""
+    """As `Columns`, of an input (N,) for each column, by its key."""
 
-    def __init__(self, inputs: Sequence[Input], model: nn.Module) -> None:
+    free = Columns.free
+
+    def __init__(self, inputs: Sequence[Input]) -> None:
         super().__init__()
+        self.names = tuple(entry.key for entry in inputs)
+        self.inputs, self.columns = tuple(inputs), Columns(inputs)
         self.numbers = [entry.key for entry in inputs if entry.words is None]
         self.codes = [entry.key for entry in inputs if entry.words is not None]
-        self.model = model
+
+    @property
+    def example(self) -> dict[str, Tensor]:
+        """Some rows in which everything is missing."""
+        return tensors(self.inputs, {}, 3)
+
+    @property
+    def said(self) -> str:
+        """What the inputs are, in words."""
+        return _said(self.inputs, "int64", lambda entry: entry.key)
 
     def forward(self, table: dict[str, Tensor]) -> Tensor:
         parts = {"numbers": self.numbers, "codes": self.codes}
         found = {name: torch.stack([table[key] for key in keys], 1) for name, keys in parts.items() if keys}
-        answer: Tensor = self.model(found)
-        return answer
+        features: Tensor = self.columns(found)
+        return features
+
+
+def _said(inputs: Sequence[Input], words: str, called: Callable[[Input], str]) -> str:
+    few = ", ".join(f"'{shortened(called(e), 40)}' {'float64' if e.words is None else words}" for e in inputs[:_FEW])
+    more = f" and {len(inputs) - _FEW:,} more" if len(inputs) > _FEW else ""
+    return f"{counted(len(inputs), 'column')} (N,) by name: {few}{more}"
 
 
 def _parts(column: Date) -> Sequence[Number]:

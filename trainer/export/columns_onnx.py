@@ -1,12 +1,12 @@
 """Inputs of a file in ONNX's format that are called as a table's columns, and take words as text."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainer.data.table import cells
-from trainer.data.table.columns import Boolean, Column
-from trainer.export.columns import MISSING, UNKNOWN, Input, inputs_of
+from trainer.data.table.columns import Boolean
+from trainer.export.columns import MISSING, UNKNOWN, Input
 from trainer.system.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ _TEXT, _DOUBLE = 8, 11  # of `onnx.TensorProto`
 _MOST = 12  # letters of a word for yes or no, which has two to the power of that many spellings
 
 
-def name_inputs(model: "ModelProto", plan: Iterable[Column]) -> tuple[Input, ...]:
-    """Give an exported model of `Columns` an input (N,) for each column of its `plan`; return them.
+def name_inputs(model: "ModelProto", inputs: Sequence[Input]) -> None:
+    """Give an exported model of `Columns` its `inputs` (N,), one for each column.
 
     Those of words become text: a LabelEncoder makes codes of it.
 
@@ -27,11 +27,12 @@ def name_inputs(model: "ModelProto", plan: Iterable[Column]) -> tuple[Input, ...
     """
     from onnx import compose, helper
 
-    graph = model.graph
-    compose.add_prefix_graph(graph, "model/", rename_outputs=False, inplace=True)  # the plain names are the columns'
+    graph, prefix = model.graph, "model/"
+    while any(entry.name.startswith(prefix) for entry in inputs):
+        prefix = f"_{prefix}"
+    compose.add_prefix_graph(graph, prefix, rename_outputs=False, inplace=True)  # the plain names are the columns'
     matrices = [value.name for value in graph.input]
     batch = graph.input[0].type.tensor_type.shape.dim[0].dim_param
-    inputs = inputs_of(plan, {name for node in graph.node for name in (*node.input, *node.output)})
     groups = [[e for e in inputs if e.words is None], [e for e in inputs if e.words is not None]]
     nodes: list[NodeProto] = []
     for group, matrix in zip(filter(None, groups), matrices, strict=True):
@@ -43,7 +44,6 @@ def name_inputs(model: "ModelProto", plan: Iterable[Column]) -> tuple[Input, ...
         kind = _DOUBLE if entry.words is None else _TEXT
         graph.input.append(helper.make_tensor_value_info(entry.name, kind, [batch]))
     model.opset_import.append(helper.make_opsetid(_DOMAIN, _VERSION))
-    return inputs
 
 
 def _entrance(group: list[Input], matrix: str) -> Iterator["NodeProto"]:

@@ -3,16 +3,20 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import polars as pl
 
 from trainer.data.sets.table import Table
 from trainer.data.splits import Split
 from trainer.data.table import cells, loading, reading
 from trainer.data.table.cells import Cells
-from trainer.data.table.columns import Column
+from trainer.data.table.columns import Boolean, Category, Column, Date, Number
 from trainer.data.table.notes import Notes
 from trainer.data.table.sheet import Sheet
+from trainer.export.columns import missing
 from trainer.system.errors import DataError
 from trainer.system.paths import expanded
+
+_MISSING = 0.1  # of the cells that are made up
 
 
 def cells_of(config: Table, name: str, split: Split, plan: Sequence[Column]) -> Mapping[str, Cells]:
@@ -38,3 +42,30 @@ def _read(config: Table, path: str, plan: Sequence[Column]) -> Sheet:
     where = expanded(path)
     notes = Notes(where, strict=False)
     return loading.by_position(reading.read(where, config.target, notes), plan, notes)
+
+
+def encoded(plan: Sequence[Column], table: Mapping[str, Cells], rows: int) -> np.ndarray:
+    """The features (N, F) that the plan makes of cells, float32, as in training."""
+    parts = []
+    for column in plan:
+        features = np.empty((rows, len(column.features)), dtype=np.float32)
+        column.encode(table.get(column.name, missing(rows)), features)
+        parts.append(features)
+    return np.concatenate(parts, 1)
+
+
+def made_up(plan: Sequence[Column], rows: int, drawing: np.random.Generator) -> dict[str, Cells]:
+    """Random cells of each column: numbers around its mean, dates, its words and others; some are missing."""
+    found: dict[str, Cells] = {}
+    for column in plan:
+        if isinstance(column, Number):
+            values = column.mean + 2 * column.deviation * drawing.standard_normal(rows)
+            found[column.name] = np.where(drawing.random(rows) < _MISSING, np.nan, values)
+        elif isinstance(column, Date):
+            seconds = pl.Series(drawing.integers(-(10**9), 5 * 10**9, rows))
+            dates = (seconds * 1_000_000).cast(pl.Datetime("us"))
+            found[column.name] = dates.set(pl.Series(drawing.random(rows) < _MISSING), None)
+        elif isinstance(column, Category | Boolean):
+            words = [*column.words, None, "a word that no table has"]
+            found[column.name] = pl.Series([words[i] for i in drawing.integers(0, len(words), rows)], dtype=pl.String)
+    return found

@@ -16,10 +16,14 @@ from typing import Any
 from trainer.checkpoint.adoption import adopt
 from trainer.config.base import Config
 from trainer.data.loading import load_dataset
+from trainer.data.sets.table import Table
 from trainer.engine import device
 from trainer.export import facts, samples
+from trainer.export.columns import arrays, inputs_of, tensors
+from trainer.export.columns_module import ByName, Columns
+from trainer.export.columns_rows import cells_of
 from trainer.export.proof import TOLERANCE, Proof, prove
-from trainer.export.samples import Samples
+from trainer.export.samples import OfTable, Samples
 from trainer.export.served import served
 from trainer.predict.predictor import Predictor, load
 from trainer.show.report import Report
@@ -29,6 +33,7 @@ from trainer.system.paths import expanded
 from trainer.system.shown import shortened
 
 UNPROVED = ".unproved"  # ends the name of a file that is not what it should be
+_OF_TABLES: dict[str, OfTable] = {"onnx": arrays, "pt2": tensors}
 _FORMATS = ("onnx", "pt2", "safetensors")
 
 
@@ -79,7 +84,7 @@ def export(config: Config, ckpt: str, form: str, out: str | None, on: str, scree
     named = None if out is None else _named(out, form)
     predictor = load(config, ckpt, device.choose("cpu", "float32"), screen)
     path = named or _default(predictor, form)
-    parts, what = _samples(predictor, on, screen)
+    parts, what = _samples(predictor, on, screen, _OF_TABLES.get(form))
     given = _given(predictor, form)
     said = facts.described(predictor, given)
     content = kind.content(predictor, said)
@@ -147,10 +152,10 @@ def _beside(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def _samples(predictor: Predictor, on: str, screen: Report) -> tuple[Iterator[Samples], str]:
+def _samples(predictor: Predictor, on: str, screen: Report, of_table: OfTable | None) -> tuple[Iterator[Samples], str]:
     """The samples of the proof, and what they are."""
     if on == "random":
-        return samples.made_up(predictor, screen.track), "random inputs"
+        return samples.made_up(predictor, screen.track, of_table), "random inputs"
     config, found = predictor.config, predictor.found
     try:
         adopt(config, found)  # new samples need no data set, but these are its own
@@ -163,11 +168,16 @@ def _samples(predictor: Predictor, on: str, screen: Report) -> tuple[Iterator[Sa
     split = data.split("test")
     if not len(split):
         raise DataError("there is no test sample for the proof", "prove it on random inputs: export.proof=random")
-    return samples.of_split(predictor, split, screen.track), f"the test split of {data.name}"
+    table = None
+    if predictor.plan is not None and of_table is not None:
+        assert isinstance(config.data, Table)
+        cells = cells_of(config.data, "test", split, predictor.plan)
+        table = of_table(inputs_of(predictor.plan), cells, len(split))
+    return samples.of_split(predictor, split, screen.track, table), f"the test split of {data.name}"
 
 
 def _given(predictor: Predictor, form: str) -> str:
     """What the file takes, in words."""
     if form == "safetensors":
         return "none: the file holds weights"
-    return served(predictor).prepare.said
+    return served(predictor, ByName if form == "pt2" else Columns).prepare.said

@@ -7,6 +7,7 @@ import PIL
 import torch
 
 from trainer import __version__
+from trainer.export.columns import inputs_of
 from trainer.predict.predictor import Predictor
 from trainer.system.shown import counted
 
@@ -14,7 +15,7 @@ from trainer.system.shown import counted
 def described(predictor: Predictor, given: str) -> dict[str, str]:
     """The metadata of a file whose input is as `given` says.
 
-    `classes`, `columns`, `model` and `versions` are JSON; the rest is for people to read, or a number.
+    `classes`, `inputs`, `columns`, `model` and `versions` are JSON; the rest is for people to read, or a number.
     """
     facts = {
         "trainer": __version__,
@@ -30,6 +31,8 @@ def described(predictor: Predictor, given: str) -> dict[str, str]:
         facts |= {"classes": json.dumps(predictor.classes), "temperature": repr(predictor.temperature)}
     if predictor.threshold is not None:
         facts["threshold"] = repr(predictor.threshold)
+    if predictor.plan is not None:
+        facts["inputs"] = json.dumps([entry.described() for entry in inputs_of(predictor.plan)])
     if predictor.columns:
         facts["columns"] = json.dumps(predictor.columns)
     return facts
@@ -37,6 +40,8 @@ def described(predictor: Predictor, given: str) -> dict[str, str]:
 
 def preprocessing(predictor: Predictor) -> str:
     """What is done with a sample before it enters the model, in words."""
+    if predictor.plan is not None:
+        return "numbers and dates standardised, words as features of 0 and 1, what is missing filled in"
     mean, std = predictor.mean, predictor.std
     moments = f"minus the mean {_few(mean)}, divided by the deviation {_few(std)}" if mean and std else ""
     if not predictor.is_image:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
+from trainer.export.columns_module import Columns
+from trainer.export.columns_onnx import name_inputs
 from trainer.export.program import exported, silent
 from trainer.export.proof import Runner
 from trainer.export.served import Served, served
@@ -48,7 +50,7 @@ def runner(path: Path, predictor: Predictor) -> Runner:
 def model(program: ExportedProgram, served: Served) -> Any:
     """The `onnx.ModelProto` of the `program` that was made of `served`, without names of files of this machine.
 
-    Its input is called as `served.prepare` says, and its outputs as `served.answer` does; sides of any length are
+    Its inputs are called as `served.prepare` says, and its outputs as `served.answer` does; sides of any length are
     called `batch`, `height` and `width`.
     """
     prepare = served.prepare
@@ -65,6 +67,8 @@ def model(program: ExportedProgram, served: Served) -> Any:
     proto = made.model_proto
     _forget(proto)
     _name_sides(proto.graph, prepare.free)
+    if isinstance(prepare, Columns):
+        name_inputs(proto, prepare.inputs)
     return proto
 
 

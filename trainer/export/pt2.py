@@ -8,12 +8,16 @@ from typing import Any
 
 import torch
 
+from trainer.export.columns import inputs_of
+from trainer.export.columns_module import ByName
 from trainer.export.program import exported, silent
 from trainer.export.proof import Runner
 from trainer.export.served import served
 from trainer.predict.predictor import Predictor
+from trainer.system.errors import ConfigError
 
 NEEDED = ()
+_MOST = 1000  # columns: torch compares the lengths of all, which takes 6 s for so many, and 30 s for 3,000
 METADATA = "metadata.json"  # the name of what is said of the file, among its extra files
 
 
@@ -23,7 +27,12 @@ def content(predictor: Predictor, facts: Mapping[str, str]) -> bytes:
     Raises:
         ConfigError: The model cannot be exported.
     """
-    program = exported(served(predictor), predictor.config.called("model"))
+    width = len(inputs_of(predictor.plan or ()))
+    if width > _MOST:
+        raise ConfigError(
+            f"format=pt2 takes at most {_MOST:,} columns, and the table has {width:,}", "take format=onnx"
+        )
+    program = exported(served(predictor, ByName), predictor.config.called("model"))
     file = io.BytesIO()
     with silent():
         torch.export.save(program, file, extra_files={METADATA: json.dumps(facts)})

@@ -1,8 +1,8 @@
 """The samples on which an exported file is proved: each as its user has it, and as the trained model takes it."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,16 @@ from torch import Tensor
 
 from trainer.data.image import fitted, read_image, read_whole
 from trainer.data.splits import Split, Track, packed
+from trainer.data.table.cells import Cells
+from trainer.export import columns_rows
+from trainer.export.columns import Input, inputs_of
 from trainer.export.facts import is_of_files
 from trainer.predict.predictor import Predictor
 
 BATCH = 64  # samples at most that are sent through at once
 _BYTES = 2**26  # and bytes, for photos are large
+Table = Mapping[str, Any]  # an array or tensor (N,) for each column
+OfTable = Callable[[Sequence[Input], Mapping[str, Cells], int], Table]  # a way to make one of cells
 RANDOM = 1000  # samples that are made up where there are no data
 
 
@@ -40,8 +45,11 @@ class Samples:
         return Samples(first, self.taken[:count], None)
 
 
-def of_split(predictor: Predictor, split: Split, track: Track[Any]) -> Iterator[Samples]:
-    """All samples of a split, in order: images from their files, in the sizes that they have, if the data are files."""
+def of_split(predictor: Predictor, split: Split, track: Track[Any], table: Table | None = None) -> Iterator[Samples]:
+    """All samples of a split, in order: images from their files, in the sizes that they have, if the data are files.
+
+    A `table` is what the exported file takes of the rows of a table with a column plan.
+    """
     numbers = track(range(len(split)), len(split), "proving")
     if is_of_files(predictor) and _is_file(split):
         yield from _files(predictor, split, iter(numbers))
@@ -49,13 +57,19 @@ def of_split(predictor: Predictor, split: Split, track: Track[Any]) -> Iterator[
     numbers = iter(numbers)
     for start in range(0, len(split), BATCH):
         index = slice(start, start + sum(1 for _ in zip(range(BATCH), numbers)))  # noqa: B905  the last has fewer
-        yield _of_arrays(predictor, packed(split[index]), split.targets[index])
+        part = _of_arrays(predictor, packed(split[index]), split.targets[index])
+        yield part if table is None else replace(part, given={name: cells[index] for name, cells in table.items()})
 
 
-def made_up(predictor: Predictor, track: Track[Any]) -> Iterator[Samples]:
+def made_up(predictor: Predictor, track: Track[Any], of_table: OfTable | None = None) -> Iterator[Samples]:
     """Random samples, as many as `RANDOM`: images of noise in several sizes, features of the data's mean and spread."""
     drawing = np.random.default_rng(0)
     for _ in track(range(0, RANDOM, BATCH), -(-RANDOM // BATCH), "proving"):
+        if of_table is not None and predictor.plan is not None:
+            cells = columns_rows.made_up(predictor.plan, BATCH, drawing)
+            taken = torch.from_numpy(columns_rows.encoded(predictor.plan, cells, BATCH))
+            yield Samples(of_table(inputs_of(predictor.plan), cells, BATCH), taken, None)
+            continue
         if not predictor.is_image:
             features = torch.from_numpy(drawing.standard_normal((BATCH, predictor.shape.numel())))
             if predictor.mean is not None and predictor.std is not None:
@@ -80,7 +94,7 @@ def resized(predictor: Predictor, given: np.ndarray) -> Tensor:
 
 
 def _of_arrays(predictor: Predictor, samples: Tensor, targets: Tensor | None) -> Samples:
-    """Samples that lie in memory as numbers; tables with a column plan are given as the features that it makes."""
+    """Samples that lie in memory as numbers."""
     if predictor.is_image:
         given = samples.numpy() if samples.dtype == torch.uint8 else samples.float().numpy()
         return Samples(given, samples if targets is not None else resized(predictor, given), targets)

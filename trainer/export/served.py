@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from trainer.data.batches import moments
+from trainer.export.columns import inputs_of
+from trainer.export.columns_module import ByName, Columns
 from trainer.export.resize import Resized, tall_images_first
 from trainer.predict.predictor import Predictor
 
@@ -167,8 +169,8 @@ class Quantities(nn.Module):
         return {"values": values}
 
 
-def served(predictor: Predictor) -> Served:
-    """The module for the model of a checkpoint.
+def served(predictor: Predictor, table: type[Columns | ByName] = Columns) -> Served:
+    """The module for the model of a checkpoint; `table` takes the rows of a table that has a column plan.
 
     Images may be of any size if an image file can become one of the model's inputs.
     """
@@ -178,14 +180,15 @@ def served(predictor: Predictor) -> Served:
         answer = Classes(predictor.temperature)
     else:
         answer = Quantities(facts.get("target_mean"), facts.get("target_std"))
-    return Served(_prepare(predictor), predictor.model, answer)
+    return Served(_prepare(predictor, table), predictor.model, answer)
 
 
-def _prepare(predictor: Predictor) -> Prepare:
+def _prepare(predictor: Predictor, table: type[Columns | ByName]) -> Prepare:
     shape, mean, std = predictor.shape, predictor.mean, predictor.std
+    if predictor.plan is not None:
+        return table(inputs_of(predictor.plan))
     if not predictor.is_image:
-        dtype = torch.float32 if predictor.plan is not None else torch.float64  # numpy's own, in which no digit is lost
-        return Features(shape.numel(), dtype, mean, std)
+        return Features(shape.numel(), torch.float64, mean, std)  # numpy's own, in which no digit is lost
     if not predictor.facts.get("bytes", True):
         return Pixels(shape, torch.float32, mean, std, None)
     channels, height, width = shape
