@@ -1,9 +1,10 @@
 """A module as a graph without Python: what torch.export makes of it."""
 
-import contextlib
+import io
 import logging
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import torch
 from torch.export import Dim, ExportedProgram
@@ -42,7 +43,8 @@ def exported(served: Served, model: str) -> ExportedProgram:
 
 
 def _refused(model: str, error: Exception) -> ConfigError:
-    hint = "write its forward with tensor operations alone (torch.where, torch.cond), or take format=safetensors"
+    weights = "or take format=safetensors, which holds the weights alone"
+    hint = f"write its forward with tensor operations (torch.where, torch.cond), {weights}"
     text = str(error).lower()
     if "data-dependent" in text or "data dependent" in text:
         return ConfigError(
@@ -50,16 +52,19 @@ def _refused(model: str, error: Exception) -> ConfigError:
             hint,
         )
     if "batch" in text and "constraint" in text:
-        return ConfigError(f"model={model} cannot be exported: its forward takes one number of samples only", hint)
+        return ConfigError(
+            f"model={model} cannot be exported: its forward takes one number of samples only",
+            f"use x.shape[0] or -1, {weights}",
+        )
     return ConfigError(f"model={model} cannot be exported: {type(error).__name__}: {first_line(error)}", hint)
 
 
-@contextlib.contextmanager
+@contextmanager
 def silent() -> Iterator[None]:
     """Keep what libraries say of their own work from the user: what fails, raises."""
     loggers = [logging.getLogger(name) for name in _LOUD]
     levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)
