@@ -80,7 +80,7 @@ def test_a_documented_command_is_accepted(
     elif words[:2] == ["resume", "SWEEP"]:
         Path("SWEEP").mkdir()
         records.write_overrides(Path("SWEEP"), ["-m", "data=mnist", "optim.lr=0.01"])
-    elif words[0] == "resume":
+    elif words[0] in registry.REOPENING:
         (own_parts / words[1]).mkdir(parents=True)
         composed = trainer("train", "model=lenet", "data=mnist", "--cfg", "job").out
         (own_parts / words[1] / "config.yaml").write_text(composed)

@@ -1,5 +1,6 @@
 """One run in detail, with the way back to it."""
 
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 from trainer.compare import lineage
 from trainer.compare.entries import Entry
 from trainer.compare.finding import Place
+from trainer.compare.listing import shown
 from trainer.config import registry
 from trainer.config.base import FACTS
 from trainer.config.kept import may_say
@@ -72,8 +74,8 @@ def facts(entry: Entry) -> Facts:
         found.append(("best", f"{name} {metric(name, value)}{epoch}"))
     found.append(("typed", " ".join(map(quoted, entry.typed)) or "nothing"))
     found += [(group, line) for group in registry.OF_A_TRAINING if (line := _section(entry, group))]
-    root = [f"{key}={entry.config[key]}" for key in _ROOT if entry.config.get(key) not in (None, 0.0) or key == "seed"]
-    found.append(("training", " ".join(root)))
+    root = [f"{key}={shown(entry.config[key])}" for key in _ROOT if entry.config.get(key) is not None]
+    found += [("training", " ".join(root))] * bool(root)
     found += [("environment", ", ".join(f"{name} {value}" for name, value in environment.items()))] * bool(environment)
     if (project := began.get("project")) is not None:
         found.append(("project", f"commit {project['commit']}, {_state(project['changed'])}"))
@@ -87,8 +89,9 @@ def facts(entry: Entry) -> Facts:
 
 def command(entry: Entry) -> str:
     """The command that trains it again; a word that a file may not say is left for the user to type."""
-    words = [quoted(word) if may_say(word) else "..." for word in entry.typed]
-    return " ".join(["trainer train", *words])
+    last = {word.partition("=")[0]: word for word in entry.typed}  # a resumed run may have a key twice
+    words = [quoted(word) if may_say(word) else "..." for word in last.values()]
+    return " ".join(["trainer train", *(word for word, _ in itertools.groupby(words))])
 
 
 def _section(entry: Entry, group: str) -> str:

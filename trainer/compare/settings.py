@@ -109,6 +109,10 @@ def _scalar(text: str) -> Any:
 
 def _plain(value: Any) -> Any:
     """A value as JSON has it: YAML also knows dates."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
     return value if isinstance(value, str | int | float | None) else str(value)
 
 
@@ -117,4 +121,4 @@ def _flat(value: Any, above: str) -> Iterator[tuple[str, Any]]:
         for name, inner in value.items():
             yield from _flat(inner, f"{above}.{name}" if above else str(name))
     elif above:
-        yield above, [_plain(item) for item in value] if isinstance(value, list) else _plain(value)
+        yield above, _plain(value)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
-from trainer.checkpoint.location import CALIBRATED, CHECKPOINTS
 from trainer.system.atomic import PART, storing
 from trainer.system.errors import RunError
 from trainer.system.inside import unlinked
@@ -164,6 +163,8 @@ def rewind(directory: Path, lengths: Mapping[str, int]) -> None:
     Raises:
         StorageError: the directory cannot be written to.
     """
+    from trainer.checkpoint.location import CALIBRATED, CHECKPOINTS  # late: torch comes with it, and runs are listed without
+
     for path in [directory / "metrics.jsonl", directory / CHECKPOINTS / CALIBRATED, *directory.glob(EVENTS)]:
         with storing(path):
             if path.name in lengths and path.exists():

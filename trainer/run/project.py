@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from signal import SIGKILL
 
 PATIENCE = 1.0  # seconds that git may take in all; in a very large repository it is then not known what has changed
+AT_LEAST = 0.1  # seconds to take up an answer, which has long been there as a rule
 FRESH = 5.0  # seconds for which an answer is good: a sweep may begin many jobs at once
 
 # It says the commit, whether something has changed, and a dot where it has come to its end. Of a repository that has
@@ -67,7 +68,7 @@ class Look:
             return self._answer
         left = PATIENCE - (time.monotonic() - self.begun)
         try:
-            said, _ = process.communicate(timeout=max(0.0, left))
+            said, _ = process.communicate(timeout=max(AT_LEAST, left))
         except subprocess.TimeoutExpired as late:
             _end(process)
             said = late.stdout.decode(errors="replace") if isinstance(late.stdout, bytes) else late.stdout or ""
