@@ -59,12 +59,15 @@ def run(config: Serve) -> dict[str, Any]:
     except ImportError as error:
         raise ConfigError(f"trainer serve needs {error.name}", "pip install 'trainer[serve]'") from error
 
+    import torch
+
     from trainer.engine import device
     from trainer.predict.predictor import load
     from trainer.serve import server
     from trainer.serve.limits import Limits
     from trainer.serve.service import Service
     from trainer.show.report import Report
+    from trainer.system.machine import cores
 
     screen, options = Report(), config.serve
     limits = Limits(
@@ -79,6 +82,8 @@ def run(config: Serve) -> dict[str, Any]:
     with server.listen(options.host, config.port) as listener:
         service = Service(load(config, config.ckpt, device.choose(config.device, config.precision), screen), limits)
         address = server.address_of(listener)
+        # One core is left to what reads requests and writes answers: threads that wait for each other cost more.
+        torch.set_num_threads(max(1, min(torch.get_num_threads(), cores() - 1)))
         is_open = not server.is_private(listener)
         if is_open:
             screen.warn(

@@ -64,7 +64,7 @@ class Protocol(H11Protocol):
     def _give_up(self) -> None:
         self._clock = None
         cycle: Any = self.cycle
-        if self._heard and cycle is None:  # of a first request; where one was answered, many a client expects no more
+        if self._heard and cycle is None:  # a client whose requests were answered expects no other answer
             seconds = f"{self.limits.seconds:g} s"
             self._end(ProblemError(408, f"the request did not arrive within {seconds}", "send it faster"))
         else:

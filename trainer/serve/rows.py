@@ -8,7 +8,6 @@ import torch
 
 from trainer.data.table.columns import Dropped
 from trainer.predict.predictor import Answers, Predictor
-from trainer.predict.tables import encoded
 from trainer.serve.fields import Field, NumberField, field_of
 from trainer.serve.limits import Limits
 from trainer.serve.problem import ProblemError
@@ -29,15 +28,15 @@ class Rows:
 
     def __init__(self, predictor: Predictor, limits: Limits) -> None:
         self.predictor = predictor
-        count, plan = predictor.shape.numel(), predictor.plan
+        self._count, plan = predictor.shape.numel(), predictor.plan
         if plan is None:
-            names = predictor.columns or tuple(f"x{number}" for number in range(1, count + 1))
+            names = predictor.columns or tuple(f"x{number}" for number in range(1, self._count + 1))
             fields: list[Field] = [NumberField(name) for name in names]
         else:
             fields = [field for column in plan if (field := field_of(column)) is not None]
         self.fields = {field.name: field for field in fields}
         self.passed_over = {column.name for column in plan or () if isinstance(column, Dropped)}
-        self.most = max(1, min(limits.rows, _VALUES // count))
+        self.most = max(1, min(limits.rows, _VALUES // self._count))
 
     def takes(self, media: str) -> bool:
         """Whether a body of this type may hold rows."""
@@ -78,12 +77,14 @@ class Rows:
 
     def ask(self, parts: Sequence[Columns]) -> Answers:
         """What the model says of the rows of several requests."""
-        joined = {
-            name: field.cells([cell for part in parts for cell in part[name]]) for name, field in self.fields.items()
-        }
-        if self.predictor.plan is None:
-            return self.predictor.rows(torch.from_numpy(np.stack([np.asarray(cells) for cells in joined.values()], 1)))
-        return self.predictor.rows(encoded(self.predictor, joined))
+        kind = np.float64 if self.predictor.plan is None else np.float32  # as in `trainer predict`
+        features = np.empty((sum(len(next(iter(part.values()))) for part in parts), self._count), kind)
+        place = 0
+        for name, field in self.fields.items():
+            cells = [cell for part in parts for cell in part[name]]
+            field.encode(cells, features[:, place : place + field.width])
+            place += field.width
+        return self.predictor.rows(torch.from_numpy(features))
 
     def schema(self) -> dict[str, Any]:
         """The columns, with what each takes."""
