@@ -163,7 +163,10 @@ def rewind(directory: Path, lengths: Mapping[str, int]) -> None:
     Raises:
         StorageError: the directory cannot be written to.
     """
-    from trainer.checkpoint.location import CALIBRATED, CHECKPOINTS  # late: torch comes with it, and runs are listed without
+    from trainer.checkpoint.location import (  # late: torch comes with it, and runs are listed without
+        CALIBRATED,
+        CHECKPOINTS,
+    )
 
     for path in [directory / "metrics.jsonl", directory / CHECKPOINTS / CALIBRATED, *directory.glob(EVENTS)]:
         with storing(path):
