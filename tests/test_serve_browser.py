@@ -139,7 +139,7 @@ def test_a_row_is_filled_in_with_the_keyboard_alone(page: Any, of_rows: Served) 
     row = {"colour": "red", "size": 3.25, "works": "no", "built": "2021-05-06"}
     (answer,) = of_rows.client.post("/predict", json=[row]).json()["answers"]
     assert [*found] == [entry["class"] for entry in answer["classes"]]
-    assert float([*found.values()][0].rstrip("%")) == pytest.approx(100 * answer["probability"], abs=0.06)
+    assert float(next(iter(found.values())).rstrip("%")) == pytest.approx(100 * answer["probability"], abs=0.06)
 
 
 def test_a_mistake_in_a_row_stands_beside_its_column(page: Any, of_rows: Served) -> None:

@@ -15,7 +15,7 @@ from trainer.system.inside import unlinked
 from trainer.system.paths import quoted
 
 EVENTS = "events.out.tfevents.*"
-SUBDIRECTORIES = (CHECKPOINTS, "plots")
+SUBDIRECTORIES = ("checkpoints", "plots")
 TEST = "test"  # the folder of what is left of the test
 _FOLDERS = (*SUBDIRECTORIES, TEST, "slurm", "ray")
 _CHANGED = ("metrics.jsonl", "train.log", EVENTS, "sweep.jsonl", "study.journal", "*.png")  # others are replaced whole

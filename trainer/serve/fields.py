@@ -142,7 +142,7 @@ class WordField(_Words):
             more = f", and {len(self.words) - SHOWN:,} more" if len(self.words) > SHOWN else ""
             known = listed([f"'{word}'" for word in self.words[:SHOWN]])
             raise ValueError(f"is {_shown(value)}, which the model does not know; it knows {known}{more}")
-        return value
+        return str(value)
 
     def example(self) -> Any:
         return self.words[0] if self.words else "word"
