@@ -80,6 +80,7 @@ class Predictor:
         self.shape = torch.Size(facts["shape"])
         self.classes: tuple[str, ...] | None = tuple(facts["classes"]) if facts.get("classes") else None
         self.outputs = int(facts["outputs"])
+        self._check_lengths()
         known: dict[str, Any] = {"features": self.shape.numel(), "outputs": self.outputs}
         if self.classes is not None:
             known["num_classes"] = len(self.classes)
@@ -88,6 +89,22 @@ class Predictor:
         config.fill_data(known)
         first = torch.zeros(1, *self.shape, dtype=compute.dtype, device=compute.device)
         self.model: nn.Module = build_model(config, first, self.outputs, found)
+
+    def _check_lengths(self) -> None:
+        """Check that what a file says of its data goes together: it may be a stranger's."""
+        wide = self.shape[0] if self.is_image else self.shape.numel()
+        wanted = {"classes": (self.outputs,), "mean": (1, wide), "std": (1, wide)}
+        wanted |= {"target_mean": (1, self.outputs), "target_std": (1, self.outputs)}
+        found = {name: len(self.facts.get(name) or ()) for name in wanted}
+        if not self.is_image:
+            wanted |= {"columns": (wide,), "plan": (wide,)}
+            found["columns"] = len(self.columns)
+            found["plan"] = sum(len(column.features) for column in self.plan or ())
+        for name, lengths in wanted.items():
+            if found[name] not in (0, *lengths):
+                raise CheckpointError(
+                    f"{self.found.path} is damaged: its description has {name} for {found[name]:,}, not {lengths[-1]:,}"
+                )
 
     @property
     def is_image(self) -> bool:
