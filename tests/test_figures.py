@@ -237,10 +237,11 @@ def test_the_threshold_of_two_classes_is_marked() -> None:
 
 def test_of_a_good_model_the_corner_is_shown_in_which_its_curves_bend() -> None:
     logits, targets = drawn(500, 2)
-    figure = figure_of(roc, of_classes(logits + 3.0 * torch.eye(2)[targets], targets))
+    figure = figure_of(roc, of_classes(logits + torch.eye(2)[targets], targets))
     left, right = figure.axes
-    assert left.get_xlim() == pytest.approx((-0.001, 0.101), abs=0.02)
-    assert right.get_xlim()[0] > 0.7
+    assert left.get_xlim() == pytest.approx((-0.001, 0.101))
+    assert left.get_ylim() == right.get_ylim() == pytest.approx((0.899, 1.002))
+    assert right.get_xlim() == pytest.approx((0.899, 1.001))
     assert all(axes.get_title().endswith(", the corner") for axes in figure.axes)
     whole = figure_of(roc, of_classes(torch.eye(2)[targets], targets))
     assert whole.axes[0].get_xlim() == (-0.01, 1.01)

@@ -94,7 +94,8 @@ def _corner(left: Axes, right: Axes) -> float:
     """Which part of the axes, from their best point, shows where each curve bends, and every marked point."""
     off = [0.0]
     for axes, best in ((left, (0, 1)), (right, (1, 1))):
-        off += [np.abs(line.get_xydata() - best).max(1).min() for line in axes.lines if line.get_linestyle() != "--"]
+        lines = [np.asarray(line.get_xydata()) for line in axes.lines if line.get_linestyle() != "--"]
+        off += [float(np.abs(points - np.array(best)).max(1).min()) for points in lines]
     return next((corner for corner in CORNERS if 0 < 3 * max(off) <= corner), 1.0)
 
 
