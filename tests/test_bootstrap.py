@@ -98,3 +98,9 @@ def test_of_more_classes_than_a_matrix_is_kept_for_the_accuracy_has_one() -> Non
 def test_of_very_many_kinds_of_answers_shares_alone_have_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "CELLS", 3)
     assert [*bootstrap.intervals(of_classes(*drawn(50, 3)))] == ["accuracy"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e200])
+def test_what_is_not_finite_has_no_interval(value: float) -> None:
+    outputs = torch.tensor([[1.0], [value], [3.0]], dtype=torch.float64)
+    assert "mse" not in bootstrap.intervals(of_values(outputs, torch.arange(3.0)[:, None]))

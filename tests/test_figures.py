@@ -228,10 +228,23 @@ def test_the_threshold_of_two_classes_is_marked() -> None:
     figure = figure_of(roc, of_classes(logits, targets, calibrated=Calibration(2.0, 0.7)))
     taken = (logits / 2).softmax(1)[:, 1] >= 0.7
     (a, b), (c, d) = confusion_matrix(targets, taken)
-    left, right = (axes.lines[-1].get_xydata()[0].tolist() for axes in figure.axes)
+    marked = [next(line for line in axes.lines if line.get_marker() == "o") for axes in figure.axes]
+    left, right = (line.get_xydata()[0].tolist() for line in marked)
     assert left == pytest.approx([b / (a + b), d / (c + d)])
     assert right == pytest.approx([d / (c + d), d / (b + d)])
     assert "threshold 0.7" in texts(figure)
+
+
+def test_of_a_good_model_the_corner_is_shown_in_which_its_curves_bend() -> None:
+    logits, targets = drawn(500, 2)
+    figure = figure_of(roc, of_classes(logits + torch.eye(2)[targets], targets))
+    left, right = figure.axes
+    assert left.get_xlim() == pytest.approx((-0.001, 0.101))
+    assert left.get_ylim() == right.get_ylim() == pytest.approx((0.899, 1.002))
+    assert right.get_xlim() == pytest.approx((0.899, 1.001))
+    assert all(axes.get_title().endswith(", the corner") for axes in figure.axes)
+    whole = figure_of(roc, of_classes(torch.eye(2)[targets], targets))
+    assert whole.axes[0].get_xlim() == (-0.01, 1.01)
 
 
 def test_with_more_scores_than_are_ranked_there_are_no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,3 +341,16 @@ def test_large_images_are_made_smaller_first() -> None:
 
 def test_without_a_mistake_there_is_no_gallery() -> None:
     assert mistakes.draw(of_classes(torch.eye(2), torch.arange(2), samples=images(2))) is None
+
+
+# --- what is not finite -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e200])
+def test_outputs_that_are_not_finite_break_no_picture(value: float) -> None:
+    logits, targets = drawn(20, 3)
+    logits[3, 1] = value
+    assert [*names(of_classes(logits, targets, samples=images(20)))] == ["confusion"]
+    outputs = torch.ones(4, 1, dtype=torch.float64)
+    outputs[2] = value
+    assert [*names(of_values(outputs, torch.arange(4.0)[:, None]))] == []

@@ -5,6 +5,8 @@ the middle 95% of them span says how far the figure would move with other sample
 far it would move with another training.
 """
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -25,11 +27,12 @@ def intervals(outcome: Outcome) -> Intervals:
     """The 95% intervals of an outcome's figures, by the names that its evaluation has for them.
 
     Of classes: accuracy, top-5 accuracy, balanced accuracy and F1. Of quantities: MSE, MAE and R². AUC and average
-    precision have none, for each resample would have to be ranked.
+    precision have none, for each resample would have to be ranked; and what is not finite has none.
     """
     if outcome.classes is not None:
         return of_classes(outcome.evaluation)
-    return of_values(outcome.outputs, outcome.targets)
+    found = of_values(outcome.outputs, outcome.targets)
+    return {name: ends for name, ends in found.items() if all(map(math.isfinite, ends))}
 
 
 def of_classes(evaluation: Evaluation) -> Intervals:

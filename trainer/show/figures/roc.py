@@ -16,9 +16,10 @@ from trainer.show.lettering import lettered
 
 EACH = 10  # classes up to which each has its curve
 WORST = 5  # curves of more classes, beside the mean of all
-SIDE = 3.15  # inches of both axes
-PLACE = {"left": 0.075, "right": 0.985, "wspace": 0.17}
-FINE = 500  # a curve has no two points within that part of its axes
+SIDE = 3.0  # inches of both axes
+PLACE = {"left": 0.085, "right": 0.98, "wspace": 0.24}
+FINE = 2000  # a curve has no two points within that part of its axes
+CORNERS = (0.02, 0.05, 0.1, 0.2, 1.0)  # parts of the axes that are shown: good models have their curves in a corner
 COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#94a4a2", "#b9ac70", "#717581", "#92dadb")
 _CHANCE: dict[str, Any] = {"color": "0.4", "linewidth": 1, "linestyle": "--"}
 
@@ -57,19 +58,25 @@ def draw(outcome: Outcome) -> Figure | None:
         _plot(left, right, mean, color="black", linewidth=2)
     for curves, colour in zip(shown, COLOURS, strict=False):
         _plot(left, right, curves, color=colour, linewidth=1.3)
-    left.plot([0, 1], [0, 1], **_CHANCE, label="chance")
     if binary:
         _mark(left, right, outcome)
+    corner = _corner(left, right)
+    if corner == 1:
+        left.plot([0, 1], [0, 1], **_CHANCE, label="chance")
     for axes, across, up in ((left, "false positive rate", "true positive rate"), (right, "recall", "precision")):
+        start = 0.0 if axes is left else 1 - corner
         axes.set_xlabel(across)
         axes.set_ylabel(up)
-        axes.set_xlim(-0.01, 1.01)
-        axes.set_ylim(-0.01, 1.02)
+        axes.set_xlim(start - 0.01 * corner, start + 1.01 * corner)
+        axes.set_ylim(1 - 1.01 * corner, 1 + 0.02 * corner)
+        axes.locator_params(nbins=6)
+        axes.tick_params(labelsize=LETTERS)
         axes.grid(alpha=0.3)
     word = "" if binary else "mean "
-    left.set_title(f"ROC: {word}AUC {mean.auc:.4f}", fontsize=TITLE)
-    right.set_title(f"Precision-recall: {word}AP {mean.average_precision:.4f}", fontsize=TITLE)
-    what = f"Positive class {each[0].name}" if binary else "Each class against all others"
+    part = "" if corner == 1 else ", the corner"
+    left.set_title(f"ROC: {word}AUC {mean.auc:.4f}{part}", fontsize=TITLE)
+    right.set_title(f"Precision-recall: {word}AP {mean.average_precision:.4f}{part}", fontsize=TITLE)
+    what = f"Positive: {each[0].name}" if binary else "Each class against all others"
     if shown is not each:
         what += f", of which the {WORST} worst"
     figure.suptitle(f"{what}: {of_split(outcome)}", fontsize=TITLE, y=1 - 0.1 / height, va="top")
@@ -81,6 +88,15 @@ def _plot(left: Axes, right: Axes, curves: Curves, **style: Any) -> None:
     label = f"{curves.name}: AUC {curves.auc:.4f}, AP {curves.average_precision:.4f}"
     left.plot(*curves.roc, label=label, **style)
     right.plot(*curves.precision, drawstyle="steps-pre", **style)
+
+
+def _corner(left: Axes, right: Axes) -> float:
+    """Which part of the axes, from their best point, shows where each curve bends, and every marked point."""
+    off = [0.0]
+    for axes, best in ((left, (0, 1)), (right, (1, 1))):
+        lines = [np.asarray(line.get_xydata()) for line in axes.lines if line.get_linestyle() != "--"]
+        off += [float(np.abs(points - np.array(best)).max(1).min()) for points in lines]
+    return next((corner for corner in CORNERS if 0 < 3 * max(off) <= corner), 1.0)
 
 
 def _of_class(name: str, found: Ranking) -> Curves:
