@@ -123,8 +123,9 @@ def _speeds(
     def exported(part: Samples) -> object:
         return runner(part.given)
 
-    pairs = [(_pace(trained, few), _pace(exported, few)) for few in (part.few(1), part)]
-    return pairs[0], pairs[1], len(part)
+    many = part.repeated(BATCH)
+    pairs = [(_pace(trained, few), _pace(exported, few)) for few in (part.few(1), many)]
+    return pairs[0], pairs[1], len(many)
 
 
 def _pace(function: Callable[[Samples], object], part: Samples) -> float:

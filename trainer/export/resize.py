@@ -36,7 +36,11 @@ class Resized(nn.Module):
         if not self.tall_first:
             return _across_first(images, down, across).float()
         turned = (height > tall) & (height - tall > 2 * (width - wide))
-        return torch.cond(turned, _down_first, _across_first, (images, down, across)).float()  # type: ignore[no-any-return]
+        if torch.compiler.is_exporting():
+            chosen: Tensor = torch.cond(turned, _down_first, _across_first, (images, down, across))
+        else:  # outside of a graph torch would compile the two for each size
+            chosen = (_down_first if turned else _across_first)(images, down, across)
+        return chosen.float()
 
     def _scaled(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
         """The height and width to which images are scaled; they are cropped to `size`."""

@@ -44,6 +44,13 @@ class Samples:
         first = {name: cells[:count] for name, cells in given.items()} if isinstance(given, dict) else given[:count]
         return Samples(first, self.taken[:count], None)
 
+    def repeated(self, count: int) -> "Samples":
+        """The first of them, so many times, where it stands alone: images of other sizes come after it."""
+        if len(self) > 1 or not isinstance(self.given, np.ndarray):
+            return self
+        times = max(1, min(count, _BYTES // max(1, self.given.nbytes)))
+        return Samples(np.repeat(self.given, times, 0), self.taken.expand(times, *self.taken.shape[1:]), None)
+
 
 def of_split(predictor: Predictor, split: Split, track: Track[Any], table: Table | None = None) -> Iterator[Samples]:
     """All samples of a split, in order: images from their files, in the sizes that they have, if the data are files.
