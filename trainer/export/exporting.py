@@ -9,16 +9,20 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import torch
 
 from trainer.checkpoint.adoption import adopt
 from trainer.config.base import Config
 from trainer.data.loading import load_dataset
 from trainer.data.sets.table import Table
+from trainer.data.splits import Dataset, Split
 from trainer.engine import device
-from trainer.export import facts, samples
+from trainer.export import facts, quantize, samples
 from trainer.export.columns import arrays, inputs_of, tensors
 from trainer.export.columns_module import ByName, Columns
 from trainer.export.columns_rows import cells_of
@@ -30,7 +34,7 @@ from trainer.show.report import Report
 from trainer.system.atomic import replacing, storing, write_text
 from trainer.system.errors import ConfigError, DataError
 from trainer.system.paths import expanded
-from trainer.system.shown import shortened
+from trainer.system.shown import counted, shortened
 
 UNPROVED = ".unproved"  # ends the name of a file that is not what it should be
 _OF_TABLES: dict[str, OfTable] = {"onnx": arrays, "pt2": tensors}
@@ -47,6 +51,7 @@ class Exported:
     on: str  # which samples the proof was held on
     given: str  # what the file takes, in words
     said: dict[str, str]  # its metadata
+    plain: Proof | None = None  # that of the file in single precision from which a quantized one was made
 
     def as_json(self) -> dict[str, Any]:
         """What is written beside the file."""
@@ -68,11 +73,16 @@ class Exported:
             **{name: dict(zip(("trained", "exported"), pair, strict=True)) for name, pair in pairs.items() if pair},
             "batch": proof.batch,
             "metadata": self.said,
+            **({} if self.plain is None else _quantized(proof, self.plain)),
         }
 
 
-def export(config: Config, ckpt: str, form: str, out: str | None, on: str, screen: Report) -> Exported:
+def export(
+    config: Config, ckpt: str, form: str, out: str | None, on: str, screen: Report, allowed: float | None = None
+) -> Exported:
     """Export the model of a run or checkpoint file, and prove it on the samples that `on` says: `test` or `random`.
+
+    A file whose loss is `allowed` is quantized to 8 bits, once that in single precision has been proved.
 
     A file that does not answer as the model does is left under a name that ends in `UNPROVED`, and a good one that was
     there before stays.
@@ -83,8 +93,9 @@ def export(config: Config, ckpt: str, form: str, out: str | None, on: str, scree
     kind = _format(form)
     named = None if out is None else _named(out, form)
     predictor = load(config, ckpt, device.choose("cpu", "float32"), screen)
-    path = named or _default(predictor, form)
-    parts, what = _samples(predictor, on, screen, _OF_TABLES.get(form))
+    path = named or _default(predictor, form, "" if allowed is None else "_int8")
+    data = _Data(predictor, screen, _OF_TABLES.get(form))
+    parts, what = data.proving(on)
     given = _given(predictor, form)
     said = facts.described(predictor, given)
     content = kind.content(predictor, said)
@@ -92,11 +103,19 @@ def export(config: Config, ckpt: str, form: str, out: str | None, on: str, scree
     with replacing(unproved) as file:
         file.write(content)
     try:
-        proof = prove(predictor, kind.runner(unproved, predictor), parts)
+        proof, plain = prove(predictor, kind.runner(unproved, predictor), parts), None
+        if proof.holds and allowed is not None:
+            batches, calibrated = data.calibrating()
+            said["quantized"] = f"int8, ranges from {calibrated}"
+            content = quantize.int8(content, batches, said)
+            with replacing(unproved) as file:
+                file.write(content)
+            again, plain = data.proving(on)[0], proof
+            proof = prove(predictor, kind.runner(unproved, predictor), again, allowed)
     except BaseException:  # Ctrl-C, say
         unproved.unlink()
         raise
-    done = Exported(unproved, predictor, proof, what, given, said)
+    done = Exported(unproved, predictor, proof, what, given, said, plain)
     report = json.dumps(done.as_json(), indent=2) + "\n"
     if not proof.holds:
         write_text(_beside(unproved), report)
@@ -136,11 +155,11 @@ def _named(out: str, form: str) -> Path:
     return path
 
 
-def _default(predictor: Predictor, form: str) -> Path:
+def _default(predictor: Predictor, form: str, end: str) -> Path:
     """MODEL_DATA.onnx in the current directory; an earlier export is replaced there, and no other file."""
     config = predictor.config
     name = re.sub(r"[/\\]", "_", shortened(f"{config.called('model')}_{config.title('data')}", 60, "..."))
-    path = Path(f"{name}.{form}")
+    path = Path(f"{name}{end}.{form}")
     if os.path.lexists(path) and not os.path.lexists(_beside(path)):
         raise ConfigError(
             f"{path} is there already, and trainer has not exported it", f"give another name: out=FILE.{form}"
@@ -152,28 +171,59 @@ def _beside(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def _samples(predictor: Predictor, on: str, screen: Report, of_table: OfTable | None) -> tuple[Iterator[Samples], str]:
-    """The samples of the proof, and what they are."""
-    if on == "random":
-        return samples.made_up(predictor, screen.track, of_table), "random inputs"
-    config, found = predictor.config, predictor.found
-    try:
-        adopt(config, found)  # new samples need no data set, but these are its own
-        data = load_dataset(config, screen.track, None, found.description or None)
-    except DataError as error:
-        raise DataError(
-            f"the test data are needed for the proof: {error.message}",
-            f"{error.hint}; or prove it on random inputs: export.proof=random".removeprefix("; or "),
-        ) from error
-    split = data.split("test")
-    if not len(split):
-        raise DataError("there is no test sample for the proof", "prove it on random inputs: export.proof=random")
-    table = None
-    if predictor.plan is not None and of_table is not None:
-        assert isinstance(config.data, Table)
-        cells = cells_of(config.data, "test", split, predictor.plan)
-        table = of_table(inputs_of(predictor.plan), cells, len(split))
-    return samples.of_split(predictor, split, screen.track, table), f"the test split of {data.name}"
+class _Data:
+    """The data set of a checkpoint, which is read when it is needed; `of_table` is how a file takes rows of a table."""
+
+    def __init__(self, predictor: Predictor, screen: Report, of_table: OfTable | None) -> None:
+        self.predictor, self.screen, self.of_table = predictor, screen, of_table
+
+    @cached_property
+    def loaded(self) -> Dataset:
+        """The data set.
+
+        Raises:
+            DataError: It is not where it was.
+        """
+        config, found = self.predictor.config, self.predictor.found
+        try:
+            adopt(config, found)  # new samples need no data set, but these are its own
+            return load_dataset(config, self.screen.track, None, found.description or None)
+        except DataError as error:
+            raise DataError(
+                f"the test data are needed for the proof: {error.message}",
+                f"{error.hint}; or prove it on random inputs: export.proof=random".removeprefix("; or "),
+            ) from error
+
+    def proving(self, on: str) -> tuple[Iterator[Samples], str]:
+        """The samples of the proof, and what they are: of `test`, or `random`."""
+        if on == "random":
+            return samples.made_up(self.predictor, self.screen.track, self.of_table), "random inputs"
+        split = self.loaded.split("test")
+        if not len(split):
+            raise DataError("there is no test sample for the proof", "prove it on random inputs: export.proof=random")
+        return self._of_split("test", split), f"the test split of {self.loaded.name}"
+
+    def calibrating(self) -> tuple[Iterator[Any], str]:
+        """Samples from which the ranges of values are measured, as the file takes them, and what they are."""
+        name = "val" if self.loaded.val is not None and len(self.loaded.val) else "train"
+        split = self.loaded.split(name)
+        drawn = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[: quantize.SAMPLES]
+        split = split.take(drawn.sort().values)
+        what = f"{counted(len(split), 'sample')} of the {'validation' if name == 'val' else 'training'} split"
+        return (part.given for part in self._of_split(name, split)), what
+
+    def _of_split(self, name: str, split: Split) -> Iterator[Samples]:
+        plan, section, table = self.predictor.plan, self.predictor.config.data, None
+        if plan is not None and self.of_table is not None:
+            assert isinstance(section, Table)
+            table = self.of_table(inputs_of(plan), cells_of(section, name, split, plan), len(split))
+        return samples.of_split(self.predictor, split, self.screen.track, table)
+
+
+def _quantized(proof: Proof, plain: Proof) -> dict[str, Any]:
+    """What is written of a quantized file beside the rest, and of that in single precision."""
+    speeds = {"milliseconds_one_at_a_time": plain.one[1], "milliseconds_in_a_batch": plain.many[1]}
+    return {"lost": proof.lost, "allowed": proof.allowed, "float32": speeds}
 
 
 def _given(predictor: Predictor, form: str) -> str:
