@@ -6,7 +6,7 @@ import textwrap
 from trainer import __version__
 from trainer.cli import arguments
 from trainer.config import registry
-from trainer.config.keys import public
+from trainer.config.keys import MISSING, public
 from trainer.config.reopening import PLACES
 from trainer.config.train import Train
 
@@ -34,7 +34,11 @@ def help_of(verb: str) -> str:
     cls = registry.of_verb(verb)
     fields = dataclasses.fields(cls)
     command = registry.command(verb)
-    usage = f"trainer {verb} RUN" if arguments.positional(verb) is not None else f"trainer {verb}"
+    place = arguments.positional(verb)
+    usage = f"trainer {verb}"
+    if place is not None:
+        run = "RUN ..." if "list" in str(place.type) else "RUN"
+        usage += f" {run}" if place.default == MISSING else f" [{run}]"
     lines = [f"{usage} [key=value ...]      {command.SUMMARY}", ""]
     lines += [f"  {line}" for line in command.EXAMPLES.strip().splitlines()]
     groups = [f.name for f in fields if f.name in registry.GROUPS]
@@ -55,7 +59,6 @@ def help_of(verb: str) -> str:
             default = "null" if f.default is None else str(f.default)
             name = public(f.name)
             shown = f"{name}=" if default == "???" else f"{name}={default}"
-            shown = f"--{name}" if f.metadata["flag"] else shown
             lines.append(f"  {shown:<24} {f.metadata['doc']}")
     if verb in registry.REOPENING:
         keys = ", ".join(sorted({*_runtime_keys(Train), *(PLACES if verb == "reproduce" else ())}))

@@ -52,7 +52,7 @@ class Runs(Config):
     path: list[str] | None = key(
         None, "runs, sweeps, or folders of them; two are compared; null: runs", text=True, positional=True
     )
-    json: bool = key(False, "print JSON, and nothing else", flag=True)
+    json: bool = key(False, "print JSON, and nothing else; also typed as --json", flag=True)
     runs: RunsOptions = field(default_factory=RunsOptions, metadata={"doc": "which runs, in which order, and where to"})
 
 

@@ -47,7 +47,6 @@ def told(entry: Entry) -> dict[str, Any]:
     began = origin.read(entry.path)
     return entry.summary() | {
         "error": entry.result.get("error"),
-        "stopped": entry.result.get("stopped"),
         "environment": entry.result.get("environment") or began.get("environment"),
         "project": began.get("project"),
         "lineage": [{"path": step.path, "epoch": step.epoch, "step": step.step} for step in lineage.back(entry.path)],

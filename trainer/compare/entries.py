@@ -14,14 +14,17 @@ from trainer.compare.ranking import badness, has_value
 from trainer.run import directory as runs
 from trainer.run import records, sweep_log
 from trainer.run.records import RESULT, SWEEP_LOG
+from trainer.run.rows import NAME as ROWS
 from trainer.run.sweep_log import Outcome
 from trainer.system import inside
 from trainer.system.errors import RunError
+from trainer.system.shapes import is_count
 
 STATUSES = ("completed", "failed", "interrupted", "running", "unfinished", "broken")
 TEST = ("test/accuracy", "test/mse", "test/loss")  # the first of them that a run has is its figure of the test split
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-(\d\d)(-\d+)?")  # what `run.directory.claim` calls directories
-_LONGEST_PLAN = 2**24
+_LONGEST_PLAN = 2**24  # bytes
+_LAST_ROWS = 2**14  # bytes at the end of metrics.jsonl, of which the last row is wanted
 
 
 class Entry:
@@ -88,7 +91,20 @@ class Entry:
     @property
     def ending(self) -> str:
         """The status, and what else is to be known of it."""
-        return "pruned" if records.pruned(self.result) else self.status
+        if records.pruned(self.result):
+            return "pruned"
+        if self.status in ("completed", "broken") or not self.epoch:
+            return self.status
+        return f"{self.status}, epoch {self.epoch}"
+
+    @cached_property
+    def epoch(self) -> int | None:
+        """The epoch of the last row that it has written."""
+        try:
+            lines = inside.tail(self.path / ROWS, _LAST_ROWS).splitlines()
+            return next((int(row["epoch"]) for row in map(_row, reversed(lines)) if row), None)
+        except OSError:
+            return None
 
     @cached_property
     def objective(self) -> dict[str, Any]:
@@ -143,7 +159,9 @@ class Entry:
             "name": self.name,
             "kind": "sweep" if self.jobs else "run",
             "when": when.isoformat() if when else None,
-            "status": self.ending,
+            "status": self.status,
+            "stopped": self.result.get("stopped"),
+            "epoch": self.epoch,
             "seconds": self.seconds,
             "objective": self.objective or None,
             "best_epoch": self.best_epoch,
@@ -226,6 +244,15 @@ class SweepEntry(Entry):
     def summary(self) -> dict[str, Any]:
         best = self.best
         return super().summary() | {"jobs": self.planned, "best_job": best.job if best is not None else None}
+
+
+def _row(line: str) -> dict[str, Any]:
+    """A whole row of metrics.jsonl; empty if it is none."""
+    try:
+        found = inside.parsed(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and is_count(found.get("epoch")) else {}
 
 
 def made(place: Place) -> Entry:

@@ -97,7 +97,10 @@ _latest: Look | None = None
 def look() -> Look:
     """Begin to look at the project in the current directory, or take a look of a moment ago."""
     global _latest
-    place = os.getcwd()
+    try:
+        place = os.getcwd()
+    except OSError:  # it is gone; the training says so where it matters
+        place = ""
     if _latest is None or _latest.place != place or time.monotonic() - _latest.begun > FRESH:
         if _latest is not None:
             _latest.answer()  # perhaps nobody has asked for it
