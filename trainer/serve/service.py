@@ -28,6 +28,7 @@ class Service:
 
     def __init__(self, predictor: Predictor, limits: Limits) -> None:
         self.predictor, self.limits = predictor, limits
+        self.name = predictor.config.called("model")
         self.input: Images | Rows = Images(predictor, limits) if predictor.is_image else Rows(predictor, limits)
         self.requests = 0  # that were answered, with whatever status
         self._working = 0
@@ -76,11 +77,6 @@ class Service:
         if isinstance(found, ProblemError):
             raise found
         return found
-
-    @property
-    def name(self) -> str:
-        """What the model is called."""
-        return self.predictor.config.called("model")
 
     def health(self) -> dict[str, Any]:
         """That the service is there, and what it has done."""
