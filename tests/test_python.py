@@ -154,7 +154,7 @@ def test_values_of_python_mean_what_they_are(empty: Path) -> None:
     run = trainer.train(*QUICK, name="x/y [z], it's", max_steps=1, clip_norm=None, deterministic=False)
     assert (run.config["name"], run.config["clip_norm"], run.config["deterministic"]) == ("x/y [z], it's", None, False)
     with pytest.raises(trainer.UserError, match=re.escape(name)):
-        trainer.train(*QUICK, **{"data": "table", "data.path": name})
+        trainer.train(*QUICK, **{"data": "table", "data.path": name, "data.target": "x"})
     with pytest.raises(trainer.UserError, match="no key takes the type object"):
         trainer.train(epochs=object())
     with pytest.raises(trainer.UserError, match="not an override"):
@@ -178,7 +178,7 @@ def test_history_has_columns_of_one_length(empty: Path) -> None:
 def test_a_run_that_has_not_begun_says_so(empty: Path) -> None:
     (empty / "run").mkdir()
     run = trainer.Run(empty / "run")
-    assert (run.status, run.metrics) == ("running", {})
+    assert (run.status, run.metrics) == ("unfinished", {})
     with pytest.raises(trainer.UserError):
         _ = run.config
 
@@ -191,7 +191,7 @@ def test_a_mistake_is_raised_with_what_to_do_and_leaves_nothing(empty: Path) -> 
     assert not Path("runs").exists()
     with pytest.raises(trainer.UserError, match="no such file"):
         trainer.load("nowhere")
-    with pytest.raises(trainer.UserError, match="no such folder"):
+    with pytest.raises(trainer.UserError, match="no such file or directory"):
         trainer.runs("nowhere")
 
 
