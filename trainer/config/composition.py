@@ -73,10 +73,16 @@ def register() -> None:
 def ready(directory: Path = CONFIGS) -> Iterator[None]:
     """Within the block configs are composed from the files in `directory`, and in the user's `./configs`."""
     from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
 
     register()
-    with initialize_config_dir(str(directory), version_base="1.3"):
-        yield
+    others = GlobalHydra.instance().hydra  # of a program that uses Hydra itself, and trainer in it
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(directory), version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = others
 
 
 @contextmanager

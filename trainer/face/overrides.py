@@ -28,7 +28,7 @@ def place(key: str, path: "str | os.PathLike[str]") -> str:
 
 
 def _written(key: str, value: Any) -> str:
-    """A value as it is typed. A text stands for itself, whatever letters are in it."""
+    """A value as it is typed. A text stands for itself, but for `${...}` in it."""
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if value is None or isinstance(value, bool):
@@ -36,7 +36,7 @@ def _written(key: str, value: Any) -> str:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, int | float):
-        return repr(value)
+        return repr(float(value) if isinstance(value, float) else int(value))  # NumPy's are no others
     if isinstance(value, list | tuple):
         return f"[{','.join(_written(key, item) for item in value)}]"
     if isinstance(value, Mapping):

@@ -2,13 +2,11 @@
 
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.face.calling import told
-from trainer.system.errors import RunError
 
 if TYPE_CHECKING:
     from trainer.face.predicting import Predictor
@@ -27,9 +25,16 @@ class Run:
         return str(self.path)
 
     @property
+    @told
     def status(self) -> str:
-        """completed, failed or interrupted; "running" where no end is recorded."""
-        return str(self._result.get("status", "running"))
+        """completed, failed, interrupted or running; unfinished where it was killed, broken where result.json is.
+
+        Raises:
+            UserError: There is no such directory.
+        """
+        from trainer.compare import entries, finding
+
+        return entries.Entry(finding.at(str(self.path))).status
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -74,22 +79,12 @@ class Run:
 
 @told
 def runs(path: "str | os.PathLike[str]" = "runs") -> list[Run]:
-    """The runs in a folder, however deep, those of sweeps as well; the latest first.
+    """The runs at a path and below it, those of sweeps as well, the latest first, as `trainer runs` finds them.
 
     Raises:
-        UserError: There is no such folder.
+        UserError: There is no such folder, or it has too many files to be searched.
     """
-    from trainer.system.paths import expanded
+    from trainer.compare import listing
 
-    top = expanded(os.fspath(path))
-    if not top.is_dir():
-        raise RunError(f"{top}: no such folder", "give the one that runs are in, like runs")
-    return [Run(found) for found in sorted(_found(top), key=lambda run: run.name, reverse=True)]
-
-
-def _found(top: Path) -> Iterator[Path]:
-    """The run directories below `top`, through no link: those with a config and a log."""
-    for folder, inner, files in os.walk(top):
-        if "config.yaml" in files:
-            inner.clear()
-            yield Path(folder)
+    found = [entry for entry in listing.collected([os.fspath(path)], with_jobs=True) if not entry.jobs]
+    return [Run(entry.path) for entry in listing.ordered(found, "when")]
