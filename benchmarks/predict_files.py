@@ -5,8 +5,8 @@
     python -m benchmarks.predict_files --images data/cifar10-images/test
     python -m benchmarks.predict_files --memory 1000,10000,100000 --rounds 0
 
-The loop decodes with Pillow, scales, and collates in workers; the parent normalises, runs the same network and takes the
-softmax, and writes nothing. It is tried with each number of workers from 0 to one more than there are cores, and with one
+The loop decodes with Pillow, scales, and collates in workers; the parent normalises, runs the same network and takes
+the softmax, and writes nothing. It is tried with 0 workers up to one more than there are cores, and with one
 thread or all of them for the network; the fastest of these competes. `trainer predict` is the whole command but for
 Python's imports: it composes its config, loads the checkpoint, starts its processes and writes predictions.csv.
 

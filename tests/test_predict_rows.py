@@ -173,6 +173,7 @@ def test_an_unfit_table_is_refused_in_a_line(predict: Predict) -> None:
     assert "no classes" in predict("price", "input=homes.csv", "predict.threshold=0.5").err
 
 
+@pytest.mark.slow
 def test_plain_numbers_are_taken_by_name_or_order_and_a_row_without_one_is_an_error(predict: Predict) -> None:
     assert main(["train", "model=linear", "data=diabetes", "epochs=1", "name=sugar", *SILENT]) == 0
     (run,) = Path("runs", "sugar").iterdir()

@@ -103,6 +103,7 @@ def test_each_of_several_targets_has_a_column_in_its_own_units(trainer: Trainer)
     assert found["spread_1"].to_list() == [0.0] * 60
 
 
+@pytest.mark.slow
 def test_a_bare_state_dict_takes_model_and_data_from_the_command_line(trainer: Trainer) -> None:
     run = train(trainer, *QUICK)
     torch.save(weights(run, "best"), "bare.pt")
@@ -139,6 +140,7 @@ def test_what_a_strangers_file_says_of_its_data_has_to_go_together(trainer: Trai
         assert len(ran.err.splitlines()) <= 2
 
 
+@pytest.mark.slow
 def test_checkpoints_of_other_classes_do_not_answer_together(trainer: Trainer) -> None:
     one = train(trainer, *QUICK)
     other = train(trainer, "model=linear", "data=shapes", "epochs=1", *SILENT)
@@ -166,6 +168,7 @@ def test_classes_in_another_order_are_matched_by_their_names(trainer: Trainer) -
     assert both["agreement"].to_list() == [1.0]
 
 
+@pytest.mark.slow
 def test_a_sweeps_best_jobs_answer_together(trainer: Trainer) -> None:
     assert trainer("train", "-m", *QUICK, "optim.lr=0.001,0.1,0.01", "name=three").code == 0
     (sweep,) = Path("runs", "sweeps", "three").iterdir()

@@ -106,4 +106,4 @@ def _members(
     if not files:
         raise ConfigError("ckpt=[] is empty", "give a run directory or a checkpoint file")
     nonfinite = options.allow_nonfinite
-    return [load(copy.deepcopy(config), file, compute, screen, nonfinite) for file in files]
+    return [load(copy.deepcopy(config), file, compute, screen, nonfinite, with_data=False) for file in files]

@@ -24,6 +24,7 @@ from trainer.models.mode import evaluating
 from trainer.run.evaluating import opened
 from trainer.show.report import Report
 from trainer.system.errors import CheckpointError
+from trainer.system.shapes import is_count
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,10 @@ class Predictor:
     A bare `state_dict` says nothing of these; its model and data are then those of `config`, and the data are read.
     """
 
-    def __init__(self, config: Config, found: Checkpoint, compute: Compute, screen: Report) -> None:
-        """Build the model.
+    def __init__(
+        self, config: Config, found: Checkpoint, compute: Compute, screen: Report, with_data: bool = True
+    ) -> None:
+        """Build the model; `with_data`, what the file says of where its data lie goes into `config`, too.
 
         Raises:
             UserError: The file does not say enough of model and data, or its weights do not fit.
@@ -66,11 +69,14 @@ class Predictor:
         self.config, self.found, self.compute = config, found, compute
         facts = found.description
         section = facts.get("data") or {}
-        if "class" in section and "shape" in facts and not config.given("data"):  # new samples need no code of theirs
-            config.stand_in(str(section["class"]))
+        self._resize = None if "class" in section else section.get("resize")
+        # New samples need neither the code of somebody's data nor the place of others.
+        if ("class" in section or not with_data) and "shape" in facts and not config.given("data"):
+            config.stand_in(str(section.get("class") or section.get("name")))
             adopt(config, found, groups=("model",))
         else:
             adopt(config, found)
+            self._resize = None if isinstance(config.data, Custom) else getattr(config.data, "resize", None)
         for line in custom.announced(config):
             screen.say(line)
         preprocessing.prepare(config)
@@ -100,6 +106,8 @@ class Predictor:
             wanted |= {"columns": (wide,), "plan": (wide,)}
             found["columns"] = len(self.columns)
             found["plan"] = sum(len(column.features) for column in self.plan or ())
+        if self._resize is not None and not (is_count(self._resize) and 0 < self._resize < 2**16):
+            raise CheckpointError(f"{self.found.path} is damaged: its description has resize={self._resize!s:.20}")
         for name, lengths in wanted.items():
             if found[name] not in (0, *lengths):
                 raise CheckpointError(
@@ -151,9 +159,8 @@ class Predictor:
         if height != width or channels not in (1, 3):
             what = "x".join(map(str, self.shape))
             raise CheckpointError(f"{self.found.path} is of a model for samples of {what}, which no image file becomes")
-        resize = None if isinstance(self.config.data, Custom) else getattr(self.config.data, "resize", None)
         levels = self.facts.get("levels")
-        return Way(height, resize, channels, None if levels is None else (levels[0], levels[1]))
+        return Way(height, self._resize, channels, None if levels is None else (levels[0], levels[1]))
 
     @property
     def mean(self) -> tuple[float, ...] | None:
@@ -196,10 +203,12 @@ class Predictor:
         return Answers(outputs, None)
 
 
-def load(config: Config, ckpt: str, compute: Compute, screen: Report, nonfinite: bool = False) -> Predictor:
-    """The predictor of a run or a checkpoint file.
+def load(
+    config: Config, ckpt: str, compute: Compute, screen: Report, nonfinite: bool = False, with_data: bool = True
+) -> Predictor:
+    """The predictor of a run or a checkpoint file; for `with_data` see there.
 
     Raises:
         UserError: There is none, it is damaged, or it does not say enough of model and data.
     """
-    return Predictor(config, opened(ckpt, nonfinite, screen, "predict.allow_nonfinite"), compute, screen)
+    return Predictor(config, opened(ckpt, nonfinite, screen, "predict.allow_nonfinite"), compute, screen, with_data)
