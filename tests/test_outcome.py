@@ -192,6 +192,7 @@ def test_a_test_folder_that_is_a_link_is_not_followed(trainer: Trainer) -> None:
     assert not os.listdir("outside")
 
 
+@pytest.mark.slow
 def test_jobs_of_a_sweep_leave_tables_where_that_is_asked_for(trainer: Trainer) -> None:
     jobs = ("-m", *DIGITS, "optim.lr=0.1,0.01")
     assert trainer("train", *jobs, "name=without").code == 0
@@ -225,6 +226,12 @@ def test_what_is_fitted_is_kept_and_used_from_then_on(trainer: Trainer, two: Pat
     assert log_loss(made["label"], made["p(yes)"]) == pytest.approx(found["metrics"]["test/loss"], rel=1e-4)
     assert found["metrics"]["test/loss"] != plain["test/loss"]
     assert found["metrics"]["test/auc"] == pytest.approx(plain["test/auc"])
+
+    assert trainer("predict", str(two), "input=two.csv", "out=new.csv", "precision=float64").code == 0
+    new = made.join(csv(Path("new.csv")), on="input", suffix="_new")
+    assert len(new) == len(made)
+    assert (new["predicted"] == new["predicted_new"]).all()
+    np.testing.assert_allclose(new["probability"], new["probability_new"], rtol=1e-5)
 
     before = (two / "checkpoints/calibrated.pt").read_bytes()
     ran = trainer("eval", str(two), "eval.calibrate=both", "precision=float64")
