@@ -101,17 +101,17 @@ def test_errors_of_a_quantity_are_listed_by_size_in_its_own_units(trainer: Train
 
 
 def test_names_of_strangers_are_no_formulas_and_columns_do_not_collide(tmp_path: Path) -> None:
-    classes = ("=1+1", "probability", "a,b\n\x1b[31m", "é")
+    classes = ("=1+1", "probability", "a,b\n\x1b[31m", "é\udcff")
     outputs = torch.eye(4, dtype=torch.float64)
-    names = ["=cmd()", "plain", "-5", "wörd"]
+    names = ["=cmd()", "plain", "-5", "wörd\udcfe"]
     samples = Split(torch.zeros(4, 2), torch.tensor([0, 1, 2, 0]), names=names)
     data = Dataset("odd", samples, samples, classes=classes)
     outcome = Outcome("test", data, samples, outputs, Evaluation({"accuracy": 0.75}))
     table.write(tmp_path / "odd.csv", predictions.frame(outcome))
     made = csv(tmp_path / "odd.csv")
-    assert made["input"].to_list() == ["wörd", "'=cmd()", "plain", "-5"]
-    assert made["predicted"].to_list() == ["é", "'=1+1", "probability", "a,b\n\\x1b[31m"]
-    assert [*made.columns[-4:]] == ["p(=1+1)", "p(probability)", "p(a,b\n\\x1b[31m)", "p(é)"]
+    assert made["input"].to_list() == ["wörd\\udcfe", "'=cmd()", "plain", "-5"]
+    assert made["predicted"].to_list() == ["é\\udcff", "'=1+1", "probability", "a,b\\n\\x1b[31m"]
+    assert [*made.columns[-4:]] == ["p(=1+1)", "p(probability)", "p(a,b\n\\x1b[31m)", "p(é\\udcff)"]
 
 
 def test_samples_are_called_by_their_files_or_rows(trainer: Trainer, images: Path, two: Path) -> None:
@@ -192,6 +192,7 @@ def test_a_test_folder_that_is_a_link_is_not_followed(trainer: Trainer) -> None:
     assert not os.listdir("outside")
 
 
+@pytest.mark.slow
 def test_jobs_of_a_sweep_leave_tables_where_that_is_asked_for(trainer: Trainer) -> None:
     jobs = ("-m", *DIGITS, "optim.lr=0.1,0.01")
     assert trainer("train", *jobs, "name=without").code == 0
@@ -225,6 +226,12 @@ def test_what_is_fitted_is_kept_and_used_from_then_on(trainer: Trainer, two: Pat
     assert log_loss(made["label"], made["p(yes)"]) == pytest.approx(found["metrics"]["test/loss"], rel=1e-4)
     assert found["metrics"]["test/loss"] != plain["test/loss"]
     assert found["metrics"]["test/auc"] == pytest.approx(plain["test/auc"])
+
+    assert trainer("predict", str(two), "input=two.csv", "out=new.csv", "precision=float64").code == 0
+    new = made.join(csv(Path("new.csv")), on="input", suffix="_new")
+    assert len(new) == len(made)
+    assert (new["predicted"] == new["predicted_new"]).all()
+    np.testing.assert_allclose(new["probability"], new["probability_new"], rtol=1e-5)
 
     before = (two / "checkpoints/calibrated.pt").read_bytes()
     ran = trainer("eval", str(two), "eval.calibrate=both", "precision=float64")

@@ -21,6 +21,7 @@ from trainer.system.atomic import storing
 from trainer.system.shown import counted
 
 Shown = Callable[[str, Any], object]
+_MANY = 0.2  # of all labels: data of which more are wrong are rare, and models that say so are not
 _BYTES = 4 * 8  # for each output: itself, its probability, and two copies for a moment
 
 
@@ -36,7 +37,8 @@ class Left:
         """What is said of the suspects."""
         if self.held_out is None:
             return []
-        return [("suspects", f"{counted(self.suspected, 'label')} may be wrong, of {self.held_out.said}")]
+        doubt = " (so many that it is rather the model)" if self.suspected > _MANY * len(self.held_out.given) else ""
+        return [("suspects", f"{counted(self.suspected, 'label')} may be wrong{doubt}, of {self.held_out.said}")]
 
 
 def tables(path: Path, outcome: Outcome, held_out: HeldOut | None) -> Left:

@@ -6,6 +6,7 @@ import polars as pl
 
 from trainer.engine import ranking
 from trainer.engine.outcome import Outcome
+from trainer.run.outcome import table
 
 
 def frame(outcome: Outcome) -> pl.DataFrame:
@@ -19,7 +20,7 @@ def frame(outcome: Outcome) -> pl.DataFrame:
     each = [*zip(found.right, found.guessed, found.counts, strict=True)]
     ranked = _ranked(outcome)
     columns = {
-        "class": pl.Series(outcome.classes, dtype=pl.String),
+        "class": table.texts(outcome.classes),
         "samples": pl.Series(found.counts),
         "guessed": pl.Series(found.guessed),
         "right": pl.Series(found.right),

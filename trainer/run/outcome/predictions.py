@@ -56,4 +56,5 @@ def called(samples: Split) -> pl.Series:
         return pl.Series(rows)
     if isinstance(samples.names, np.ndarray):
         return pl.Series(samples.names[rows])
-    return pl.Series([samples.names[place] for place in rows.tolist()])
+    found = [samples.names[place] for place in rows.tolist()]
+    return pl.Series(found) if found and isinstance(found[0], int) else table.texts(found)

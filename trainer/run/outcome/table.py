@@ -9,6 +9,7 @@ from torch import Tensor
 
 from trainer.system.atomic import replacing
 from trainer.system.cells import inert
+from trainer.system.shown import printable
 
 _ROWS = 100_000  # that are made into text at once
 _UNSAFE = "^ *[=+@-]|[^ -~]"  # what `inert` may change
@@ -40,4 +41,12 @@ def _inert(texts: pl.Series) -> pl.Series:
 
 def named(classes: Sequence[str], numbers: Tensor) -> pl.Series:
     """The names of the classes that are meant by their `numbers` (N,)."""
-    return pl.Series(classes, dtype=pl.String).gather(pl.Series(numbers.numpy()))
+    return texts(classes).gather(pl.Series(numbers.numpy()))
+
+
+def texts(names: Sequence[str]) -> pl.Series:
+    """Names as a column; bytes of a path that are no text are written as numbers."""
+    try:
+        return pl.Series(names, dtype=pl.String)
+    except UnicodeEncodeError:
+        return pl.Series([*map(printable, names)], dtype=pl.String)
