@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 from running import SILENT, reported, result, train
 
 from trainer.cli.main import main
+from trainer.run import card
 from trainer.run.records import read_result
 from trainer.show.card import Card, figures
 from trainer.show.markdown import code, escaped, listed, table
@@ -101,8 +102,8 @@ def test_a_card_of_any_names_has_nothing_but_text_in_it(name: str) -> None:
     changes = {"title": name, "summary": name, "typed": name, "limits": [name], "data": [(name, name)]}
     classes = (["class", "training"], [[name, "3"]])
     expected, found = (
-        re.findall(r"<[a-z0-9]+", page(card.text()))
-        for card in (
+        re.findall(r"<[a-z0-9]+", page(one.text()))
+        for one in (
             made(classes=(["class", "training"], [["x", "3"]]), data=[("x", "x")]),
             made(**changes, classes=classes, recipe=[("epochs", name)], pictures=()),
         )
@@ -196,3 +197,32 @@ def test_intervals_that_somebody_has_changed_are_not_read(trained: Path, tmp_pat
         assert changed != text
         (tmp_path / "result.json").write_text(changed)
         assert read_result(tmp_path) == {}
+
+
+# --- exported files -------------------------------------------------------------------------------------
+
+
+def test_what_was_exported_is_said_at_the_end(trained: Path) -> None:
+    checkpoint, path = trained / "checkpoints" / "best.pt", trained / "README.md"
+    before = path.read_text()
+    card.exported(checkpoint, "a.onnx", "equal")
+    card.exported(checkpoint, "b_*.pt2", "nearly equal")
+    card.exported(checkpoint, "a.onnx", "still equal")
+    text = path.read_text()
+    assert text == f"{before}\n## Exported files\n\n- **b\\_\\*.pt2**: nearly equal\n- **a.onnx**: still equal\n"
+    path.write_text(before)
+
+
+@pytest.mark.parametrize("kind", ["none", "link", "long", "no text"])
+def test_a_card_that_cannot_be_read_is_left_alone(tmp_path: Path, kind: str) -> None:
+    path, other = tmp_path / "README.md", tmp_path / "other"
+    content = {"long": b"x" * (2**20 + 1), "no text": b"\xff\xfe"}.get(kind, b"mine")
+    other.write_bytes(content)
+    if kind == "link":
+        path.symlink_to(other)
+    elif kind != "none":
+        path.write_bytes(content)
+    card.exported(tmp_path / "checkpoints" / "best.pt", "a.onnx", "equal")
+    assert other.read_bytes() == content
+    assert path.exists() == (kind != "none")
+    assert kind == "none" or path.read_bytes() == content
