@@ -109,7 +109,7 @@ def _data(parts: Parts) -> Iterator[tuple[str, str]]:
         yield SPLITS.get(name, name), counted(len(split), "sample")
     if data.columns:
         few = ", ".join(shortened(column, LETTERS) for column in data.columns[:LISTED])
-        yield "columns", few + (f", and {len(data.columns) - LISTED:,} more" if len(data.columns) > LISTED else "")
+        yield "features", few + (f", and {len(data.columns) - LISTED:,} more" if len(data.columns) > LISTED else "")
     else:
         yield "shape of a sample", "x".join(map(str, data.train.shape))
     if data.classes is not None:
