@@ -1,7 +1,9 @@
 """The model card of a run: what it says is what the run has, and names in it stay text."""
 
 import html as entities
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from markdown_it import MarkdownIt
 from running import SILENT, reported, result, train
 
 from trainer.cli.main import main
-from trainer.run import card
+from trainer.run import card, directory
 from trainer.run.records import read_result
 from trainer.show.card import Card, figures
 from trainer.show.markdown import code, escaped, listed, table
@@ -226,3 +228,14 @@ def test_a_card_that_cannot_be_read_is_left_alone(tmp_path: Path, kind: str) -> 
     assert other.read_bytes() == content
     assert path.exists() == (kind != "none")
     assert kind == "none" or path.read_bytes() == content
+
+
+def test_a_training_that_goes_on_has_no_card_until_it_has_been_tested(trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "elsewhere").write_text("mine")
+    (run / "README.md").unlink()
+    os.link(run / "elsewhere", run / "README.md")
+    directory.rewind(run, {"README.md": 1})
+    assert not (run / "README.md").exists()
+    assert (run / "elsewhere").read_text() == "mine"

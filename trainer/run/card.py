@@ -13,6 +13,7 @@ from trainer.engine.bootstrap import Intervals
 from trainer.engine.measures import SPLITS
 from trainer.engine.metrics import Evaluation
 from trainer.run import records, summary
+from trainer.run.directory import CARD
 from trainer.run.outcome.testing import Tested
 from trainer.run.parts import Parts
 from trainer.show import report
@@ -24,7 +25,7 @@ from trainer.system.errors import StorageError
 from trainer.system.paths import quoted
 from trainer.system.shown import counted, shortened
 
-NAME, EXPORTED = "README.md", "\n## Exported files\n"
+EXPORTED = "\n## Exported files\n"
 _LONGEST = 2**20  # bytes of a card
 LISTED = 100  # classes, or columns, up to which each is named
 FEW = 10  # samples of a class in the test: its figures say little of fewer
@@ -66,7 +67,7 @@ def leave(parts: Parts, directory: Path, test: Tested, result: dict[str, Any], s
         classes=_classes(data, evaluation) if few else None,
         pictures=[(path, says) for path, says in PICTURES.items() if (directory / path).is_file()],
     )
-    write_text(directory / NAME, card.text())
+    write_text(directory / CARD, card.text())
     return {"intervals": {f"test/{name}": [*ends] for name, ends in intervals.items()}}
 
 
@@ -76,7 +77,7 @@ def exported(checkpoint: Path, name: str, said: str) -> None:
     What was said of a file of that name is replaced. A checkpoint that lies in no run has no card, and that of somebody
     else's run cannot be written: both are left alone.
     """
-    path = checkpoint.parent.parent / NAME
+    path = checkpoint.parent.parent / CARD
     try:
         text = inside.content(path, _LONGEST).decode()
     except (OSError, ValueError):
