@@ -1,7 +1,9 @@
 """The model card of a run: what it says is what the run has, and names in it stay text."""
 
 import html as entities
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from markdown_it import MarkdownIt
 from running import SILENT, reported, result, train
 
 from trainer.cli.main import main
+from trainer.run import card, directory
 from trainer.run.records import read_result
 from trainer.show.card import Card, figures
 from trainer.show.markdown import code, escaped, listed, table
@@ -101,8 +104,8 @@ def test_a_card_of_any_names_has_nothing_but_text_in_it(name: str) -> None:
     changes = {"title": name, "summary": name, "typed": name, "limits": [name], "data": [(name, name)]}
     classes = (["class", "training"], [[name, "3"]])
     expected, found = (
-        re.findall(r"<[a-z0-9]+", page(card.text()))
-        for card in (
+        re.findall(r"<[a-z0-9]+", page(one.text()))
+        for one in (
             made(classes=(["class", "training"], [["x", "3"]]), data=[("x", "x")]),
             made(**changes, classes=classes, recipe=[("epochs", name)], pictures=()),
         )
@@ -196,3 +199,43 @@ def test_intervals_that_somebody_has_changed_are_not_read(trained: Path, tmp_pat
         assert changed != text
         (tmp_path / "result.json").write_text(changed)
         assert read_result(tmp_path) == {}
+
+
+# --- exported files -------------------------------------------------------------------------------------
+
+
+def test_what_was_exported_is_said_at_the_end(trained: Path) -> None:
+    checkpoint, path = trained / "checkpoints" / "best.pt", trained / "README.md"
+    before = path.read_text()
+    card.exported(checkpoint, "a.onnx", "equal")
+    card.exported(checkpoint, "b_*.pt2", "nearly equal")
+    card.exported(checkpoint, "a.onnx", "still equal")
+    text = path.read_text()
+    assert text == f"{before}\n## Exported files\n\n- **b\\_\\*.pt2**: nearly equal\n- **a.onnx**: still equal\n"
+    path.write_text(before)
+
+
+@pytest.mark.parametrize("kind", ["none", "link", "long", "no text"])
+def test_a_card_that_cannot_be_read_is_left_alone(tmp_path: Path, kind: str) -> None:
+    path, other = tmp_path / "README.md", tmp_path / "other"
+    content = {"long": b"x" * (2**20 + 1), "no text": b"\xff\xfe"}.get(kind, b"mine")
+    other.write_bytes(content)
+    if kind == "link":
+        path.symlink_to(other)
+    elif kind != "none":
+        path.write_bytes(content)
+    card.exported(tmp_path / "checkpoints" / "best.pt", "a.onnx", "equal")
+    assert other.read_bytes() == content
+    assert path.exists() == (kind != "none")
+    assert kind == "none" or path.read_bytes() == content
+
+
+def test_a_training_that_goes_on_has_no_card_until_it_has_been_tested(trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "elsewhere").write_text("mine")
+    (run / "README.md").unlink()
+    os.link(run / "elsewhere", run / "README.md")
+    directory.rewind(run, {"README.md": 1})
+    assert not (run / "README.md").exists()
+    assert (run / "elsewhere").read_text() == "mine"

@@ -54,6 +54,7 @@ def run(config: Export) -> dict[str, Any]:
         UnprovedError: The file does not answer as the trained model does.
     """
     from trainer.export import exporting
+    from trainer.run import card
     from trainer.show.report import Report
     from trainer.system.errors import ConfigError, UnprovedError
 
@@ -86,8 +87,16 @@ def run(config: Export) -> dict[str, Any]:
         )
     if not proof.holds:
         raise UnprovedError(f"the file does not answer as the trained model: it is left as {name}", f"see {name}.json")
+    card.exported(done.predictor.found.path, path.name, _proved(done))
     screen.say(f"proved: {name}, {path.stat().st_size:,} bytes; the proof is in {name}.json", style="green")
     return done.as_json()
+
+
+def _proved(done: "Exported") -> str:
+    """The proof in a line."""
+    proof = done.proof
+    largest = f"the largest difference is {proof.relative:.1e} of the largest {_what(done)}"
+    return f"{100 * proof.equal:.2f}% equal answers on {done.on}, {proof.samples:,} samples; {largest}"
 
 
 def _what(done: "Exported") -> str:

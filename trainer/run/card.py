@@ -1,6 +1,7 @@
 """README.md of a run: what is known of a training once its model has been tested."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,20 @@ from trainer.engine.bootstrap import Intervals
 from trainer.engine.measures import SPLITS
 from trainer.engine.metrics import Evaluation
 from trainer.run import records, summary
+from trainer.run.directory import CARD
 from trainer.run.outcome.testing import Tested
 from trainer.run.parts import Parts
 from trainer.show import report
 from trainer.show.card import Card, Rows, figures
+from trainer.show.markdown import listed
+from trainer.system import inside
 from trainer.system.atomic import write_text
+from trainer.system.errors import StorageError
 from trainer.system.paths import quoted
 from trainer.system.shown import counted, shortened
 
-NAME = "README.md"
+EXPORTED = "\n## Exported files\n"
+_LONGEST = 2**20  # bytes of a card
 LISTED = 100  # classes, or columns, up to which each is named
 FEW = 10  # samples of a class in the test: its figures say little of fewer
 LETTERS = 60  # of a name
@@ -61,8 +67,27 @@ def leave(parts: Parts, directory: Path, test: Tested, result: dict[str, Any], s
         classes=_classes(data, evaluation) if few else None,
         pictures=[(path, says) for path, says in PICTURES.items() if (directory / path).is_file()],
     )
-    write_text(directory / NAME, card.text())
+    write_text(directory / CARD, card.text())
     return {"intervals": {f"test/{name}": [*ends] for name, ends in intervals.items()}}
+
+
+def exported(checkpoint: Path, name: str, said: str) -> None:
+    """Say at the end of the card of a checkpoint's run that it was exported as a file of this `name`.
+
+    What was said of a file of that name is replaced. A checkpoint that lies in no run has no card, and that of somebody
+    else's run cannot be written: both are left alone.
+    """
+    path = checkpoint.parent.parent / CARD
+    try:
+        text = inside.content(path, _LONGEST).decode()
+    except (OSError, ValueError):
+        return
+    text, _, before = text.partition(EXPORTED)
+    line = listed([(shortened(name, LETTERS), said)])
+    start = line[: line.index("**: ")]
+    lines = [kept for kept in before.splitlines(keepends=True) if kept.strip() and not kept.startswith(start)]
+    with suppress(StorageError):
+        write_text(path, f"{text}{EXPORTED}\n{''.join(lines)}{line}")
 
 
 def _intervals(test: Tested) -> Intervals:
@@ -85,7 +110,7 @@ def _data(parts: Parts) -> Iterator[tuple[str, str]]:
         yield SPLITS.get(name, name), counted(len(split), "sample")
     if data.columns:
         few = ", ".join(shortened(column, LETTERS) for column in data.columns[:LISTED])
-        yield "columns", few + (f", and {len(data.columns) - LISTED:,} more" if len(data.columns) > LISTED else "")
+        yield "features", few + (f", and {len(data.columns) - LISTED:,} more" if len(data.columns) > LISTED else "")
     else:
         yield "shape of a sample", "x".join(map(str, data.train.shape))
     if data.classes is not None:

@@ -16,13 +16,14 @@ from trainer.system.paths import quoted
 
 EVENTS = "events.out.tfevents.*"
 SUBDIRECTORIES = ("checkpoints", "plots")
+CARD = "README.md"  # what is said of the model
 TEST = "test"  # the folder of what is left of the test
 _FOLDERS = (*SUBDIRECTORIES, TEST, "slurm", "ray")
 _CHANGED = ("metrics.jsonl", "train.log", EVENTS, "sweep.jsonl", "study.journal", "*.png")  # others are replaced whole
 _FILES = (
     *_CHANGED,
     *("config.yaml", "overrides.yaml", "origin.json", "result.json", "skipped.txt", "results.csv", "plan.json"),
-    *("README.md", "study.journal.lock", "mlflow.json", "predictions.csv", "per_class.csv", "suspects.csv"),
+    *(CARD, "study.journal.lock", "mlflow.json", "predictions.csv", "per_class.csv", "suspects.csv"),
     *("*.pt", f".*{PART}"),
 )
 LOCK_SECONDS = 3.0  # workers of a run that was killed may hold its lock so long
@@ -158,7 +159,7 @@ def _lock(handle: int, directory: Path) -> None:
 def rewind(directory: Path, lengths: Mapping[str, int]) -> None:
     """Cut the files that a training appends to back to their `lengths`; remove those that came later.
 
-    So is calibrated.pt, whose weights will not be the best any more.
+    So are the model card and calibrated.pt: the weights that they are of will not be the best any more.
 
     Raises:
         StorageError: the directory cannot be written to.
@@ -168,7 +169,10 @@ def rewind(directory: Path, lengths: Mapping[str, int]) -> None:
         CHECKPOINTS,
     )
 
-    for path in [directory / "metrics.jsonl", directory / CHECKPOINTS / CALIBRATED, *directory.glob(EVENTS)]:
+    for path in (directory / CARD, directory / CHECKPOINTS / CALIBRATED):
+        with storing(path):
+            path.unlink(missing_ok=True)
+    for path in [directory / "metrics.jsonl", *directory.glob(EVENTS)]:
         with storing(path):
             if path.name in lengths and path.exists():
                 with open(path, "r+b", opener=unlinked) as file:

@@ -1,5 +1,6 @@
 """Texts in pictures: any name is drawn as the letters that it has, in the room that there is, without a warning."""
 
+import gc
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,11 +22,21 @@ GROWTHS, GROWTH = 8, 1.25
 
 @contextmanager
 def lettering() -> Iterator[None]:
-    """Within the block pictures are made and drawn: letters that the font does not have are boxes, in silence."""
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        for message in ("Glyph .* missing", "Matplotlib currently does not support .* natively"):
-            warnings.filterwarnings("ignore", message)
-        yield
+    """Within the block pictures are made and drawn: letters that the font does not have are boxes, in silence.
+
+    A picture has thousands of objects. Python would look for garbage among all that the program has, which takes as
+    long as two pictures: it waits until the block ends.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+            for message in ("Glyph .* missing", "Matplotlib currently does not support .* natively"):
+                warnings.filterwarnings("ignore", message)
+            yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def lettered(text: str, most: int = 24, width: int | None = None) -> str:

@@ -1,6 +1,7 @@
 """The confusion matrix: which classes are taken for which."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.colors import PowerNorm
@@ -29,8 +30,7 @@ def draw(outcome: Outcome) -> Figure | None:
     if matrix is None or classes is None:
         return None
     shares = (matrix.double() / matrix.sum(1, keepdim=True).clamp(min=1)).numpy()
-    names = [lettered(name, 24 if len(classes) <= NUMBERED else 14) for name in classes]
-    figure = _numbered(matrix, shares, names) if len(classes) <= NUMBERED else _coloured(matrix, shares, names)
+    figure = (_numbered if len(classes) <= NUMBERED else _coloured)(matrix, shares, classes)
     axes = figure.axes[0]
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
@@ -38,8 +38,8 @@ def draw(outcome: Outcome) -> Figure | None:
     return figure
 
 
-def _numbered(matrix: Tensor, shares: Numbers, names: list[str]) -> Figure:
-    size = len(names)
+def _numbered(matrix: Tensor, shares: Numbers, classes: Sequence[str]) -> Figure:
+    size, names = len(classes), [lettered(name) for name in classes]
     side = min(WIDTH - 1.4, max(2.2, CELL * size))
     figure = Figure(figsize=(side + 1.4, side + 1.5), layout="constrained")
     axes = figure.subplots()
@@ -60,8 +60,8 @@ def _numbered(matrix: Tensor, shares: Numbers, names: list[str]) -> Figure:
     return figure
 
 
-def _coloured(matrix: Tensor, shares: Numbers, names: list[str]) -> Figure:
-    size, pairs = len(names), _worst(matrix)
+def _coloured(matrix: Tensor, shares: Numbers, classes: Sequence[str]) -> Figure:
+    size, pairs = len(classes), _worst(matrix)
     below = 0.3 + 0.17 * math.ceil(len(pairs) / 2) if pairs else 0.0
     figure = Figure(figsize=(WIDTH, WIDTH + below), layout="constrained")
     upper: FigureBase = figure
@@ -74,12 +74,16 @@ def _coloured(matrix: Tensor, shares: Numbers, names: list[str]) -> Figure:
     bar.ax.set_yticklabels(["0", "1%", "5%", "20%", "50%", "100%"], fontsize=SMALL)
     bar.set_label("share of the true class", fontsize=LETTERS)
     if size <= NAMED:
-        font = min(SMALL, 0.8 * POINTS * 5 / size)
+        names, font = [lettered(name, 14) for name in classes], min(SMALL, 0.8 * POINTS * 5 / size)
         axes.set_xticks(range(size), names, rotation=90, fontsize=font)
         axes.set_yticks(range(size), names, fontsize=font)
     if pairs:
         lower.suptitle("Most often confused (true → predicted)", fontsize=LETTERS)
-        lines = [f"{names[t]} → {names[p]}: {int(matrix[t, p]):,} ({shares[t, p]:.1%})" for t, p in pairs]
+        lines = [
+            f"{lettered(classes[true], 20)} → {lettered(classes[other], 20)}: "
+            f"{int(matrix[true, other]):,} ({shares[true, other]:.1%})"
+            for true, other in pairs
+        ]
         half = math.ceil(len(lines) / 2)
         for x, part in ((0.03, lines[:half]), (0.53, lines[half:])):
             lower.text(x, 1 - 0.25 / below, "\n".join(part), va="top", fontsize=LETTERS)

@@ -18,7 +18,7 @@ MOST, COLUMNS = 25, 5
 SIDE = 150  # pixels that an image has room for; larger ones are made smaller first
 PAIR, ALONE = 24, 22  # letters in the width of an image: of both classes in one line, of a class or a file in its own
 LINE = 1.3 * SMALL / 72  # inches
-HEAD = 0.35  # inches for the title
+HEAD, EDGE = 0.35, 0.08  # inches for the title, and around the images
 
 
 def draw(outcome: Outcome) -> Figure | None:
@@ -38,8 +38,9 @@ def draw(outcome: Outcome) -> Figure | None:
     above, beside = math.ceil((lines * LINE + 0.1) * inch), math.ceil(0.07 * width)
     mosaic, places = plots.mosaic([plots.colours(image) for image in images], columns, above, beside)
     across, down = mosaic.shape[1] / inch, mosaic.shape[0] / inch
-    figure = Figure(figsize=(max(across, WIDTH * 0.6), down + HEAD))
-    axes = figure.add_axes((0, 0, 1, down / (down + HEAD)))
+    wide, tall = max(across, WIDTH * 0.6) + 2 * EDGE, down + HEAD + EDGE
+    figure = Figure(figsize=(wide, tall))
+    axes = figure.add_axes((EDGE / wide, EDGE / tall, 1 - 2 * EDGE / wide, down / tall), anchor="W")
     axes.set_axis_off()
     axes.imshow(mosaic, interpolation="nearest" if larger <= 1 else "auto")
     for text, (top, left) in zip(texts, places, strict=True):
@@ -47,7 +48,7 @@ def draw(outcome: Outcome) -> Figure | None:
     what = counted(len(outcome.wrong), "mistake")
     if len(outcome.wrong) > MOST:
         what = f"The {MOST} most confident of {what}"
-    figure.text(0.01, 1 - 0.1 / (down + HEAD), f"{what}: {of_split(outcome)}", va="top", fontsize=TITLE)
+    figure.text(EDGE / wide, 1 - 0.1 / tall, f"{what}: {of_split(outcome)}", va="top", fontsize=TITLE)
     return figure
 
 
