@@ -263,4 +263,4 @@ def test_random_inputs_prove_what_has_no_test_data(
     ],
 )
 def test_a_proof_holds_within_its_limits(relative: float, unequal: int, holds: bool) -> None:
-    assert Proof(10_000, relative, relative, unequal, None).holds == holds
+    assert Proof(True, 10_000, relative, relative, unequal, None).holds == holds

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from trainer import checkpoint
 from trainer.checkpoint.adoption import adopt
 from trainer.config.base import Config
 from trainer.data.loading import load_dataset
@@ -29,10 +30,10 @@ from trainer.export.columns_rows import cells_of
 from trainer.export.proof import TOLERANCE, Proof, prove
 from trainer.export.samples import OfTable, Samples
 from trainer.export.served import served
-from trainer.predict.predictor import Predictor, load
+from trainer.predict.predictor import Predictor
 from trainer.show.report import Report
 from trainer.system.atomic import replacing, storing, write_text
-from trainer.system.errors import ConfigError, DataError
+from trainer.system.errors import CheckpointError, ConfigError, DataError
 from trainer.system.paths import expanded
 from trainer.system.shown import counted, shortened
 
@@ -92,7 +93,12 @@ def export(
     """
     kind = _format(form)
     named = None if out is None else _named(out, form)
-    predictor = load(config, ckpt, device.choose("cpu", "float32"), screen)
+    found = checkpoint.read(ckpt)
+    if found.flaw:
+        raise CheckpointError(found.flaw, "export another checkpoint")
+    if on == "test" or allowed is not None:
+        adopt(config, found)  # a predictor does without data of somebody's own, and here samples are needed
+    predictor = Predictor(config, found, device.choose("cpu", "float32"), screen)
     path = named or _default(predictor, form, "" if allowed is None else "_int8")
     data = _Data(predictor, screen, _OF_TABLES.get(form))
     parts, what = data.proving(on)
@@ -186,7 +192,6 @@ class _Data:
         """
         config, found = self.predictor.config, self.predictor.found
         try:
-            adopt(config, found)  # new samples need no data set, but these are its own
             return load_dataset(config, self.screen.track, None, found.description or None)
         except DataError as error:
             raise DataError(

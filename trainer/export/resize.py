@@ -6,6 +6,8 @@ side and then along the other, and rounds to 8 bits after each. Products and sum
 precision, whatever their order.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from PIL import Image
@@ -31,16 +33,22 @@ class Resized(nn.Module):
         columns = torch.arange(pixels.shape[2], dtype=torch.float64, device=pixels.device)
         height, width = rows[-1] + 1, columns[-1] + 1  # tensors, for a graph computes with others in single precision
         tall, wide = self._scaled(height, width)
-        down, across = self._weights(rows, height, tall), self._weights(columns, width, wide)
+        ready = (height == self.size) & (width == self.size) & (tall == self.size) & (wide == self.size)
         images = pixels.permute(0, 3, 1, 2)
+        return _either(ready, self._as_they_are, self._fitted, images, rows, columns).float()
+
+    def _as_they_are(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        places = torch.arange(self.size, device=images.device)  # chosen one by one: a graph does not know their number
+        return images.index_select(2, places).index_select(3, places).double()
+
+    def _fitted(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        height, width = rows[-1] + 1, columns[-1] + 1
+        tall, wide = self._scaled(height, width)
+        down, across = self._weights(rows, height, tall), self._weights(columns, width, wide)
         if not self.tall_first:
-            return _across_first(images, down, across).float()
+            return _across_first(images, down, across)
         turned = (height > tall) & (height - tall > 2 * (width - wide))
-        if torch.compiler.is_exporting():
-            chosen: Tensor = torch.cond(turned, _down_first, _across_first, (images, down, across))
-        else:  # outside of a graph torch would compile the two for each size
-            chosen = (_down_first if turned else _across_first)(images, down, across)
-        return chosen.float()
+        return _either(turned, _down_first, _across_first, images, down, across)
 
     def _scaled(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
         """The height and width to which images are scaled; they are cropped to `size`."""
@@ -76,6 +84,13 @@ def tall_images_first() -> bool:
 def _pixels(way: Way, image: np.ndarray, tall_first: bool) -> np.ndarray:
     found: np.ndarray = Resized(way, tall_first)(torch.from_numpy(image)[None, :, :, None])[0, 0].numpy()
     return found
+
+
+def _either(first: Tensor, one: Callable[..., Tensor], other: Callable[..., Tensor], *values: Tensor) -> Tensor:
+    """What `one` makes of the values if `first` is true, else `other`; outside of a graph torch would compile both."""
+    if torch.compiler.is_exporting():
+        return torch.cond(first, one, other, values)  # type: ignore[no-any-return]
+    return (one if first else other)(*values)
 
 
 def _across_first(images: Tensor, down: Tensor, across: Tensor) -> Tensor:
