@@ -117,6 +117,32 @@ def test_the_temperature_and_threshold_of_a_calibrated_checkpoint_travel_along(t
     assert np.allclose(likely, torch.from_numpy(logits / 2.5).softmax(1), atol=1e-6)
 
 
+ODD = """
+import torch
+
+
+class Odd:
+    def __init__(self):
+        drawing = torch.Generator().manual_seed(0)
+        images, targets = torch.rand(40, 2, 6, 5, generator=drawing), torch.randint(0, 3, (40,), generator=drawing)
+        self.train = self.test = images, targets
+"""
+
+
+@pytest.mark.slow
+def test_images_of_the_users_own_data_enter_in_the_size_that_they_have(trainer: Trainer) -> None:
+    """Their class is named by the user, for the proof needs samples, or random inputs are taken."""
+    Path("exported_data.py").write_text(ODD)
+    Path("configs/data").mkdir(parents=True)
+    Path("configs/data/odd.yaml").write_text("# Odd.\n_target_: exported_data.Odd\n")
+    run = train(trainer, "model=mlp", "data=odd", "epochs=1", *SILENT)
+    assert proved(trainer, run, "onnx", "data=odd")["metadata"]["input"].startswith("pixels (N, 6, 5, 2) float32")
+    ran = trainer("export", str(run))
+    assert ran.code == 2
+    assert "name it yourself: data=odd" in ran.err
+    assert proved(trainer, run, "onnx", "export.proof=random")["on"] == "random inputs"
+
+
 @pytest.mark.slow
 def test_a_model_of_the_users_own(trainer: Trainer) -> None:
     """Weights that two layers share are exported; Python that a graph cannot hold is refused, but for its weights."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from trainer import checkpoint
 from trainer.checkpoint.adoption import adopt
 from trainer.config.base import Config
 from trainer.data.loading import load_dataset
@@ -25,10 +26,10 @@ from trainer.export.columns_rows import cells_of
 from trainer.export.proof import TOLERANCE, Proof, prove
 from trainer.export.samples import OfTable, Samples
 from trainer.export.served import served
-from trainer.predict.predictor import Predictor, load
+from trainer.predict.predictor import Predictor
 from trainer.show.report import Report
 from trainer.system.atomic import replacing, storing, write_text
-from trainer.system.errors import ConfigError, DataError
+from trainer.system.errors import CheckpointError, ConfigError, DataError
 from trainer.system.paths import expanded
 from trainer.system.shown import shortened
 
@@ -82,7 +83,12 @@ def export(config: Config, ckpt: str, form: str, out: str | None, on: str, scree
     """
     kind = _format(form)
     named = None if out is None else _named(out, form)
-    predictor = load(config, ckpt, device.choose("cpu", "float32"), screen)
+    found = checkpoint.read(ckpt)
+    if found.flaw:
+        raise CheckpointError(found.flaw, "export another checkpoint")
+    if on == "test":
+        adopt(config, found)  # a predictor does without data of somebody's own, and their test split needs them
+    predictor = Predictor(config, found, device.choose("cpu", "float32"), screen)
     path = named or _default(predictor, form)
     parts, what = _samples(predictor, on, screen, _OF_TABLES.get(form))
     given = _given(predictor, form)
@@ -158,7 +164,6 @@ def _samples(predictor: Predictor, on: str, screen: Report, of_table: OfTable | 
         return samples.made_up(predictor, screen.track, of_table), "random inputs"
     config, found = predictor.config, predictor.found
     try:
-        adopt(config, found)  # new samples need no data set, but these are its own
         data = load_dataset(config, screen.track, None, found.description or None)
     except DataError as error:
         raise DataError(
