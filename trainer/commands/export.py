@@ -20,13 +20,15 @@ trainer export RUN data.path=DIR                 prove it on test data that were
 
 @dataclass
 class ExportOptions:
-    """How `trainer export` proves what it has made."""
+    """What `trainer export` makes smaller, and how it proves what it has made."""
 
     proof: str = key(
         "test",
         "the samples on which the file must answer as the trained model does: the test split, or random inputs",
         choices=("test", "random"),
     )
+    quantize: str = key("none", "int8: layers of 8 bits, for format=onnx", choices=("none", "int8"))
+    max_loss: float = key(0.01, "the accuracy that int8 may lose; of a quantity, the share of the error", minimum=0)
 
 
 @dataclass
@@ -53,10 +55,14 @@ def run(config: Export) -> dict[str, Any]:
     """
     from trainer.export import exporting
     from trainer.show.report import Report
-    from trainer.system.errors import UnprovedError
+    from trainer.system.errors import ConfigError, UnprovedError
 
     screen = Report()
-    done = exporting.export(config, config.ckpt, config.format, config.out, config.export.proof, screen)
+    given = config.export
+    if given.quantize != "none" and config.format != "onnx":
+        raise ConfigError(f"export.quantize={given.quantize} is for format=onnx", "leave one of the two out")
+    allowed = None if given.quantize == "none" else given.max_loss
+    done = exporting.export(config, config.ckpt, config.format, config.out, given.proof, screen, allowed)
     proof, path, name = done.proof, done.path, str(done.path)
     screen.facts(
         "export",
@@ -73,6 +79,11 @@ def run(config: Export) -> dict[str, Any]:
         ],
     )
     screen.table(("", "trained", "exported"), _rows(done))
+    if proof.allowed is not None and not proof.holds:
+        raise UnprovedError(
+            f"int8 loses {proof.lost:.2%}, more than export.max_loss={proof.allowed:g}: the file is left as {name}",
+            "allow more, or leave export.quantize out",
+        )
     if not proof.holds:
         raise UnprovedError(f"the file does not answer as the trained model: it is left as {name}", f"see {name}.json")
     screen.say(f"proved: {name}, {path.stat().st_size:,} bytes; the proof is in {name}.json", style="green")
@@ -94,4 +105,10 @@ def _rows(done: "Exported") -> list[tuple[str, str, str]]:
     unequal = f" ({proof.unequal:,} not)" if proof.unequal else ""
     rows.append(("equal answers", "", f"{100 * proof.equal:.2f}%{unequal}"))
     speeds = (("one at a time", proof.one), (f"{proof.batch:,} at a time", proof.many))
-    return rows + [(f"ms per sample, {how}", f"{pair[0]:.3g}", f"{pair[1]:.3g}") for how, pair in speeds]
+    if done.plain is not None:
+        rows.append(("lost", "", f"{proof.lost:.2%}"))
+    rows += [(f"ms per sample, {how}", f"{pair[0]:.3g}", f"{pair[1]:.3g}") for how, pair in speeds]
+    if done.plain is not None:
+        plain = zip(speeds, (done.plain.one, done.plain.many), strict=True)
+        rows += [(f"float32, {how}", "", f"{pair[1]:.3g}") for (how, _), pair in plain]
+    return rows

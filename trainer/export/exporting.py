@@ -7,7 +7,6 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,20 +15,18 @@ from typing import Any
 from trainer import checkpoint
 from trainer.checkpoint.adoption import adopt
 from trainer.config.base import Config
-from trainer.data.loading import load_dataset
-from trainer.data.sets.table import Table
 from trainer.engine import device
-from trainer.export import facts, samples
-from trainer.export.columns import arrays, inputs_of, tensors
+from trainer.export import facts, quantize
+from trainer.export.columns import arrays, tensors
 from trainer.export.columns_module import ByName, Columns
-from trainer.export.columns_rows import cells_of
 from trainer.export.proof import TOLERANCE, Proof, prove
-from trainer.export.samples import OfTable, Samples
+from trainer.export.proving import Proving
+from trainer.export.samples import OfTable
 from trainer.export.served import served
 from trainer.predict.predictor import Predictor
 from trainer.show.report import Report
 from trainer.system.atomic import replacing, storing, write_text
-from trainer.system.errors import CheckpointError, ConfigError, DataError
+from trainer.system.errors import CheckpointError, ConfigError
 from trainer.system.paths import expanded
 from trainer.system.shown import shortened
 
@@ -48,6 +45,7 @@ class Exported:
     on: str  # which samples the proof was held on
     given: str  # what the file takes, in words
     said: dict[str, str]  # its metadata
+    plain: Proof | None = None  # that of the file in single precision from which a quantized one was made
 
     def as_json(self) -> dict[str, Any]:
         """What is written beside the file."""
@@ -69,11 +67,16 @@ class Exported:
             **{name: dict(zip(("trained", "exported"), pair, strict=True)) for name, pair in pairs.items() if pair},
             "batch": proof.batch,
             "metadata": self.said,
+            **({} if self.plain is None else _quantized(proof, self.plain)),
         }
 
 
-def export(config: Config, ckpt: str, form: str, out: str | None, on: str, screen: Report) -> Exported:
+def export(
+    config: Config, ckpt: str, form: str, out: str | None, on: str, screen: Report, allowed: float | None = None
+) -> Exported:
     """Export the model of a run or checkpoint file, and prove it on the samples that `on` says: `test` or `random`.
+
+    A file whose loss is `allowed` is quantized to 8 bits, once that in single precision has been proved.
 
     A file that does not answer as the model does is left under a name that ends in `UNPROVED`, and a good one that was
     there before stays.
@@ -86,11 +89,12 @@ def export(config: Config, ckpt: str, form: str, out: str | None, on: str, scree
     found = checkpoint.read(ckpt)
     if found.flaw:
         raise CheckpointError(found.flaw, "export another checkpoint")
-    if on == "test":
+    if on == "test" or allowed is not None:
         adopt(config, found)  # a predictor does without data of somebody's own, and their test split needs them
     predictor = Predictor(config, found, device.choose("cpu", "float32"), screen)
-    path = named or _default(predictor, form)
-    parts, what = _samples(predictor, on, screen, _OF_TABLES.get(form))
+    path = named or _default(predictor, form, "" if allowed is None else "_int8")
+    data = Proving(predictor, screen, _OF_TABLES.get(form))
+    parts, what = data.samples(on)
     given = _given(predictor, form)
     said = facts.described(predictor, given)
     content = kind.content(predictor, said)
@@ -98,11 +102,19 @@ def export(config: Config, ckpt: str, form: str, out: str | None, on: str, scree
     with replacing(unproved) as file:
         file.write(content)
     try:
-        proof = prove(predictor, kind.runner(unproved, predictor), parts)
+        proof, plain = prove(predictor, kind.runner(unproved, predictor), parts), None
+        if proof.holds and allowed is not None:
+            batches, calibrated = data.calibrating()
+            said["quantized"] = f"int8, ranges from {calibrated}"
+            content = quantize.int8(content, batches, said)
+            with replacing(unproved) as file:
+                file.write(content)
+            again, plain = data.samples(on)[0], proof
+            proof = prove(predictor, kind.runner(unproved, predictor), again, allowed)
     except BaseException:  # Ctrl-C, say
         unproved.unlink()
         raise
-    done = Exported(unproved, predictor, proof, what, given, said)
+    done = Exported(unproved, predictor, proof, what, given, said, plain)
     report = json.dumps(done.as_json(), indent=2) + "\n"
     if not proof.holds:
         write_text(_beside(unproved), report)
@@ -142,11 +154,11 @@ def _named(out: str, form: str) -> Path:
     return path
 
 
-def _default(predictor: Predictor, form: str) -> Path:
+def _default(predictor: Predictor, form: str, end: str) -> Path:
     """MODEL_DATA.onnx in the current directory; an earlier export is replaced there, and no other file."""
     config = predictor.config
     name = re.sub(r"[/\\]", "_", shortened(f"{config.called('model')}_{config.title('data')}", 60, "..."))
-    path = Path(f"{name}.{form}")
+    path = Path(f"{name}{end}.{form}")
     if os.path.lexists(path) and not os.path.lexists(_beside(path)):
         raise ConfigError(
             f"{path} is there already, and trainer has not exported it", f"give another name: out=FILE.{form}"
@@ -158,27 +170,10 @@ def _beside(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def _samples(predictor: Predictor, on: str, screen: Report, of_table: OfTable | None) -> tuple[Iterator[Samples], str]:
-    """The samples of the proof, and what they are."""
-    if on == "random":
-        return samples.made_up(predictor, screen.track, of_table), "random inputs"
-    config, found = predictor.config, predictor.found
-    try:
-        data = load_dataset(config, screen.track, None, found.description or None)
-    except DataError as error:
-        raise DataError(
-            f"the test data are needed for the proof: {error.message}",
-            f"{error.hint}; or prove it on random inputs: export.proof=random".removeprefix("; or "),
-        ) from error
-    split = data.split("test")
-    if not len(split):
-        raise DataError("there is no test sample for the proof", "prove it on random inputs: export.proof=random")
-    table = None
-    if predictor.plan is not None and of_table is not None:
-        assert isinstance(config.data, Table)
-        cells = cells_of(config.data, "test", split, predictor.plan)
-        table = of_table(inputs_of(predictor.plan), cells, len(split))
-    return samples.of_split(predictor, split, screen.track, table), f"the test split of {data.name}"
+def _quantized(proof: Proof, plain: Proof) -> dict[str, Any]:
+    """What is written of a quantized file beside the rest, and of that in single precision."""
+    speeds = {"milliseconds_one_at_a_time": plain.one[1], "milliseconds_in_a_batch": plain.many[1]}
+    return {"lost": proof.lost, "allowed": proof.allowed, "float32": speeds}
 
 
 def _given(predictor: Predictor, form: str) -> str:

@@ -4,7 +4,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ _MOST = 50  # times that it is
 class Proof:
     """What comparing the two gave. Figures of a pair are (trained model, exported file)."""
 
+    of_classes: bool
     samples: int
     difference: float  # the largest of two logits, or values
     relative: float  # that as a share of the largest logit; of values, of the largest deviation from the target's mean
@@ -34,6 +35,7 @@ class Proof:
     one: tuple[float, float] = (math.nan, math.nan)  # milliseconds per sample, one at a time
     many: tuple[float, float] = (math.nan, math.nan)  # and in a batch
     batch: int = BATCH  # samples of that
+    allowed: float | None = None  # what a quantized file may lose
 
     @property
     def equal(self) -> float:
@@ -41,20 +43,36 @@ class Proof:
         return 1 - self.unequal / self.samples
 
     @property
+    def lost(self) -> float:
+        """The accuracy that the file loses, or the share by which its error is larger.
+
+        Where nobody knows what is true: the share of unequal answers, or the relative difference.
+        """
+        if self.score is None:
+            return self.unequal / self.samples if self.of_classes else self.relative
+        trained, exported = self.score
+        return trained - exported if self.of_classes else (exported - trained) / trained
+
+    @property
     def holds(self) -> bool:
         """Whether the file may be taken for the model."""
+        if self.allowed is not None:
+            return self.lost <= self.allowed
         return self.relative <= TOLERANCE and self.unequal <= UNEQUAL * self.samples  # nothing is, if it is not finite
 
 
-def prove(predictor: Predictor, runner: Runner, parts: Iterable[Samples]) -> Proof:
-    """Ask both for all samples, and then for some of them again and again, to see how long it takes."""
+def prove(predictor: Predictor, runner: Runner, parts: Iterable[Samples], allowed: float | None = None) -> Proof:
+    """Ask both for all samples, and then for some of them again and again, to see how long it takes.
+
+    A quantized file may lose what is `allowed`, and other answers are its own affair.
+    """
     compared = _Compared(predictor)
     first: Samples | None = None
     for part in parts:
         first = first or part
         compared.add(part, runner(part.given))
     assert first is not None
-    return compared.proof(*_speeds(predictor, runner, first))
+    return replace(compared.proof(*_speeds(predictor, runner, first)), allowed=allowed)
 
 
 @dataclass
@@ -96,7 +114,8 @@ class _Compared:
         if self.scores:
             mean = torch.stack(self.scores).sum(0) / self.scored
             score = tuple((mean if self.predictor.classes is not None else mean.sqrt()).tolist())
-        return Proof(self.samples, float(differences.max()), float(shares.max()), unequal, score, one, many, batch)
+        of_classes, difference = self.predictor.classes is not None, float(differences.max())
+        return Proof(of_classes, self.samples, difference, float(shares.max()), unequal, score, one, many, batch)
 
     def _mean(self) -> Tensor:
         mean = self.predictor.facts.get("target_mean")
