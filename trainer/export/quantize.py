@@ -12,6 +12,7 @@ from trainer.system.errors import ConfigError
 
 SAMPLES = 512  # at most, from which the ranges of values are measured
 _LEARNED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_COLOURS = 4  # channels up to which a convolution takes longer in 8 bits: it fills no row of them
 _BETWEEN = ("Add", "AveragePool", "Clip", "Concat", "Flatten", "GlobalAveragePool", "MaxPool", "Relu", "Reshape")
 
 
@@ -19,8 +20,8 @@ def int8(content: bytes, given: Iterable[Any], facts: Mapping[str, str]) -> byte
     """The bytes of the file `content` with layers of 8 bits, and `facts` as its metadata.
 
     Weights have a scale for each channel, values between layers one for each tensor, which is measured on samples:
-    `given` are batches of them as the file takes them. What prepares a sample, and the last layer with all that
-    follows it, stay as they are: rounded logits would often be equal.
+    `given` are batches of them as the file takes them. What prepares a sample, a first convolution of colours, and the
+    last layer with all that follows it stay as they are: rounded logits would often be equal.
 
     Raises:
         ConfigError: No layer is left to quantize.
@@ -32,7 +33,7 @@ def int8(content: bytes, given: Iterable[Any], facts: Mapping[str, str]) -> byte
     nodes = _quantized(model.graph)
     if not nodes:
         raise ConfigError(
-            "export.quantize=int8: the model has no layer before its last, which stays in single precision",
+            "export.quantize=int8: the model has no layer beside those that stay in single precision",
             "leave export.quantize out",
         )
     with tempfile.TemporaryDirectory() as folder, _quiet():
@@ -51,15 +52,17 @@ def int8(content: bytes, given: Iterable[Any], facts: Mapping[str, str]) -> byte
 
 
 def _quantized(graph: Any) -> list[str]:
-    """The names of the layers, and of what lies between them, that can compute in 8 bits."""
-    weights = {tensor.name for tensor in graph.initializer}
-    layers = [node for node in graph.node if node.op_type in _LEARNED and weights.intersection(node.input[1:])]
+    """The names of the layers, and of what lies between them, that are to compute in 8 bits."""
+    weights = {tensor.name: tensor.dims for tensor in graph.initializer}
+    layers = [node for node in graph.node if node.op_type in _LEARNED and node.input[1] in weights]
+    if layers and layers[0].op_type == "Conv" and weights[layers[0].input[1]][1] <= _COLOURS:
+        del layers[0]
     if len(layers) < 2:
         return []
     reached: set[str] = set()
     behind: list[Any] = []
     for node in graph.node:  # in an order in which each comes after those that it takes from
-        if node.name == layers[-1].name:
+        if node is layers[-1]:
             break
         if node in layers or reached.intersection(node.input):
             reached.update(node.output)
