@@ -1,6 +1,10 @@
 """The plan of a table's columns as a part of an exported model, compared with the encoding that the training uses."""
 
+import csv
 import itertools
+import json
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +14,11 @@ import onnxruntime
 import polars as pl
 import pytest
 import torch
+from running import SILENT
+from test_export import WITHOUT_TORCH
 from torch import nn
 
+from trainer.cli.main import main
 from trainer.data import load
 from trainer.data.sets.table import Table
 from trainer.data.splits import prepare, untracked
@@ -21,7 +28,7 @@ from trainer.export import columns
 from trainer.export.columns_module import ByName, Columns
 from trainer.export.columns_onnx import _spellings, name_inputs
 from trainer.export.columns_rows import cells_of
-from trainer.system.errors import CheckpointError
+from trainer.system.errors import CheckpointError, DataError
 
 FILLS = {"year": 1999.0, "month": 6.0, "weekday": 2.0, "hour": 7.5}
 PARTS = tuple(Number(part, fill, 3.0, 1.5) for part, fill in FILLS.items())
@@ -178,3 +185,90 @@ def test_rows_are_found_again_in_the_file_of_their_split(tmp_path: Path) -> None
             split = loaded.split(name)
             found = Columns(inputs)(columns.matrices(inputs, cells_of(config, name, split, plan), len(split)))
             assert torch.equal(found, split.inputs)
+
+
+def rows(count: int, seed: int) -> list[list[str]]:
+    """Rows of numbers, words, truth values and dates that say of what class they are, with some cells missing."""
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        age, town = random.normal(40, 9), random.choice(["Rio", "São Paulo", "a, b", "rare"], p=[0.4, 0.3, 0.25, 0.05])
+        when = f"20{random.integers(10, 24)}-{random.integers(1, 13):02}-{random.integers(1, 29):02} 07:30:00"
+        cells = [f"{age:.2f}", town, random.choice(["Sim", "não", "NÃO"]), when]
+        cells = [random.choice(["", "?", "NA"]) if random.random() < 0.1 else cell for cell in cells]
+        found.append([*cells, "old" if age + 9 * (town == "Rio") > 45 else "young"])
+    return found
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a table `all.csv`, `new.csv`, and a `run` that was trained on the first."""
+    here = tmp_path_factory.mktemp("columns")
+    header = ['age ("years")', "town", "alive?", "seen", "label"]
+    for name, found in (("all.csv", rows(300, 0)), ("new.csv", [*rows(60, 1), ["", "Nowhere", "maybe", "", ""]])):
+        with open(here / name, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([header, *found])
+    words = ("model=mlp", "data=table", "data.path=all.csv", "data.target=label", "epochs=3", *SILENT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        assert main(["train", *words]) == 0
+        next(here.glob("runs/*/*")).rename(here / "run")
+    return here
+
+
+@pytest.fixture
+def there(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`made` as the current directory; how fast a file is does not matter."""
+    monkeypatch.chdir(made)
+    monkeypatch.setattr("trainer.export.proof._PATIENCE", 0)
+    return made
+
+
+def test_the_script_of_the_documentation_says_what_trainer_predict_says(there: Path) -> None:
+    assert main(["export", "run"]) == 0
+    proof = json.loads(Path("mlp_table.onnx.json").read_text())
+    assert proof["proved"]
+    assert (proof["samples"], proof["equal_answers"]) == (60, 1)
+    page = (Path(__file__).parents[1] / "docs" / "export.md").read_text(encoding="utf-8")
+    script = page.split("`rows.py`\n\n```python\n")[1].split("```")[0]
+    call = [sys.executable, "-c", WITHOUT_TORCH + script, "mlp_table.onnx", "new.csv"]
+    ran = subprocess.run(call, capture_output=True, text=True, timeout=120, check=True)
+    assert main(["predict", "run", "input=new.csv", "out=new_predicted.csv"]) == 0
+    with open("new_predicted.csv", newline="", encoding="utf-8") as file:
+        expected = [(row["predicted"], float(row["probability"])) for row in csv.DictReader(file)]
+    found = [(line.split()[0], float(line.split()[1])) for line in ran.stdout.splitlines()]
+    assert [name for name, _ in found] == [name for name, _ in expected]
+    np.testing.assert_allclose([p for _, p in found], [p for _, p in expected], atol=1e-4)
+
+
+@pytest.mark.slow
+def test_torchs_format_and_made_up_cells_are_proved_too(there: Path) -> None:
+    for words in (["format=pt2"], ["format=pt2", "export.proof=random"], ["export.proof=random", "out=random.onnx"]):
+        assert main(["export", "run", *words]) == 0
+    extra = {"metadata.json": ""}
+    module = torch.export.load("mlp_table.pt2", extra_files=extra).module()
+    said = json.loads(json.loads(extra["metadata.json"])["inputs"])
+    assert [entry["key"] for entry in said] == ["age (_years_)", "town", "alive_", "seen"]
+    assert said[2]["words"] == ["não", "sim"]
+    given = {entry["key"]: torch.tensor([-1 if "words" in entry else torch.nan]) for entry in said}
+    given = {key: value.double() if value.is_floating_point() else value for key, value in given.items()}
+    (answer,) = module(given)["probabilities"].detach()
+    assert float(answer.sum()) == pytest.approx(1)
+
+
+def test_a_table_that_changed_since_is_no_proof(there: Path, tmp_path: Path) -> None:
+    config = Table(name="table", path="all.csv", target="label", test_path="all.csv")
+    loaded = prepare(load(config, untracked), config)
+    plan = tuple(map(understood, loaded.plan or ()))
+    (tmp_path / "short.csv").write_text("\n".join(Path("all.csv").read_text().splitlines()[:100]))
+    config.test_path = str(tmp_path / "short.csv")
+    with pytest.raises(DataError, match="has changed while it was in use"):
+        cells_of(config, "test", loaded.test, plan)
+
+
+def test_more_columns_than_torch_can_bear_are_refused(
+    there: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("trainer.export.pt2._MOST", 3)
+    assert main(["export", "run", "format=pt2"]) == 2
+    assert "format=pt2 takes at most 3 columns, and the table has 4" in capsys.readouterr().err

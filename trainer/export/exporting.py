@@ -7,35 +7,28 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
-
 from trainer import checkpoint
 from trainer.checkpoint.adoption import adopt
 from trainer.config.base import Config
-from trainer.data.loading import load_dataset
-from trainer.data.sets.table import Table
-from trainer.data.splits import Dataset, Split
 from trainer.engine import device
-from trainer.export import facts, quantize, samples
-from trainer.export.columns import arrays, inputs_of, tensors
+from trainer.export import facts, quantize
+from trainer.export.columns import arrays, tensors
 from trainer.export.columns_module import ByName, Columns
-from trainer.export.columns_rows import cells_of
 from trainer.export.proof import TOLERANCE, Proof, prove
-from trainer.export.samples import OfTable, Samples
+from trainer.export.proving import Proving
+from trainer.export.samples import OfTable
 from trainer.export.served import served
 from trainer.predict.predictor import Predictor
 from trainer.show.report import Report
 from trainer.system.atomic import replacing, storing, write_text
-from trainer.system.errors import CheckpointError, ConfigError, DataError
+from trainer.system.errors import CheckpointError, ConfigError
 from trainer.system.paths import expanded
-from trainer.system.shown import counted, shortened
+from trainer.system.shown import shortened
 
 UNPROVED = ".unproved"  # ends the name of a file that is not what it should be
 _OF_TABLES: dict[str, OfTable] = {"onnx": arrays, "pt2": tensors}
@@ -97,11 +90,11 @@ def export(
     if found.flaw:
         raise CheckpointError(found.flaw, "export another checkpoint")
     if on == "test" or allowed is not None:
-        adopt(config, found)  # a predictor does without data of somebody's own, and here samples are needed
+        adopt(config, found)  # a predictor does without data of somebody's own, and their test split needs them
     predictor = Predictor(config, found, device.choose("cpu", "float32"), screen)
     path = named or _default(predictor, form, "" if allowed is None else "_int8")
-    data = _Data(predictor, screen, _OF_TABLES.get(form))
-    parts, what = data.proving(on)
+    data = Proving(predictor, screen, _OF_TABLES.get(form))
+    parts, what = data.samples(on)
     given = _given(predictor, form)
     said = facts.described(predictor, given)
     content = kind.content(predictor, said)
@@ -116,7 +109,7 @@ def export(
             content = quantize.int8(content, batches, said)
             with replacing(unproved) as file:
                 file.write(content)
-            again, plain = data.proving(on)[0], proof
+            again, plain = data.samples(on)[0], proof
             proof = prove(predictor, kind.runner(unproved, predictor), again, allowed)
     except BaseException:  # Ctrl-C, say
         unproved.unlink()
@@ -175,54 +168,6 @@ def _default(predictor: Predictor, form: str, end: str) -> Path:
 
 def _beside(path: Path) -> Path:
     return path.with_name(path.name + ".json")
-
-
-class _Data:
-    """The data set of a checkpoint, which is read when it is needed; `of_table` is how a file takes rows of a table."""
-
-    def __init__(self, predictor: Predictor, screen: Report, of_table: OfTable | None) -> None:
-        self.predictor, self.screen, self.of_table = predictor, screen, of_table
-
-    @cached_property
-    def loaded(self) -> Dataset:
-        """The data set.
-
-        Raises:
-            DataError: It is not where it was.
-        """
-        config, found = self.predictor.config, self.predictor.found
-        try:
-            return load_dataset(config, self.screen.track, None, found.description or None)
-        except DataError as error:
-            raise DataError(
-                f"the test data are needed for the proof: {error.message}",
-                f"{error.hint}; or prove it on random inputs: export.proof=random".removeprefix("; or "),
-            ) from error
-
-    def proving(self, on: str) -> tuple[Iterator[Samples], str]:
-        """The samples of the proof, and what they are: of `test`, or `random`."""
-        if on == "random":
-            return samples.made_up(self.predictor, self.screen.track, self.of_table), "random inputs"
-        split = self.loaded.split("test")
-        if not len(split):
-            raise DataError("there is no test sample for the proof", "prove it on random inputs: export.proof=random")
-        return self._of_split("test", split), f"the test split of {self.loaded.name}"
-
-    def calibrating(self) -> tuple[Iterator[Any], str]:
-        """Samples from which the ranges of values are measured, as the file takes them, and what they are."""
-        name = "val" if self.loaded.val is not None and len(self.loaded.val) else "train"
-        split = self.loaded.split(name)
-        drawn = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[: quantize.SAMPLES]
-        split = split.take(drawn.sort().values)
-        what = f"{counted(len(split), 'sample')} of the {'validation' if name == 'val' else 'training'} split"
-        return (part.given for part in self._of_split(name, split)), what
-
-    def _of_split(self, name: str, split: Split) -> Iterator[Samples]:
-        plan, section, table = self.predictor.plan, self.predictor.config.data, None
-        if plan is not None and self.of_table is not None:
-            assert isinstance(section, Table)
-            table = self.of_table(inputs_of(plan), cells_of(section, name, split, plan), len(split))
-        return samples.of_split(self.predictor, split, self.screen.track, table)
 
 
 def _quantized(proof: Proof, plain: Proof) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import PIL
 import torch
 
 from trainer import __version__
+from trainer.data.table import cells
 from trainer.export.columns import inputs_of
 from trainer.predict.predictor import Predictor
 from trainer.system.shown import counted
@@ -15,7 +16,8 @@ from trainer.system.shown import counted
 def described(predictor: Predictor, given: str) -> dict[str, str]:
     """The metadata of a file whose input is as `given` says.
 
-    `classes`, `inputs`, `columns`, `model` and `versions` are JSON; the rest is for people to read, or a number.
+    `classes`, `inputs`, `missing`, `columns`, `model` and `versions` are JSON; the rest is for people to read, or a
+    number.
     """
     facts = {
         "trainer": __version__,
@@ -33,6 +35,7 @@ def described(predictor: Predictor, given: str) -> dict[str, str]:
         facts["threshold"] = repr(predictor.threshold)
     if predictor.plan is not None:
         facts["inputs"] = json.dumps([entry.described() for entry in inputs_of(predictor.plan)])
+        facts["missing"] = json.dumps(cells.MISSING)
     if predictor.columns:
         facts["columns"] = json.dumps(predictor.columns)
     return facts
