@@ -80,6 +80,7 @@ def run(config: Runs) -> dict[str, Any]:
 
 def _listed(config: Runs, typed: list[str], places: "list[Place]", out: "Path | None") -> list[dict[str, Any]]:
     from trainer.compare import files, listing
+    from trainer.run.records import finite
     from trainer.show.report import Report
     from trainer.system.shown import counted
 
@@ -94,7 +95,7 @@ def _listed(config: Runs, typed: list[str], places: "list[Place]", out: "Path | 
         files.write(out, listing.flat(entries, listing.differing(entries)))
     if config.json:
         summaries = [entry.summary() for entry in entries]
-        print(json.dumps(summaries, indent=2))
+        print(json.dumps(finite(summaries), indent=2))
         return summaries
     if not entries:
         raise listing.nothing(typed, found)

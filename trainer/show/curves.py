@@ -13,6 +13,7 @@ from trainer.show.lettering import lettered, lettering, roomy
 
 Rows = Sequence[dict[str, float]]
 POINTS = 1000  # a curve gets no more points than about that
+PANELS = 12  # of metrics: a file may name any number
 LEGEND = 40  # letters of a run in the legend
 COLOURS = ("tab:blue", "tab:orange")
 _STYLES = {"train": ":", "val": "-", "test": "--"}
@@ -42,7 +43,7 @@ def side_by_side(sides: Mapping[str, Sequence[Rows]]) -> Figure:
     A side has the rows of one run, or of several that are repetitions of each other, whose lines are thin.
     """
     every = [rows for runs in sides.values() for rows in runs]
-    metrics = _metrics(row for rows in every for row in rows)
+    metrics = _metrics(row for rows in every for row in rows)[:PANELS]
     figure = Figure(figsize=(5.2 * max(1, len(metrics)), 4.0), layout="constrained")
     for axes, metric in zip(figure.subplots(1, max(1, len(metrics)), squeeze=False)[0], metrics, strict=False):
         for colour, (label, runs) in zip(COLOURS, sides.items(), strict=False):
