@@ -100,8 +100,9 @@ def _listed(config: Runs, typed: list[str], places: "list[Place]", out: "Path | 
     if not entries:
         raise listing.nothing(typed, found)
     keys, screen = listing.differing(entries), Report()
-    screen.table(*listing.table(entries, keys))
-    if more := listing.further(keys):
+    header, rows, rest = listing.table(entries, keys, screen.console.width if screen.live else None)
+    screen.table(header, rows)
+    if more := listing.further(rest):
         screen.say(more, style="dim")
     if out is not None:
         screen.say(f"{counted(len(entries), 'line')} in {out}")

@@ -75,7 +75,7 @@ def facts(entry: Entry) -> Facts:
         found.append(("best", f"{name} {metric(name, value)}{epoch}"))
     found.append(("typed", " ".join(map(quoted, entry.typed)) or "nothing"))
     found += [(group, line) for group in registry.OF_A_TRAINING if (line := _section(entry, group))]
-    root = [f"{key}={shown(entry.config[key])}" for key in _ROOT if entry.config.get(key) is not None]
+    root = [f"{key}={shown(entry.config.get(key))}" for key in _ROOT if entry.config.get(key) or key == "seed"]
     found += [("training", " ".join(root))] * bool(root)
     found += [("environment", ", ".join(f"{name} {value}" for name, value in environment.items()))] * bool(environment)
     if (project := began.get("project")) is not None:
