@@ -41,8 +41,8 @@ def curves(rows: Rows) -> Figure:
 def side_by_side(sides: Mapping[str, Sequence[Rows]], names: Sequence[str] = ()) -> Figure:
     """The losses and metrics of several sides in one picture: a colour for each, a kind of line for each split.
 
-    A side has the rows of one run, or of several that are repetitions of each other, whose lines are thin. `names` stand
-    above.
+    A side has the rows of one run, or of several that are repetitions of each other, whose lines are thin. The `names`
+    stand above.
     """
     every = [rows for runs in sides.values() for rows in runs]
     metrics = _metrics(row for rows in every for row in rows)[:PANELS]
