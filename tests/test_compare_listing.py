@@ -205,6 +205,18 @@ def test_only_keys_that_differ_have_a_column(trainer: Trainer) -> None:
     assert header[6] == "model"  # what is chosen comes before the keys of it
 
 
+@pytest.mark.usefixtures("empty")
+def test_on_a_terminal_keys_have_columns_as_far_as_they_fit() -> None:
+    entries = listing.collected([str(leave(Path(name), result(), lr=lr)) for name, lr in (("a", 1), ("b", 2))])
+    keys = ["optim.lr", "seed", "no", "one"]
+    header, rows, rest = listing.table(entries, keys)
+    assert (header[6:], rest) == (keys, [])
+    wide = sum(max(map(len, column)) + 2 for column in zip(header, *rows, strict=True)) - 2
+    for width, columns in ((wide, 10), (wide - 1, 9), (0, 6)):
+        header, rows, rest = listing.table(entries, keys, width)
+        assert (len(header), {len(row) for row in rows}, rest) == (columns, {columns}, keys[columns - 6 :])
+
+
 def test_the_keys_that_differ_are_those_of_a_plain_loop() -> None:
     class Made:
         def __init__(self, config: dict[str, Any]) -> None:

@@ -65,6 +65,8 @@ def test_of_a_sweep_the_best_settings_are_compared_and_named(trainer: Trainer) -
     found = compared(trainer, str(a), str(b))
     assert found["sides"][0]["runs"] == [str(a / "2"), str(a / "3")]
     assert found["sides"][0]["note"] == "its best settings, optim.lr=0.2"
+    one = sweep(Path("runs/one"), {(0.2, seed): seed / 100 for seed in (0, 1)})
+    assert compared(trainer, str(one), str(b))["sides"][0]["note"] == ""
     assert found["differing"] == {}
 
 

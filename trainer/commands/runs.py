@@ -80,6 +80,7 @@ def run(config: Runs) -> dict[str, Any]:
 
 def _listed(config: Runs, typed: list[str], places: "list[Place]", out: "Path | None") -> list[dict[str, Any]]:
     from trainer.compare import files, listing
+    from trainer.run.records import finite
     from trainer.show.report import Report
     from trainer.system.shown import counted
 
@@ -94,13 +95,14 @@ def _listed(config: Runs, typed: list[str], places: "list[Place]", out: "Path | 
         files.write(out, listing.flat(entries, listing.differing(entries)))
     if config.json:
         summaries = [entry.summary() for entry in entries]
-        print(json.dumps(summaries, indent=2))
+        print(json.dumps(finite(summaries), indent=2))
         return summaries
     if not entries:
         raise listing.nothing(typed, found)
     keys, screen = listing.differing(entries), Report()
-    screen.table(*listing.table(entries, keys))
-    if more := listing.further(keys):
+    header, rows, rest = listing.table(entries, keys, screen.console.width if screen.live else None)
+    screen.table(header, rows)
+    if more := listing.further(rest):
         screen.say(more, style="dim")
     if out is not None:
         screen.say(f"{counted(len(entries), 'line')} in {out}")

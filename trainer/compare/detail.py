@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from trainer.config import registry
 from trainer.config.base import FACTS
 from trainer.config.kept import may_say
 from trainer.run import origin
+from trainer.run.records import finite
 from trainer.show.report import Facts, Report, duration, metric
 from trainer.system.paths import quoted
 from trainer.system.shown import counted
@@ -28,7 +30,7 @@ def show(place: Place, as_json: bool) -> dict[str, Any]:
     entry = Entry(place)
     found = told(entry)
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(finite(found), indent=2))
         return found
     screen = Report()
     screen.facts(str(entry.path), facts(entry))
@@ -73,7 +75,7 @@ def facts(entry: Entry) -> Facts:
         found.append(("best", f"{name} {metric(name, value)}{epoch}"))
     found.append(("typed", " ".join(map(quoted, entry.typed)) or "nothing"))
     found += [(group, line) for group in registry.OF_A_TRAINING if (line := _section(entry, group))]
-    root = [f"{key}={shown(entry.config[key])}" for key in _ROOT if entry.config.get(key) is not None]
+    root = [f"{key}={shown(entry.config.get(key))}" for key in _ROOT if entry.config.get(key) or key == "seed"]
     found += [("training", " ".join(root))] * bool(root)
     found += [("environment", ", ".join(f"{name} {value}" for name, value in environment.items()))] * bool(environment)
     if (project := began.get("project")) is not None:
@@ -119,8 +121,9 @@ def _files(folder: Path, above: str) -> Iterator[tuple[str, int]]:
     except OSError:
         return
     for entry in entries:
-        if entry.is_file(follow_symlinks=False):
-            yield above + entry.name, entry.stat(follow_symlinks=False).st_size
+        with suppress(OSError):  # it is gone meanwhile
+            if entry.is_file(follow_symlinks=False):
+                yield above + entry.name, entry.stat(follow_symlinks=False).st_size
     for entry in entries:
         if not above and entry.is_dir(follow_symlinks=False):
             yield from _files(folder / entry.name, f"{entry.name}/")

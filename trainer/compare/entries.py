@@ -1,7 +1,6 @@
 """What a listing knows of a run, or of a sweep by its best job. All of it may be a stranger's."""
 
 import datetime
-import math
 import re
 from collections import Counter
 from functools import cached_property
@@ -24,6 +23,7 @@ STATUSES = ("completed", "failed", "interrupted", "running", "unfinished", "brok
 TEST = ("test/accuracy", "test/mse", "test/loss")  # the first of them that a run has is its figure of the test split
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-(\d\d)(-\d+)?")  # what `run.directory.claim` calls directories
 _LONGEST_PLAN = 2**24  # bytes
+_LONGEST_TIME = 1e11  # seconds: three thousand years
 _LAST_ROWS = 2**14  # bytes at the end of metrics.jsonl, of which the last row is wanted
 
 
@@ -126,7 +126,8 @@ class Entry:
 
     @property
     def seconds(self) -> float | None:
-        return self.result.get("seconds")
+        """How long it took; None where that is not known, or cannot be."""
+        return _sane(self.result.get("seconds"))
 
     @property
     def best_epoch(self) -> int | None:
@@ -136,6 +137,7 @@ class Entry:
     def facts(self) -> dict[str, Any]:
         when = self.when
         return {
+            **self.metrics,
             "name": self.name,
             "path": str(self.path),
             "status": self.status,
@@ -144,7 +146,6 @@ class Entry:
             "objective": self.objective.get("value"),
             "best_epoch": self.best_epoch,
             "steps": self.result.get("steps"),
-            **self.metrics,
         }
 
     def value(self, key: str) -> Any:
@@ -175,12 +176,17 @@ class SweepEntry(Entry):
     """A sweep: the figures and the config are those of the job whose objective is best."""
 
     @cached_property
-    def outcomes(self) -> list[Outcome]:
-        """How its jobs ended; none if the file that says so is broken."""
+    def _read(self) -> list[Outcome] | None:
+        """How its jobs ended; None if the file that says so is broken."""
         try:
             return sweep_log.read(self.path / SWEEP_LOG) if SWEEP_LOG in self.place.names else []
         except RunError:
-            return []
+            return None
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """How its jobs ended, as far as it is known."""
+        return self._read or []
 
     @cached_property
     def planned(self) -> int:
@@ -222,7 +228,7 @@ class SweepEntry(Entry):
         counts = Counter(job.status for job in self.outcomes)
         if runs.is_locked(self.path):
             return "running"
-        if SWEEP_LOG in self.place.names and not self.outcomes and (self.path / SWEEP_LOG).stat().st_size:
+        if self._read is None:
             return "broken"
         if counts["failed"]:
             return "failed"
@@ -239,11 +245,15 @@ class SweepEntry(Entry):
     @property
     def seconds(self) -> float | None:
         """The time of all of its jobs together."""
-        return math.fsum(job.seconds for job in self.outcomes) if self.outcomes else None
+        return _sane(sum(job.seconds for job in self.outcomes)) if self.outcomes else None
 
     def summary(self) -> dict[str, Any]:
         best = self.best
         return super().summary() | {"jobs": self.planned, "best_job": best.job if best is not None else None}
+
+
+def _sane(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and seconds < _LONGEST_TIME else None
 
 
 def _row(line: str) -> dict[str, Any]:

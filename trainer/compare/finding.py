@@ -1,5 +1,6 @@
 """Which runs and sweeps lie below a folder. Links are not followed, and nothing is opened."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -93,7 +94,8 @@ def _place(path: Path) -> tuple[Place, list[str]]:
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         with os.scandir(handle) as entries:
-            kinds = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+            few = itertools.islice(entries, MOST + 1)
+            kinds = {entry.name: entry.is_dir(follow_symlinks=False) for entry in few}
     finally:
         os.close(handle)
     return Place(path, frozenset(kinds)), [name for name, is_folder in kinds.items() if is_folder]

@@ -1,5 +1,6 @@
 """Many runs at once: found, chosen, sorted, and what differs between them."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -119,8 +120,10 @@ def _hashable(value: Any) -> Any:
     return str(value) if isinstance(value, list | dict) else value
 
 
-def table(entries: Sequence[Entry], keys: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """Header and cells for `Report.table`; of the keys the first few that not every run's section lacks."""
+def table(
+    entries: Sequence[Entry], keys: Sequence[str], width: int | None = None
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """Header and cells for `Report.table`, and the keys that have no column: all but the first few, or what fits."""
     objectives = {entry.objective["name"] for entry in entries if entry.objective}
     one = next(iter(objectives)) if len(objectives) == 1 else ""
     tests = {entry.test for entry in entries if entry.test}
@@ -142,7 +145,14 @@ def table(entries: Sequence[Entry], keys: Sequence[str]) -> tuple[list[str], lis
                 *(shown(entry.config.get(key)) for key in keys[:KEYS]),
             ]
         )
-    return header, rows
+    columns = len(header) if width is None else _fitting([header, *rows], width, len(header) - len(keys[:KEYS]))
+    return header[:columns], [row[:columns] for row in rows], [key for key in keys if key not in header[:columns]]
+
+
+def _fitting(rows: Sequence[Sequence[str]], width: int, least: int) -> int:
+    """How many columns fit beside each other, two blanks apart; `least` at any rate."""
+    ends = itertools.accumulate(max(map(len, column)) + 2 for column in zip(*rows, strict=True))
+    return max(least, sum(end - 2 <= width for end in ends))
 
 
 def shown(value: Any) -> str:
@@ -154,9 +164,8 @@ def shown(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def further(keys: Sequence[str]) -> str:
+def further(rest: Sequence[str]) -> str:
     """What is said of the keys that have no column."""
-    rest = keys[KEYS:]
     return f"{counted(len(rest), 'more key')} differ{'s' * (len(rest) == 1)}: {listed(rest)}" if rest else ""
 
 

@@ -167,13 +167,13 @@ def _draw(sides: Sequence[Side], out: Path) -> None:
     from trainer.show import curves  # late: it imports matplotlib
 
     drawn = {
-        f"{letter} {side.first.name}": [rows for run in side.runs if (rows := _rows(run))]
-        for letter, side in zip(LETTERS, sides, strict=True)
+        letter: [rows for run in side.runs if (rows := _rows(run))] for letter, side in zip(LETTERS, sides, strict=True)
     }
+    names = [f"{letter}  {side.name}" for letter, side in zip(LETTERS, sides, strict=True)]
     if not any(drawn.values()):
         raise RunError("neither has a curve: there is no row in their metrics.jsonl", "leave runs.out= out")
     with replacing(out) as file:
-        curves.write_png(curves.side_by_side(drawn), file)
+        curves.write_png(curves.side_by_side(drawn, names), file)
 
 
 def _rows(run: Entry) -> list[dict[str, float]]:

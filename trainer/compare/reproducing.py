@@ -91,14 +91,17 @@ def _leave_the_clock(config: Train, run: Entry, screen: Report) -> None:
     if config.max_minutes is None:
         return
     if str(run.result.get("stopped")).startswith(_BY_THE_CLOCK):
+        steps = run.result.get("steps")
+        if not steps:
+            raise RunError(f"{run.path} does not say after how many steps it ended", "train it: trainer train")
         if isinstance(config.scheduler, Scheduler) and config.scheduler.whole:
             raise ConfigError(
                 f"{run.path}: its schedule was laid out by the clock (max_minutes={config.max_minutes:g}), "
                 "and is another one each time",
-                f"train it with max_steps={run.result.get('steps')} in the place of max_minutes",
+                f"train it with max_steps={steps} in the place of max_minutes",
             )
-        screen.say(f"max_minutes={config.max_minutes:g} ended it after {run.result['steps']:,} steps; so it ends now")
-        config.change("max_steps", run.result["steps"])
+        screen.say(f"max_minutes={config.max_minutes:g} ended it after {steps:,} steps; so it ends now")
+        config.change("max_steps", steps)
     config.change("max_minutes", None)
 
 

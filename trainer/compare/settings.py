@@ -18,6 +18,7 @@ from trainer.system import inside
 
 CONFIG = "config.yaml"
 LONGEST = 2**18  # bytes of it; one has about two thousand
+LARGEST = 2**64  # whole number that is taken for one: sorting makes a float of it
 _LINE = re.compile(r"( *)(?:([A-Za-z_][\w-]*):(?: (.+))?|- (.+))")
 _QUOTED = re.compile(r"'(?:[^']|'')*'")
 _PLAIN = re.compile(r"(?!- )[\w$/~.+-](?:(?!: |:\Z| #).)*(?<! )")  # on one line, without a comment
@@ -99,7 +100,7 @@ def _scalar(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if number := _NUMBER.fullmatch(text):
-        return float(text) if number[2] or number[3] else int(text)
+        return float(text) if number[2] or number[3] else _plain(int(text))
     if _QUOTED.fullmatch(text):
         return text[1:-1].replace("''", "'")
     if not _PLAIN.fullmatch(text):
@@ -113,6 +114,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return str(value)
     return value if isinstance(value, str | int | float | None) else str(value)
 
 

@@ -8,7 +8,7 @@ from trainer.compare import finding
 from trainer.compare.entries import Entry, SweepEntry, made
 from trainer.compare.finding import Place
 from trainer.compare.listing import differing
-from trainer.compare.ranking import REPEATS, Ranked, ranked
+from trainer.compare.ranking import REPEATS, Ranked, ranked, varied
 from trainer.run.sweep_log import Outcome
 
 
@@ -53,14 +53,16 @@ def _side(place: Place) -> Side | None:
 
 def _of_sweep(place: Place) -> Side | None:
     """The best settings of a sweep, with all of their folds and seeds."""
-    rows = [row for row in ranked(SweepEntry(place).outcomes) if row.rank == 1]
+    outcomes = SweepEntry(place).outcomes
+    rows = [row for row in ranked(outcomes) if row.rank == 1]
     if not rows:
         return None
     jobs = {job.path.name: made(job) for job in finding.jobs(place)}
     runs = tuple(jobs[str(job.job)] for job in rows[0].jobs if str(job.job) in jobs)
     if not runs:
         return None
-    words = " ".join(f"{key}={value}" for key, value in rows[0].overrides.items())
+    keys = [key for key in varied(outcomes) if len(outcomes) > len(rows[0].jobs)]
+    words = " ".join(f"{key}={rows[0].overrides[key]}" for key in keys if key in rows[0].overrides)
     return Side(str(place.path), runs, f"its best settings, {words}" if words else "")
 
 

@@ -18,7 +18,7 @@ FRESH = 5.0  # seconds for which an answer is good: a sweep may begin many jobs 
 
 # It says the commit, whether something has changed, and a dot where it has come to its end. Of a repository that has
 # programs run on its files, or that fetches what is missing from elsewhere, only the commit is asked for.
-_SCRIPT = """git rev-parse --verify HEAD || exit
+QUESTION = """git rev-parse --verify HEAD || exit
 found=$(git config --show-scope --get-regexp '^(filter[.]|extensions[.]partialclone|remote[.].*[.]promisor)')
 [ $? -le 1 ] || exit
 printf '%s\\n' "$found" | grep -Eq '^(local|worktree)' && exit
@@ -50,7 +50,7 @@ class Look:
         environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
         with suppress(OSError, ValueError):  # there is no shell
             self._process = subprocess.Popen(
-                ["sh", "-c", _SCRIPT],
+                ["sh", "-c", QUESTION],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

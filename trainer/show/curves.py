@@ -13,6 +13,8 @@ from trainer.show.lettering import lettered, lettering, roomy
 
 Rows = Sequence[dict[str, float]]
 POINTS = 1000  # a curve gets no more points than about that
+PANELS = 12  # of metrics: a file may name any number
+NAME = 120  # letters of a run above
 LEGEND = 40  # letters of a run in the legend
 COLOURS = ("tab:blue", "tab:orange")
 _STYLES = {"train": ":", "val": "-", "test": "--"}
@@ -36,14 +38,16 @@ def curves(rows: Rows) -> Figure:
     return figure
 
 
-def side_by_side(sides: Mapping[str, Sequence[Rows]]) -> Figure:
+def side_by_side(sides: Mapping[str, Sequence[Rows]], names: Sequence[str] = ()) -> Figure:
     """The losses and metrics of several sides in one picture: a colour for each, a kind of line for each split.
 
-    A side has the rows of one run, or of several that are repetitions of each other, whose lines are thin.
+    A side has the rows of one run, or of several that are repetitions of each other, whose lines are thin. The `names`
+    stand above.
     """
     every = [rows for runs in sides.values() for rows in runs]
-    metrics = _metrics(row for rows in every for row in rows)
+    metrics = _metrics(row for rows in every for row in rows)[:PANELS]
     figure = Figure(figsize=(5.2 * max(1, len(metrics)), 4.0), layout="constrained")
+    figure.suptitle("\n".join(lettered(name, NAME) for name in names), fontsize=9, x=0.01, ha="left")
     for axes, metric in zip(figure.subplots(1, max(1, len(metrics)), squeeze=False)[0], metrics, strict=False):
         for colour, (label, runs) in zip(COLOURS, sides.items(), strict=False):
             said: set[str] = set()

@@ -24,9 +24,24 @@ from .making import (
 )
 
 RUN_FILES = (
-    *("config.yaml", "overrides.yaml", "result.json", "metrics.jsonl", "train.log", "checkpoints", "plots"),
+    *(
+        "config.yaml",
+        "overrides.yaml",
+        "origin.json",
+        "result.json",
+        "metrics.jsonl",
+        "train.log",
+        "checkpoints",
+        "plots",
+    ),
     *("checkpoints/last.pt", "checkpoints/best.pt", "checkpoints/previous.pt", "checkpoints/damaged.pt"),
-    *(".config.yaml.part", ".result.json.part", ".overrides.yaml.part", "checkpoints/.last.pt.part"),
+    *(
+        ".config.yaml.part",
+        ".origin.json.part",
+        ".result.json.part",
+        ".overrides.yaml.part",
+        "checkpoints/.last.pt.part",
+    ),
     *("checkpoints/.previous.pt.part", "checkpoints/.best.pt.part", "events.out.tfevents.1.theirs"),
 )
 SWEEP_FILES = (

@@ -5,6 +5,8 @@ import os
 import socket
 from typing import Any
 
+from trainer.run.project import QUESTION
+
 HANDED_ON = 20  # of what was noted
 # They start programs, connect, or give others a right.
 NEVER = (
@@ -50,7 +52,9 @@ class Watch:
             for path, handle in CHANGES[event]:
                 if not self._allowed(_resolved(args[path], -1 if handle is None else args[handle], follow=False)):
                     self.note(f"{event} {args[path]!r}")
-        elif event in NEVER and not (event.startswith("socket") and _to_workers(args[0])):
+        elif (
+            event in NEVER and not (event.startswith("socket") and _to_workers(args[0])) and not _asks_git(event, args)
+        ):
             self.note(f"{event} {args!r}")
             raise PermissionError(f"{event} is not for a stranger's directory")
 
@@ -83,6 +87,11 @@ class Watch:
 def _to_workers(of: Any) -> bool:
     """Whether it is a socket of this machine's, by which a process talks to its workers."""
     return isinstance(of, socket.socket) and of.family == socket.AF_UNIX
+
+
+def _asks_git(event: str, args: tuple[Any, ...]) -> bool:
+    """Whether it is the one question of trainer's own, in which nothing of a file stands."""
+    return event == "subprocess.Popen" and list(args[1]) == ["sh", "-c", QUESTION]
 
 
 def within(place: str, folders: list[str]) -> bool:
