@@ -4,6 +4,7 @@
 const FEW = 10; // bars that are shown at first
 const LISTED = 60; // words that fit a menu; of more, the browser suggests some while one types
 const SUGGESTED = 2000;
+const FIELDS = 500; // columns that a person may fill in
 const byId = (id) => document.getElementById(id);
 let schema = null;
 let asked = 0; // questions so far: a late answer to an earlier one is not shown
@@ -151,6 +152,10 @@ function control(column, id, usual) {
 }
 
 function rowForm(form) {
+  if (schema.input.columns.length > FIELDS) {
+    form.append(element("p", { textContent: "These are too many columns for a form: send rows to POST /predict." }));
+    return;
+  }
   const usual = schema.example.body.rows[0];
   const fields = element("div", { className: "fields" });
   schema.input.columns.forEach((column, number) => {
