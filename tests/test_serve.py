@@ -208,6 +208,15 @@ def test_a_service_that_cannot_be_is_refused(trainer: Trainer, images_run: Path,
     assert ran.err.startswith(f"error: {said}")
 
 
+def test_weights_that_are_not_finite_are_not_served(trainer: Trainer, images_run: Path, empty: Path) -> None:
+    content = torch.load(images_run / "checkpoints" / "last.pt", weights_only=True)
+    next(iter(content["model"].values()))[:] = float("nan")
+    torch.save(content, empty / "nan.pt")
+    ran = trainer("serve", "nan.pt")
+    assert ran.code == 2
+    assert ran.err.endswith("  its answers would be no numbers: serve another checkpoint of the run\n")
+
+
 def test_without_the_extra_one_line_says_what_to_install(
     trainer: Trainer, images_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

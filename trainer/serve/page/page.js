@@ -4,6 +4,7 @@
 const FEW = 10; // bars that are shown at first
 const LISTED = 60; // words that fit a menu; of more, the browser suggests some while one types
 const SUGGESTED = 2000;
+const PASSING = new Set([408, 413, 503]);
 const FIELDS = 500; // columns that a person may fill in
 const byId = (id) => document.getElementById(id);
 let schema = null;
@@ -41,7 +42,7 @@ async function predict(type, body) {
       byId("output").scrollIntoView({ block: "nearest" });
     } else {
       byId("answer").replaceChildren();
-      showError(found.error, found.hint);
+      showError(found.error, PASSING.has(response.status) ? found.hint : ""); // other hints are for programs
       if (found.problems) mark(found.problems);
     }
   } catch (error) {
