@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -207,6 +208,15 @@ def test_a_service_that_cannot_be_is_refused(trainer: Trainer, images_run: Path,
     assert ran.err.startswith(f"error: {said}")
 
 
+def test_weights_that_are_not_finite_are_not_served(trainer: Trainer, images_run: Path, empty: Path) -> None:
+    content = torch.load(images_run / "checkpoints" / "last.pt", weights_only=True)
+    next(iter(content["model"].values()))[:] = float("nan")
+    torch.save(content, empty / "nan.pt")
+    ran = trainer("serve", "nan.pt")
+    assert ran.code == 2
+    assert ran.err.endswith("  its answers would be no numbers: serve another checkpoint of the run\n")
+
+
 def test_without_the_extra_one_line_says_what_to_install(
     trainer: Trainer, images_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +248,31 @@ def test_a_signal_ends_the_service(machine: Machine, images_run: Path, signum: i
     assert re.search(r"^GET /health 200 [\d.]+ ms$", ended.out, re.MULTILINE)
     assert re.search(r"^GET /\\x1b\[31m 404", ended.out, re.MULTILINE)
     assert ended.out.endswith("2 requests answered\n")
+
+
+@pytest.mark.slow
+def test_a_request_that_is_under_way_is_answered_before_the_service_ends(machine: Machine, images_run: Path) -> None:
+    running = machine.start("serve", images_run, "port=0")
+    running.until_said(".* at http://127.0.0.1:")
+    found = re.search(r"http://127.0.0.1:(\d+)", running.out)
+    assert found
+    port, body = int(found[1]), png(digits(1)[0])
+    head = (
+        f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client, httpx.Client(trust_env=False) as other:
+        client.sendall(head.encode() + body[:50])
+        assert other.get(f"{found[0]}/health").status_code == 200  # so the half has been heard
+        running.send(signal.SIGTERM)
+        running.until(lambda: not _is_open(port))
+        client.sendall(body[50:])
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert running.wait(60).code == 143
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_an_error_of_ours_is_told_to_the_owner_and_not_to_the_client(

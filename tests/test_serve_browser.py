@@ -171,6 +171,16 @@ def test_names_of_strangers_are_text(page: Any, tmp_path: Path) -> None:
         assert page.locator("img").count() == 0
 
 
+def test_columns_that_are_too_many_for_a_form_are_said_so(page: Any, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    lines = [",".join(f"{value:.3f}" for value in row) for row in np.random.default_rng(0).normal(size=(40, 601))]
+    table.write_text("\n".join([",".join(f"c{number}" for number in range(601)), *lines]) + "\n")
+    words = ("data=table", f"data.path={table}", "data.target=c0", "model=linear", "epochs=1")
+    with served(predictor(trained(tmp_path, *words))) as service:
+        opened(page, service)
+        assert "too many columns" in page.locator("#form").inner_text()
+
+
 def test_a_regression_shows_its_value(page: Any, tmp_path: Path) -> None:
     with served(predictor(trained(tmp_path, "model=linear", "data=line", "epochs=1"))) as service:
         opened(page, service)

@@ -307,6 +307,16 @@ def test_connections_beyond_their_number_are_refused(images_run: Path) -> None:
                 one.close()
 
 
+def test_a_client_that_takes_no_answer_is_hung_up_on(images_run: Path) -> None:
+    with served(predictor(images_run), Limits(seconds=0.3)) as service, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(60)
+        client.connect(("127.0.0.1", service.port))
+        with pytest.raises(ConnectionError):  # the answers are more than the system keeps for it
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10**6)
+        assert service.client.get("/health").status_code == 200
+
+
 def test_images_that_a_model_never_sees_by_itself_are_sixteen_bits_and_transparent(of_images: Served) -> None:
     deep = np.linspace(0, 65535, 28 * 28, dtype=np.uint16).reshape(28, 28)
     clear = np.zeros((28, 28, 4), np.uint8)

@@ -2,11 +2,17 @@
 
 import gc
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer.config.base import Config
 from trainer.config.keys import MISSING, key
-from trainer.system.errors import ConfigError
+from trainer.system.errors import CheckpointError, ConfigError
+from trainer.system.shown import counted
+
+if TYPE_CHECKING:
+    from trainer.predict.predictor import Predictor
+    from trainer.serve.limits import Limits
+    from trainer.show.report import Report
 
 SUMMARY = "a checkpoint as an HTTP service with a page for the browser"
 EXAMPLES = """
@@ -62,27 +68,15 @@ def run(config: Serve) -> dict[str, Any]:
 
     import torch
 
-    from trainer.engine import device
-    from trainer.predict.predictor import load
     from trainer.serve import server
-    from trainer.serve.limits import Limits
     from trainer.serve.service import Service
     from trainer.show.report import Report
     from trainer.system.machine import cores
 
     screen, options = Report(), config.serve
-    limits = Limits(
-        body=round(options.max_body * 2**20),
-        pixels=round(options.max_pixels * 1e6),
-        rows=options.max_rows,
-        batch=options.batch,
-        waiting=options.queue,
-        connections=max(Limits.connections, 4 * options.queue),
-        seconds=options.timeout,
-    )
-    with server.listen(options.host, config.port) as listener:
-        service = Service(load(config, config.ckpt, device.choose(config.device, config.precision), screen), limits)
-        address = server.address_of(listener)
+    with server.listen(options.host, config.port) as listener:  # first, for loading takes longer
+        service = Service(_predictor(config, screen), _limits(options))
+        where, address = service.predictor.found.path, server.address_of(listener)
         # One core is left to what reads requests and writes answers: threads that wait for each other cost more.
         torch.set_num_threads(max(1, min(torch.get_num_threads(), cores() - 1)))
         is_open = not server.is_private(listener)
@@ -94,7 +88,7 @@ def run(config: Serve) -> dict[str, Any]:
 
         def ready() -> None:
             gc.freeze()  # what torch has brought with it is not looked through while clients wait: that took 0.5 s
-            screen.say(f"{service.predictor.found.path}: {service.name} at {address} (Ctrl-C ends it)", style="bold")
+            screen.say(f"{where}: {service.name} at {address} (Ctrl-C ends it)", style="bold")
 
         def done(line: str, seconds: float) -> None:
             service.requests += 1
@@ -104,5 +98,31 @@ def run(config: Serve) -> dict[str, Any]:
         try:
             server.run(server.server(service, [*options.hosts, options.host], is_open, ready, done), listener)
         finally:
-            screen.say(f"{service.requests:,} requests answered")
+            screen.say(f"{counted(service.requests, 'request')} answered")
     return {"requests": service.requests}
+
+
+def _predictor(config: Serve, screen: "Report") -> "Predictor":
+    from trainer import checkpoint
+    from trainer.engine import device
+    from trainer.predict.predictor import Predictor
+
+    compute = device.choose(config.device, config.precision)
+    found = checkpoint.read(config.ckpt)
+    if found.flaw:
+        raise CheckpointError(found.flaw, "its answers would be no numbers: serve another checkpoint of the run")
+    return Predictor(config, found, compute, screen)
+
+
+def _limits(options: ServeOptions) -> "Limits":
+    from trainer.serve.limits import Limits
+
+    return Limits(
+        body=round(options.max_body * 2**20),
+        pixels=round(options.max_pixels * 1e6),
+        rows=options.max_rows,
+        batch=options.batch,
+        waiting=options.queue,
+        connections=max(Limits.connections, 4 * options.queue),
+        seconds=options.timeout,
+    )

@@ -63,8 +63,8 @@ class Guard:
             streams.show_traceback(error)
             if not status:
                 await answer(failed(), guarded)
-        path = shortened(scope["path"], 100, "...")
-        self.done(f"{scope['method']} {path} {status or 'gone'}", time.perf_counter() - begun)
+        asked = shortened(f"{scope['method']} {scope['path']}", 100, "...")
+        self.done(f"{asked} {status or 'gone'}", time.perf_counter() - begun)
 
     def check(self, scope: Scope) -> None:
         """Let a request pass.

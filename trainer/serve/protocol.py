@@ -13,12 +13,13 @@ class Protocol(H11Protocol):
     """One connection.
 
     uvicorn closes one on which nothing comes after an answer. It waits for as long as it takes for the head of the
-    first request, for a head that comes letter by letter, and for the rest of a body that nobody reads any more. Here
-    each of these has the same time.
+    first request, for a head that comes letter by letter, for the rest of a body that nobody reads any more, and for a
+    client that does not take its answer. Here each of these has the same time.
     """
 
     limits = Limits()
-    _clock: asyncio.TimerHandle | None = None
+    _clock: asyncio.TimerHandle | None = None  # until which a request has to be here
+    _untaken: asyncio.TimerHandle | None = None  # until which some of an answer has to be taken
     _heard = False  # something of the request that is waited for
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -31,6 +32,7 @@ class Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self._taken()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -40,6 +42,20 @@ class Protocol(H11Protocol):
             self._wait()
         else:
             self._stop()
+
+    def pause_writing(self) -> None:
+        """More of an answer waits to be taken than is to be kept."""
+        super().pause_writing()
+        self._untaken = self.loop.call_later(self.limits.seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client has taken some."""
+        self._taken()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Hang up after an answer, whether or not all of it was taken by now."""
+        self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         """Answer to what is no HTTP, as JSON."""
@@ -60,6 +76,11 @@ class Protocol(H11Protocol):
         if self._clock is not None:
             self._clock.cancel()
             self._clock = None
+
+    def _taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
     def _give_up(self) -> None:
         self._clock = None

@@ -19,6 +19,7 @@ MEDIA = "application/json"
 PROBLEMS = 20  # that are told of one request
 _FEW = 100  # columns, or letters of a name, among which it takes no time to look for one that was meant
 _VALUES = 2**25  # features of a request or a batch, which are in memory a few times
+_SHARES = 2**18  # probabilities of an answer, which is written in one go
 
 Columns = dict[str, list[Any]]  # cells by the names of the columns, as their fields have read them
 
@@ -36,7 +37,7 @@ class Rows:
             fields = [field for column in plan if (field := field_of(column)) is not None]
         self.fields = {field.name: field for field in fields}
         self.passed_over = {column.name for column in plan or () if isinstance(column, Dropped)}
-        self.most = max(1, min(limits.rows, _VALUES // self._count))
+        self.most = max(1, min(limits.rows, _VALUES // self._count, _SHARES // predictor.outputs))
 
     def takes(self, media: str) -> bool:
         """Whether a body of this type may hold rows."""

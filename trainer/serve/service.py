@@ -23,7 +23,7 @@ _READERS = 8  # threads that decode at once, at most
 class Service:
     """A predictor that answers the requests of clients, several at a time.
 
-    Bodies are read by a few threads, since decoding of images leaves Python's lock; the model has a thread of its own.
+    Images are decoded by a few threads, for that leaves Python's lock; the model has a thread of its own.
     """
 
     def __init__(self, predictor: Predictor, limits: Limits) -> None:
@@ -32,7 +32,8 @@ class Service:
         self.input: Images | Rows = Images(predictor, limits) if predictor.is_image else Rows(predictor, limits)
         self.requests = 0  # that were answered, with whatever status
         self._working = 0
-        self._readers = ThreadPoolExecutor(min(_READERS, cores()), thread_name_prefix="reader")
+        readers = min(_READERS, cores()) if predictor.is_image else 1  # of JSON, one at a time: it takes memory
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self._batcher: Batcher[tuple[Any, int]] | None = None
 
     async def start(self) -> None:

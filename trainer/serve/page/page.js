@@ -4,6 +4,8 @@
 const FEW = 10; // bars that are shown at first
 const LISTED = 60; // words that fit a menu; of more, the browser suggests some while one types
 const SUGGESTED = 2000;
+const PASSING = new Set([408, 413, 503]);
+const FIELDS = 500; // columns that a person may fill in
 const byId = (id) => document.getElementById(id);
 let schema = null;
 let asked = 0; // questions so far: a late answer to an earlier one is not shown
@@ -40,7 +42,7 @@ async function predict(type, body) {
       byId("output").scrollIntoView({ block: "nearest" });
     } else {
       byId("answer").replaceChildren();
-      showError(found.error, found.hint);
+      showError(found.error, PASSING.has(response.status) ? found.hint : ""); // other hints are for programs
       if (found.problems) mark(found.problems);
     }
   } catch (error) {
@@ -151,6 +153,10 @@ function control(column, id, usual) {
 }
 
 function rowForm(form) {
+  if (schema.input.columns.length > FIELDS) {
+    form.append(element("p", { textContent: "These are too many columns for a form: send rows to POST /predict." }));
+    return;
+  }
   const usual = schema.example.body.rows[0];
   const fields = element("div", { className: "fields" });
   schema.input.columns.forEach((column, number) => {
