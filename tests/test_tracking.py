@@ -12,6 +12,7 @@ import pytest
 from conftest import Trainer
 from running import QUICK, SILENT, result, rows, train
 
+from trainer import load
 from trainer.engine.state import Row, State
 from trainer.run.hooks import tracking
 from trainer.run.hooks.tracking import Tracking
@@ -74,11 +75,29 @@ def test_mlflow_has_parameters_metrics_files_and_the_end_of_a_run(trainer: Train
     assert found.data.tags["trainer.directory"] == str(run.absolute())
     stored = Path(found.info.artifact_uri.removeprefix("file://"))
     kept = {path.relative_to(stored).as_posix() for path in stored.rglob("*") if path.is_file()}
-    assert {"config.yaml", "result.json", "metrics.jsonl", "train.log", "checkpoints/best.pt"} <= kept
+    assert {"config.yaml", "result.json", "metrics.jsonl", "train.log", "model/best.pt"} <= kept
     assert {f"plots/{path.name}" for path in (run / "plots").iterdir()} <= kept
     assert not any("tfevents" in name or "last.pt" in name for name in kept)
-    for name in kept - {"train.log"}:  # to which a line or two are added then
-        assert (stored / name).read_bytes() == (run / name).read_bytes(), name
+    for name in kept - {"train.log", "model/MLmodel"}:  # to the log a line or two are added then
+        place = run / name.replace("model/", "checkpoints/")
+        assert (stored / name).read_bytes() == place.read_bytes(), name
+
+
+@pytest.mark.slow
+def test_the_model_in_mlflow_answers_as_that_of_the_run(
+    trainer: Trainer, client: Any, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow.pyfunc
+    import numpy as np
+
+    run = train(trainer, *FAST, uri, "tracking.experiment=model", "epochs=2")
+    (found,) = told(client, "model")
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.partition("=")[2])
+    answers = mlflow.pyfunc.load_model(f"runs:/{found.info.run_id}/model").predict(images)
+    expected = load(run, device="cpu")(images)
+    assert list(answers["predicted"]) == list(expected.predicted)
+    assert np.array_equal(answers["probability"], expected.probability)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ This is all that trainer knows of MLflow, and the example of how another program
 
 import json
 import os
+import platform
 import re
 import stat
 import time
@@ -26,7 +27,16 @@ _LONGEST = 2**12  # bytes of that file
 _RUN_ID = re.compile(r"[A-Za-z0-9][\w-]{0,255}", re.ASCII)
 _PARAMETERS, _METRICS = 100, 900  # so many are taken at once
 _TEXT = 6000  # characters of a parameter
-_FOLDERS = ("", "plots", "test", "checkpoints")  # whose files are passed on
+_FOLDERS = ("", "plots", "test")  # whose files are passed on
+_MODELS = ("calibrated.pt", "best.pt", "last.pt")  # the first of these that there is
+# What MLflow reads to load it: `mlflow.pyfunc.load_model("runs:/ID/model")`.
+_MODEL = """\
+flavors:
+  python_function:
+    loader_module: trainer.face.pyfunc
+    data: {file}
+    python_version: {python}
+"""
 
 
 class MLflow:
@@ -66,9 +76,15 @@ class MLflow:
         step = int(result.get("steps", 0))
         metrics = [Metric(name, float(value), now, step) for name, value in final.items() if value is not None]
         self.client.log_batch(self.id, metrics=metrics)
-        for path in self._files(whole=status == "completed"):
+        for path in self._files():
             folder = path.parent.relative_to(self.run.directory).as_posix()
             self.client.log_artifact(self.id, str(path), None if folder == "." else folder)
+        if status == "completed":
+            places = (self.run.directory / "checkpoints" / name for name in _MODELS)
+            model = next(place for place in places if place.is_file())
+            self.client.log_artifact(self.id, str(model), "model")
+            written = _MODEL.format(file=model.name, python=platform.python_version())
+            self.client.log_text(self.id, written, "model/MLmodel")
         self.client.set_terminated(self.id, STATUS.get(status, "FAILED"))
 
     def _begun(self) -> str:
@@ -126,15 +142,11 @@ class MLflow:
         self.client.update_run(found, "RUNNING")
         return str(found)
 
-    def _files(self, whole: bool) -> Iterator[Path]:
-        """The files to pass on, through no link: all but the event file, and of checkpoints only the model."""
+    def _files(self) -> Iterator[Path]:
+        """The files to pass on, through no link: all but checkpoints and the event file."""
         for folder in _FOLDERS:
             place = self.run.directory / folder
-            names = sorted(os.listdir(place)) if place.is_dir() and not place.is_symlink() else []
-            if folder == "checkpoints":
-                best = next((name for name in ("calibrated.pt", "best.pt", "last.pt") if name in names), None)
-                names = [best] if best is not None and whole else []
-            for name in names:
+            for name in sorted(os.listdir(place)) if place.is_dir() and not place.is_symlink() else []:
                 is_file = stat.S_ISREG((place / name).lstat().st_mode)
                 if is_file and not name.startswith((".", "events.out.tfevents.")) and name != FILE:
                     yield place / name
