@@ -1,9 +1,12 @@
 """`tracking=mlflow`: what MLflow is told, that nothing waits for it, and that a training survives the lack of it."""
 
 import json
+import re
 import socket
+import sys
 import threading
-import time
+import types
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,10 @@ import pytest
 from conftest import Trainer
 from running import QUICK, SILENT, result, rows, train
 
+from trainer import load
+from trainer.config import registry
+from trainer.config import tracking as config
+from trainer.config.keys import key
 from trainer.engine.state import Row, State
 from trainer.run.hooks import tracking
 from trainer.run.hooks.tracking import Tracking
@@ -74,11 +81,29 @@ def test_mlflow_has_parameters_metrics_files_and_the_end_of_a_run(trainer: Train
     assert found.data.tags["trainer.directory"] == str(run.absolute())
     stored = Path(found.info.artifact_uri.removeprefix("file://"))
     kept = {path.relative_to(stored).as_posix() for path in stored.rglob("*") if path.is_file()}
-    assert {"config.yaml", "result.json", "metrics.jsonl", "train.log", "checkpoints/best.pt"} <= kept
+    assert {"config.yaml", "result.json", "metrics.jsonl", "train.log", "model/best.pt"} <= kept
     assert {f"plots/{path.name}" for path in (run / "plots").iterdir()} <= kept
     assert not any("tfevents" in name or "last.pt" in name for name in kept)
-    for name in kept - {"train.log"}:  # to which a line or two are added then
-        assert (stored / name).read_bytes() == (run / name).read_bytes(), name
+    for name in kept - {"train.log", "model/MLmodel"}:  # to the log a line or two are added then
+        place = run / name.replace("model/", "checkpoints/")
+        assert (stored / name).read_bytes() == place.read_bytes(), name
+
+
+@pytest.mark.slow
+def test_the_model_in_mlflow_answers_as_that_of_the_run(
+    trainer: Trainer, client: Any, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow.pyfunc
+    import numpy as np
+
+    run = train(trainer, *FAST, uri, "tracking.experiment=model", "epochs=2")
+    (found,) = told(client, "model")
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.partition("=")[2])
+    answers = mlflow.pyfunc.load_model(f"runs:/{found.info.run_id}/model").predict(images)
+    expected = load(run, device="cpu")(images)
+    assert list(answers["predicted"]) == list(expected.predicted)
+    assert np.array_equal(answers["probability"], expected.probability)
 
 
 @pytest.mark.slow
@@ -139,7 +164,9 @@ def test_a_server_that_is_down_loses_nothing_but_what_it_would_have(
         port = nobody.getsockname()[1]
         ran = trainer("train", *QUICK, "tracking=mlflow", f"tracking.uri=http://127.0.0.1:{port}")
     assert ran.code == 0
-    assert (ran.out + ran.err).count("tracking=mlflow is given up, and the training goes on without it") == 1
+    assert (ran.out + ran.err).count(
+        "tracking=mlflow does not have all of this run: API request to http://127.0.0.1:"
+    ) == 1
     (run,) = Path("runs/linear_digits").iterdir()
     assert result(run)["status"] == "completed"
 
@@ -156,7 +183,7 @@ def test_a_run_of_mlflow_that_is_not_there_or_that_a_file_makes_up_is_not_taken(
         (run / "mlflow.json").write_text(written)
         ran = trainer("resume", str(run), f"epochs={number}", uri)
         assert ran.code == 0, ran.err
-        assert "given up" not in ran.out + ran.err
+        assert "warning" not in ran.out + ran.err
         assert len(told(client, "made up")) == number
     assert client.get_run(other.info.run_id).data.metrics == {}
     assert client.get_run(before.info.run_id).data.metrics["epoch"] == 1
@@ -190,59 +217,114 @@ def test_no_result_depends_on_who_is_told() -> None:
     assert compose("train").digest() == compose("train", "tracking=mlflow", "tracking.experiment=mine").digest()
 
 
-class Slow:
-    """Takes as long as it is let."""
+class Other:
+    """A program that takes as long as it is let, and fails the first `failures` times that it is told anything."""
 
-    def __init__(self, fails: bool = False) -> None:
-        self.fails, self.free, self.had = fails, threading.Event(), [0]
+    def __init__(self, failures: int = 0) -> None:
+        self.failures, self.free, self.had = failures, threading.Event(), []
+
+    def _told(self, *what: Any) -> None:
+        self.free.wait(60)
+        if self.failures:
+            self.failures -= 1
+            raise OSError("nobody is there")
+        self.had += what
 
     def begin(self) -> None:
-        if self.fails:
-            raise OSError("nobody is there")
-        self.free.wait(60)
+        self._told("begin")
 
     def log(self, rows: list[Row]) -> None:
-        self.had.append(len(rows))
+        self._told(*(row["epoch"] for row in rows))
 
     def end(self, result: dict[str, Any]) -> None:
-        self.had.append(-1)
+        self._told(result["status"])
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes seconds is tried again at once."""
+    monkeypatch.setattr(tracking, "PAUSE", 0.001)
+    monkeypatch.setattr(tracking, "_late", set())
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_training_never_waits_for_a_program_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracking, "BRIEFLY", 0.01)
-    slow, said = Slow(), []
-    hook = Tracking("slow", slow, said.append)
-    hook.on_start(State())
-    for _ in range(1000):
-        hook.on_epoch(State(), {"epoch": 1.0})
-    hook.finish({"status": "interrupted"})  # would wait for ever if it waited
-    assert slow.had == [0]
-    assert said == ["tracking=slow is given up, and the training goes on without it: "
-                    "it takes too long, and does not have all of the run"]  # fmt: skip
-    slow.free.set()
-    hook._thread.join(60)
-
-
-def test_all_rows_come_in_order_and_before_the_end() -> None:
-    slow, said = Slow(), []
-    slow.free.set()
-    hook = Tracking("slow", slow, said.append)
-    hook.on_start(State())
-    for _ in range(100):
-        hook.on_epoch(State(), {"epoch": 1.0})
-    hook.finish({"status": "completed"})
-    assert sum(slow.had) == 99
-    assert slow.had[-1] == -1
-    assert said == []
-
-
-def test_what_fails_is_said_once() -> None:
     said: list[str] = []
-    hook = Tracking("gone", Slow(fails=True), said.append)
+    for status in ("interrupted", "completed"):  # another run has waited in vain before the second
+        slow = Other()
+        hook = Tracking("slow", slow, said.append)
+        hook.on_start(State())
+        for number in range(1000):
+            hook.on_epoch(State(), {"epoch": float(number)})
+        hook.finish({"status": status})  # would wait for a minute if it waited
+        assert slow.had == []
+        slow.free.set()
+        hook._thread.join(60)
+        assert slow.had == ["begin", *range(1000), status]
+    assert said == ["tracking=slow takes too long, and does not have all of this run"] * 2
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("failures", range(5))
+def test_all_rows_come_in_order_and_before_the_end_however_often_it_failed(failures: int) -> None:
+    said: list[str] = []
+    other = Other(failures)
+    hook = Tracking("other", other, said.append)
     hook.on_start(State())
-    hook._thread.join(60)
+    other.free.set()
+    for number in range(200):
+        hook.on_epoch(State(), {"epoch": float(number)})
+    while other.failures or len(other.had) < 201:  # the end is tried once
+        hook._thread.join(0.001)
+    hook.finish({"status": "completed"})
+    assert other.had == ["begin", *range(200), "completed"]
+    assert len(said) <= 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_program_that_is_not_there_is_spoken_of_once_on_the_way_and_at_the_end() -> None:
+    said: list[str] = []
+    other = Other(failures=10**9)
+    other.free.set()
+    hook = Tracking("gone", other, said.append)
+    hook.on_start(State())
+    while hook._failure is None:
+        hook._thread.join(0.001)
     for _ in range(3):
         hook.on_epoch(State(), {"epoch": 1.0})
-        time.sleep(0)
     hook.finish({"status": "completed"})
-    assert said == ["tracking=gone is given up, and the training goes on without it: nobody is there"]
+    assert said == [
+        "tracking=gone: nobody is there; it is tried again, and the training goes on",
+        "tracking=gone does not have all of this run: nobody is there",
+    ]
+
+
+def test_the_example_of_another_program_is_told(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code on the page, in place of a file in the package."""
+    page = (Path(__file__).parents[1] / "docs" / "tracking.md").read_text()
+    keys, hook = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    declared = {"dataclass": dataclass, "key": key, "Program": config.Program, "__name__": "trainer.config.tracking"}
+    exec(keys, declared)
+    monkeypatch.setattr(config, "Socket", declared["Socket"], raising=False)
+    module = types.ModuleType("trainer.run.hooks.socket")
+    exec(hook, vars(module))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    registry._sections.cache_clear()
+    registry.declared.cache_clear()
+    (Path("configs") / "tracking").mkdir(parents=True)
+    (Path("configs") / "tracking" / "socket.yaml").write_text(
+        re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[0]
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ran = trainer("train", *QUICK, "tracking=socket", f"tracking.port={server.getsockname()[1]}")
+        assert ran.code == 0, ran.err
+        with server.accept()[0] as connection, connection.makefile() as lines:
+            first, row, last = map(json.loads, lines)
+    registry._sections.cache_clear()
+    registry.declared.cache_clear()
+    (run,) = Path("runs/linear_digits").iterdir()
+    assert first["run"] == "linear_digits"
+    assert first["parameters"]["seed"] == 0
+    assert [row] == rows(run)
+    assert last == {"status": "completed"}

@@ -5,6 +5,7 @@ This is all that trainer knows of MLflow, and the example of how another program
 
 import json
 import os
+import platform
 import re
 import stat
 import time
@@ -24,9 +25,18 @@ FILE = "mlflow.json"  # in the run directory: which run of MLflow is its own
 STATUS = {"completed": "FINISHED", "interrupted": "KILLED"}
 _LONGEST = 2**12  # bytes of that file
 _RUN_ID = re.compile(r"[A-Za-z0-9][\w-]{0,255}", re.ASCII)
-_PARAMETERS, _METRICS = 100, 900  # so many are taken at once
+_PARAMETERS, _ROWS = 100, 20  # that are told at once: MLflow takes 1,000 metrics
 _TEXT = 6000  # characters of a parameter
-_FOLDERS = ("", "plots", "test", "checkpoints")  # whose files are passed on
+_FOLDERS = ("", "plots", "test")  # whose files are passed on
+_MODELS = ("calibrated.pt", "best.pt", "last.pt")  # the first of these that there is
+# What MLflow reads to load it: `mlflow.pyfunc.load_model("runs:/ID/model")`.
+_MODEL = """\
+flavors:
+  python_function:
+    loader_module: trainer.face.pyfunc
+    data: {file}
+    python_version: {python}
+"""
 
 
 class MLflow:
@@ -34,28 +44,35 @@ class MLflow:
 
     def __init__(self, section: tracking.MLflow, run: Tracked) -> None:
         self.section, self.run = section, run
-        self.known = -1  # the last step that MLflow has from before a training was resumed
+        self.known = -1  # the last step that MLflow has
 
     def begin(self) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # else it reports to its makers
         from mlflow import MlflowClient  # late: it takes seconds
+        from mlflow.entities import Param
 
         self.client = MlflowClient(self.section.uri)
         self.id = self._resumed() or self._begun()
+        if not self.client.get_run(self.id).data.params:  # which never change, and epochs= may when a run is resumed
+            given = [Param(_key(name), str(value)[:_TEXT]) for name, value in self.run.parameters.items()]
+            for start in range(0, len(given), _PARAMETERS):
+                self.client.log_batch(self.id, params=given[start : start + _PARAMETERS])
 
     def log(self, rows: list[Row]) -> None:
         from mlflow.entities import Metric
 
         now = int(1000 * time.time())
-        metrics = [
-            Metric(name, float(value), now, int(row["step"]))
-            for row in rows
-            if row["step"] > self.known
-            for name, value in row.items()
-            if name != "step"
-        ]
-        for start in range(0, len(metrics), _METRICS):
-            self.client.log_batch(self.id, metrics=metrics[start : start + _METRICS])
+        new = [row for row in rows if row["step"] > self.known]
+        for start in range(0, len(new), _ROWS):
+            part = new[start : start + _ROWS]
+            metrics = [
+                Metric(name, float(value), now, int(row["step"]))
+                for row in part
+                for name, value in row.items()
+                if name != "step"
+            ]
+            self.client.log_batch(self.id, metrics=metrics)
+            self.known = int(part[-1]["step"])
 
     def end(self, result: dict[str, Any]) -> None:
         from mlflow.entities import Metric
@@ -66,15 +83,19 @@ class MLflow:
         step = int(result.get("steps", 0))
         metrics = [Metric(name, float(value), now, step) for name, value in final.items() if value is not None]
         self.client.log_batch(self.id, metrics=metrics)
-        for path in self._files(whole=status == "completed"):
+        for path in self._files():
             folder = path.parent.relative_to(self.run.directory).as_posix()
             self.client.log_artifact(self.id, str(path), None if folder == "." else folder)
+        if status == "completed":
+            places = (self.run.directory / "checkpoints" / name for name in _MODELS)
+            model = next(place for place in places if place.is_file())
+            self.client.log_artifact(self.id, str(model), "model")
+            written = _MODEL.format(file=model.name, python=platform.python_version())
+            self.client.log_text(self.id, written, "model/MLmodel")
         self.client.set_terminated(self.id, STATUS.get(status, "FAILED"))
 
     def _begun(self) -> str:
-        """A new run in the experiment, with the parameters."""
-        from mlflow.entities import Param
-
+        """A new run in the experiment."""
         directory = self.run.directory.absolute()
         name = self.section.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or self.run.name
         tags = {"trainer.version": __version__, "trainer.directory": str(directory), "mlflow.source.name": "trainer"}
@@ -84,9 +105,6 @@ class MLflow:
         begun = self.client.create_run(self._experiment(name), run_name=called, tags=tags)
         found: str = begun.info.run_id
         write_text(self.run.directory / FILE, json.dumps({"run_id": found}) + "\n")
-        parameters = [Param(_key(name), str(value)[:_TEXT]) for name, value in self.run.parameters.items()]
-        for start in range(0, len(parameters), _PARAMETERS):
-            self.client.log_batch(found, params=parameters[start : start + _PARAMETERS])
         return found
 
     def _experiment(self, name: str) -> str:
@@ -126,15 +144,11 @@ class MLflow:
         self.client.update_run(found, "RUNNING")
         return str(found)
 
-    def _files(self, whole: bool) -> Iterator[Path]:
-        """The files to pass on, through no link: all but the event file, and of checkpoints only the model."""
+    def _files(self) -> Iterator[Path]:
+        """The files to pass on, through no link: all but checkpoints and the event file."""
         for folder in _FOLDERS:
             place = self.run.directory / folder
-            names = sorted(os.listdir(place)) if place.is_dir() and not place.is_symlink() else []
-            if folder == "checkpoints":
-                best = next((name for name in ("calibrated.pt", "best.pt", "last.pt") if name in names), None)
-                names = [best] if best is not None and whole else []
-            for name in names:
+            for name in sorted(os.listdir(place)) if place.is_dir() and not place.is_symlink() else []:
                 is_file = stat.S_ISREG((place / name).lstat().st_mode)
                 if is_file and not name.startswith((".", "events.out.tfevents.")) and name != FILE:
                     yield place / name
