@@ -10,12 +10,13 @@ from sklearn.linear_model import LinearRegression
 from trainer import data
 from trainer.config.data import Data
 from trainer.data.dividing import divide
+from trainer.data.preparing import prepare
 from trainer.data.sets.diabetes import Diabetes
 from trainer.data.sets.digits import Digits
 from trainer.data.sets.line import Line
 from trainer.data.sets.quadratic import Quadratic
 from trainer.data.sets.regression import Regression
-from trainer.data.splits import Dataset, Split, prepare
+from trainer.data.splits import Dataset, Split
 from trainer.system.errors import DataError
 
 PARTS = ("train", "val", "test")

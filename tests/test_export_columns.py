@@ -20,8 +20,9 @@ from torch import nn
 
 from trainer.cli.main import main
 from trainer.data import load
+from trainer.data.preparing import prepare
 from trainer.data.sets.table import Table
-from trainer.data.splits import prepare, untracked
+from trainer.data.splits import untracked
 from trainer.data.table.cells import MISSING, Cells
 from trainer.data.table.columns import Boolean, Category, Column, Date, Dropped, Number, understood
 from trainer.export import columns

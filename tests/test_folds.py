@@ -9,8 +9,9 @@ from running import SILENT
 
 from trainer import data
 from trainer.config.data import Data
+from trainer.data.preparing import prepare
 from trainer.data.sets.diabetes import Diabetes
-from trainer.data.splits import Dataset, Split, prepare
+from trainer.data.splits import Dataset, Split
 from trainer.system.errors import ConfigError, DataError
 
 

@@ -242,7 +242,8 @@ from trainer.config.data import Data
 from trainer.data.batches import Batches
 from trainer.data.cache import stored
 from trainer.data.cache_entry import Declared
-from trainer.data.splits import Dataset, prepare
+from trainer.data.preparing import prepare
+from trainer.data.splits import Dataset
 
 def run(path):
     found = stored(path, "name", {}, "", lambda allocate: 1 / 0, Declared({"train": (None, 32, 32, 3)}, 1))

@@ -25,7 +25,8 @@ def load(
     Raises:
         DataError: files are missing, unreadable or not what `config` says.
     """
-    from trainer.data.splits import Dataset, prepare, untracked
+    from trainer.data.preparing import prepare
+    from trainer.data.splits import Dataset, untracked
 
     module = importlib.import_module(f"trainer.data.sets.{config.name}")
     adapting = {"trained": trained} if config.adapts and trained is not None else {}

@@ -18,7 +18,8 @@ from trainer.data.custom import adapt
 from trainer.data.described import as_trained
 from trainer.data.folder.files import Files
 from trainer.data.mixing import Mixer
-from trainer.data.splits import Dataset, Track, prepare, untracked
+from trainer.data.preparing import prepare
+from trainer.data.splits import Dataset, Track, untracked
 from trainer.system.errors import ConfigError
 from trainer.system.machine import cores
 from trainer.system.memory import RESIDENT_SHARE, free_memory

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from trainer.data.cache import check_room
-from trainer.data.splits import Dataset, Split, moments_of_targets
+from trainer.data.preparing import moments_of_targets
+from trainer.data.splits import Dataset, Split
 from trainer.data.table import cells, leaks, planning
 from trainer.data.table.cells import Cells
 from trainer.data.table.columns import Category, Column, Dropped, described
