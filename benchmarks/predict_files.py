@@ -4,6 +4,7 @@
     python -m benchmarks.predict_files --side 400 --size 64 --files 2000
     python -m benchmarks.predict_files --images data/cifar10-images/test
     python -m benchmarks.predict_files --memory 1000,10000,100000 --rounds 0
+    OMP_NUM_THREADS=1 python -m benchmarks.predict_files    where others work, too: threads that wait for each other
 
 The loop decodes with Pillow, scales, and collates in workers; the parent normalises, runs the same network and takes
 the softmax, and writes nothing. It is tried with 0 workers up to one more than there are cores, and with one
@@ -53,11 +54,13 @@ def main() -> None:
 
 
 def _compare(run: Path, files: list[str], size: int, rounds: int) -> None:
+    import torch
+
     contenders = {"trainer predict": lambda: _predict(run)}
     cores = len(os.sched_getaffinity(0))
     loop = _loop(run, files, size)
     for workers in range(cores + 2):
-        for threads in {1, cores}:
+        for threads in sorted({1, torch.get_num_threads()}):
             contenders[f"DataLoader, {workers} workers, {threads} threads"] = _bound(loop, workers, threads)
     found: dict[str, list[Figures]] = {name: [] for name in contenders}
     for _ in range(rounds):

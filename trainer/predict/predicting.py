@@ -62,7 +62,7 @@ def run(config: Any, ckpt: Sequence[str], given: Sequence[str], out: str, option
     columns = Columns(together, choice, numbered)
     tally, begun = Tally(columns), time.monotonic()
     with closing(blocks), writing.writing(place) as write:
-        for block in screen.track(blocks, None, "predicting", size=len, patience=0.5):
+        for block in sources.gathered(screen.track(blocks, None, "predicting", size=len, patience=0.5)):
             frame = columns.of(block.inputs, block.said, block.reasons)
             write(frame)
             tally.add(block, frame)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,9 @@ from trainer.predict.tables import Reasons
 from trainer.predict.threads import Threads
 from trainer.predict.together import Encoders, Said, Together
 
+_ROWS = 1000  # inputs that are written together
+_VALUES = 2**21  # of all members and classes, that are
+
 
 @dataclass(frozen=True)
 class Block:
@@ -35,6 +39,27 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+
+def gathered(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Blocks as larger ones: what is done for each block, and not for each input, takes as long for a few inputs."""
+    waiting: list[Block] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(map(len, waiting)) >= _ROWS or sum(one.said.each.numel() for one in waiting) >= _VALUES:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(blocks: Sequence[Block]) -> Block:
+    inputs: list[Any] = []
+    reasons = Reasons()
+    for block in blocks:
+        reasons |= {len(inputs) + place: reason for place, reason in block.reasons.items()}
+        inputs += block.inputs
+    return Block(inputs, Said(torch.cat([block.said.each for block in blocks], 1)), reasons)
 
 
 Say = Callable[[str], None]
