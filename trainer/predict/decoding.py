@@ -26,8 +26,8 @@ from trainer.system.workers import end_with
 FEW = 200  # files up to which no process is worth its start
 _WINDOW = 64  # files that are decoded, and given to the model, together
 _SMALL = 8  # the same at the beginning
-_BYTES = 2**23  # of pixels that are decoded together, at most
-_AHEAD = 2  # windows that each process is given at once
+_BYTES = 2**22  # of pixels that are decoded together, at most
+_AHEAD = 4  # windows that each process is given at once
 _MOST = 16  # processes
 _LONGEST = 200  # characters of a reason
 
