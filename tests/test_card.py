@@ -16,6 +16,7 @@ from trainer.run import card, directory
 from trainer.run.records import read_result
 from trainer.show.card import Card, figures
 from trainer.show.markdown import code, escaped, listed, table
+from trainer.system.errors import RunError
 from trainer.system.shown import printable
 
 HOSTILE = [
@@ -239,3 +240,10 @@ def test_a_training_that_goes_on_has_no_card_until_it_has_been_tested(trained: P
     directory.rewind(run, {"README.md": 1})
     assert not (run / "README.md").exists()
     assert (run / "elsewhere").read_text() == "mine"
+
+
+def test_a_directory_whose_card_is_a_link_is_not_trained_in(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "README.md").symlink_to(tmp_path / "mine")
+    with pytest.raises(RunError, match=r"README\.md is a link"):
+        directory.check_links(tmp_path / "run")

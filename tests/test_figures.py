@@ -77,24 +77,23 @@ def test_samples_of_one_class_have_no_curves() -> None:
     assert [*names(of_classes(torch.randn(8, 3), torch.ones(8).long()))] == ["confusion", "reliability"]
 
 
-@pytest.mark.parametrize("samples", [1, 2])
-@pytest.mark.parametrize("classes", [1, 2, 12])
+@pytest.mark.parametrize(("samples", "classes"), [(1, 1), (1, 12), (2, 2)])
 def test_the_smallest_outcomes_can_be_drawn(samples: int, classes: int) -> None:
     logits, targets = drawn(samples, classes)
     assert [*names(of_classes(logits, targets, samples=images(samples)))]
 
 
-@pytest.mark.parametrize("name", ["US$ and 5$", r"$\frac$", "ünï cødé", "", "w" * 500, "漢字" * 40, "a\nb\x1b[31m"])
-def test_any_name_can_be_drawn(name: str) -> None:
-    logits, targets = drawn(9, 2)
-    made = of_classes(-logits, targets, [name, f"{name}x"], images(9), names=[f"{name}.png"] * 9)
+def test_any_name_can_be_drawn() -> None:
+    odd = ["US$ and 5$", r"$\frac$", "ünï cødé", "", "w" * 500, "漢字" * 40, "a\nb\x1b[31m"]
+    logits, targets = drawn(40, len(odd))
+    made = of_classes(-logits, targets, odd, images(40), names=[f"{odd[n % 7]}.png" for n in range(40)])
     assert len([*names(made)]) == 4
 
 
 # --- confusion ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("classes", [2, 12, 13, 20, 21, 61])
+@pytest.mark.parametrize("classes", [2, 12, 13, 21, 61])
 def test_the_confusion_has_shares_as_colours_and_counts_as_text(classes: int) -> None:
     logits, targets = drawn(300, classes)
     figure = figure_of(confusion, of_classes(logits, targets))
@@ -110,7 +109,8 @@ def test_the_confusion_has_shares_as_colours_and_counts_as_text(classes: int) ->
     assert f"accuracy {np.trace(counts) / 300:.2%}\ntest split, 300 samples" in axes.get_title()
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert (labels == [f"class {n}" for n in range(classes)]) == (classes <= 60)
-    rendered(figure)
+    if classes in (2, 61):
+        rendered(figure)
 
 
 def test_of_many_classes_the_most_confused_are_named() -> None:
@@ -262,7 +262,7 @@ def values(columns: int, count: int = 60) -> tuple[torch.Tensor, torch.Tensor]:
     return targets + 10 * torch.randn(count, columns, generator=generator, dtype=torch.float64), targets
 
 
-@pytest.mark.parametrize("columns", [1, 3, 5])
+@pytest.mark.parametrize("columns", [1, 5])
 def test_residuals_are_drawn_by_target_in_their_own_units(columns: int) -> None:
     outputs, targets = values(columns)
     figure = figure_of(residuals, of_values(outputs, targets))

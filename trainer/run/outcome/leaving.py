@@ -10,6 +10,7 @@ import polars as pl
 from trainer import __version__
 from trainer.data.cache import check_room
 from trainer.data.splits import Dataset, Split
+from trainer.engine import bootstrap
 from trainer.engine.metrics import Evaluation
 from trainer.engine.outcome import Outcome
 from trainer.run import drawing
@@ -118,6 +119,7 @@ def leave_evaluation(
         "split": outcome.split,
         "samples": len(outcome),
         "metrics": {f"{outcome.split}/{name}": value for name, value in (found.metrics | found.further).items()},
+        "intervals": {f"{outcome.split}/{name}": ends for name, ends in bootstrap.intervals(outcome).items()},
     }
     if outcome.classes is not None:
         calibration = outcome.calibration
