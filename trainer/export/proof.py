@@ -51,7 +51,9 @@ class Proof:
         if self.score is None:
             return self.unequal / self.samples if self.of_classes else self.relative
         trained, exported = self.score
-        return trained - exported if self.of_classes else (exported - trained) / trained
+        if self.of_classes:
+            return trained - exported
+        return (exported - trained) / trained if trained else (math.inf if exported else 0.0)
 
     @property
     def holds(self) -> bool:
