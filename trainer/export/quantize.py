@@ -13,7 +13,8 @@ from trainer.system.errors import ConfigError
 SAMPLES = 512  # at most, from which the ranges of values are measured
 _LEARNED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _COLOURS = 4  # channels up to which a convolution takes longer in 8 bits: it fills no row of them
-_BETWEEN = ("Add", "AveragePool", "Clip", "Concat", "Flatten", "GlobalAveragePool", "MaxPool", "Relu", "Reshape")
+# MaxPool is not among them: in 8 bits it is no faster, or much slower.
+_BETWEEN = ("Add", "AveragePool", "Clip", "Concat", "Flatten", "GlobalAveragePool", "Relu", "Reshape")
 
 
 def int8(content: bytes, given: Iterable[Any], facts: Mapping[str, str]) -> bytes:
