@@ -141,9 +141,11 @@ def test_a_sweep_that_is_not_done_says_so(trainer: Trainer) -> None:
         ("optim.betas='[0.9,0.999]'", lambda run: True),
     ],
 )
-def test_comparisons_choose_as_a_plain_loop_does(trainer: Trainer, text: str, holds: Any) -> None:
+@pytest.mark.usefixtures("empty")
+def test_comparisons_choose_as_a_plain_loop_does(text: str, holds: Any) -> None:
     made = some(12)
-    assert set(paths(trainer("runs", "--json", f"runs.where={text}"))) == {run["path"] for run in made if holds(run)}
+    chosen = listing.chosen(listing.collected(["runs"]), text, None)
+    assert {str(entry.path) for entry in chosen} == {run["path"] for run in made if holds(run)}
 
 
 @pytest.mark.parametrize(
@@ -177,11 +179,18 @@ def test_a_key_that_no_run_has_is_told(trainer: Trainer) -> None:
         ("model", "model", False),
     ],
 )
-def test_runs_are_sorted_as_pythons_sort_does(trainer: Trainer, by: str, order: str, reverse: bool) -> None:
+@pytest.mark.usefixtures("empty")
+def test_runs_are_sorted_as_pythons_sort_does(by: str, order: str, reverse: bool) -> None:
     made = {run["path"]: run[order] for run in some(12)}
-    found = [made[path] for path in paths(trainer("runs", "--json", f"runs.sort={by}"))]
+    found = [made[str(entry.path)] for entry in listing.ordered(listing.collected(["runs"]), by)]
     assert found == sorted(made.values(), reverse=reverse)
-    assert [made[path] for path in paths(trainer("runs", "--json", f"runs.sort={by}", "runs.limit=3"))] == found[:3]
+
+
+def test_runs_are_chosen_sorted_and_limited_by_the_command_line(trainer: Trainer) -> None:
+    made = [run for run in some(12) if run["seed"] == 1 and run["accuracy"] > 0.2]
+    best = sorted(made, key=lambda run: run["accuracy"], reverse=True)
+    words = ("runs.where=seed=1 and test/accuracy>20%", "runs.sort=-test/accuracy", "runs.limit=2")
+    assert paths(trainer("runs", "--json", *words)) == [run["path"] for run in best[:2]]
 
 
 def test_runs_without_the_figure_come_last(trainer: Trainer) -> None:

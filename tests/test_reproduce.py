@@ -174,6 +174,16 @@ def test_a_strangers_run_chooses_no_place_and_no_file_of_weights(trainer: Traine
     assert "model.weights=/etc/passwd" in ran.err
 
 
+def test_weights_that_lie_elsewhere_are_to_be_named_again(trainer: Trainer, trained: Path) -> None:
+    child = train(trainer, f"from={trained}", *SILENT, "data.limit=80", "epochs=1")
+    ran, made = again(trainer, child)
+    assert (ran.code, made) == (2, None)
+    assert f"type it again: trainer reproduce {child} from={trained}" in ran.err
+    ran, _ = again(trainer, child, f"from={trained}")
+    assert ran.code == 0, ran.err
+    assert "equal to the bit" in ran.out
+
+
 # --- comparing --------------------------------------------------------------------------------------------
 
 

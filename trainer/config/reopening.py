@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +21,7 @@ from trainer.config.train import Train
 from trainer.config.written import plain
 from trainer.system import inside
 from trainer.system.errors import ConfigError, RunError, first_line
-from trainer.system.paths import quoted, resolved
+from trainer.system.paths import expanded, quoted, resolved
 from trainer.system.shown import shortened
 from trainer.system.streams import warn
 
@@ -91,23 +92,27 @@ def _take_no_places(kept: DictConfig, words: set[str], run: Path) -> None:
     """Leave out of the config of a run that begins anew where it is written; what leads out of it is to be typed again.
 
     Raises:
-        ConfigError: The file names weights, which may be a file of the user's, or a download.
+        ConfigError: The file names weights, which may be any file of the user's, or a download.
     """
     kept["output"] = registry.defaults(Train)["output"]
-    for group in registry.OF_A_TRAINING:
-        for name, value in plain(kept)[group].items():
-            key = f"{group}.{name}"
-            if value is not None and is_outward(key) and key not in NEUTRAL and key not in words:
-                word = f"{key}={shorter(value)}"
-                raise ConfigError(
-                    f"{run} was started with {word}, which a file may not say: it leads out of the run",
-                    f"if you trust it, type it again: trainer reproduce {quoted(run)} {quoted(word)}",
-                )
+    values = plain(kept)
+    found = {f"{group}.{name}": value for group in registry.OF_A_TRAINING for name, value in values[group].items()}
+    outward = {key: value for key, value in found.items() if is_outward(key) and key not in NEUTRAL}
+    if isinstance(began := values.get("from"), str) and not _is_near(began, run):
+        outward["from"] = began
+    for key, value in outward.items():
+        if value is not None and key not in words:
+            word = f"{key}={shortened(str(value), 200, '...')}"
+            raise ConfigError(
+                f"{run} was started with {word}, which a file may not say: it leads out of the run",
+                f"if you trust it, type it again: trainer reproduce {quoted(run)} {quoted(word)}",
+            )
 
 
-def shorter(value: Any) -> str:
-    """A value of a file, in a message."""
-    return shortened(str(value), 200, "...")
+def _is_near(path: str, run: Path) -> bool:
+    """Whether a path leads to what lies below the current directory, or beside the run."""
+    place = Path(os.path.realpath(expanded(path)))
+    return any(place.is_relative_to(os.path.realpath(folder)) for folder in (Path(), run.absolute().parent.parent))
 
 
 def written_in(run: Path, verb: str = "resume") -> DictConfig:
