@@ -17,7 +17,8 @@ import pytest
 import torch
 from processes import Machine
 from serving import TABLE, digits, of_table, png, predictor, trained
-from test_serve_refusals import ODD, animated, bomb, said_to
+from test_serve_connections import ODD, said_to
+from test_serve_refusals import animated, bomb
 
 from trainer.serve import app
 
