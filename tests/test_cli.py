@@ -275,7 +275,7 @@ def test_the_last_lines_say_where_the_run_is_and_what_comes_next(trainer: Traine
     (run,) = Path("runs/linear_digits").iterdir()
     last = ran.out.splitlines()[-4:]
     assert any(line.split() == ["run", str(run)] for line in last)
-    assert any(f"trainer eval ckpt={run}" in line for line in last)
+    assert any(f"trainer eval {run}" in line for line in last)
 
 
 @pytest.mark.parametrize(

@@ -447,4 +447,4 @@ def test_a_terminal_of_any_width_shows_what_comes_next(
     monkeypatch.setenv("COLUMNS", columns)
     ran = trainer("train", *LINE)
     assert ran.code == 0
-    assert f"trainer eval ckpt={completed()}" in ran.out
+    assert f"trainer eval {completed()}" in ran.out

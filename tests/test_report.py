@@ -33,7 +33,7 @@ def test_a_terminal_gets_a_bar_a_line_per_epoch_and_a_panel(terminal: Callable[[
         ["2", "6"],
     ]
     assert re.search(r"╭─ linear_digits: done ─+╮", text)
-    assert "trainer eval ckpt=runs/linear_digits/" in text
+    assert "trainer eval runs/linear_digits/" in text
 
 
 def test_train_log_has_what_a_terminal_shows_without_its_codes(terminal: Callable[[], str], empty: Path) -> None:

@@ -420,7 +420,7 @@ def test_a_finished_run_says_so_and_is_left_as_it_is(trainer: Trainer, whole: Pa
         assert (ran.code, ran.err) == (0, "")
         assert "is finished" in ran.out
         assert "3 epochs, 9 steps" in ran.out
-        for command in (f"resume {whole} epochs=6", f"train from={whole}", f"eval ckpt={whole}"):
+        for command in (f"resume {whole} epochs=6", f"train from={whole}", f"eval {whole}"):
             assert f"trainer {command}" in ran.out
         assert files(whole) == before
 

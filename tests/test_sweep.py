@@ -71,7 +71,7 @@ def test_a_sweep_ranks_by_its_objective(trainer: Trainer, objective: str, best: 
     assert [float(row["value"]) for row in rows] == values
     assert {row["objective"] for row in rows} == {objective}
     assert [row[:2] for row in on_screen(ran)[1:]] == [[row["rank"], row["job"]] for row in rows]
-    assert f"trainer eval ckpt={swept() / rows[0]['job']}" in ran.out
+    assert f"trainer eval {swept() / rows[0]['job']}" in ran.out
 
 
 def test_direction_may_be_turned_round(trainer: Trainer) -> None:

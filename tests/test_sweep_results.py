@@ -65,7 +65,7 @@ def test_folds_share_a_row_and_the_best_is_trained_on_all_of_them(tmp_path: Path
     assert (row["job"], row["folds"], row["val/accuracy"]) == ("0-2", "0-2", "60.00% ± 10.00%")
     said = dict(results.facts(jobs, tmp_path))
     assert said["best"] == "trainer train optim.lr=0.1"
-    assert said["next"] == f"trainer eval ckpt={tmp_path}"
+    assert said["next"] == f"trainer eval {tmp_path}"
     (first, *_) = written(tmp_path, jobs)
     assert (first["data.fold"], first["group_n"], first["group_mean"]) == ("2", "3", "0.6")
 
@@ -216,7 +216,7 @@ def test_the_facts_say_where_what_and_what_next() -> None:
     assert facts["table"] == "runs/sweeps/a b/results.csv"
     assert facts["result"].startswith("optim.lr=1 ")
     assert facts["best"] == "trainer train optim.lr=1 seed=1"
-    assert facts["next"] == "trainer eval ckpt='runs/sweeps/a b/3'"
+    assert facts["next"] == "trainer eval 'runs/sweeps/a b/3'"
 
 
 def test_each_objective_has_a_best() -> None:

@@ -76,7 +76,7 @@ def test_a_run_directory_has_everything(trainer: Trainer) -> None:
 
     log = (run / "train.log").read_text()
     assert "21,840 parameters" in log
-    assert f"trainer eval ckpt={run}" in log
+    assert f"trainer eval {run}" in log
 
 
 def test_a_model_that_a_constant_answer_equals_is_warned_of(trainer: Trainer) -> None:

@@ -19,7 +19,7 @@ SUMMARY = "layers, shapes, parameters, FLOPs, filters, and facts about the data"
 EXAMPLES = """
 trainer inspect model=resnet18 data=cifar10
 trainer inspect data=csv data.path=table.csv data.target=price     the columns
-trainer inspect ckpt=RUN inspect.out=filters.png
+trainer inspect RUN inspect.out=filters.png
 """
 
 

@@ -144,5 +144,5 @@ def _say_finished(directory: Path, found: Checkpoint, before: dict[str, Any], sc
     longer = keys[0] if keys else f"epochs={2 * epoch}"
     facts.append(("longer", f"trainer resume {run} {longer}"))
     facts.append(("anew", f"trainer train from={run}"))
-    facts.append(("look", f"trainer eval ckpt={run}"))
+    facts.append(("look", f"trainer eval {run}"))
     screen.panel(f"{directory} is finished", facts)

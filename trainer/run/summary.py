@@ -116,9 +116,10 @@ def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluat
     facts.append(("time", report.duration(result["seconds"]) + rate))
     facts.append(("run", str(directory)))
     facts += left
-    facts.append(("next", f"trainer eval ckpt={quoted(directory)}"))
+    facts.append(("next", f"trainer eval {quoted(directory)}"))
+    facts.append(("", f"trainer predict {quoted(directory)} input={'FOLDER' if parts.data.is_image else 'FILE'}"))
     if parts.data.is_image:
-        facts.append(("", f"trainer inspect ckpt={quoted(directory)} inspect.out=filters.png"))
+        facts.append(("", f"trainer inspect {quoted(directory)} inspect.out=filters.png"))
     if parts.config.tensorboard.enabled:
         facts.append(("", f"tensorboard --logdir {quoted(directory.parent)}"))
     return facts

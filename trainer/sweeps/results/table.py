@@ -85,7 +85,7 @@ def facts(jobs: Sequence[Outcome], directory: Path) -> Facts:
     if best:
         together = len(rows) == 1 and best[0].by_fold
         found.append(
-            ("next", f"trainer eval ckpt={quoted(directory if together else directory / str(best[0].best.job))}")
+            ("next", f"trainer eval {quoted(directory if together else directory / str(best[0].best.job))}")
         )
     return found
 
