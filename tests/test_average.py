@@ -26,7 +26,15 @@ from trainer.engine.state import State
 from trainer.engine.steps.eager import EagerStep, SkippingStep
 from trainer.system.errors import ConfigError
 
-SMALL = ("plots=false", "tensorboard.every_steps=1", "epochs=3", "data.limit=96", "data.batch_size=20", "ema=0.9")
+SMALL = (
+    "plots=false",
+    "tables=false",
+    "tensorboard.every_steps=1",
+    "epochs=3",
+    "data.limit=96",
+    "data.batch_size=20",
+    "ema=0.9",
+)
 CONVOLUTIONS = (*SMALL, "model=lenet", "data.size=16", "optim=sgd", "optim.momentum=0.9", "evaluate.every_steps=2")
 MLP = (
     *SMALL,

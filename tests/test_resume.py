@@ -10,7 +10,14 @@ import running
 import torch
 from conftest import Trainer
 
-SMALL = ("plots=false", "tensorboard.graph=false", "tensorboard.every_steps=1", "epochs=3", "data.limit=96")
+SMALL = (
+    "plots=false",
+    "tables=false",
+    "tensorboard.graph=false",
+    "tensorboard.every_steps=1",
+    "epochs=3",
+    "data.limit=96",
+)
 MODELS = {
     "lenet": (
         *("model=lenet", "data=digits", "optim=sgd", "optim.momentum=0.9", "scheduler=onecycle", "accumulate=2"),

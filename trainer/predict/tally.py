@@ -71,7 +71,8 @@ class Tally:
                 facts.append(("agreement", f"an input's predictions have a standard deviation of {deviation}"))
             return facts
         common = self.counts.most_common()
-        said = [f"{'no class' if name is None else shortened(name, 40)}: {count:,}" for name, count in common[:_CLASSES]]
+        classes = [("no class" if name is None else shortened(name, 40), count) for name, count in common[:_CLASSES]]
+        said = [f"{name}: {count:,}" for name, count in classes]
         more = [f"{len(common) - _CLASSES:,} more classes"] if len(common) > _CLASSES else []
         facts = [("predicted", ", ".join([*said, *more]))]
         if members > 1:

@@ -84,9 +84,7 @@ def facts(jobs: Sequence[Outcome], directory: Path) -> Facts:
     found += [("best" if len(best) == 1 else f"best {row.objective}", rerun(row)) for row in best]
     if best:
         together = len(rows) == 1 and best[0].by_fold
-        found.append(
-            ("next", f"trainer eval {quoted(directory if together else directory / str(best[0].best.job))}")
-        )
+        found.append(("next", f"trainer eval {quoted(directory if together else directory / str(best[0].best.job))}"))
     return found
 
 
