@@ -153,7 +153,7 @@ def keys(cls: Any = Train, above: str = "") -> Iterator[tuple[str, Any]]:
             inner = field.default_factory
         if inner is not None:
             yield from keys(inner, f"{name}.")
-        elif name.split(".")[0] not in registry.OF_A_SWEEP:
+        elif name.split(".")[0] not in (*registry.OF_A_SWEEP, *registry.BESIDE):
             yield name, field.default
 
 

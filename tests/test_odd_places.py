@@ -140,7 +140,7 @@ def test_an_output_directory_may_have_any_name(trainer: Trainer, output: str) ->
         (command,) = (line for line in ran.out.splitlines() if line.split()[0] == "next")
         asked = command.split("trainer eval ", 1)[1]
         printed = subprocess.run(["bash", "-c", f"printf %s {asked}"], capture_output=True, timeout=20).stdout
-        assert printed == os.fsencode(f"ckpt={run}")
+        assert Path(os.fsdecode(printed)) == run
 
 
 @pytest.mark.parametrize("output", ["2024_01", "it's [1] a=b, (x)", os.fsdecode(b"not\xffutf8")])

@@ -21,6 +21,7 @@ from trainer.data.cache import stored
 from trainer.data.cache_entry import Allocate, Declared
 from trainer.data.folder.files import Files
 from trainer.data.loading import stream_workers
+from trainer.data.preparing import prepare
 from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset, Split
 from trainer.engine import device
@@ -203,7 +204,7 @@ def test_free_memory_of_a_gpu_is_the_drivers() -> None:
 def test_cutting_copies_no_inputs() -> None:
     images = torch.randint(256, (50, 3, 4, 4), dtype=torch.uint8)
     whole = Dataset("x", Split(images, torch.arange(50)), Split(images, torch.arange(50)), classes=("a", "b"))
-    cut = splits.prepare(whole, Data(val_fraction=0.25, limit=40))
+    cut = prepare(whole, Data(val_fraction=0.25, limit=40))
     assert cut.val is not None
     for split in (cut.train, cut.val, cut.test, cut.train.take(slice(3)).take(torch.tensor([2, 0]))):
         assert split.samples is images

@@ -154,7 +154,7 @@ def test_a_decoding_process_that_is_killed_is_told(
     empty: Path, two_cores: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoding, "FEW", 20)
-    files = photos("in", 60) * 20
+    files = photos("in", 60) * 200  # more than are given to the processes at once
     windows = decoded(iter(files), [Way(8)])
     next(windows)
     (victim, *_) = _children_of(os.getpid())

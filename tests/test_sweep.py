@@ -44,7 +44,10 @@ def test_a_sweep_runs_every_combination_in_a_directory_of_its_own(trainer: Train
     assert [job.name for job in jobs] == ["0", "1", "2", "3"]
     for job, (rate, seed) in zip(jobs, [("0.001", "0"), ("0.001", "1"), ("0.1", "0"), ("0.1", "1")], strict=True):
         files = {path.name for path in job.iterdir() if path.is_file()}
-        assert files == {"config.yaml", "overrides.yaml", "origin.json", "metrics.jsonl", "result.json", "train.log"}
+        assert files == {"config.yaml", "overrides.yaml", "origin.json", "metrics.jsonl", "result.json"} | {
+            "train.log",
+            "README.md",
+        }
         assert result(job)["status"] == "completed"
         assert f"- 'optim.lr={rate}'\n- 'seed={seed}'\n" in (job / "overrides.yaml").read_text()
     assert evaluate(trainer, f"ckpt={jobs[2]}") == reported(jobs[2])

@@ -19,7 +19,7 @@ from trainer.run.summary import environment
 from trainer.run.training import Training
 from trainer.show.report import Report
 from trainer.system.errors import CheckpointError, DataError, FormatError, RunError
-from trainer.system.paths import quoted
+from trainer.system.paths import argument, quoted
 
 
 def run(config: Train) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _say_finished(directory: Path, found: Checkpoint, before: dict[str, Any], sc
         facts.append(("stopped", str(before["stopped"])))
     keys = [_LONGER[key] for reason, key in _ENDED_BY.items() if str(before.get("stopped")).startswith(reason)]
     longer = keys[0] if keys else f"epochs={2 * epoch}"
-    facts.append(("longer", f"trainer resume {run} {longer}"))
+    facts.append(("longer", f"trainer resume {argument(directory)} {longer}"))
     facts.append(("anew", f"trainer train from={run}"))
-    facts.append(("look", f"trainer eval {run}"))
+    facts.append(("look", f"trainer eval {argument(directory)}"))
     screen.panel(f"{directory} is finished", facts)

@@ -19,7 +19,7 @@ from trainer.run.parts import Parts
 from trainer.show import report
 from trainer.show.report import Facts
 from trainer.system.errors import InterruptedRunError, TrainerError
-from trainer.system.paths import quoted
+from trainer.system.paths import argument, quoted
 
 FILES, PICTURES = 0.5, 2.5  # seconds that writing checkpoints and drawing takes, with the imports
 _COMPILED = {"off": "", "inductor": ", compiled by inductor", "cudagraph": ", steps captured as a CUDA graph"}
@@ -116,10 +116,10 @@ def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluat
     facts.append(("time", report.duration(result["seconds"]) + rate))
     facts.append(("run", str(directory)))
     facts += left
-    facts.append(("next", f"trainer eval {quoted(directory)}"))
-    facts.append(("", f"trainer predict {quoted(directory)} input={'FOLDER' if parts.data.is_image else 'FILE'}"))
+    facts.append(("next", f"trainer eval {argument(directory)}"))
+    facts.append(("", f"trainer predict {argument(directory)} input={'FOLDER' if parts.data.is_image else 'FILE'}"))
     if parts.data.is_image:
-        facts.append(("", f"trainer inspect {quoted(directory)} inspect.out=filters.png"))
+        facts.append(("", f"trainer inspect {argument(directory)} inspect.out=filters.png"))
     if parts.config.tensorboard.enabled:
         facts.append(("", f"tensorboard --logdir {quoted(directory.parent)}"))
     return facts

@@ -44,7 +44,7 @@ from trainer.system.errors import (
     StorageError,
     interrupted,
 )
-from trainer.system.paths import quoted
+from trainer.system.paths import argument
 
 if TYPE_CHECKING:
     from trainer.run.hooks.tensorboard import TensorBoard
@@ -203,7 +203,7 @@ class Training:
         return InterruptedRunError(signum, f"interrupted {where}; {written}", f"resume it: {self._resume()}")
 
     def _resume(self) -> str:
-        return f"trainer resume {quoted(self.directory)}"
+        return f"trainer resume {argument(self.directory)}"
 
     def _early_stopping(self) -> EarlyStopping | None:
         early, objective = self.settings.early_stopping, self.parts.objective

@@ -65,6 +65,11 @@ def quoted(path: str | Path) -> str:
     return "$'" + "".join(_escaped(c) for c in text) + "'"
 
 
+def argument(path: str | Path) -> str:
+    """A path as it is typed in a shell in the place of a word, where `-` at its beginning would make it a flag."""
+    return quoted(f"./{path}" if str(path).startswith("-") else path)
+
+
 def _escaped(character: str) -> str:
     if character in "\\'":
         return f"\\{character}"

@@ -15,7 +15,7 @@ from trainer.run.sweep_log import Outcome
 from trainer.show.report import Facts, metric
 from trainer.system.atomic import replacing
 from trainer.system.cells import inert
-from trainer.system.paths import quoted
+from trainer.system.paths import argument, quoted
 
 TEST = ("test/accuracy", "test/mse")  # what the table shows of the test split
 GROUP = ("group_rank", "group_mean", "group_std", "group_low", "group_high", "group_n")
@@ -84,7 +84,7 @@ def facts(jobs: Sequence[Outcome], directory: Path) -> Facts:
     found += [("best" if len(best) == 1 else f"best {row.objective}", rerun(row)) for row in best]
     if best:
         together = len(rows) == 1 and best[0].by_fold
-        found.append(("next", f"trainer eval {quoted(directory if together else directory / str(best[0].best.job))}"))
+        found.append(("next", f"trainer eval {argument(directory if together else directory / str(best[0].best.job))}"))
     return found
 
 
