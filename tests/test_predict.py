@@ -2,22 +2,20 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
-from conftest import Ran
 from PIL import Image
+from predicting import Predict, commanded, table
 from running import SILENT
 
 from trainer.cli.main import main
 from trainer.system import machine
 
 PHOTOS = ("model=linear", "data=folder", "data.size=8", "data.cache=null", "epochs=2", *SILENT)
-Predict = Callable[..., Ran]
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def predict(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Predict:
     """Run `trainer predict ARGS...` there."""
     monkeypatch.chdir(home)
-    Path("predictions.csv").unlink(missing_ok=True)
-
-    def run(*args: str) -> Ran:
-        capfd.readouterr()
-        code = main(["predict", *args])
-        return Ran(code, *capfd.readouterr())
-
-    return run
-
-
-def table(path: str = "predictions.csv") -> pl.DataFrame:
-    return pl.read_csv(path)
+    return commanded(capfd)
 
 
 def probabilities(run: str, files: list[str], size: int) -> torch.Tensor:

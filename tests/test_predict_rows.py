@@ -2,14 +2,13 @@
 
 import io
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from composing import composed
-from conftest import Ran
+from predicting import Predict, commanded, table
 from running import SILENT
 from test_predict_tables import HEADER, rows, written
 
@@ -18,8 +17,6 @@ from trainer.data.table import reading
 from trainer.engine import device
 from trainer.run.evaluating import Evaluated
 from trainer.show.report import Report
-
-Predict = Callable[..., Ran]
 
 
 @pytest.fixture(scope="module")
@@ -41,18 +38,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def predict(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Predict:
     """Run `trainer predict ARGS...` there."""
     monkeypatch.chdir(home)
-    Path("predictions.csv").unlink(missing_ok=True)
-
-    def run(*args: str) -> Ran:
-        capfd.readouterr()
-        code = main(["predict", *args])
-        return Ran(code, *capfd.readouterr())
-
-    return run
-
-
-def table(path: str = "predictions.csv") -> pl.DataFrame:
-    return pl.read_csv(path)
+    return commanded(capfd)
 
 
 def evaluated(run: str) -> dict[int, np.ndarray]:

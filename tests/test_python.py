@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 import torch
 from processes import Machine
 from running import QUICK, SILENT, checkpoint, same, weights
+from two_runs import only, with_runs
 
 import trainer
 from trainer.cli.main import main
@@ -47,25 +47,9 @@ MEMBERS = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a run of digits and one of a table."""
-    here = tmp_path_factory.mktemp("python")
-    rng = np.random.default_rng(0)
-    frame = pandas.DataFrame({"length": rng.normal(size=80), "colour": rng.choice(["red", "green"], 80)})
-    frame.loc[::7, "length"] = np.nan
-    frame["kind"] = np.where(frame["length"].fillna(0) > 0, "long", "short")
-    frame.to_csv(here / "things.csv", index=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(here)
-        patch.setenv("TRAINER_CACHE", str(here / "cache"))
-        for words in (("name=digits",), ("name=table", "data=table", "data.path=things.csv", "data.target=kind")):
-            assert main(["train", *QUICK, *words]) == 0
-    return here
-
-
-def only(folder: Path) -> Path:
-    (found,) = folder.iterdir()
-    return found
+    return with_runs(tmp_path_factory.mktemp("python"))
 
 
 @pytest.fixture

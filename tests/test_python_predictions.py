@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +12,16 @@ import polars
 import pytest
 import torch
 from PIL import Image
-from running import QUICK, SILENT
+from running import SILENT
+from two_runs import only, with_runs
 
 import trainer
-from trainer.cli.main import main
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a run of digits and one of a table."""
-    here = tmp_path_factory.mktemp("python")
-    rng = np.random.default_rng(0)
-    frame = pandas.DataFrame({"length": rng.normal(size=80), "colour": rng.choice(["red", "green"], 80)})
-    frame.loc[::7, "length"] = np.nan
-    frame["kind"] = np.where(frame["length"].fillna(0) > 0, "long", "short")
-    frame.to_csv(here / "things.csv", index=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(here)
-        patch.setenv("TRAINER_CACHE", str(here / "cache"))
-        for words in (("name=digits",), ("name=table", "data=table", "data.path=things.csv", "data.target=kind")):
-            assert main(["train", *QUICK, *words]) == 0
-    return here
-
-
-def only(folder: Path) -> Path:
-    (found,) = folder.iterdir()
-    return found
+    return with_runs(tmp_path_factory.mktemp("python"))
 
 
 @pytest.fixture
