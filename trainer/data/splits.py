@@ -1,6 +1,6 @@
 """A data set in memory, and its splits."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -139,6 +139,14 @@ class Standardised:
         return features.to(self.dtype)
 
 
+def in_units(outputs: Tensor, mean: Sequence[float] | None, std: Sequence[float] | None) -> Tensor:
+    """Outputs (..., columns) for standardised targets, in the units from before; unchanged where none were."""
+    if mean is None or std is None:
+        return outputs
+    wide_mean, wide_std = (torch.tensor(v, dtype=torch.float64) for v in (mean, std))
+    return (outputs.double() * wide_std + wide_mean).to(outputs.dtype)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Splits that share no sample, with their classes and normalisation.
@@ -180,10 +188,7 @@ class Dataset:
 
     def in_units(self, outputs: Tensor) -> Tensor:
         """Outputs (..., columns) of a model for a quantity, in the target's own units."""
-        if self.target_mean is None or self.target_std is None:
-            return outputs
-        mean, std = (torch.tensor(v, dtype=torch.float64) for v in (self.target_mean, self.target_std))
-        return (outputs.double() * std + mean).to(outputs.dtype)
+        return in_units(outputs, self.target_mean, self.target_std)
 
     def split(self, name: str) -> Split:
         """`train`, `val`, `test` or `all` of them.

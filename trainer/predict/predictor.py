@@ -16,7 +16,9 @@ from trainer.data.batches import scaled
 from trainer.data.described import described
 from trainer.data.image import Way
 from trainer.data.loading import load_dataset
+from trainer.data.splits import Standardised, in_units
 from trainer.data.table.columns import Column, understood
+from trainer.engine.calibration import Calibration, said
 from trainer.engine.device import Compute
 from trainer.models import preprocessing
 from trainer.models.build import build_model
@@ -118,16 +120,20 @@ class Predictor:
     def is_image(self) -> bool:
         return len(self.shape) == 3
 
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What was fitted to the checkpoint's probabilities, if anything was."""
+        return said(self.facts, self.classes)
+
     @property
     def temperature(self) -> float:
         """What the logits are divided by; 1 unless the checkpoint is calibrated."""
-        return float(self.facts.get("temperature") or 1.0)
+        return self.calibration.temperature
 
     @property
     def threshold(self) -> float | None:
         """Of two classes, the probability of the second from which on it is predicted; None: the likelier one is."""
-        found = self.facts.get("threshold")
-        return None if found is None or self.classes is None or len(self.classes) != 2 else float(found)
+        return self.calibration.threshold
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -185,10 +191,8 @@ class Predictor:
         if self.is_image:
             inputs = scaled(samples.to(self.compute.device), self.compute.dtype, self.mean, self.std)
         else:
-            if self.mean is not None and self.std is not None:
-                mean, std = (torch.tensor(values, dtype=torch.float64) for values in (self.mean, self.std))
-                samples = (samples.double() - mean) / std
-            inputs = samples.to(self.compute.dtype).to(self.compute.device)
+            mean, std = (None if v is None else torch.tensor(v, dtype=torch.float64) for v in (self.mean, self.std))
+            inputs = Standardised(samples, mean, std, self.compute.dtype)[:].to(self.compute.device)
         with evaluating(self.model), torch.inference_mode(), self.compute.autocast():
             found: Tensor = self.model(inputs)
         return found.to(self.compute.dtype).cpu().double()
@@ -196,11 +200,8 @@ class Predictor:
     def answers(self, outputs: Tensor) -> Answers:
         """What outputs (N, outputs) of the model mean."""
         if self.classes is not None:
-            return Answers((outputs / self.temperature).softmax(1), self.classes, self.threshold)
-        mean, std = self.facts.get("target_mean"), self.facts.get("target_std")
-        if mean is not None and std is not None:
-            outputs = outputs * torch.tensor(std, dtype=torch.float64) + torch.tensor(mean, dtype=torch.float64)
-        return Answers(outputs, None)
+            return Answers(self.calibration.probabilities(outputs), self.classes, self.threshold)
+        return Answers(in_units(outputs, self.facts.get("target_mean"), self.facts.get("target_std")), None)
 
 
 def load(
