@@ -153,7 +153,7 @@ def test_timm_is_asked_for_where_it_is_missing(trainer: Trainer, monkeypatch: py
     assert ran.code == 2
     assert ran.err.split("\n")[:2] == [
         "error: model=timm needs timm, which is not installed",
-        "  pip install timm",
+        "  pip install 'trainer-cli[timm]'",
     ]
 
 

@@ -1,8 +1,10 @@
 """The wheel: what is in it, and that it works away from the repository."""
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 import yaml
 
 from trainer.config.composition import CONFIGS
+from trainer.system import extras
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -64,3 +67,17 @@ def test_the_wheel_finds_its_configs_in_any_working_directory(wheel: Path, empty
     where, config = ran.stdout.split("\n", 1)
     assert Path(where) == installed / "trainer" / "configs"
     assert yaml.safe_load(config)["model"]["name"] == "mlp"
+
+
+def test_every_hint_to_install_names_this_project_and_an_extra_that_it_has() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["name"] == extras.DISTRIBUTION
+    named: set[str] = set()
+    for folder, kind in (("trainer", "*.py"), ("configs", "*.yaml"), ("docs", "*.md"), (".", "README.md")):
+        for path in (ROOT / folder).rglob(kind) if folder != "." else [ROOT / kind]:
+            text = path.read_text(encoding="utf-8")
+            for hint in re.findall(r"pip install '([^']*)\[([a-z]+)\]'", text):
+                assert hint[0] == extras.DISTRIBUTION, path
+                named.add(hint[1])
+            named.update(re.findall(r"\binstall\(\"([a-z]+)\"\)", text))
+    assert named == project["optional-dependencies"].keys() - {"test", "dev", "benchmarks"}

@@ -145,7 +145,7 @@ def test_without_optuna_it_is_said_how_to_install_it(trainer: Trainer, monkeypat
     monkeypatch.setitem(sys.modules, "optuna", None)
     ran = trainer("train", *SEARCH, RATE, *QUICK)
     assert ran.code == 2
-    assert ran.err == "error: search=optuna needs Optuna, which is not installed\n  pip install 'trainer[search]'\n"
+    assert ran.err == "error: search=optuna needs Optuna, which is not installed\n  pip install 'trainer-cli[search]'\n"
 
 
 @pytest.mark.parametrize("data", ["digits", "diabetes", "regression", "line", "quadratic"])

@@ -222,7 +222,7 @@ def test_without_the_extra_one_line_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "fastapi", None)
     ran = trainer("serve", str(images_run))
-    assert (ran.code, ran.err) == (2, "error: trainer serve needs fastapi\n  pip install 'trainer[serve]'\n")
+    assert (ran.code, ran.err) == (2, "error: trainer serve needs fastapi\n  pip install 'trainer-cli[serve]'\n")
 
 
 @pytest.mark.parametrize(

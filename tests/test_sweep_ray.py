@@ -22,7 +22,7 @@ from trainer.sweeps.ray import Ray, logged
 from trainer.system.errors import ConfigError
 
 __all__ = ["sick"]
-ray = pytest.importorskip("ray", reason="needs the extra: pip install 'trainer[ray]'")
+ray = pytest.importorskip("ray", reason="needs the extra: pip install 'trainer-cli[ray]'")
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_without_ray_it_says_what_to_install(trainer: Trainer, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "ray", None)
     ran = trainer("train", "-m", "seed=0,1", *QUICK, "sweep=ray")
     assert ran.code == 2
-    assert ran.err.splitlines() == ["error: sweep=ray needs ray", "  pip install 'trainer[ray]'"]
+    assert ran.err.splitlines() == ["error: sweep=ray needs ray", "  pip install 'trainer-cli[ray]'"]
     assert list(Path().iterdir()) == []
 
 

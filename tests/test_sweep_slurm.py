@@ -16,7 +16,7 @@ from running import QUICK
 from test_sweep_resume import lines, swept
 
 __all__ = ["sick"]
-pytest.importorskip("submitit", reason="needs the extra: pip install 'trainer[slurm]'")
+pytest.importorskip("submitit", reason="needs the extra: pip install 'trainer-cli[slurm]'")
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_without_submitit_it_says_what_to_install(trainer: Trainer, monkeypatch:
     monkeypatch.setitem(sys.modules, "submitit", None)
     ran = trainer("train", "-m", "seed=0,1", *QUICK, *LOCAL)
     assert ran.code == 2
-    assert ran.err.splitlines() == ["error: sweep=slurm needs submitit", "  pip install 'trainer[slurm]'"]
+    assert ran.err.splitlines() == ["error: sweep=slurm needs submitit", "  pip install 'trainer-cli[slurm]'"]
     assert list(Path().iterdir()) == []
 
 

@@ -207,7 +207,7 @@ def test_a_program_that_is_not_installed_is_told_before_anything_begins(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     ran = trainer("train", *QUICK, "tracking=mlflow")
     assert ran.code == 2
-    assert "pip install 'trainer[mlflow]'" in ran.err
+    assert "pip install 'trainer-cli[mlflow]'" in ran.err
     assert not Path("runs").exists()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.config.base import Config
 from trainer.config.keys import MISSING, key
 from trainer.system.errors import CheckpointError, ConfigError
+from trainer.system.extras import install
 from trainer.system.shown import counted
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def run(config: Serve) -> dict[str, Any]:
         import fastapi  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
-        raise ConfigError(f"trainer serve needs {error.name}", "pip install 'trainer[serve]'") from error
+        raise ConfigError(f"trainer serve needs {error.name}", install("serve")) from error
 
     import torch
 

@@ -98,6 +98,6 @@ class TorchVision(Network):
 
 @dataclass
 class Timm(Network):
-    """Any of timm's networks for images, with a last layer of the data's classes: `pip install timm`."""
+    """Any of timm's networks for images, with a last layer of the data's classes: `pip install 'trainer-cli[timm]'`."""
 
     name: str = key("timm", "registry name")

@@ -27,6 +27,7 @@ from trainer.predict.predictor import Predictor
 from trainer.show.report import Report
 from trainer.system.atomic import replacing, storing, write_text
 from trainer.system.errors import CheckpointError, ConfigError
+from trainer.system.extras import install
 from trainer.system.paths import expanded
 from trainer.system.shown import shortened
 
@@ -138,7 +139,7 @@ def _format(form: str) -> ModuleType:
     kind = importlib.import_module(f"trainer.export.{form}")
     for name in kind.NEEDED:
         if importlib.util.find_spec(name) is None:
-            raise ConfigError(f"format={form} needs {name}, which is not installed", "pip install 'trainer[export]'")
+            raise ConfigError(f"format={form} needs {name}, which is not installed", install("export"))
     return kind
 
 

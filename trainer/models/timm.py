@@ -10,6 +10,7 @@ from trainer.models import library, pretrained
 from trainer.models.head import classifiers
 from trainer.models.pretrained import DEFAULT, Seen
 from trainer.system.errors import CheckpointError, ConfigError, did_you_mean, first_line
+from trainer.system.extras import install
 
 _LIST = "python -c 'import timm; print(*timm.list_models())' lists all"
 
@@ -18,7 +19,7 @@ def _timm() -> Any:
     try:
         return importlib.import_module("timm")
     except ImportError as error:
-        raise ConfigError("model=timm needs timm, which is not installed", "pip install timm") from error
+        raise ConfigError("model=timm needs timm, which is not installed", install("timm")) from error
 
 
 def check(arch: str) -> None:

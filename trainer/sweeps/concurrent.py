@@ -14,6 +14,7 @@ from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.system.errors import ConfigError, InterruptedRunError
+from trainer.system.extras import install
 from trainer.system.paths import quoted
 from trainer.system.signals import hurried
 
@@ -180,4 +181,4 @@ def library(name: str, extra: str) -> ModuleType:
     except ImportError as error:
         if (error.name or "").partition(".")[0] != name:
             raise
-        raise ConfigError(f"sweep={extra} needs {name}", f"pip install 'trainer[{extra}]'") from error
+        raise ConfigError(f"sweep={extra} needs {name}", install(extra)) from error

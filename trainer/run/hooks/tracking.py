@@ -17,6 +17,7 @@ from trainer.config.tracking import Program
 from trainer.engine.loop import Hook
 from trainer.engine.state import Row, State
 from trainer.system.errors import ConfigError, first_line
+from trainer.system.extras import install
 
 PAUSE = 1.0  # seconds between two messages: what comes meanwhile goes together
 LONGEST_PAUSE = 300.0  # before it is tried again, when that has failed several times
@@ -61,7 +62,7 @@ def check(section: Program) -> None:
     if section.needs is not None and importlib.util.find_spec(section.needs) is None:
         raise ConfigError(
             f"tracking={section.name} needs {type(section).__name__}, which is not installed",
-            f"pip install 'trainer[{section.name}]'",
+            install(section.name),
         )
 
 
