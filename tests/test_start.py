@@ -11,9 +11,12 @@ SLOW = ("torchvision", "torch._dynamo", "torch.distributed.tensor", "sklearn", "
 
 # Each command ends at its first step, and prints which of the modules named have been imported by then.
 _UNTIL_THE_FIRST_STEP = """
-import os, sys
+import gc, os, sys
+from trainer.system.torch_first import import_torch
+import_torch()
 from trainer.engine.steps.eager import EagerStep
 def stop(self, batches):
+    assert gc.isenabled() and gc.get_freeze_count() > 100_000  # torch's own are set aside
     print("imported:", *(name for name in sys.argv[1].split(",") if name in sys.modules), flush=True)
     os._exit(0)
 EagerStep.__call__ = stop

@@ -23,6 +23,7 @@ from trainer.system.errors import (
 )
 from trainer.system.paths import resolved
 from trainer.system.shown import LONGEST, shortened
+from trainer.system.torch_first import import_torch
 
 LONGEST_HINT = 8000  # a hint may be a command with many words, to be typed again
 
@@ -114,8 +115,7 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
         command = registry.command(verb)
         for config in _configs(given):
             if getattr(command, "NEEDS_TORCH", True):
-                with signals.delayed():  # torch may break where its import is interrupted
-                    import torch  # noqa: F401
+                import_torch()
             command.run(config)
     return 0
 

@@ -65,13 +65,12 @@ def composed(verb: str, words: Sequence[str]) -> Iterator[Any]:
     """
     from trainer.cli import arguments, main
     from trainer.config import composition
-    from trainer.system import signals
+    from trainer.system.torch_first import import_torch
 
     with composition.forgotten():
         with _COMPOSING, composition.ready():
             config = main.configured(arguments.read(verb, words))
-        with signals.delayed():  # torch may break where its import is interrupted
-            import torch  # noqa: F401
+        import_torch()
         yield config
 
 
