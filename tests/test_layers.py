@@ -2,11 +2,42 @@
 
 import pytest
 import torch
+from processes import Machine
 from torch import Tensor, nn
 
 from trainer import models
+from trainer.config import registry
 from trainer.show import layers
 from trainer.show.layers import Layer
+
+IMAGES = {"in_channels": 3, "num_classes": 10}
+OF_EACH: dict[str, list[dict[str, object]]] = {  # of each model that there is, what it is built with
+    "linear": [{"in_features": 12, "out_features": 3}],
+    "mlp": [
+        {"in_features": 12, "out_features": 3, "hidden": [8, 4], "activation": "relu", "norm": "batch", "skip": True}
+    ],
+    **{name: [IMAGES | {"image_size": 32}] for name in ("lenet", "lenet5", "cifar_lenet")},
+    "torchvision": [IMAGES | {"arch": arch} for arch in ("resnet18", "vit_b_16", "swin_t", "mobilenet_v3_small")],
+    "timm": [IMAGES | {"arch": arch} for arch in ("vit_tiny_patch16_224", "convnext_atto")],
+}
+WITHOUT_COMPILER = """
+import sys
+from trainer.cli.main import main
+assert main(["inspect"]) == 0
+print([name for name in ("torch._dynamo", "torch._inductor", "sympy", "matplotlib") if name in sys.modules])
+"""
+
+
+class Branching(nn.Module):
+    """Whose operations are counted by the branch with more of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = torch.cond(x.sum() > 0, self.layer, lambda x: self.layer(self.layer(x)), (x,))
+        return out
 
 
 def test_a_linear_layer_multiplies_and_adds_each_weight_once() -> None:
@@ -96,3 +127,40 @@ def test_what_a_module_computes_by_itself_counts_in_the_totals() -> None:
     found, parameters, flops = layers.table(Mixed(), torch.zeros(1, 4))
     assert [layer.name for layer in found] == ["out"]
     assert (parameters, flops) == (5 * 4 + 5 * 2, 2 * 5 * 4 + 2 * 5 * 2)
+
+
+def _by_torch(model: nn.Module, example: Tensor) -> int:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.eval()(example)
+    return counter.get_total_flops()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", registry.names("model"))
+def test_operations_are_those_that_torchs_own_counter_finds(name: str) -> None:
+    for made in OF_EACH[name]:
+        model = models.make(name, **{"dropout": 0.5} | made if name in ("mlp", "lenet") else made)
+        size = 224 if "arch" in made else 32
+        example = torch.zeros(1, 3, size, size) if "in_channels" in made else torch.zeros(1, 12)
+        assert layers.table(model, example)[2] == _by_torch(model, example) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.GRU(8, 8, batch_first=True), (1, 5, 8)),
+        (nn.ConvTranspose2d(3, 4, 3), (1, 3, 8, 8)),
+        (Branching(), (1, 4)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_operations_that_consist_of_others_are_counted_as_these(model: nn.Module, shape: tuple[int, ...]) -> None:
+    assert layers.table(model, torch.zeros(shape))[2] == _by_torch(model, torch.zeros(shape)) > 0
+
+
+@pytest.mark.slow
+def test_what_is_inspected_needs_neither_torchs_compiler_nor_a_drawing_library(machine: Machine) -> None:
+    assert machine.run(code=WITHOUT_COMPILER, fresh=True).out.splitlines()[-1] == "[]"

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainer.models.mode import evaluating
+from trainer.show.flops import Counter
 
 
 @dataclass
@@ -27,10 +28,16 @@ def table(model: nn.Module, example: Tensor) -> tuple[list[Layer], int, int]:
     FLOPs are torch's own count (matrix products and convolutions) for one sample. All of the model's FLOPs are more
     than those of its layers if a module that has modules in it also computes by itself.
     """
+    try:
+        return _table(model, example, Counter())
+    except NotImplementedError:  # the model has torch.cond, say, whose branches only torch's own counter knows
+        return _table(model, example, FlopCounterMode(display=False))
+
+
+def _table(model: nn.Module, example: Tensor, counter: Counter | FlopCounterMode) -> tuple[list[Layer], int, int]:
     names = {module: name for name, module in model.named_modules() if not any(module.children())}
     found: list[Layer] = []
     handles = []
-    counter = FlopCounterMode(display=False)
     before: dict[nn.Module, int] = {}
 
     def enter(module: nn.Module, inputs: Any) -> None:
