@@ -137,7 +137,7 @@ def test_an_output_directory_may_have_any_name(trainer: Trainer, output: str) ->
     assert f"output={output}" in yaml.safe_load((run / "overrides.yaml").read_text())
     assert evaluate(trainer, f"ckpt={run}") == reported(run)
     if shutil.which("bash"):  # what we say to type is what has to be typed
-        (command,) = (line for line in ran.out.splitlines() if line.split()[0] == "next")
+        (command,) = (line for line in ran.out.splitlines() if line.startswith("  trainer eval "))
         asked = command.split("trainer eval ", 1)[1]
         printed = subprocess.run(["bash", "-c", f"printf %s {asked}"], capture_output=True, timeout=20).stdout
         assert Path(os.fsdecode(printed)) == run

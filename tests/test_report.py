@@ -2,6 +2,7 @@
 
 import io
 import re
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from conftest import Trainer
 from running import SILENT, result, rows, runs
 
 from trainer.cli.main import main
-from trainer.show.report import Report, duration, metric
+from trainer.show.report import Report
+from trainer.show.values import duration, metric
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
@@ -182,3 +184,46 @@ def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
 )
 def test_accuracies_are_shown_in_percent(name: str, value: float, text: str) -> None:
     assert metric(name, value) == text
+
+
+def test_what_is_done_at_once_is_not_said(terminal: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Report, "PATIENCE", 1e9)
+    with Report().doing("drawing"):
+        pass
+    assert terminal() == ""
+
+
+def test_what_takes_a_while_is_said_until_it_is_done(
+    terminal: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Report, "PATIENCE", 0.0)
+    report, seen = Report(), ""
+    with report.doing("drawing [pictures]"):
+        while "drawing [pictures]" not in seen:
+            seen += terminal()
+    report.say("after")
+    assert "drawing" not in terminal().rpartition("after")[2]
+
+
+def test_a_bar_takes_the_place_of_what_is_being_done(
+    terminal: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Report, "PATIENCE", 0.0)
+    report = Report()
+    with report.doing("reading"):
+        assert list(report.track(range(2), 2, "images")) == [0, 1]
+    assert "images" in terminal()
+    assert threading.active_count() == 1
+
+
+def test_a_pipe_is_told_only_what_is_known_to_take_long(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report()
+    with report.doing("drawing"), report.doing("compiling the model", long=True):
+        pass
+    assert capsys.readouterr().out == "compiling the model\n"
+
+
+def test_commands_are_whole_lines_outside_of_any_box(terminal: Callable[[], str]) -> None:
+    command = f"trainer eval {'x' * 200} input=FOLDER"
+    Report().commands([command])
+    assert CODES.sub("", terminal()) == f"next\n  {command}\n"

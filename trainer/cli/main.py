@@ -15,6 +15,7 @@ from trainer.cli.arguments import Arguments
 from trainer.config import registry
 from trainer.sweeps import again
 from trainer.system import circumstances, signals, streams
+from trainer.system.colours import painted
 from trainer.system.errors import (
     ConfigError,
     TrainerError,
@@ -60,7 +61,7 @@ def _code(args: list[str]) -> int:
 def _show(error: TrainerError) -> int:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         streams.show_traceback(error)
-    print(f"error: {shortened(error.message, LONGEST, '...')}", file=sys.stderr)
+    print(painted("error:", "error", sys.stderr), shortened(error.message, LONGEST, "..."), file=sys.stderr)
     if error.hint:
         print(f"  {shortened(error.hint, LONGEST_HINT, '...')}", file=sys.stderr)
     return error.exit_code

@@ -99,7 +99,7 @@ def run(config: Eval) -> dict[str, Any]:
 
 def _show(model: "Evaluated", screen: "Report", out: "Path | None") -> dict[str, Any]:
     from trainer.run.outcome import leaving
-    from trainer.show import classes, report
+    from trainer.show import classes, values
 
     samples = model.samples
     left: Facts = []
@@ -114,7 +114,7 @@ def _show(model: "Evaluated", screen: "Report", out: "Path | None") -> dict[str,
         ("model", model.config.called("model")),
         ("data", f"{data.name}, {model.called}, {len(samples):,} samples"),
         ("device", str(model.evaluator.compute)),
-        *((name, report.metric(name, value)) for name, value in metrics.items()),
+        *((name, values.metric(name, value)) for name, value in metrics.items()),
         *([("calibrated", said)] if (said := str(model.evaluator.calibration)) else []),
         *(("note", line) for line in model.notes()),
         *left,

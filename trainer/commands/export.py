@@ -104,12 +104,12 @@ def _what(done: "Exported") -> str:
 
 
 def _rows(done: "Exported") -> list[tuple[str, str, str]]:
-    from trainer.show import report
+    from trainer.show import values
 
     proof, rows = done.proof, []
     name = "accuracy" if done.predictor.classes is not None else "rmse"
     if proof.score is not None:
-        trained, exported = (report.metric(name, score) for score in proof.score)
+        trained, exported = (values.metric(name, score) for score in proof.score)
         rows.append((name, trained, exported))
     unequal = f" ({proof.unequal:,} not)" if proof.unequal else ""
     rows.append(("equal answers", "", f"{100 * proof.equal:.2f}%{unequal}"))

@@ -17,7 +17,8 @@ from trainer.config.base import FACTS
 from trainer.config.kept import may_say
 from trainer.run import origin
 from trainer.run.records import finite
-from trainer.show.report import Facts, Report, duration, metric
+from trainer.show.report import Facts, Report
+from trainer.show.values import duration, metric
 from trainer.system.paths import quoted
 from trainer.system.shown import counted
 

@@ -9,7 +9,7 @@ from trainer.compare import finding, settings, where
 from trainer.compare.entries import STATUSES, Entry, made
 from trainer.config import registry
 from trainer.engine.measures import MEASURES, direction
-from trainer.show.report import duration, metric
+from trainer.show.values import duration, metric
 from trainer.system.errors import ConfigError, RunError, did_you_mean, listed
 from trainer.system.shown import counted
 

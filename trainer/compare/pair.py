@@ -17,7 +17,8 @@ from trainer.compare.welch import welch
 from trainer.run import origin
 from trainer.run.records import finite
 from trainer.run.rows import NAME, whole_rows
-from trainer.show.report import Report, metric
+from trainer.show.report import Report
+from trainer.show.values import metric
 from trainer.system.atomic import replacing
 from trainer.system.errors import ConfigError, RunError
 

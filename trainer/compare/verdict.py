@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from trainer.compare.ranking import REPEATS, Ranked, varied
 from trainer.compare.welch import Welch, welch
-from trainer.show import report
+from trainer.show import values
 from trainer.system.shown import shortened
 
 CHANCE = 0.05  # the p-value below which a difference counts
@@ -75,7 +75,7 @@ def _name(row: Ranked, keys: Sequence[str]) -> str:
 
 def difference(objective: str, value: float) -> str:
     """A difference of accuracies is said in points, since per cent would be read as a share of the accuracy."""
-    text = report.metric(objective, value)
+    text = values.metric(objective, value)
     return f"{text[:-1]} points" if text.endswith("%") else text
 
 

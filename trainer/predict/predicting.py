@@ -16,7 +16,8 @@ from trainer.predict.tally import Tally
 from trainer.predict.together import Together
 from trainer.predict.walking import PassedOver
 from trainer.run.jobs import is_sweep, jobs_of
-from trainer.show.report import Report, duration
+from trainer.show.report import Report
+from trainer.show.values import duration
 from trainer.system.errors import ConfigError, TrainerError
 from trainer.system.paths import expanded
 from trainer.system.shown import counted

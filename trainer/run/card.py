@@ -12,11 +12,11 @@ from trainer.engine import bootstrap
 from trainer.engine.bootstrap import Intervals
 from trainer.engine.measures import SPLITS
 from trainer.engine.metrics import Evaluation
-from trainer.run import records, summary
+from trainer.run import closing, records, summary
 from trainer.run.directory import CARD
 from trainer.run.outcome.testing import Tested
 from trainer.run.parts import Parts
-from trainer.show import report
+from trainer.show import values
 from trainer.show.card import Card, Rows, figures
 from trainer.show.markdown import listed
 from trainer.system import inside
@@ -131,17 +131,17 @@ def _recipe(parts: Parts, result: dict[str, Any], seconds: float) -> Iterator[tu
     for label, text in summary.opening(parts):
         if label not in ("data", "cache", "note"):
             yield label, text
-    yield "trained", f"{counted(state.epoch, 'epoch')}, {counted(state.step, 'step')}, {report.duration(seconds)}"
+    yield "trained", f"{counted(state.epoch, 'epoch')}, {counted(state.step, 'step')}, {values.duration(seconds)}"
     if state.stop:
         yield "stopped", state.stop
     if result["best_epoch"] is not None:
-        yield "best epoch", summary.best(result)
+        yield "best epoch", closing.best(result)
     said = summary.environment(parts.compute)
     yield "with", ", ".join(f"{name} {said[name]}" for name in ("trainer", "python", "torch", "platform"))
 
 
 def _limits(data: Dataset, evaluation: Evaluation) -> Iterator[str]:
-    if doubt := summary.doubt(evaluation):
+    if doubt := closing.doubt(evaluation):
         yield doubt
     total = len(data.test)
     if evaluation.counts and sum(evaluation.right) == total:
@@ -163,7 +163,7 @@ def _classes(data: Dataset, evaluation: Evaluation) -> tuple[list[str], Rows]:
     rows = []
     for number, name in enumerate(data.classes):
         share = evaluation.per_class[number]
-        told = "" if share != share else report.metric("accuracy", share)
+        told = "" if share != share else values.metric("accuracy", share)
         rows.append([shortened(name, LETTERS), *(f"{of[number]:,}" for of in counts), told])
     return header, rows
 

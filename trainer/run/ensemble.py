@@ -21,7 +21,7 @@ from trainer.run.evaluating import Evaluated
 from trainer.run.jobs import Job, differing, jobs_of
 from trainer.run.outcome.leaving import leave_evaluation
 from trainer.run.outcome.suspects import Folds, of_splits
-from trainer.show import classes, report
+from trainer.show import classes, values
 from trainer.show.report import Facts, Report
 from trainer.system.errors import RunError
 
@@ -158,8 +158,8 @@ class _Models:
             ("sweep", str(sweep)),
             ("data", f"{data.name}, {self.last.called}, {len(self.first.samples):,} samples"),
             ("device", str(self.first.evaluator.compute)),
-            ("mean job", report.metrics(mean)),
-            ("together", f"{report.metrics(together.metrics)} (the mean of {count} jobs' {what})"),
+            ("mean job", values.metrics(mean)),
+            ("together", f"{values.metrics(together.metrics)} (the mean of {count} jobs' {what})"),
             *([("agreement", self._agreement())] if count > 1 else []),
             *(("note", line) for line in self.notes),
             *(("note", f"{line}{alike}") for line in said[False][:1]),
@@ -191,4 +191,4 @@ class _Models:
 
 
 def _cells(metrics: dict[str, float], names: Sequence[str]) -> list[str]:
-    return [report.metric(name, metrics[name]) for name in names]
+    return [values.metric(name, metrics[name]) for name in names]

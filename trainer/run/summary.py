@@ -1,7 +1,6 @@
-"""What is said of a run: its opening and closing lines, and the figures of result.json."""
+"""What is said of a run at its beginning, and the figures of result.json."""
 
 import platform
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -16,10 +15,8 @@ from trainer.engine.metrics import Evaluation
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.parts import Parts
-from trainer.show import report
 from trainer.show.report import Facts
 from trainer.system.errors import InterruptedRunError, TrainerError
-from trainer.system.paths import argument, quoted
 
 FILES, PICTURES = 0.5, 2.5  # seconds that writing checkpoints and drawing takes, with the imports
 _COMPILED = {"off": "", "inductor": ", compiled by inductor", "cudagraph": ", steps captured as a CUDA graph"}
@@ -102,46 +99,6 @@ def ending(parts: Parts, seconds: float) -> dict[str, Any]:
         "stopped": parts.state.stop or None,
         "environment": environment(parts.compute),
     }
-
-
-def closing(parts: Parts, directory: Path, result: dict[str, Any], test: Evaluation, left: Facts) -> Facts:
-    """Test metrics, the best epoch, the run directory, what is `left` of the test, and what to do next."""
-    facts = [("stopped", result["stopped"])] if result["stopped"] else []
-    if result["best_epoch"] is not None:
-        facts.append(("best epoch", best(result)))
-    shown = ("balanced_accuracy", "f1", "auc") if len(test.counts) == 2 else ("balanced_accuracy", "f1")
-    spans = {k: v for k, v in result["intervals"].items() if k in ("test/accuracy", "test/mae")}
-    facts.append(("test", report.metrics(test.named("test", *shown), spans)))
-    rate = f", {result['samples_per_second']:,.0f} samples/s" if result["samples_per_second"] else ""
-    facts.append(("time", report.duration(result["seconds"]) + rate))
-    facts.append(("run", str(directory)))
-    facts += left
-    facts.append(("next", f"trainer eval {argument(directory)}"))
-    facts.append(("", f"trainer predict {argument(directory)} input={'FOLDER' if parts.data.is_image else 'FILE'}"))
-    if parts.data.is_image:
-        facts.append(("", f"trainer inspect {argument(directory)} inspect.out=filters.png"))
-    if parts.config.tensorboard.enabled:
-        facts.append(("", f"tensorboard --logdir {quoted(directory.parent)}"))
-    return facts
-
-
-def best(result: dict[str, Any]) -> str:
-    """The best epoch, and its objective."""
-    name, value = result["objective"]["name"], result["objective"]["value"]
-    return f"{result['best_epoch']} ({name} {report.metric(name, value)})"
-
-
-def doubt(test: Evaluation) -> str:
-    """Why a model is of no use, or "": a constant answer does as well on the test split."""
-    if (r2 := test.metrics.get("r2", 0.0)) < 0:
-        return f"the test R² is {r2:.3g}, below 0: the mean of the targets does better"
-    accuracy, share = test.metrics.get("accuracy", 1.0), max(test.counts, default=0) / max(1, sum(test.counts))
-    if accuracy > share or share == 1:
-        return ""
-    return (
-        f"the test accuracy, {accuracy:.1%}, is not above the share of the largest class, {share:.1%}: "
-        "a constant answer does as well (see balanced accuracy; loss.class_weight=balanced may help)"
-    )
 
 
 def closing_seconds(parts: Parts, per_step: float) -> float:

@@ -18,7 +18,7 @@ from trainer.engine.objective import Objective
 from trainer.engine.optimizer_state import OptimizerState
 from trainer.engine.state import State
 from trainer.engine.unused import NamesUnused
-from trainer.run import card, records, summary
+from trainer.run import card, closing, records, summary
 from trainer.run import directory as runs
 from trainer.run.diverged import keep_batch
 from trainer.run.drawing import draw
@@ -156,26 +156,23 @@ class Training:
                 self._close(result)
             except KeyboardInterrupt as error:
                 raise self._interrupted(error) from error
-        if doubt := summary.doubt(test.evaluation):
-            self.screen.warn(doubt)
-        closing = summary.closing(self.parts, self.directory, result, test.evaluation, left)
-        self.screen.panel(f"{self.parts.name}: done", closing)
+        closing.show(self.screen, self.parts, self.directory, result, test.evaluation, left)
         return result
 
     def _close(self, result: dict[str, Any]) -> None:
         """Write what is left; where the training failed, as much of it as can be."""
         self.table.close()
         self.parts.close(at_once=result["status"] == "interrupted")
-        closing = [self.checkpoints.close, self.log.close]
+        files = [self.checkpoints.close, self.log.close]
         if self.board is not None:
-            closing.append(partial(self.board.close, result["status"]))
+            files.append(partial(self.board.close, result["status"]))
         if self.before.get("parent"):
             result["parent"] = self.before["parent"]
         result |= summary.ending(self.parts, self._seconds())
-        closing.append(lambda: records.write_result(self.directory, result))
+        files.append(lambda: records.write_result(self.directory, result))
         if self.tracking is not None:
-            closing.append(partial(self.tracking.finish, result))
-        for close in closing:
+            files.append(partial(self.tracking.finish, result))
+        for close in files:
             with suppress(*((StorageError,) if result["status"] != "completed" else ())):
                 close()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from trainer.engine.bootstrap import RESAMPLES, Intervals
 from trainer.engine.measures import measure
-from trainer.show import report
+from trainer.show import values
 from trainer.show.markdown import code, escaped, listed, table
 from trainer.show.report import Facts
 
@@ -66,7 +66,7 @@ def figures(metrics: Mapping[str, float], intervals: Intervals) -> Rows:
     rows = []
     for name, value in metrics.items():
         ends = intervals.get(name, ())
-        rows.append((measure(name).label, report.metric(name, value), report.span(name, ends)))
+        rows.append((measure(name).label, values.metric(name, value), values.span(name, ends)))
         if name == "mse":
-            rows.append(("RMSE", report.metric("", value**0.5), report.span("", [end**0.5 for end in ends])))
+            rows.append(("RMSE", values.metric("", value**0.5), values.span("", [end**0.5 for end in ends])))
     return rows

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.run.sweep_log import LOG, Outcome, append, read
-from trainer.show.report import Report, duration
+from trainer.show.report import Report
+from trainer.show.values import duration
 from trainer.sweeps import runner
 from trainer.sweeps.plan import Listed
 from trainer.sweeps.results import table as results

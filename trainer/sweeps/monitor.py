@@ -7,7 +7,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from trainer.show.report import Report, duration
+from trainer.show.report import Report
+from trainer.show.values import duration
 from trainer.sweeps.plan import Planned
 from trainer.system.inside import tail
 from trainer.system.shown import shortened

@@ -7,7 +7,8 @@ from trainer.engine.loop import Hook
 from trainer.engine.measures import measure
 from trainer.engine.state import Plan, Row, State
 from trainer.show.bars import Bar
-from trainer.show.report import Report, duration, metric
+from trainer.show.report import Report
+from trainer.show.values import duration, metric
 
 
 class Screen(Hook):

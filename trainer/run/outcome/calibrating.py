@@ -15,7 +15,7 @@ from trainer.engine.calibration import Calibration, fit_temperature, fit_thresho
 from trainer.engine.outcome import Outcome
 from trainer.run import directory as runs
 from trainer.run.evaluating import Evaluated
-from trainer.show import report
+from trainer.show import values
 from trainer.show.report import Report
 from trainer.system.errors import CheckpointError, ConfigError
 from trainer.system.shown import counted
@@ -69,7 +69,7 @@ class Stage:
         """Its row in the table: likelihood, calibration error, accuracy and, of two classes, the F1 of the second."""
         found = self.outcome.evaluation
         cells = [self.name, f"{self.likelihood:.4f}", f"{self.outcome.reliability.error:.4f}"]
-        cells.append(report.metric("accuracy", found.metrics["accuracy"]))
+        cells.append(values.metric("accuracy", found.metrics["accuracy"]))
         if len(found.counts) == 2:
             told = found.counts[1] + found.guessed[1]
             cells.append(f"{2 * found.right[1] / told:.4f}" if told else "-")

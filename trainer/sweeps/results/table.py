@@ -12,7 +12,8 @@ from trainer.compare.ranking import FOLD, REPEATS, Ranked, has_value, ranked, va
 from trainer.compare.verdict import verdict
 from trainer.run.records import PRUNED
 from trainer.run.sweep_log import Outcome
-from trainer.show.report import Facts, metric
+from trainer.show.report import Facts
+from trainer.show.values import metric
 from trainer.system.atomic import replacing
 from trainer.system.cells import inert
 from trainer.system.paths import argument, quoted

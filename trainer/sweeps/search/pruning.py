@@ -10,7 +10,7 @@ from trainer.config.search import Optuna
 from trainer.engine.loop import Hook
 from trainer.engine.state import Row, State
 from trainer.run.records import PRUNED
-from trainer.show.report import metric
+from trainer.show.values import metric
 from trainer.sweeps.search.goal import Goal
 from trainer.sweeps.search.journal import HOPELESS, JOURNAL
 from trainer.sweeps.search.study import Opened, trial_id
