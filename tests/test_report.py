@@ -43,7 +43,7 @@ def test_train_log_has_what_a_terminal_shows_without_its_codes(terminal: Callabl
     (log,) = empty.glob("runs/*/*/train.log")
     text = log.read_text(encoding="utf-8")
     assert "\x1b" not in text
-    for line in ("linear, 7,850 parameters", "train/loss", "linear_digits: done"):
+    for line in ("linear on digits, device ", "7,850 parameters", "train/loss", "linear_digits: done"):
         assert line in text
 
 

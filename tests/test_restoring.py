@@ -23,6 +23,7 @@ from trainer.engine.optimizer_state import OptimizerState
 from trainer.engine.state import State
 from trainer.run.parts import Parts, assemble
 from trainer.run.restoring import Stateful, check_resumable, restore
+from trainer.show.report import Report
 from trainer.system.errors import CheckpointError
 
 DESCRIPTION = {"model": {"name": "mlp"}}
@@ -49,7 +50,7 @@ OPTIMS = {
 
 
 def make(*typed: str, found: Checkpoint | None = None) -> Parts:
-    return assemble(copy.deepcopy(composed(*typed)), lambda items, total, doing: items, found=found)
+    return assemble(copy.deepcopy(composed(*typed)), Report(quiet=True), found=found)
 
 
 def stateful(parts: Parts) -> dict[str, Stateful]:

@@ -24,7 +24,6 @@ from trainer.system.errors import (
 )
 from trainer.system.paths import resolved
 from trainer.system.shown import LONGEST, shortened
-from trainer.system.torch_first import import_torch
 
 LONGEST_HINT = 8000  # a hint may be a command with many words, to be typed again
 
@@ -115,8 +114,6 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
             return 0
         command = registry.command(verb)
         for config in _configs(given):
-            if getattr(command, "NEEDS_TORCH", True):
-                import_torch()
             command.run(config)
     return 0
 

@@ -75,14 +75,16 @@ def run(config: Eval) -> dict[str, Any]:
         UserError: There is no such checkpoint, or it does not fit the model or the data; or `out=` is no folder for it.
         StorageError: A file cannot be written.
     """
-    from trainer.engine import device
-    from trainer.run import ensemble, jobs
-    from trainer.run.evaluating import Evaluated
-    from trainer.run.outcome import calibrating, folder
-    from trainer.show.report import Report
+    from trainer.show.beginning import beginning
     from trainer.system.paths import expanded
 
-    screen = Report()
+    split = "" if config.split == "auto" else f", split {config.split}"
+    with beginning("eval", f"{config.ckpt}{split}, device {config.device}") as screen:
+        from trainer.engine import device
+        from trainer.run import ensemble, jobs
+        from trainer.run.evaluating import Evaluated
+        from trainer.run.outcome import calibrating, folder
+
     compute = device.choose(config.device, config.precision)
     nonfinite, calibrate = config.eval.allow_nonfinite, config.eval.calibrate
     out = folder.usable(config.out) if config.out is not None else None

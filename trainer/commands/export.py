@@ -53,12 +53,13 @@ def run(config: Export) -> dict[str, Any]:
         UserError: There is no such checkpoint, it cannot be exported, or its test data are not there.
         UnprovedError: The file does not answer as the trained model does.
     """
-    from trainer.export import exporting
-    from trainer.run import card
-    from trainer.show.report import Report
+    from trainer.show.beginning import beginning
     from trainer.system.errors import ConfigError, UnprovedError
 
-    screen = Report()
+    with beginning("export", f"{config.ckpt} to {config.out or config.format}") as screen:
+        from trainer.export import exporting
+        from trainer.run import card
+
     given = config.export
     if given.quantize != "none" and config.format != "onnx":
         raise ConfigError(f"export.quantize={given.quantize} is for format=onnx", "leave one of the two out")

@@ -49,17 +49,19 @@ def run(config: Inspect) -> dict[str, Any]:
     Raises:
         UserError: The checkpoint or the data do not exist, or the picture cannot be written.
     """
-    import torch
+    from trainer.show.beginning import beginning
 
-    from trainer.config import custom
-    from trainer.data.loading import load_dataset
-    from trainer.engine import device
-    from trainer.models import preprocessing
-    from trainer.models.build import build_model
-    from trainer.run.evaluating import Evaluated
-    from trainer.show.report import Report
+    asked = config.ckpt or " on ".join(config.called(group) for group in ("model", "data") if config.given(group))
+    with beginning("inspect", asked) as screen:
+        import torch
 
-    screen = Report()
+        from trainer.config import custom
+        from trainer.data.loading import load_dataset
+        from trainer.engine import device
+        from trainer.models import preprocessing
+        from trainer.models.build import build_model
+        from trainer.run.evaluating import Evaluated
+
     if config.ckpt is None:
         preprocessing.prepare(config)
     known = config.facts()

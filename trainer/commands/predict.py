@@ -68,6 +68,11 @@ def run(config: Predict) -> dict[str, Any]:
         UserError: There is no such checkpoint or input, or they do not go together.
         PredictionError: Some inputs could not be read; the table says why.
     """
-    from trainer.predict import predicting
+    from trainer.show.beginning import beginning
+    from trainer.system.errors import listed
 
-    return predicting.run(config, config.ckpt, config.input, config.out, config.predict)
+    asked = f"{listed(config.input)} by {listed(config.ckpt)}, device {config.device}"
+    with beginning("predict", asked) as screen:
+        from trainer.predict import predicting
+
+    return predicting.run(config, screen, config.ckpt, config.input, config.out, config.predict)

@@ -35,6 +35,9 @@ def run(config: "Train") -> dict[str, Any]:
         UnequalError: It is not the same.
         TrainingFailedError, InterruptedRunError: The new run directory says how the training ended.
     """
-    from trainer.compare import reproducing
+    from trainer.show.beginning import beginning
 
-    return reproducing.run(config)
+    with beginning("reproduce", f"{config.directory}, device {config.device}") as screen:
+        from trainer.compare import reproducing
+
+    return reproducing.run(config, screen)

@@ -31,6 +31,11 @@ def run(config: "Train") -> dict[str, Any]:
         UserError: There is nothing to continue from, or the data are not those that the training began with.
         TrainingFailedError, InterruptedRunError: The run directory says how the training ended.
     """
-    from trainer.run import resuming
+    from trainer.run import heading
+    from trainer.show.beginning import beginning
 
-    return resuming.run(config)
+    assert config.directory is not None
+    with beginning(*heading.of_resumption(config, config.directory)) as screen:
+        from trainer.run import resuming
+
+    return resuming.run(config, screen)

@@ -20,7 +20,6 @@ trainer runs runs.status=failed,unfinished --json
 trainer runs RUN                                              one: its config, lineage, files, and the way back
 trainer runs A B runs.out=curves.png                          two: what differs, and their curves in one picture
 """
-NEEDS_TORCH = False
 DEFAULT = "runs"  # the folder that trainings make
 
 

@@ -67,14 +67,16 @@ def run(config: Serve) -> dict[str, Any]:
     except ImportError as error:
         raise ConfigError(f"trainer serve needs {error.name}", install("serve")) from error
 
-    import torch
+    from trainer.show.beginning import beginning
 
-    from trainer.serve import server
-    from trainer.serve.service import Service
-    from trainer.show.report import Report
-    from trainer.system.machine import cores
+    options = config.serve
+    with beginning("serve", f"{config.ckpt}, device {config.device}") as screen:
+        import torch
 
-    screen, options = Report(), config.serve
+        from trainer.serve import server
+        from trainer.serve.service import Service
+        from trainer.system.machine import cores
+
     with server.listen(options.host, config.port) as listener:  # first, for loading takes longer
         service = Service(_predictor(config, screen), _limits(options))
         where, address = service.predictor.found.path, server.address_of(listener)

@@ -21,6 +21,10 @@ def run(config: Train) -> dict[str, Any]:
         UserError: Nothing was started.
         TrainingFailedError, InterruptedRunError: The run directory says how the training ended.
     """
-    from trainer.run import starting
+    from trainer.run import heading
+    from trainer.show.beginning import beginning
 
-    return starting.run(config)
+    with beginning(*heading.of_start(config)) as screen:
+        from trainer.run import starting
+
+    return starting.run(config, screen)

@@ -43,7 +43,7 @@ class Curve:
     fingerprint: str | None
 
 
-def run(config: Train) -> dict[str, Any]:
+def run(config: Train, screen: Report) -> dict[str, Any]:
     """Run the training in `config.directory` again, in a new directory, and say how far it is the same.
 
     Returns:
@@ -53,7 +53,7 @@ def run(config: Train) -> dict[str, Any]:
         UserError: There is nothing to compare with, or it cannot be run again.
         UnequalError: It is not the same.
     """
-    original, screen = config.directory, Report()
+    original = config.directory
     assert original is not None
     before = _left(original)
     if not before.rows:
@@ -66,7 +66,7 @@ def run(config: Train) -> dict[str, Any]:
         with suppress(*((TrainingFailedError,) if before.run.status == "failed" else ())):
             training.run()
         directory = training.directory
-    return _judge(before, _left(directory), ROUNDING[config.precision], Report())
+    return _judge(before, _left(directory), ROUNDING[config.precision], screen)
 
 
 def _left(directory: Path) -> Curve:

@@ -45,9 +45,10 @@ def resume(run: "str | os.PathLike[str]", *overrides: str, **keys: Any) -> Run:
         raise ConfigError(f"{os.fspath(run)} is a sweep", f"the command line resumes it: trainer resume {run}")
     with composed("resume", [given.place("run", run), *given.words(overrides, keys)]) as config:
         from trainer.run import resuming
+        from trainer.show.report import Report
 
         with training():
-            resuming.run(config)
+            resuming.run(config, Report())
         return Run(config.directory)
 
 

@@ -38,14 +38,15 @@ class Options(Protocol):
     allow_nonfinite: bool
 
 
-def run(config: Any, ckpt: Sequence[str], given: Sequence[str], out: str, options: Options) -> dict[str, Any]:
+def run(
+    config: Any, screen: Report, ckpt: Sequence[str], given: Sequence[str], out: str, options: Options
+) -> dict[str, Any]:
     """Predict for all that is `given`, write the table to `out`, and show what it comes to.
 
     Raises:
         UserError: There is no such checkpoint or input, or they do not go together.
         PredictionError: Some inputs could not be read.
     """
-    screen = Report()
     paths = inputs.placed(given)
     place = writing.place(out, paths)
     compute = device.choose(config.device, config.precision)

@@ -97,7 +97,7 @@ def _intervals(test: Tested) -> Intervals:
 
 
 def _summary(parts: Parts) -> str:
-    data, model = parts.data, dict(summary.opening(parts))["model"]
+    data, model = parts.data, f"{parts.config.called('model')}, {dict(summary.opening(parts))['model']}"
     kind = "Images" if data.is_image else "Rows of a table" if data.columns else "Samples"
     what = f"are told apart, as one of {len(data.classes):,} classes" if data.classes is not None else "give a quantity"
     return f"{kind} {what}, by {model}."
@@ -130,7 +130,7 @@ def _recipe(parts: Parts, result: dict[str, Any], seconds: float) -> Iterator[tu
     state = parts.state
     for label, text in summary.opening(parts):
         if label not in ("data", "cache", "note"):
-            yield label, text
+            yield label, f"{parts.config.called('model')}, {text}" if label == "model" else text
     yield "trained", f"{counted(state.epoch, 'epoch')}, {counted(state.step, 'step')}, {values.duration(seconds)}"
     if state.stop:
         yield "stopped", state.stop

@@ -1,9 +1,6 @@
 """Everything a training run is made of, assembled from its config before anything is written."""
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +12,7 @@ from trainer.config.train import Train
 from trainer.data.batches import Batches
 from trainer.data.known import Trained
 from trainer.data.loading import eval_batch_size, example, load_dataset, single_sample, stream_workers, training_batches
-from trainer.data.splits import Dataset, Track
+from trainer.data.splits import Dataset
 from trainer.engine import device, rng, state
 from trainer.engine.average import Average
 from trainer.engine.condition import Condition
@@ -29,9 +26,10 @@ from trainer.engine.steps import kind, make_step
 from trainer.models import preprocessing
 from trainer.models.build import build_model, has_batch_norm, trains_on
 from trainer.models.transfer import Transfer
+from trainer.run import heading
 from trainer.run.choosing import choose
 from trainer.run.hooks import tracking
-from trainer.system.shown import shortened
+from trainer.show.report import Report
 
 
 @dataclass
@@ -60,9 +58,8 @@ class Parts:
 
     @property
     def name(self) -> str:
-        """`name=`, or MODEL_DATA, which is one folder whatever the choices are called."""
-        default = shortened(f"{self.config.called('model')}_{self.config.title('data')}", 60, "...")
-        return self.config.name or re.sub(r"[/\\]", "_", default)
+        """As its folder is called."""
+        return heading.name(self.config)
 
     @property
     def data(self) -> Dataset:
@@ -121,38 +118,39 @@ def _average(config: Train, model: nn.Module) -> Average | None:
 
 def assemble(
     config: Train,
-    track: Track[Any],
-    say: Callable[[str], None] = print,
+    screen: Report,
     found: Checkpoint | None = None,
     beside: Parts | None = None,
     anew: bool = False,
 ) -> Parts:
     """Build every part without writing anything; the model gets the weights of `found`, if that is given.
 
-    If the training begins `anew` with these weights, it may have other classes or columns than that of `found`. `say`
-    is told, later, what did not go as planned. With `beside`, the parts of another run with the same data on the same
-    device, the samples are shared with that.
+    If the training begins `anew` with these weights, it may have other classes or columns than that of `found`. The
+    screen is told, also later, what did not go as planned. With `beside`, the parts of another run with the same data
+    on the same device, the samples are shared with that.
 
     Raises:
         UserError: something does not exist, does not fit or is not here.
     """
     for line in custom.announced(config):
-        say(line)
+        screen.say(line)
     tracking.check(config.tracking)
     compute = device.choose(config.device, config.precision, config.deterministic)
     preprocessing.prepare(config)
     planned = {"plan": found.description["plan"]} if found is not None and found.description.get("plan") else None
-    data = load_dataset(config, track, beside.data if beside is not None else None, planned)
+    with screen.doing(f"reading {config.title('data')}"):
+        data = load_dataset(config, screen.track, beside.data if beside is not None else None, planned)
     chosen = choose(config, data)
     weights = class_weights(getattr(config.loss, "class_weight", "none"), data)
     weights = weights.to(compute.dtype).to(compute.device) if weights is not None else None
     loss = choose_loss(config.loss.name, data, config.label_smoothing, weights)
     rng.seed(config.seed)
     first, outputs = example(data, compute.device, compute.dtype), int(data.facts()["outputs"])
-    fit = Transfer(found, data.columns, data.classes, say) if found is not None and anew else checkpoint.fitting
-    model = build_model(config, first, outputs, found, fit)
+    fit = Transfer(found, data.columns, data.classes, screen.say) if found is not None and anew else checkpoint.fitting
+    with screen.doing(f"building {config.called('model')}"):
+        model = build_model(config, first, outputs, found, fit)
     if found is None and (offer := preprocessing.offer(config)):
-        say(offer)
+        screen.say(offer)
     workers = stream_workers(config, data, compute.device)  # before anything lies on the device
     shared = beside.train if beside is not None else None
     train = training_batches(config, data, first.device, first.dtype, workers, has_batch_norm(model), shared)
@@ -166,7 +164,7 @@ def assemble(
     compiled = kind(config.compile, compute.device.type, total_steps, config.on_nan)
     optimizer = make_optimizer(config, model, outputs, captured=compiled == "cudagraph")
     schedule = make_schedule(config, optimizer, total_steps, followed(objective, evaluated))
-    step, batches = make_step(compiled, model, loss, optimizer, schedule, train, compute, config, say)
+    step, batches = make_step(compiled, model, loss, optimizer, schedule, train, compute, config, screen.say)
     state = State()
     average = _average(config, model)
     shown, size = average.averaged if average is not None else model, eval_batch_size(config, data)

@@ -22,14 +22,14 @@ from trainer.system.errors import CheckpointError, DataError, FormatError, RunEr
 from trainer.system.paths import argument, quoted
 
 
-def run(config: Train) -> dict[str, Any]:
+def run(config: Train, screen: Report) -> dict[str, Any]:
     """Resume the run in `config.directory`, or say that it is finished; the content of result.json.
 
     Raises:
         UserError: there is nothing to resume, or the data are not those that the training began with.
         TrainingFailedError, InterruptedRunError: the run directory says how it ended.
     """
-    screen, directory = Report(), config.directory
+    directory = config.directory
     assert directory is not None
     with runs.locked(directory):
         found, before = _latest(directory, screen), records.read_result(directory)
@@ -63,7 +63,7 @@ def _continued(
     look = project.look()
     check_resumable(found, finite=config.on_nan != "ignore")
     config.choices.update(found.description["choices"])
-    parts = assemble(config, screen.track, screen.say, found, beside)
+    parts = assemble(config, screen, found, beside)
     if found.description["fingerprint"] != fingerprint(parts.data.train):
         raise DataError(
             f"data={config.title('data')}: the samples are not those that {directory} was trained on",

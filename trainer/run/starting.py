@@ -20,14 +20,14 @@ from trainer.system.errors import CheckpointError, ConfigError
 from trainer.system.paths import expanded
 
 
-def run(config: Train) -> dict[str, Any]:
+def run(config: Train, screen: Report) -> dict[str, Any]:
     """Train and test as `config` says, in a new run directory; the content of result.json.
 
     Raises:
         UserError: nothing was started.
         TrainingFailedError, InterruptedRunError: the run directory says how it ended.
     """
-    with opened(config, Report()) as training:
+    with opened(config, screen) as training:
         return training.run()
 
 
@@ -55,7 +55,7 @@ def opened(
         if config.written("model").get("weights") is not None:
             raise ConfigError("from= and model.weights= are two sets of weights to start from", "leave one of them out")
         parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
-    parts = assemble(config, screen.track, screen.say, weights, beside, anew=True)
+    parts = assemble(config, screen, weights, beside, anew=True)
     if weights is not None:
         meeting.warn(weights, config, parts.data, screen)
     if directory is None:

@@ -23,7 +23,7 @@ _COMPILED = {"off": "", "inductor": ", compiled by inductor", "cudagraph": ", st
 
 
 def opening(parts: Parts) -> Facts:
-    """Model, data and training in a few lines."""
+    """Model, data and training in a few lines, below a heading that has their names."""
     data, settings, title = parts.data, parts.config, parts.config.title
     total = sum(p.numel() for p in parts.model.parameters())
     trained = sum(p.numel() for p in parts.model.parameters() if p.requires_grad)
@@ -51,8 +51,8 @@ def opening(parts: Parts) -> Facts:
     if getattr(settings.optim, "backbone_lr", None) is not None:
         rate += f" (all but the last layer {settings.optim.backbone_lr:g})"
     return [
-        ("model", f"{settings.called('model')}, {total:,} parameters{frozen}"),
-        ("data", f"{title('data')}, {counts} of {shape}, {kind}, {where}"),
+        ("model", f"{total:,} parameters{frozen}"),
+        ("data", f"{counts} of {shape}, {kind}, {where}"),
         *cache,
         *(("note", line) for line in data.notes),
         ("training", f"{length}, {batch}, {rate}, {title('scheduler')} schedule"),

@@ -18,7 +18,7 @@ from trainer.engine.objective import Objective
 from trainer.engine.optimizer_state import OptimizerState
 from trainer.engine.state import State
 from trainer.engine.unused import NamesUnused
-from trainer.run import card, closing, records, summary
+from trainer.run import card, closing, heading, records, summary
 from trainer.run import directory as runs
 from trainer.run.diverged import keep_batch
 from trainer.run.drawing import draw
@@ -102,9 +102,10 @@ class Training:
         if parts.data.skipped:
             write_text(directory / "skipped.txt", skipping.lines(parts.data.skipped))
         screen.log_to(directory / "train.log")
-        screen.facts(f"{parts.name}  {directory}", self._opening())
+        screen.heading(*self._heading())
+        screen.facts("", self._opening())
         self.log = MetricsLog(directory / "metrics.jsonl")
-        self.table = Screen(screen, summary.columns(parts), parts.samples, parts.plan)
+        self.table = self._table()
         self.board = self._tensorboard()
         told = Tracked(parts.name, directory, summary.hyperparameters(parts.config))
         self.tracking = tracking(self.settings.tracking, told, screen.warn)
@@ -176,8 +177,13 @@ class Training:
             with suppress(*((StorageError,) if result["status"] != "completed" else ())):
                 close()
 
+    def _heading(self) -> tuple[str, str]:
+        config, resumed = self.parts.config, self.found is not None
+        return heading.of_resumption(config, self.directory) if resumed else heading.of_start(config)
+
     def _opening(self) -> list[tuple[str, str]]:
-        facts = [*summary.opening(self.parts)]
+        facts = [("run", str(self.directory))] if self.found is None else []
+        facts += summary.opening(self.parts)
         if self.before.get("parent"):
             facts.append(("weights", f"of {self.before['parent']['path']}"))
         if self.found is not None:
@@ -215,6 +221,11 @@ class Training:
         return TimeLimit(
             minutes, self._seconds, partial(summary.closing_seconds, parts), parts.schedule, self.screen.say
         )
+
+    def _table(self) -> Screen:
+        parts, before = self.parts, (self.before.get("best") or {}).get("value")
+        columns, compiled = summary.columns(parts), parts.compiled == "inductor"
+        return Screen(self.screen, columns, parts.samples, parts.plan, parts.objective, before, compiled)
 
     def _checkpoints(self) -> Checkpoints:
         parts, method = self.parts, weakref.WeakMethod(self._content)  # a circle would keep all samples in memory

@@ -1,8 +1,10 @@
-"""A table as lines of text: its columns side by side, numbers aligned to the right."""
+"""A table as lines of text: columns side by side, numbers to the right, and only what there is room for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from trainer.show.values import is_number
+
+BETWEEN = 2  # spaces between two columns
 
 
 def laid_out(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -14,9 +16,27 @@ def laid_out(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
     right = [i > 0 and all(is_number(row[i]) for row in grid[1:]) for i in range(len(header))]
     return [
-        "  ".join(
+        (" " * BETWEEN)
+        .join(
             cell.rjust(width) if flush else cell.ljust(width)
             for cell, width, flush in zip(row, widths, right, strict=True)
-        ).rstrip()
+        )
+        .rstrip()
         for row in grid
     ]
+
+
+def fitting(widths: Mapping[str, int], worth: Sequence[str], room: int | None, least: int = 1) -> list[str]:
+    """The columns that fit side by side into so much `room`, in the order of `widths`; without a limit all of them.
+
+    They are taken in the order of their `worth`, those with which the table would be too wide are left out, and the
+    first `least` of them are there in any case.
+    """
+    taken: list[str] = []
+    used = -BETWEEN
+    for name in dict.fromkeys(worth):
+        wider = used + BETWEEN + widths[name]
+        if room is None or wider <= room or len(taken) < least:
+            taken.append(name)
+            used = wider
+    return [name for name in widths if name in taken]

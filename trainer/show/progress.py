@@ -3,9 +3,11 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 from rich.console import Console
+from rich.errors import LiveError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.status import Status
 from rich.text import Text
@@ -31,8 +33,9 @@ class Spinner:
     def _begin(self) -> None:
         with self._lock:
             if not self._over:
-                self._begun = True
-                self._status.start()
+                with suppress(LiveError):  # there is a bar, which has the line
+                    self._status.start()
+                    self._begun = True
 
     def stop(self) -> None:
         """Take the line away, if it is there."""
@@ -69,7 +72,7 @@ def in_a_notebook(items: Iterable[T], total: int | None, doing: str, patience: f
         for item in items:
             if time.monotonic() >= drawn:
                 drawn = time.monotonic() + BAR_SECONDS
-                bar.draw(doing, done, max(done, 1) if total is None else total, "")
+                bar.draw(doing, done, max(done, 1) if total is None else total, ())
             yield item
             done += size(item)
     finally:

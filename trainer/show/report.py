@@ -43,12 +43,19 @@ class Report:
         self.has_bars = self.live or (self.console.is_jupyter and not quiet)
         self._log: Log | None = None
         self._before: list[str] = []
+        self._doing: list[str] = []  # and what each is a part of
         self._spinner: Spinner | None = None
+        self._heading = ""
 
     @property
     def ascii_only(self) -> bool:
         """Whether the terminal cannot show other characters than those of ASCII."""
         return not self.console.encoding.startswith("utf")
+
+    @property
+    def room(self) -> int | None:
+        """The characters that fit on a line of a terminal; None elsewhere, where lines may have any length."""
+        return self.console.width if self.live else None
 
     def log_to(self, path: Path) -> None:
         """Copy everything to a file, also what was said before. If that fails, go on without it after a warning."""
@@ -64,21 +71,43 @@ class Report:
     def say(self, text: str = "", style: str = "") -> None:
         """Print a line."""
         text = printable(text)
-        self._record(text)
+        self.log(text)
         self._show(Text(text, style=style), text)
+
+    def log(self, *lines: str) -> None:
+        """Write lines to the file of `log_to` alone."""
+        if self._log is None:
+            self._before += lines
+        else:
+            self._log.write(*lines)
+
+    def show(self, text: str | Text) -> None:
+        """Show a line that the file has already, or has more of."""
+        line = Text(text) if isinstance(text, str) else text
+        self._show(line, line.plain)
+
+    def heading(self, title: str, said: str) -> None:
+        """Print the first line of what a command shows, unless it has just been printed."""
+        title, said = printable(title), printable(said)
+        line = f"{title}  {said}"
+        if line != self._heading:
+            self._heading = line
+            self.log(line)
+            self._show(Text.assemble((title, "bold cyan"), f"  {said}"), line)
 
     def warn(self, text: str) -> None:
         """Print a warning."""
         self.say(f"warning: {shortened(text, LONGEST, '...')}", style="bold red")
 
     def facts(self, title: str, facts: Facts) -> None:
-        """Print labelled lines under a title."""
+        """Print labelled lines, under a title if there is one."""
         facts = [(printable(label), printable(text)) for label, text in facts]
         width = max((len(label) for label, _ in facts), default=0)
-        self.say(title, style="bold")
+        if title:
+            self.say(title, style="bold")
         for label, text in facts:
             line = f"  {label:<{width}}  {text}"
-            self._record(line)
+            self.log(line)
             self._show(Text.assemble("  ", (f"{label:<{width}}", "dim"), f"  {text}"), line)
 
     def commands(self, commands: Sequence[str], title: str = "next") -> None:
@@ -96,9 +125,9 @@ class Report:
             self.facts(title, facts)
             return
         title, facts = printable(title), [(printable(label), printable(text)) for label, text in facts]
-        self._record(title)
+        self.log(title)
         for label, text in facts:
-            self._record(f"  {label}  {text}")
+            self.log(f"  {label}  {text}")
         lines = Table.grid(padding=(0, 2))
         lines.add_column(style="dim", no_wrap=True)
         lines.add_column(overflow="fold")
@@ -122,18 +151,18 @@ class Report:
         In a pipe and in a notebook only what is known to take `long` is said, in a line of its own before it begins. A
         bar that begins within the block takes the place of the spinner, and so does what is being done within it.
         """
-        text = self._shortened(text, self.DOING)
         if not self.live:
             if long:
                 self.say(text, style="dim")
             yield
             return
-        self._stop_spinner()
-        spinner = self._spinner = Spinner(self.console, text, self.ascii_only, self.PATIENCE)
+        self._doing.append(self._shortened(text, self.DOING))
+        self._spin()
         try:
             yield
         finally:
-            spinner.stop()
+            self._doing.pop()
+            self._spin()
 
     def track(
         self,
@@ -151,8 +180,9 @@ class Report:
         """
         doing = self._shortened(doing, self.DOING)
         if self.live:
-            self._stop_spinner()
+            self._stop_spinning()
             yield from progress.on_a_terminal(self.console, items, total, doing, patience, size)
+            self._spin()
         elif self.has_bars:
             yield from progress.in_a_notebook(items, total, doing, patience, size)
         else:
@@ -160,10 +190,16 @@ class Report:
 
     def bar(self) -> Bar:
         """A bar, where it `has_bars`: on a terminal, and in a notebook."""
-        self._stop_spinner()
+        self._stop_spinning()
         return TerminalBar(self.console, self.ascii_only) if self.live else NotebookBar()
 
-    def _stop_spinner(self) -> None:
+    def _spin(self) -> None:
+        """Let the spinner say what is being done now, if anything is."""
+        self._stop_spinning()
+        if self._doing:
+            self._spinner = Spinner(self.console, self._doing[-1], self.ascii_only, self.PATIENCE)
+
+    def _stop_spinning(self) -> None:
         if self._spinner is not None:
             self._spinner.stop()
             self._spinner = None
@@ -176,9 +212,3 @@ class Report:
             self.console.print(rich, soft_wrap=isinstance(rich, Text))
         elif not self.quiet:
             print(plain, flush=True)
-
-    def _record(self, line: str) -> None:
-        if self._log is None:
-            self._before.append(line)
-        else:
-            self._log.write(line)
