@@ -13,7 +13,7 @@ from trainer.cli import arguments, limits
 from trainer.cli.jobs import Jobs
 from trainer.config import composition
 from trainer.config.check import check
-from trainer.config.counting import MOST
+from trainer.config.swept import MOST
 from trainer.system.errors import ConfigError
 
 

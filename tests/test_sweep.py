@@ -130,6 +130,35 @@ def test_a_failing_job_stops_no_other(trainer: Trainer, typed: str, reason: str)
     assert [line["status"] for line in lines(swept())] == ["failed", "completed"]
 
 
+@pytest.mark.parametrize(
+    ("word", "values"),
+    [
+        ("optim.lr=range(0.01,0.05,0.01)", ["0.01", "0.02", "0.03", "0.04"]),
+        ("optim.lr=range(0.009,0.014,0.001)", ["0.009", "0.01", "0.011", "0.012", "0.013"]),
+        ("optim.lr=range(0.05,0.01,-0.01)", ["0.05", "0.04", "0.03", "0.02"]),
+        ("seed=range(3)", ["0", "1", "2"]),
+        ("optim.lr=1e-3,0.0030,1", ["1e-3", "0.0030", "1"]),
+        ("optim.lr=choice(1e-3,1e-2)", ["1e-3", "1e-2"]),
+        ("optim.nesterov=true,false", ["true", "false"]),
+        ("model.hidden=[64,32],[128]", ["[64,32]", "[128]"]),
+    ],
+)
+def test_a_value_is_written_as_it_was_typed_and_a_range_ends_before_its_end(
+    trainer: Trainer, word: str, values: list[str]
+) -> None:
+    ran = trainer("train", "-m", "model=mlp", "optim=sgd", "plots=false", word, "sweep.dry_run=true")
+    key = word.partition("=")[0]
+    assert re.findall(rf"{re.escape(key)}=(\S+)", ran.out) == values
+
+
+def test_the_command_that_trains_the_best_again_is_what_was_typed(trainer: Trainer) -> None:
+    ran = trainer("train", "-m", *REGRESSION, "epochs=2", "optim.lr=range(0.01,0.012,0.001)")
+    (best,) = re.findall("trainer train .*", ran.out)
+    assert best.startswith(f"trainer train {' '.join(SILENT)} model=linear")
+    assert re.search(r" optim\.lr=0\.01(1)? ", best)
+    assert {line["overrides"]["optim.lr"] for line in lines(swept())} == {"0.01", "0.011"}
+
+
 def test_a_bug_in_one_job_is_shown_and_stops_no_other(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     make = torch.optim.Adam.__init__
     calls: list[int] = []

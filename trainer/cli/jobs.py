@@ -8,14 +8,14 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Transformer
+from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from trainer.cli.arguments import Arguments
-from trainer.config import registry
+from trainer.config import registry, swept
 from trainer.config.combining import Combining, Composed
 from trainer.config.composition import explained
-from trainer.config.counting import count
+from trainer.config.swept import count
 from trainer.system.errors import ConfigError
 
 
@@ -111,11 +111,11 @@ class Jobs:
         if override.is_delete():
             return [self._word(key, override)]
         if not override.is_sweep_override():
-            text = f"{key}={override.get_value_element_as_str()}"
-            return [self._word(text, *self._parsed([text]))]
+            text = str(override.input_line)  # as it was typed: Hydra writes `false` as `False`
+            return [self._word(text, override)]
         is_value, found = self._is_value(override), []
-        for value in override.sweep_iterator():
-            text = f"{key}={Transformer.str(value)}"
+        for value, written in swept.values(override):
+            text = f"{key}={written}"
             if is_value and type(value) in (int, float):  # to read many numbers again would take a while
                 found.append(Word(text, (override.key_or_group, value)))
             else:

@@ -3,7 +3,6 @@
 import math
 import sys
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Sweep
@@ -12,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from trainer.config import registry
 from trainer.config.check import LARGEST
-from trainer.config.counting import MOST, length
+from trainer.config.swept import MOST, length, numbers, values
 from trainer.system.errors import ConfigError, did_you_mean
 
 EXAMPLES = "'optim.lr=tag(log,interval(1e-4,1))', 'model.hidden=range(16,257,16)', optim=sgd,adam"
@@ -52,8 +51,7 @@ def space(parsed: list[Override]) -> Space:
     for written, override in latest.items():
         key = _bare(written)
         if not override.is_sweep_override():
-            value = "" if override.is_delete() else f"={override.get_value_element_as_str()}"
-            fixed.append(f"{written}{value}")
+            fixed.append(written if override.is_delete() else str(override.input_line))
             continue
         word = str(override.input_line).lstrip("+")
         if key.split(".")[0] in registry.OF_A_SWEEP:
@@ -93,15 +91,13 @@ def _distribution(word: str, override: Override) -> BaseDistribution:
             raise ConfigError(f"{word}: no value is in this range", "the end of a range is not part of it: range(1,9)")
         if count > MOST:
             raise ConfigError(f"{word}: too many values for a range", f"search in an interval, like {EXAMPLES}")
-        values = list(value.range())
         if log:
             raise ConfigError(f"{word}: steps do not go with log", f"use tag(log,int(interval(...))), like {EXAMPLES}")
-        first, step = min(values[0], values[-1]), abs(value.step)
-        end = Decimal(str(first)) + (len(values) - 1) * Decimal(str(step))  # not values[-1], a sum that is rounded
-        return _numbers(word, first, type(values[0])(end), step=step)
+        found = numbers(value)
+        return _numbers(word, min(found), max(found), step=abs(value.step))
     if log:
         raise ConfigError(f"{word}: log goes with numbers of an interval", f"like {EXAMPLES}")
-    choices = list(dict.fromkeys(override.sweep_string_iterator()))
+    choices = list(dict.fromkeys(written for _, written in values(override)))
     if not choices:
         raise ConfigError(f"{word}: there is no such choice", "name them: a,b")
     return CategoricalDistribution(choices)
