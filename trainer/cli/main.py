@@ -104,6 +104,10 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
         from trainer.cli import showing
 
         return showing.show(given)
+    if given.multirun and verb == "train" and "sweep=parallel" in args:
+        from trainer.sweeps import warm
+
+        warm.start(args)  # first of all: it takes longer than everything up to the first job
     from trainer.config import composition
 
     with composition.ready(Path(given.flags.get("--config-path", composition.CONFIGS)).absolute()):

@@ -1,10 +1,15 @@
-"""What the server imports that the workers of `sweep=parallel` are forked from."""
+"""What the server imports first that the workers of `sweep=parallel` are forked from; `warm` starts it."""
 
-import atexit
+import gc
 import os
+import signal
 
-import trainer.sweeps.attempt
+from trainer.system.workers import end_with
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the terminal's whole group; the sweep answers it
+end_with(os.getppid())  # at once: Python takes a second to leave torch, in which the server would hold the terminal
+gc.disable()  # to look for garbage in what torch imports takes a fifth of the time; each worker enables it
+
+import trainer.sweeps.attempt  # noqa: E402
 
 __all__ = ["trainer"]
-
-atexit.register(os._exit, 0)  # Python takes a second to leave torch, in which the server would hold the terminal

@@ -17,7 +17,8 @@ from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted, library
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
-from trainer.sweeps.worker import Place, environment, lies_in, work
+from trainer.sweeps.warm import environment, lies_in
+from trainer.sweeps.worker import Place, work
 from trainer.system.errors import ConfigError, RunError
 from trainer.system.machine import cores
 from trainer.system.shown import printable

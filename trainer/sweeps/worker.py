@@ -1,17 +1,15 @@
 """The process that runs jobs of a sweep: a worker of this machine, or one that Slurm or Ray has started."""
 
+import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 
-import trainer
 from trainer.run.sweep_log import Outcome
 from trainer.sweeps.plan import Planned
+from trainer.sweeps.warm import lies_in
 from trainer.system.errors import InterruptedRunError
 from trainer.system.signals import answered, handled
 from trainer.system.workers import end_with
@@ -31,23 +29,6 @@ class Place:
         """The place of this process, with those variables of its environment that trainer itself reads."""
         kept = {name: value for name, value in os.environ.items() if name.startswith("TRAINER_")}
         return Place(os.getcwd(), [p for p in sys.path if p], kept, threads)
-
-
-def lies_in(folder: str) -> bool:
-    """Whether trainer is imported from `folder`: a copy of its repository, say."""
-    return Path(trainer.__file__).parent.parent == Path(folder)
-
-
-@contextmanager
-def environment(values: dict[str, str]) -> Iterator[None]:
-    """Within the block, processes are started with these variables, too."""
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def work(planned: Planned, place: Place) -> Outcome:
@@ -76,6 +57,8 @@ def serve(orders: Connection, parent: int, place: Place) -> None:
     reach the worker: `parent` stops it with SIGTERM.
     """
     end_with(parent)
+    gc.freeze()  # what the server has imported stays, and its pages shared: only what a job makes may be garbage
+    gc.enable()
     os.setpgid(0, 0)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
