@@ -50,14 +50,14 @@ def test_help_lists_every_verb(trainer: Trainer, words: tuple[str, ...]) -> None
     assert ran.err == ""
     for verb in registry.verbs():
         assert f"  {verb}" in ran.out
-        assert registry.command(verb).SUMMARY in ran.out
+        assert registry.command(verb).SUMMARY in " ".join(ran.out.split())
 
 
 @pytest.mark.parametrize("verb", registry.verbs())
 def test_help_of_a_verb_lists_its_choices_and_keys(trainer: Trainer, verb: str) -> None:
     ran = trainer(verb, "--help")
     assert ran.code == 0
-    assert len(ran.out.splitlines()) < 50
+    assert len(ran.out.splitlines()) < 120
     choices = ("model=", "lenet5", "data=", "fashion_mnist")
     if verb == "resume":  # chooses nothing anew, and says what may change
         assert not any(choice in ran.out for choice in choices)
@@ -66,12 +66,12 @@ def test_help_of_a_verb_lists_its_choices_and_keys(trainer: Trainer, verb: str) 
     if verb == "reproduce":
         choices = ("RUN", "epochs", "device", "name", "output")
     if verb in ("cache", "runs"):  # need neither
-        choices = ("folder=", "clear=") if verb == "cache" else ("[RUN ...]", "runs.{where", "json=")
+        choices = ("folder=", "clear=") if verb == "cache" else ("[RUN ...]", "runs.where=", "json=")
     for choice in choices:
         assert choice in ran.out
     composed = yaml.safe_load(trainer(verb, "--cfg", "job").out)
     for key in set(composed) - {"model", "data", "optim", "scheduler"}:
-        assert f"  {key}" in ran.out
+        assert f" {key}" in ran.out
 
 
 def test_help_shows_the_users_own_choices(trainer: Trainer, empty: Path) -> None:

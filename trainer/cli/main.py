@@ -71,8 +71,13 @@ def _dispatch(args: list[str]) -> int:
         from trainer.cli import completion
 
         return completion.complete(args)
-    if not args or args[0] in ("--help", "-h", "help"):
+    if not args or args[0] in ("--help", "-h"):
         print(verbs.overview())
+        return 0
+    if args[0] == "help":
+        from trainer.cli import help as helping
+
+        print(helping.answer(args[1:]))
         return 0
     verb, rest = args[0], args[1:]
     if verb == "--version":
@@ -86,7 +91,7 @@ def _dispatch(args: list[str]) -> int:
     if "--version" in rest:
         return _dispatch(["--version"])
     if "--help" in rest or "-h" in rest:
-        print(verbs.help_of(verb))
+        print(verbs.help_of(verb, [word for word in rest if word not in ("--help", "-h")]))
         return 0
     return _run(verb, rest)
 

@@ -25,6 +25,7 @@ class Augment:
         "light: mirrored, shifted by up to a sixteenth; standard: also turned by up to 10 degrees, zoomed by up to 0.1 "
         "and jittered by 0.2; strong: mirrored, shifted, one operation of TrivialAugment, erased with probability 0.25",
         choices=("none", "light", "standard", "strong"),
+        often=True,
     )
     flip: bool | None = key(None, "mirror left to right with probability one half")
     crop: int | None = key(None, "pad by N black pixels and crop at random (0: off)", minimum=0)
@@ -56,7 +57,7 @@ class Data:
     classifies: ClassVar[bool | None] = True  # whether it has classes; None: only the files tell
     adapts: ClassVar[bool] = False  # whether `load` takes `trained`, what a checkpoint says of the data it is for
     name: str = key(MISSING, "registry name")
-    batch_size: int | None = key(64, "samples per step; null: the whole training set", minimum=1)
+    batch_size: int | None = key(64, "samples per step; null: the whole training set", minimum=1, often=True)
     sampler: str = key(
         "shuffle",
         "which samples an epoch has: shuffle: each once, in random order; balanced: as many of each class, drawn with "
@@ -82,13 +83,16 @@ class Data:
         words=("auto",),
         minimum=0,
         below=1,
+        often=True,
     )
     folds: int | None = key(
         None, "divide the training set into N parts, of which `fold` validates, in the place of val_fraction", minimum=2
     )
     fold: int | None = key(None, "which of the `folds` validates, from 0; all: -m data.fold=range(N)", minimum=0)
     split_seed: int = key(0, "seed of the random splits; not `seed`, so that runs can be compared", minimum=0)
-    limit: int | None = key(None, "use only N samples of each split: the first, or of tables at random", minimum=1)
+    limit: int | None = key(
+        None, "use only N samples of each split: the first, or of tables at random", minimum=1, often=True
+    )
     strict: bool = key(
         False, "refuse what would be cleaned up: broken images, empty cells, files that belong nowhere", runtime=True
     )
@@ -155,7 +159,7 @@ class Rows(Data):
         minimum=0,
         below=1,
     )
-    test_fraction: float = key(0.2, "share held out for testing", above=0, below=1)
+    test_fraction: float = key(0.2, "share held out for testing", above=0, below=1, often=True)
 
 
 @dataclass
@@ -184,7 +188,7 @@ class Cached(Data):
 class Pictures(Cached):
     """Keys of the data sets that are image files of the user's own."""
 
-    path: str = key(MISSING, "where they lie", runtime=True, text=True)
+    path: str = key(MISSING, "where they lie", runtime=True, text=True, often=True)
     size: int | None = key(32, "side of the square images that the model sees", minimum=1)
     resize: int | None = key(
         None,
@@ -209,7 +213,9 @@ class Pictures(Cached):
         choices=("weights",),
         private=True,
     )
-    test_fraction: float = key(0.2, "share held out for testing where there is no test split", above=0, below=1)
+    test_fraction: float = key(
+        0.2, "share held out for testing where there is no test split", above=0, below=1, often=True
+    )
     duplicates: str = key(
         "warn",
         "test or validation images that are in the training split, too: warn of them, or drop them from training",

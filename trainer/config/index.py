@@ -32,6 +32,11 @@ class Key:
         return self.name.rpartition(".")[2]
 
     @property
+    def typed(self) -> str:
+        """Its name as people type it, where it has a short one: data.augment is data.augment.preset."""
+        return self.name.removesuffix(".preset")
+
+    @property
     def within(self) -> str:
         """Its name within the section of the group: lr, augment.flip."""
         return self.name.removeprefix(f"{self.group}.")

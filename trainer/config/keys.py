@@ -24,6 +24,7 @@ def key(
     text: bool = False,
     positional: bool = False,
     flag: bool = False,
+    often: bool = False,
 ) -> Any:
     """Declare a key: a field of a dataclass with its meaning, its limits and its choices.
 
@@ -33,7 +34,8 @@ def key(
     is resumed, for the weights at a given step do not depend on it. An `outward` key leads out of the run, to a server,
     a shell or a folder that is written to: no file of a run sets it, for that may be a stranger's. A `text` key takes
     whatever is typed, such as a path, or the name of a column; or a list of those. A `positional` key is what words
-    without a key are taken for: one of each verb at most. A `flag` is a key that may also be typed as `--NAME`.
+    without a key are taken for: one of each verb at most. A `flag` is a key that may also be typed as `--NAME`. An
+    `often` key is one that people set often, which the help of a verb explains; the others are only named there.
     """
     limits = {
         "minimum": minimum,
@@ -45,7 +47,7 @@ def key(
         "length": length,
     }
     marks = {"private": private, "runtime": runtime, "outward": outward, "text": text}
-    marks |= {"positional": positional, "flag": flag}
+    marks |= {"positional": positional, "flag": flag, "often": often}
     metadata: dict[str, Any] = {"doc": doc, **marks} | {k: v for k, v in limits.items() if v is not None}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)

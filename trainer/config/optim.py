@@ -21,8 +21,8 @@ class Optim:
     linear: ClassVar[bool] = False  # as batched sweeps need it: moves a parameter by an amount linear in `lr`
 
     name: str = key(MISSING, "registry name")
-    lr: float = key(1e-3, "learning rate; with `scheduler=onecycle` its peak", above=0)
-    weight_decay: float = key(0.0, "L2 penalty, or decoupled decay for adamw", minimum=0)
+    lr: float = key(1e-3, "learning rate; with `scheduler=onecycle` its peak", above=0, often=True)
+    weight_decay: float = key(0.0, "L2 penalty, or decoupled decay for adamw", minimum=0, often=True)
     backbone_lr: float | None = key(
         None, "learning rate of all but the model's last layer, which has `lr`; null: `lr` for all", above=0
     )
@@ -38,8 +38,8 @@ class SGD(Optim):
     linear: ClassVar[bool] = True
     fused: ClassVar[bool] = True
     name: str = key("sgd", "registry name")
-    lr: float = key(0.01, "learning rate; with `scheduler=onecycle` its peak", above=0)
-    momentum: float = key(0.0, "momentum", minimum=0, below=1)
+    lr: float = key(0.01, "learning rate; with `scheduler=onecycle` its peak", above=0, often=True)
+    momentum: float = key(0.0, "momentum", minimum=0, below=1, often=True)
     dampening: float = key(0.0, "dampening of the momentum", minimum=0, maximum=1)
     nesterov: bool = key(False, "Nesterov's momentum")
 
@@ -64,13 +64,14 @@ class FittingOptim(Adam):
     name: str = key("auto", "registry name")
     # Whoever makes an optimizer has numbers: `trainer.run.choosing` has put a section of another kind in its place.
     lr: float | str = key(  # type: ignore[assignment]
-        "auto", "learning rate: auto: 1e-3, and 3e-3 on tables", words=("auto",), above=0
+        "auto", "learning rate: auto: 1e-3, and 3e-3 on tables", words=("auto",), above=0, often=True
     )
     weight_decay: float | str = key(  # type: ignore[assignment]
         "auto",
         "auto: none; on tables decoupled, 1, and 2 of fewer than 1,000 rows",
         words=("auto",),
         minimum=0,
+        often=True,
     )
 
 
@@ -79,7 +80,7 @@ class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
 
     name: str = key("adamw", "registry name")
-    weight_decay: float = key(0.01, "decoupled weight decay", minimum=0)
+    weight_decay: float = key(0.01, "decoupled weight decay", minimum=0, often=True)
 
 
 @dataclass
@@ -88,7 +89,7 @@ class Adagrad(Optim):
 
     linear: ClassVar[bool] = True
     name: str = key("adagrad", "registry name")
-    lr: float = key(0.01, "learning rate; with `scheduler=onecycle` its peak", above=0)
+    lr: float = key(0.01, "learning rate; with `scheduler=onecycle` its peak", above=0, often=True)
     lr_decay: float = key(0.0, "decay of the learning rate", minimum=0)
     eps: float = key(1e-10, "added to the denominator", minimum=0)
 
@@ -100,8 +101,8 @@ class RMSprop(Optim):
     linear: ClassVar[bool] = True
     capturable: ClassVar[bool] = True
     name: str = key("rmsprop", "registry name")
-    lr: float = key(0.01, "learning rate; with `scheduler=onecycle` its peak", above=0)
+    lr: float = key(0.01, "learning rate; with `scheduler=onecycle` its peak", above=0, often=True)
     alpha: float = key(0.99, "decay of the running mean of squares", minimum=0, below=1)
     eps: float = key(1e-8, "added to the denominator", minimum=0)
-    momentum: float = key(0.0, "momentum", minimum=0, below=1)
+    momentum: float = key(0.0, "momentum", minimum=0, below=1, often=True)
     centered: bool = key(False, "divide by the estimated variance")

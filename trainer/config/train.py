@@ -11,7 +11,9 @@ from trainer.config.keys import MISSING, key
 class Evaluate:
     """When and on what the model is evaluated during training."""
 
-    split: str = key("val", "val; or test, as the tutorials do (then no best.pt is picked)", choices=("val", "test"))
+    split: str = key(
+        "val", "val; or test, as the tutorials do (then no best.pt is picked)", choices=("val", "test"), often=True
+    )
     every_epochs: int = key(1, "after every N epochs", minimum=1)
     every_steps: int | None = key(None, "also after every N steps", minimum=1)
 
@@ -20,7 +22,9 @@ class Evaluate:
 class EarlyStopping:
     """Stop when the objective has not improved for a while."""
 
-    patience: int | None = key(None, "evaluations without improvement; null: never stop early", minimum=1, runtime=True)
+    patience: int | None = key(
+        None, "evaluations without improvement; null: never stop early", minimum=1, runtime=True, often=True
+    )
     min_delta: float = key(0.0, "smaller changes are no improvement", minimum=0)
 
 
@@ -55,15 +59,17 @@ class Train(Config):
     sweep: Any = key(MISSING, "how the jobs of -m are run: a section of the group `sweep`")
     search: Any = key(MISSING, "which jobs -m has: a section of the group `search`")
     tracking: Any = key(MISSING, "who is told of the training: a section of the group `tracking`")
-    name: str | None = key(None, "name of the run, a folder below output; null: MODEL_DATA", text=True)
-    output: str = key("runs", "folder that run directories are made in", text=True)
+    name: str | None = key(None, "name of the run, a folder below output; null: MODEL_DATA", text=True, often=True)
+    output: str = key("runs", "folder that run directories are made in", text=True, often=True)
     from_: str | None = key(
-        None, "start from the weights of this run or checkpoint file, its model and its data", text=True
+        None, "start from the weights of this run or checkpoint file, its model and its data", text=True, often=True
     )
-    seed: int = key(0, "seed of weights, batch order, dropout and augmentation", minimum=0, maximum=2**32 - 1)
-    device: str = key("auto", "auto, cpu, cuda, cuda:N or mps", runtime=True)
+    seed: int = key(
+        0, "seed of weights, batch order, dropout and augmentation", minimum=0, maximum=2**32 - 1, often=True
+    )
+    device: str = key("auto", "auto, cpu, cuda, cuda:N or mps", runtime=True, often=True)
     precision: str = key(
-        "float32", "bfloat16 is mixed: float32 weights", choices=("float32", "float64", "tf32", "bfloat16")
+        "float32", "bfloat16 is mixed: float32 weights", choices=("float32", "float64", "tf32", "bfloat16"), often=True
     )
     compile: str = key(
         "auto",
@@ -79,10 +85,11 @@ class Train(Config):
         words=("auto",),
         minimum=1,
         runtime=True,
+        often=True,
     )
     max_steps: int | None = key(None, "stop after N steps, even within an epoch", minimum=1, runtime=True)
     max_minutes: float | None = key(
-        None, "end the training in time for its test to end after N minutes", above=0, runtime=True
+        None, "end the training in time for its test to end after N minutes", above=0, runtime=True, often=True
     )
     until: str | None = key(None, "end the training once a metric is so: val/accuracy>0.99", runtime=True, text=True)
     accumulate: int = key(1, "batches whose gradients make one step", minimum=1)
@@ -99,6 +106,7 @@ class Train(Config):
         "decay of a moving average of the weights, like 0.999, which is evaluated and saved in their place; null: none",
         above=0,
         below=1,
+        often=True,
     )
     objective: str = key("auto", "metric that picks the best: auto is val/accuracy, or val/loss in regression")
     direction: str = key("auto", "auto: min for losses and errors, otherwise max", choices=("auto", "min", "max"))

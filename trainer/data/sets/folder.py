@@ -17,7 +17,7 @@ class Folder(Pictures):
 
     adapts: ClassVar[bool] = True
     name: str = key("folder", "registry name")
-    path: str = key(MISSING, "the folder", runtime=True, text=True)
+    path: str = key(MISSING, "the folder", runtime=True, text=True, often=True)
 
 
 def load(config: Folder, track: "Track[object]", trained: Mapping[str, Any] | None = None) -> "Dataset":

@@ -17,14 +17,18 @@ class Images(Pictures):
 
     adapts: ClassVar[bool] = True
     name: str = key("images", "registry name")
-    path: str = key(MISSING, "the table", runtime=True, text=True)
+    path: str = key(MISSING, "the table", runtime=True, text=True, often=True)
     image: str | None = key(
-        None, "column of the files' names, with or without extension; null: the one whose values are files", text=True
+        None,
+        "column of the files' names, with or without extension; null: the one whose values are files",
+        text=True,
+        often=True,
     )
     target: str | None = key(
         None,
         "column of the classes; null: the only one left, or the one called label, class, target or category",
         text=True,
+        often=True,
     )
     root: str | None = key(None, "folder that the images lie in or below; null: the table's", runtime=True, text=True)
     split: str | None = key(

@@ -18,22 +18,23 @@ class Table(Rows):
     classifies: ClassVar[bool | None] = None
     adapts: ClassVar[bool] = True
     name: str = key("table", "registry name")
-    path: str = key(MISSING, "the file: .csv, .tsv, .txt, .data or .parquet", runtime=True, text=True)
-    target: str = key(MISSING, "the target column: its name, or its number (-1: the last)", text=True)
+    path: str = key(MISSING, "the file: .csv, .tsv, .txt, .data or .parquet", runtime=True, text=True, often=True)
+    target: str = key(MISSING, "the target column: its name, or its number (-1: the last)", text=True, often=True)
     task: str = key(
         "auto",
         "auto: classification where the target is words or few small whole numbers",
         choices=("auto", "classification", "regression"),
+        often=True,
     )
-    test_path: str | None = key(None, "a file of its own for testing", runtime=True, text=True)
+    test_path: str | None = key(None, "a file of its own for testing", runtime=True, text=True, often=True)
     val_path: str | None = key(None, "a file of its own for validation", runtime=True, text=True)
     split: str | None = key(None, "a column that says of each row: train, val or test", text=True)
     group: str | None = key(None, "a column of groups (patients, customers): none is in two splits", text=True)
     time: str | None = key(
         None, "a column of dates or numbers: the last rows are the test, those before validate", text=True
     )
-    columns: list[str] | None = key(None, "use only these columns as features", text=True)
-    drop: list[str] | None = key(None, "leave these columns out", text=True)
+    columns: list[str] | None = key(None, "use only these columns as features", text=True, often=True)
+    drop: list[str] | None = key(None, "leave these columns out", text=True, often=True)
     categories: list[str] | None = key(None, "columns whose values are categories, also if they are numbers", text=True)
 
 
