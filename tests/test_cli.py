@@ -273,9 +273,9 @@ def test_a_pipe_gets_plain_lines(trainer: Trainer) -> None:
 def test_the_last_lines_say_where_the_run_is_and_what_comes_next(trainer: Trainer) -> None:
     ran = trainer("train", *QUICK)
     (run,) = Path("runs/linear_digits").iterdir()
-    last = ran.out.splitlines()[-4:]
-    assert any(line.split() == ["run", str(run)] for line in last)
-    assert any(f"trainer eval {run}" in line for line in last)
+    lines = ran.out.splitlines()
+    assert f"  run  {run}" in lines
+    assert f"  trainer eval {run}" in lines[lines.index("next") :]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import io
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
 def test_a_terminal_gets_a_bar_a_line_per_epoch_and_a_panel(terminal: Callable[[], str], empty: Path) -> None:
     assert main(["train", "model=linear", "data.limit=200", "epochs=2", *SILENT]) == 0
     text = CODES.sub("", terminal())
-    assert re.search(r"epoch 1/2 .* \d/3 .* samples/s  loss \d+\.\d+  .* left", text)
+    assert re.search(r"epoch 1/2 .* \d/3 .* left  loss \d+\.\d+  .* samples/s", text)
     assert [line.split()[:2] for line in text.splitlines() if re.match(r" +\d+ +\d+ +\d\.\d{4}", line)] == [
         ["1", "3"],
         ["2", "6"],
@@ -213,7 +212,8 @@ def test_a_bar_takes_the_place_of_what_is_being_done(
     with report.doing("reading"):
         assert list(report.track(range(2), 2, "images")) == [0, 1]
     assert "images" in terminal()
-    assert threading.active_count() == 1
+    report.say("after")
+    assert "reading" not in terminal().rpartition("after")[2]
 
 
 def test_a_pipe_is_told_only_what_is_known_to_take_long(capsys: pytest.CaptureFixture[str]) -> None:

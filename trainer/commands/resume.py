@@ -34,8 +34,7 @@ def run(config: "Train") -> dict[str, Any]:
     from trainer.run import heading
     from trainer.show.beginning import beginning
 
-    assert config.directory is not None
-    with beginning(*heading.of_resumption(config, config.directory)) as screen:
+    with beginning(*heading.of_training(config, config.directory)) as screen:
         from trainer.run import resuming
 
     return resuming.run(config, screen)

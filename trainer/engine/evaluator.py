@@ -18,6 +18,8 @@ from trainer.engine.outcome import Outcome, in_double
 from trainer.models.mode import evaluating
 from trainer.system.errors import StoppedError
 
+Shown = Callable[[Iterable[Batch], int, str], Iterable[Batch]]  # of batches, the samples in them, and their split
+
 
 @dataclass
 class Evaluator:
@@ -31,6 +33,7 @@ class Evaluator:
     workers: int | None = None
     stopped: Callable[[], object] = bool  # whether to give up an evaluation
     latest: Evaluation | None = None  # what was found last
+    shown: Shown | None = None  # how far an evaluation is
     pace: float | None = None  # seconds per sample that it took
     calibration: Calibration = calibration.NONE  # of the model, which `raw` outputs have not
     _batches: dict[str, Batches] = field(default_factory=dict)
@@ -97,7 +100,8 @@ class Evaluator:
         with evaluating(self.model), torch.inference_mode(), self.compute.autocast():
             begun = time.perf_counter()
             loss, batches = self.loss, self.batches(split)
-            (self.latest,) = evaluate(forward, batches, loss.function, loss.mean, self.metric(), self.stopped)
+            given = batches if self.shown is None else self.shown(batches, batches.total, split)
+            (self.latest,) = evaluate(forward, given, loss.function, loss.mean, self.metric(), self.stopped)
             self.pace = (time.perf_counter() - begun) / batches.total
         return self.latest
 

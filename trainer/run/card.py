@@ -1,6 +1,6 @@
 """README.md of a run: what is known of a training once its model has been tested."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from trainer.engine import bootstrap
 from trainer.engine.bootstrap import Intervals
 from trainer.engine.measures import SPLITS
 from trainer.engine.metrics import Evaluation
-from trainer.run import closing, records, summary
+from trainer.run import closing, judgement, records, summary
 from trainer.run.directory import CARD
 from trainer.run.outcome.testing import Tested
 from trainer.run.parts import Parts
@@ -53,6 +53,7 @@ def leave(parts: Parts, directory: Path, test: Tested, result: dict[str, Any], s
     """
     evaluation, data = test.evaluation, parts.data
     intervals = _intervals(test)
+    named = {f"test/{name}": [*ends] for name, ends in intervals.items()}
     few = data.classes is not None and len(data.classes) <= LISTED
     card = Card(
         title=parts.name,
@@ -61,14 +62,14 @@ def leave(parts: Parts, directory: Path, test: Tested, result: dict[str, Any], s
         figures=figures(evaluation.metrics | evaluation.further | test.result, intervals),
         data=[*_data(parts)],
         recipe=[*_recipe(parts, result, seconds)],
-        limits=[*_limits(data, evaluation)],
+        limits=[*_limits(data, evaluation, named)],
         typed=" ".join(["trainer train", *map(quoted, records.overrides(directory))]),
         example="photo.jpg" if data.is_image else "rows.csv",
         classes=_classes(data, evaluation) if few else None,
         pictures=[(path, says) for path, says in PICTURES.items() if (directory / path).is_file()],
     )
     write_text(directory / CARD, card.text())
-    return {"intervals": {f"test/{name}": [*ends] for name, ends in intervals.items()}}
+    return {"intervals": named}
 
 
 def exported(checkpoint: Path, name: str, said: str) -> None:
@@ -140,9 +141,9 @@ def _recipe(parts: Parts, result: dict[str, Any], seconds: float) -> Iterator[tu
     yield "with", ", ".join(f"{name} {said[name]}" for name in ("trainer", "python", "torch", "platform"))
 
 
-def _limits(data: Dataset, evaluation: Evaluation) -> Iterator[str]:
-    if doubt := closing.doubt(evaluation):
-        yield doubt
+def _limits(data: Dataset, evaluation: Evaluation, intervals: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    if doubt := judgement.useless(evaluation, intervals):
+        yield doubt.text
     total = len(data.test)
     if evaluation.counts and sum(evaluation.right) == total:
         bound = 3 / total  # the rule of three

@@ -15,7 +15,8 @@ from trainer.system.inside import unlinked
 from trainer.system.paths import quoted
 
 EVENTS = "events.out.tfevents.*"
-SUBDIRECTORIES = ("checkpoints", "plots")
+PLOTS = "plots"  # the folder of the pictures of a training
+SUBDIRECTORIES = ("checkpoints", PLOTS)
 CARD = "README.md"  # what is said of the model
 TEST = "test"  # the folder of what is left of the test
 _FOLDERS = (*SUBDIRECTORIES, TEST, "slurm", "ray")

@@ -60,12 +60,14 @@ class Evaluated:
             _take_all(config)
         same = beside if beside is not None and beside._said == self._said else None
         loaded, trained = same.data if same is not None else None, self.found.description or None
-        self.data: Dataset = load_dataset(config, screen.track, loaded, trained, self.whole)
+        with screen.doing(f"reading {config.title('data')}"):
+            self.data: Dataset = load_dataset(config, screen.track, loaded, trained, self.whole)
         first, outputs = example(self.data, compute.device, compute.dtype), int(self.data.facts()["outputs"])
         built = build_model(config, first, outputs, self.found)
         loss = choose_loss(str(self.found.description.get("loss", "auto")), self.data)
         batch_size, workers = eval_batch_size(config, self.data), stream_workers(config, self.data, compute.device)
         self.evaluator = Evaluator(built, self.data, compute, loss, batch_size, workers)
+        self.evaluator.shown = screen.evaluating
         self.evaluator.calibration = calibration.said(self.found.description, self.data.classes)
         if same is not None:
             self.evaluator.share(same.evaluator)

@@ -22,9 +22,9 @@ def of_start(config: Train) -> tuple[str, str]:
     """The first line of `trainer train`, in two parts; a checkpoint to begin with may have another model and data."""
     if config.from_ is not None:
         return "train", f"from {config.from_}, device {config.device}"
-    return name(config), asked(config)
+    return of_training(config, None)
 
 
-def of_resumption(config: Train, directory: Path) -> tuple[str, str]:
-    """The first line of `trainer resume`."""
-    return name(config), f"{asked(config)}, resumed in {directory}"
+def of_training(config: Train, resumed: Path | None) -> tuple[str, str]:
+    """The same once it is known what is trained; the first line of `trainer resume`, where a directory is `resumed`."""
+    return name(config), asked(config) + (f", resumed in {resumed}" if resumed is not None else "")

@@ -1,6 +1,7 @@
 """What is said of a run at its beginning, and the figures of result.json."""
 
 import platform
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -60,6 +61,20 @@ def opening(parts: Parts) -> Facts:
         ("loss", f"{parts.step.loss.name}{scaled}, {picked}, seed {settings.seed}"),
         ("device", str(parts.compute) + _COMPILED[parts.compiled]),
     ]
+
+
+def beginning(parts: Parts, directory: Path, before: dict[str, Any], resumed: bool) -> Facts:
+    """The same, where the run lies and what it begins with; `before` is what the checkpoint says if it is `resumed`."""
+    facts = [*([] if resumed else [("run", str(directory))]), *opening(parts)]
+    if before.get("parent"):
+        facts.append(("weights", f"of {before['parent']['path']}"))
+    if resumed:
+        state = parts.state
+        facts.append(("resumed", f"after step {state.step:,}, in epoch {state.epoch + 1}"))
+        if before.get("compute") != str(parts.compute):
+            ran = f"it ran on {before.get('compute')} before"
+            facts.append(("note", f"{ran}: results are no longer equal to the last bit"))
+    return facts
 
 
 def columns(parts: Parts) -> list[str]:

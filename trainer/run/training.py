@@ -102,8 +102,9 @@ class Training:
         if parts.data.skipped:
             write_text(directory / "skipped.txt", skipping.lines(parts.data.skipped))
         screen.log_to(directory / "train.log")
-        screen.heading(*self._heading())
-        screen.facts("", self._opening())
+        resumed = self.found is not None
+        screen.heading(*heading.of_training(parts.config, directory if resumed else None))
+        screen.facts("", summary.beginning(parts, directory, self.before, resumed))
         self.log = MetricsLog(directory / "metrics.jsonl")
         self.table = self._table()
         self.board = self._tensorboard()
@@ -136,10 +137,12 @@ class Training:
             train()
             if self.state.interrupted:
                 raise self._heeded()
-            test = self._test()
+            with self.screen.doing("testing"):
+                test = self._test()
             result |= summary.figures(self.parts, self.checkpoints, self.log, test.evaluation) | test.result
-            self._draw(test.evaluation)
-            left = testing.leave(self.directory, test, self.parts, self.screen, self._image)
+            with self.screen.doing("drawing, and writing tables"):
+                self._draw(test.evaluation)
+                left = testing.leave(self.directory, test, self.parts, self.screen, self._image)
             result |= card.leave(self.parts, self.directory, test, result, self._seconds())
             result["status"] = "completed"
         except BaseException as error:
@@ -157,7 +160,7 @@ class Training:
                 self._close(result)
             except KeyboardInterrupt as error:
                 raise self._interrupted(error) from error
-        closing.show(self.screen, self.parts, self.directory, result, test.evaluation, left)
+        closing.show(self.screen, self.parts, self.directory, self.log.rows, result, test.evaluation, left)
         return result
 
     def _close(self, result: dict[str, Any]) -> None:
@@ -176,22 +179,6 @@ class Training:
         for close in files:
             with suppress(*((StorageError,) if result["status"] != "completed" else ())):
                 close()
-
-    def _heading(self) -> tuple[str, str]:
-        config, resumed = self.parts.config, self.found is not None
-        return heading.of_resumption(config, self.directory) if resumed else heading.of_start(config)
-
-    def _opening(self) -> list[tuple[str, str]]:
-        facts = [("run", str(self.directory))] if self.found is None else []
-        facts += summary.opening(self.parts)
-        if self.before.get("parent"):
-            facts.append(("weights", f"of {self.before['parent']['path']}"))
-        if self.found is not None:
-            facts.append(("resumed", f"after step {self.state.step:,}, in epoch {self.state.epoch + 1}"))
-            other = self.before.get("compute")
-            if other != str(self.parts.compute):
-                facts.append(("note", f"it ran on {other} before: results are no longer equal to the last bit"))
-        return facts
 
     def _heeded(self) -> InterruptedRunError:
         return InterruptedRunError(self.state.interrupted, "interrupted")
@@ -287,6 +274,7 @@ class Training:
     def _test(self) -> Tested:
         """The test split, read once, with the best weights where a validation set picked them."""
         evaluator, row, latest = self.parts.evaluator, self.log.rows[-1] if self.log.rows else {}, None
+        evaluator.shown = self.screen.evaluating
         if self.checkpoints.best_model is not None:
             evaluator.model.load_state_dict(self.checkpoints.best_model)
         elif "test/loss" in row and row["step"] == self.state.step:

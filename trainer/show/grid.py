@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from rich.cells import cell_len
+
 from trainer.show.values import is_number
 
 BETWEEN = 2  # spaces between two columns
@@ -24,6 +26,23 @@ def laid_out(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
         .rstrip()
         for row in grid
     ]
+
+
+def wrapped(text: str, room: int | None, indent: int) -> str:
+    """`text` after so many characters of its first line, in further lines below it where there is no more `room`.
+
+    A word that is longer than a line, such as a path, stays whole: a terminal breaks it so that it can be copied.
+    """
+    if room is None or indent + cell_len(text) <= room or room < 2 * indent:
+        return text
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if indent + cell_len(longer) <= room or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return f"\n{' ' * indent}".join(lines)
 
 
 def fitting(widths: Mapping[str, int], worth: Sequence[str], room: int | None, least: int = 1) -> list[str]:

@@ -1,10 +1,10 @@
 """What a person sees: rich text on a terminal, plain lines in a pipe or file, and the same lines in train.log."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from rich.console import Console, RenderableType
 from rich.panel import Panel
@@ -32,6 +32,7 @@ class Report:
     CELL = 100  # the most letters of a table's cell: a name may have any length, and it makes a whole column wide
     LAST_CELL = 1000  # the same in the last column, after which nothing comes
     DOING = 60  # the most letters beside a bar
+    MANY = 100_000  # samples whose evaluation is said in a pipe
     PATIENCE = 0.5  # seconds after which a person is told what is being done
 
     def __init__(self, quiet: bool = False) -> None:
@@ -108,7 +109,8 @@ class Report:
         for label, text in facts:
             line = f"  {label:<{width}}  {text}"
             self.log(line)
-            self._show(Text.assemble("  ", (f"{label:<{width}}", "dim"), f"  {text}"), line)
+            whole = grid.wrapped(text, self.room, width + 4)
+            self._show(Text.assemble("  ", (f"{label:<{width}}", "dim"), f"  {whole}"), line)
 
     def commands(self, commands: Sequence[str], title: str = "next") -> None:
         """Print commands to be copied, each on one line that no box and no break of ours interrupts.
@@ -187,6 +189,11 @@ class Report:
             yield from progress.in_a_notebook(items, total, doing, patience, size)
         else:
             yield from progress.in_lines(self.say, items, total, doing, many, size)
+
+    def evaluating(self, batches: Iterable[tuple[T, T]], samples: int, split: str) -> Iterator[tuple[T, T]]:
+        """`track` the batches of a split, (inputs, targets), that a model is evaluated on."""
+        doing, patience = f"evaluating the {split} split", self.PATIENCE
+        return self.track(batches, samples, doing, self.MANY, patience, lambda batch: len(cast(Sized, batch[1])))
 
     def bar(self) -> Bar:
         """A bar, where it `has_bars`: on a terminal, and in a notebook."""

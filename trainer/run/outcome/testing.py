@@ -73,4 +73,4 @@ def leave(directory: Path, found: Tested, parts: Parts, screen: Report, shown: "
     left = leaving.tables(path, found.outcome, found.held_out) if settings.tables else None
     if settings.plots:
         leaving.pictures(path, found.outcome, screen, shown)
-    return [] if left is None else [("tables", f"{path / 'predictions.csv'}, mistakes first"), *left.facts()]
+    return [] if left is None else left.facts()
