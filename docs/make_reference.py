@@ -16,7 +16,7 @@ Written from `the declarations of the keys` by `python docs/make_reference.py`; 
 
 def page() -> str:
     """The whole page."""
-    parts = [HEAD, *(f"## `trainer {verb}`\n\n{_table(index.of_verb(verb))}" for verb in registry.verbs())]
+    parts = [HEAD, *(f"## `trainer {verb}`\n\n{_of_verb(verb)}" for verb in registry.verbs())]
     for group in registry.GROUPS:
         parts.append(f"## Group `{group}`\n")
         if index.of_group(group):
@@ -26,6 +26,12 @@ def page() -> str:
             own = [key for key in index.of_section(group, name) if key.section]
             parts.append(f"### `{group}={name}`\n\n{about}\n\n{_table(own)}".rstrip() + "\n")
     return "\n".join(parts)
+
+
+def _of_verb(verb: str) -> str:
+    keys = index.of_verb(verb)
+    same = verb != "train" and keys == index.of_verb("train")
+    return "The keys of `trainer train`.\n" if same else _table(keys)
 
 
 def _table(keys: Iterable[Key]) -> str:

@@ -158,12 +158,12 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "train ++epoch=3": ("epoch:", "did you mean 'epochs'?"),
     "train optim.lrr=0.1": ("optim.lrr", "did you mean 'lr'?"),
     "train +optim.lrr=0.1": ("optim.lrr", "did you mean 'lr'?"),
-    "train +unknown=1": ("unknown", "choose from"),
+    "train +unknown=1": ("unknown", "trainer train --help"),
     "train +optim.lr=0.1": ("optim.lr",),
     "train ~unknown": ("unknown",),
     "train ~model": ("model",),
     "train hydra.nope=1": ("nope",),
-    "eval ckpt=good.pt epochs=3": ("epochs", "choose from"),
+    "eval ckpt=good.pt epochs=3": ("epochs", "trainer eval --help"),
     # types
     "train epochs=three": ("epochs=three", "a whole number"),
     "train epochs=1,2": ("epochs=1,2",),
@@ -222,7 +222,7 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "eval ckpt=good.pt model=linear data=diabetes": ("linear.weight is 10x784, expected 1x10",),
     "inspect model=linear data=diabetes inspect.out=x.png": ("inspect.out", "table"),
     # devices and precision
-    "train device=gpu": ("device=gpu", "did you mean"),
+    "train device=graphics": ("device=graphics", "choose from: auto, cpu, cuda, mps"),
     "train device=cuda:99": ("device=cuda:99", "available: cpu"),
     "train device=cpu:7": ("device=cpu:7", "available: cpu"),
     "train device=cpu precision=tf32": ("precision=tf32", "float32"),
@@ -282,7 +282,7 @@ MISTAKES: dict[str, tuple[str, ...]] = {
 REFUSED: dict[str, tuple[str, ...]] = {
     # keys
     "train modle=lenet": ("modle", "did you mean 'model'?"),
-    "train optim.momentum=0.9": ("optim.momentum", "choose from", "betas"),
+    "train optim.momentum=0.9": ("optim.momentum", "optim=sgd, optim=rmsprop have it"),
     "train data.augment.flop=true": ("data.augment.flop", "did you mean 'flip'?"),
     "train early_stopping.patiense=3": ("early_stopping.patiense", "did you mean 'patience'?"),
     "inspect inspect.outt=x.png": ("inspect.outt", "did you mean 'out'?"),

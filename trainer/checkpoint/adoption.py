@@ -4,7 +4,7 @@ from typing import Any
 
 from trainer.checkpoint.description import scalars
 from trainer.checkpoint.format import Checkpoint
-from trainer.config import registry
+from trainer.config import own, registry
 from trainer.config.base import Config
 from trainer.system.errors import CheckpointError
 from trainer.system.paths import quoted
@@ -31,7 +31,7 @@ def adopt(
 
     With `other_data` the model takes its shapes from the data as they are now, not from the description.
 
-    A class of the user's is never taken from the file: they name it on the command line.
+    A class of the user's is never taken from the file: a config in their own `./configs` names it, or they type that.
 
     Raises:
         CheckpointError: the description is not enough, or names what only the user can.
@@ -45,7 +45,7 @@ def adopt(
                     f"give it: {group}=... ({', '.join(registry.names(group))})",
                 )
             continue
-        if "class" in described and not config.given(group):
+        if "class" in described and not config.given(group) and not own.take(config, group, found.description):
             choice = found.description.get("choices", {}).get(group, "NAME")
             raise CheckpointError(
                 f"{found.path} was trained with a {group} of somebody's own, {described['class']}, "

@@ -2,25 +2,37 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.cli import limits
-from trainer.config import registry
+from trainer.cli import fitting, limits, naming, no_key, spelling
+from trainer.config import index, registry
+from trainer.config.composition import GIVEN, give
 from trainer.config.keys import MISSING, public
+from trainer.system import streams
 from trainer.system.errors import ConfigError, did_you_mean
 
 # Hydra's flags: each by its long name and by its short one. These take a value ...
-_WITH_VALUE = {"--cfg": "-c", "--package": "-p", "--config-dir": "-cd", "--config-name": "-cn", "--config-path": "-cp"}
+_WITH_VALUE = {
+    "--config": "",
+    "--cfg": "-c",
+    "--package": "-p",
+    "--config-dir": "-cd",
+    "--config-name": "-cn",
+    "--config-path": "-cp",
+}
 # ... and these do not, but for --info, which may.
 _WITHOUT = {"--multirun": "-m", "--run": "-r", "--info": "-i", "--resolve": "", "--hydra-help": ""}
+_WHOLE = "--config"  # a file that holds a whole config
 _LONG = {short: long for long, short in (_WITH_VALUE | _WITHOUT).items() if short}
 _CFG = ("job", "hydra", "all")
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 # Sections that a preset may be given for by their own name: data.augment=strong is data.augment.preset=strong.
 _WITH_PRESETS = ("data.augment",)
+_KEY = re.compile(r"[\w$-]+([./@:][\w$-]+)*")  # of ours, or of Hydra's own
 _ACTIONS = ("--multirun", "--run", "--cfg", "--info")  # one of them at a time
 
 
@@ -31,6 +43,8 @@ class Arguments:
     verb: str
     flags: dict[str, str]
     overrides: list[str]
+    line: list[str] = dataclasses.field(default_factory=list)  # all words, as they were taken
+    notes: list[str] = dataclasses.field(default_factory=list)  # what to say of words that were typed otherwise
 
     @property
     def multirun(self) -> bool:
@@ -44,29 +58,43 @@ class Arguments:
     @property
     def name(self) -> str:
         """The config that is composed."""
-        return self.flags.get("--config-name", self.verb)
+        return GIVEN if _WHOLE in self.flags else self.flags.get("--config-name", self.verb)
+
+    @property
+    def whole(self) -> list[str]:
+        """The flag that names the file with the whole config, as a word; none where there is no such."""
+        return [f"{_WHOLE}={self.flags[_WHOLE]}"] if _WHOLE in self.flags else []
 
     @property
     def words(self) -> list[str]:
         """What was typed for a single run, as `key=value`."""
-        return bare(self.overrides)
+        return [*self.whole, *bare(self.overrides)]
+
+    def say(self) -> None:
+        """Say for what words are taken that were typed otherwise; once, and not of a command that has a mistake."""
+        streams.note(*self.notes)
+        self.notes.clear()
 
     def prepared(self) -> list[str]:
         """The overrides in Hydra's grammar.
 
         Raises:
-            ConfigError: There is no such directory as `--config-dir` names.
+            ConfigError: There is no such directory as `--config-dir` names, or no such file as `--config` does.
         """
         from trainer.cli import quoting  # late, for it knows all sections
 
         chosen = {_key(word): word.partition("=")[2] for word in self.words}
+        if self.whole:
+            from trainer.config import whole
+
+            give(whole.content(self.flags[_WHOLE], chosen))
         texts = quoting.texts(self.verb, chosen)
         more = self.flags.get("--config-dir")
         if more is not None and not Path(more).is_dir():
             raise ConfigError(f"--config-dir {more}: directory not found", "it holds folders such as model/")
         return [
             *([] if more is None else [f"hydra.searchpath=[{quoting.quoted(f'file://{Path(more).absolute()}')}]"]),
-            *_from_checkpoint(self.verb, self.overrides),
+            *([] if self.whole else _from_checkpoint(self.verb, self.overrides)),
             *(quoting.prepared(override, texts, self.multirun) for override in self.overrides),
         ]
 
@@ -79,6 +107,8 @@ def read(verb: str, args: Sequence[str]) -> Arguments:
             too much.
     """
     limits.check(args)
+    args, notes = spelling.mended(verb, args, _known_flags(verb))
+    args = [naming.override(verb, word, notes) for word in args]
     flags: dict[str, str] = {}
     overrides: list[str] = []
     places: list[str] = []  # words without a key
@@ -96,16 +126,38 @@ def read(verb: str, args: Sequence[str]) -> Arguments:
         elif place is not None and _is_place(arg, place.name, first=not (overrides or places)):
             places.append(arg)
         elif "=" in arg or arg.startswith("~"):
+            _check_form(verb, arg)
             overrides.append(_in_full(arg))
-        elif place is not None and not _meant(verb, arg).startswith("did you mean"):
+        elif place is not None and not no_key.word(verb, arg).startswith("did you mean"):
             places.append(arg)  # which is not there: the verb says so
         else:
-            raise ConfigError(f"'{arg}' is not of the form KEY=VALUE", _meant(verb, arg))
+            bare_words = [word for word in (arg, *queue) if "=" not in word and not word.startswith("-")]
+            raise ConfigError(f"'{arg}' is not of the form KEY=VALUE", no_key.words(verb, bare_words))
     if place is not None and places:
+        places = [naming.place(verb, public(place.name), word, notes) for word in places]
         overrides.insert(0, _placed(verb, place, places, overrides))
-    given = Arguments(verb, flags, overrides)
+    if verb in registry.TRAINING and (model := fitting.model(overrides, flags)) is not None:
+        # The screen shows the model of any training; of data that were typed otherwise it is said at once.
+        notes[:] = [f"{line} {model}" if " is taken as data=" in line else line for line in notes]
+        overrides.append(model)
+        args.append(model)
+    given = Arguments(verb, flags, overrides, args, notes)
     _check(given)
     return given
+
+
+def _check_form(verb: str, word: str) -> None:
+    """Check that an override has a key, and a value if it sets one.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    key, equals, value = word.lstrip("+~").partition("=")
+    if not _KEY.fullmatch(key):
+        raise ConfigError(f"'{word}': '{key}' is no key", "an override is KEY=VALUE, like optim.lr=0.1")
+    if equals and not value and not word.startswith("~"):
+        at_all = "; null is none" if any("null" in k.values for k in index.keys(verb) if k.name == key) else ""
+        raise ConfigError(f"{key}= is empty", f"give a value, {key}=VALUE, or leave it out{at_all}")
 
 
 def _read_flag(verb: str, arg: str, queue: list[str], flags: dict[str, str]) -> None:
@@ -118,11 +170,21 @@ def _read_flag(verb: str, arg: str, queue: list[str], flags: dict[str, str]) -> 
     elif name == "--info" and "=" not in arg:
         value = queue.pop(0) if queue and queue[0] in _INFO else "all"
     elif name not in _WITH_VALUE and name not in _WITHOUT:
-        raise ConfigError(f"'{arg}' is not a flag of trainer {verb}", f"see trainer {verb} --help")
+        raise ConfigError(
+            f"'{arg}' is not a flag of trainer {verb}",
+            no_key.flag(verb, arg, [*_WITH_VALUE, *_WITHOUT, "--help", "--version"]),
+        )
     for flag, known in (("--cfg", _CFG), ("--info", _INFO)):
         if name == flag and value not in known:
             raise ConfigError(f"{typed} {value}: no such part", did_you_mean(value, known))
     flags[name] = value
+
+
+def _known_flags(verb: str) -> dict[str, bool]:
+    """All that may stand for a flag of a verb, and whether a value follows: Hydra's, in both forms, and its own."""
+    known = dict.fromkeys(_WITHOUT, False) | dict.fromkeys(_WITH_VALUE, True)
+    known |= {short: known[long] for short, long in _LONG.items()}
+    return known | dict.fromkeys((f"--{key}" for key in switches(verb)), False)
 
 
 def positional(verb: str) -> "dataclasses.Field[Any] | None":
@@ -153,7 +215,10 @@ def _placed(verb: str, field: "dataclasses.Field[Any]", places: list[str], overr
         return f"{name}=[{','.join(map(quoted, places))}]"
     if again or len(places) > 1:
         more = again[0] if again else places[1]
-        raise ConfigError(f"'{places[0]}' and '{more}' are two of them", f"trainer {verb} takes one: {name}=...")
+        several = "; trainer runs A B compares two" if verb == "eval" else ""
+        raise ConfigError(
+            f"'{places[0]}' and '{more}' are two of them", f"trainer {verb} takes one: {name}=...{several}"
+        )
     return f"{name}={places[0]}"
 
 
@@ -172,6 +237,8 @@ def _check(given: Arguments) -> None:
         raise ConfigError(f"{actions[0]} and {actions[1]} do not go together", f"see trainer {verb} --help")
     if "--resolve" in given.flags and "--cfg" not in given.flags:
         raise ConfigError("--resolve goes with --cfg", f"trainer {verb} --cfg job --resolve")
+    if given.whole:
+        _check_whole(given)
     for key in needed(verb):
         if not given.shows and not any(word.startswith(f"{key}=") for word in given.words):
             field = registry.of_verb(verb).__dataclass_fields__[key]
@@ -191,6 +258,16 @@ def _check(given: Arguments) -> None:
             )
     if given.multirun:
         raise ConfigError(f"-m goes with train: a run is {verb}d once", f"trainer {verb} RUN")
+
+
+def _check_whole(given: Arguments) -> None:
+    """Check what a whole config in a file does not go together with."""
+    if given.verb not in registry.TRAINING:
+        raise ConfigError(f"{_WHOLE} goes with train: it holds the config of a training", f"trainer train {_WHOLE} ...")
+    if "--config-name" in given.flags:
+        raise ConfigError(f"{_WHOLE} and --config-name are two configs", "leave one of them out")
+    if any(_key(word) == "experiment" for word in given.overrides):
+        raise ConfigError(f"{_WHOLE} and experiment= are two whole configs", "leave one of them out")
 
 
 def search_alone() -> ConfigError:
@@ -213,22 +290,10 @@ def _key(override: str) -> str:
     return override.lstrip("+~").split("=", 1)[0]
 
 
-def _meant(verb: str, word: str) -> str:
-    from trainer.config.composition import group_choices
-
-    keys = {public(f.name) for f in dataclasses.fields(registry.of_verb(verb))}
-    for group in (*registry.GROUPS, "experiment"):
-        if (group in keys or verb == "train") and word in group_choices(group):
-            return f"did you mean {group}={word}?"
-    if word in keys:
-        return f"did you mean {word}=VALUE?"
-    return f"see trainer {verb} --help"
-
-
 def _from_checkpoint(verb: str, overrides: Sequence[str]) -> list[str]:
     """With `ckpt=` the checkpoint describes model and data: no defaults of ours for what is not chosen."""
     keys = set(map(_key, overrides))
-    if not (verb == "inspect" and "ckpt" in keys) and not (verb == "train" and "from" in keys):
+    if not (verb == "inspect" and "ckpt" in keys) and not (verb in registry.TRAINING and "from" in keys):
         return []
     if "experiment" in keys:  # which chooses both
         return []

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer import __version__
-from trainer.cli import arguments, verbs
+from trainer.cli import arguments, early, naming, no_verb, verbs
 from trainer.cli.arguments import Arguments
 from trainer.config import registry
 from trainer.sweeps import again
@@ -19,12 +19,12 @@ from trainer.system.colours import painted
 from trainer.system.errors import (
     ConfigError,
     TrainerError,
-    did_you_mean,
     interrupted,
 )
 from trainer.system.paths import resolved
 from trainer.system.shown import LONGEST, shortened
 
+_VERSION = ("--version", "-V", "-v", "version")
 LONGEST_HINT = 8000  # a hint may be a command with many words, to be typed again
 
 
@@ -80,25 +80,22 @@ def _dispatch(args: list[str]) -> int:
         print(helping.answer(args[1:]))
         return 0
     verb, rest = args[0], args[1:]
-    if verb == "--version":
+    if verb in _VERSION:
         print(f"trainer {__version__}")
         return 0
-    known = registry.verbs()
-    if verb not in known:
-        if "=" in verb or verb.startswith("-"):
-            raise ConfigError(f"a verb comes first: '{verb}' is none", f"trainer {'|'.join(known)} {verb} ...")
-        raise ConfigError(f"'{verb}' is not a verb of trainer", did_you_mean(verb, known))
-    if "--version" in rest:
+    if verb not in registry.verbs():
+        raise no_verb.mistake(args)
+    if any(word in ("--version", "-V") for word in rest):
         return _dispatch(["--version"])
-    if "--help" in rest or "-h" in rest:
-        print(verbs.help_of(verb, [word for word in rest if word not in ("--help", "-h")]))
+    if rest[:1] == ["help"] or any(word in ("--help", "-h") for word in rest):
+        print(verbs.help_of(verb, [word for word in rest if word not in ("--help", "-h", "help")]))
         return 0
     return _run(verb, rest)
 
 
 def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
     """Run a verb; `directory` is that of a sweep being resumed."""
-    if verb == "resume" and args and again.is_sweep(place := resolved(args[0].removeprefix("run="))):
+    if verb == "resume" and args and (place := _sweep(args[0].removeprefix("run="))) is not None:
         return _run("train", again.arguments(place, args[1:]), place)
     try:
         os.getcwd()
@@ -106,6 +103,7 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
         raise ConfigError(f"the current directory is gone: {error.strerror}", "change to another: cd DIR") from error
     given = arguments.read(verb, args)
     if given.shows:
+        given.say()
         from trainer.cli import showing
 
         return showing.show(given)
@@ -119,12 +117,26 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
         if given.multirun and verb == "train":
             from trainer.cli import sweep
 
-            sweep.run(given, args, directory)
+            sweep.run(given, given.line, directory)
             return 0
         command = registry.command(verb)
         for config in _configs(given):
+            early.check(verb, config)
+            given.say()
+            if early.answered(verb, config):
+                continue
             command.run(config)
     return 0
+
+
+def _sweep(word: str) -> Path | None:
+    """The directory of the sweep that a word names; None: it names none."""
+    notes: list[str] = []
+    place = resolved(naming.place("resume", "run", word, notes))
+    if not again.is_sweep(place):
+        return None
+    streams.note(*notes)
+    return place
 
 
 def _configs(given: Arguments) -> Iterator[Any]:
@@ -153,14 +165,15 @@ def configured(given: Arguments) -> Any:
 
 
 def _checked(verb: str, cfg: Any, words: list[str], choices: dict[str, str]) -> Any:
-    from trainer.config.check import check, check_name
+    from trainer.config.check import check
+    from trainer.config.names import check_name
     from trainer.config.reopening import reopened
 
     if verb in registry.REOPENING:
         return reopened(verb, cfg, words)
     config = check(verb, cfg, words, choices)
-    if verb == "train":
+    if verb in registry.TRAINING:
         check_name(config.name)
-        if config.search.name != "none":
+        if verb == "train" and config.search.name != "none":
             raise arguments.search_alone()
     return config

@@ -13,6 +13,7 @@ from typing import Any
 from trainer.config import registry
 from trainer.config.composition import ours
 from trainer.config.keys import public
+from trainer.system.errors import ConfigError
 
 # Hydra's functions that choose the values of a sweep, or make one.
 _CALL = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag|extend_list|int|float|str|bool|json_str)\(.*\)", re.S)
@@ -42,15 +43,29 @@ def prepared(override: str, texts: Mapping[str, Text], multirun: bool) -> str:
     key = name.lstrip("+")
     groups = (*registry.GROUPS, "experiment")
     text = texts.get(key)
+    if key in groups and not multirun and "," in value and not os.path.exists(value):
+        raise _several(key, value)
     if key in groups:
         value = quoted(value) if os.path.exists(value) and not _PLAIN.fullmatch(value) else _no_number(value)
     elif text is not None:
         value = ",".join(_list(part) if text.many else _one(part, text) for part in _parts(value, multirun, text))
     elif not _PLAIN.fullmatch(value) and os.path.exists(value):
         value = quoted(value)
+    elif not multirun and len(_split(value, brackets=True)) > 1 and not _is_quoted(value):
+        raise _several(key, value)
     if name.startswith("+") or key in groups or key.split(".")[0] == "hydra" or "@" in key or "/" in key:
         return f"{name}={value}"
     return f"++{key}={value}"
+
+
+def _several(key: str, value: str) -> ConfigError:
+    """The mistake of several values for one run."""
+    sweep = f"trainer train -m {key}={value}"
+    if re.fullmatch(r"-?\d*,\d+", value):
+        point = value.replace(",", ".")
+        return ConfigError(f"{key}={value}: a decimal comma, or two values?", f"{key}={point}; or a sweep: {sweep}")
+    a_list = "" if key in registry.GROUPS else f"a list is [{value}]; "
+    return ConfigError(f"{key}={value}: several values for one run", f"{a_list}a sweep is {sweep}")
 
 
 def is_plain(value: str) -> bool:

@@ -11,8 +11,9 @@ from trainer.cli.arguments import Arguments, bare
 from trainer.cli.jobs import Job, Jobs
 from trainer.config import registry
 from trainer.config.alike import Alike
-from trainer.config.check import check, check_name, check_sweep, converted
+from trainer.config.check import check, check_sweep, converted
 from trainer.config.custom import announced
+from trainer.config.names import check_name
 from trainer.config.train import Train
 from trainer.run import directory as runs
 from trainer.run import records
@@ -39,7 +40,7 @@ def run(given: Arguments, words: Sequence[str], directory: Path | None) -> None:
     jobs = Jobs(given)
     how = check_sweep(jobs.common)
     searches = how["search"].name != "none"
-    asking = Asking(jobs, in_one_way=not searches)
+    asking = Asking(jobs, in_one_way=not searches, whole=given.whole)
     make, top = _searched(jobs, asking) if searches else _listed(jobs, asking)
     if how["sweep"].dry_run:
         if directory is not None:
@@ -47,6 +48,7 @@ def run(given: Arguments, words: Sequence[str], directory: Path | None) -> None:
         Sweep(directory or top, make(directory or top), how["sweep"]).list()
         return
     runner.check(how["sweep"])
+    given.say()
     asking.say_what_is_executed()
     directory = directory or runs.claim(top)
     with runs.locked(directory):
@@ -72,8 +74,8 @@ HOLDING_OUT = "data.val_fraction=0.1"
 class Asking:
     """Checks one job after the other: as a whole, or, where one like it has been checked, what differs from that."""
 
-    def __init__(self, jobs: Jobs, in_one_way: bool = False) -> None:
-        self.jobs, self.in_one_way = jobs, in_one_way
+    def __init__(self, jobs: Jobs, in_one_way: bool = False, whole: Sequence[str] = ()) -> None:
+        self.jobs, self.in_one_way, self.whole = jobs, in_one_way, whole
         self.last: Job | None = None
         self._alike: dict[tuple[str, ...], Alike] = {}  # by the words that choose configs
         self._known: set[tuple[str, ...]] = set()
@@ -88,6 +90,7 @@ class Asking:
         """
         # How the sweep is run says nothing of its jobs.
         typed = [word for word in bare(job.words) if word.split("=", 1)[0].split(".")[0] not in registry.OF_A_SWEEP]
+        typed = [*self.whole, *typed]
         typed += [HOLDING_OUT] if job.choosing in self._held_out else []
         first, self.last = self.last is None, job
         like_another = self._like_another(job, typed)

@@ -3,26 +3,23 @@
 import dataclasses
 import functools
 import math
-import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, OmegaConf, StringNode, ValueNode
 from omegaconf.errors import ValidationError
 
-from trainer.config import registry
+from trainer.config import registry, synonyms
 from trainer.config.base import Config, Custom
 from trainer.config.composition import group_choices
 from trainer.config.keys import MISSING, public, shown
 from trainer.config.written import followed, interpolated, plain
 from trainer.system.errors import ConfigError, UnknownKeyError, did_you_mean
-from trainer.system.shown import printable, shortened
 
 LARGEST = 2**63 - 1  # whole number that torch can hold
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-LONGEST_NAME = 200  # bytes; most file systems take 255
 _NODES: dict[type, ValueNode] = {int: IntegerNode(), float: FloatNode(), bool: BooleanNode(), str: StringNode()}
 
 
@@ -35,6 +32,18 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str])
     cls = registry.of_verb(verb)
     OmegaConf.set_struct(cfg, False)  # which keys there may be is for the declarations to say
     values = plain(cfg)
+    try:
+        return _checked(verb, cls, cfg, values, typed, choices)
+    except UnknownKeyError as error:
+        from trainer.config import meant  # late: most often nothing is wrong
+
+        error.hint = meant.explained(error, verb, values, typed)
+        raise
+
+
+def _checked(
+    verb: str, cls: Any, cfg: DictConfig, values: dict[str, Any], typed: list[str], choices: dict[str, str]
+) -> Any:
     groups = [group for group in registry.GROUPS if group in {f.name for f in dataclasses.fields(cls)}]
     root = {key: value for key, value in values.items() if key not in groups}
     config: Config = made(cls, followed(cfg, root, verb), "", groups)
@@ -67,25 +76,6 @@ def check_sweep(cfg: DictConfig) -> dict[str, Any]:
         if not isinstance(cfg.get(group), DictConfig):
             raise ConfigError(f"{group}={cfg.get(group)}: no such config", _choose(group))
     return {group: _section(group, cfg[group], plain(cfg[group])) for group in registry.OF_A_SWEEP}
-
-
-def check_name(name: str | None) -> str | None:
-    """The `name` of a new run or sweep, which names a folder below `output`, wherever the value comes from.
-
-    Raises:
-        ConfigError: It would lead elsewhere, or no folder can or should have it.
-    """
-    if name is None:
-        return None
-    for part in re.split(r"[/\\]", name):
-        length = len(part.encode(errors="surrogatepass"))
-        if part.strip() in ("", ".", "..") or printable(part) != part or length > LONGEST_NAME:
-            raise ConfigError(
-                f"name={shortened(name, 80, '...')}: it does not name a folder below output=",
-                f"type a plain name of at most {LONGEST_NAME} bytes, name=first or name=group/first; "
-                "and output=DIR for another place",
-            )
-    return name
 
 
 def take(config: Config, group: str, written: dict[str, Any]) -> None:
@@ -186,11 +176,11 @@ def converted(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str
     for name, value in values.items():
         full = f"{path}.{name}" if path else name
         if name not in known:
-            raise UnknownKeyError(f"{full}: no such key", did_you_mean(str(name), [*known, *also]))
+            raise UnknownKeyError(full, [*known, *also])
         field, hint = known[name]
         if dataclasses.is_dataclass(hint):
             if not isinstance(value, dict):
-                raise ConfigError(f"{full}={shown(value)}: a section, not a value", f"set its keys: {full}.KEY=VALUE")
+                raise _no_section(full, value, [field.name for field in dataclasses.fields(hint)])
             found[field.name] = made(hint, value, full)
             continue
         if value == MISSING:
@@ -258,7 +248,8 @@ def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
         for item in value:
             _check_limits(full, item, limits)
     elif isinstance(value, str) and "choices" in limits and value not in limits["choices"]:
-        raise ConfigError(f"{full}={value}: no such choice", did_you_mean(value, limits["choices"]))
+        near = synonyms.among(value, synonyms.NEARLY.get(full, {}))
+        raise ConfigError(f"{full}={value}: no such choice", near or did_you_mean(value, limits["choices"]))
     elif isinstance(value, int | float) and not isinstance(value, bool):
         tests: list[tuple[str, str, Callable[[float, float], bool]]] = [
             ("minimum", "at least", lambda v, limit: v >= limit),
@@ -271,6 +262,13 @@ def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
         if not sane or not all(holds(value, limit) for _, limit, holds in bounds):
             wanted = " and ".join(f"{words} {limit}" for words, limit, _ in bounds) or "a finite number"
             raise ConfigError(f"{full}={shown(value)}: out of range", f"it must be {wanted}")
+
+
+def _no_section(full: str, value: Any, names: Sequence[str]) -> ConfigError:
+    hint = f"its keys are {', '.join(f'{full}.{name}' for name in names[:4])}"
+    if full == "checkpoint" and isinstance(value, str):
+        hint = f"it says when checkpoints are written; to start from one: from={value}"
+    return ConfigError(f"{full}={shown(value)}: a section, not a value", hint)
 
 
 def _wrong_type(full: str, value: Any, hint: Any, words: tuple[str, ...]) -> ConfigError:

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.config import registry
+from trainer.config import registry, synonyms
 from trainer.system.errors import ConfigError, did_you_mean, first_line, listed
 
 _HERE = Path(__file__).resolve().parent.parent
@@ -22,6 +22,15 @@ _UNUSED = ("launcher", "sweeper", "output", "help", "hydra_help", "job_logging",
 # How the complaints begin that Hydra, or Python within Hydra, has no class of its own for: of `model=null`, of a number
 # with thousands of digits in a file.
 _OF_HYDRA = ("Config group override", "Exceeds the limit")
+
+
+GIVEN = "given"  # the name of a config that comes from elsewhere than a folder of configs
+_given: dict[str, dict[str, Any]] = {}
+
+
+def give(content: dict[str, Any]) -> None:
+    """Let the config `GIVEN` be of this content, which may have `defaults`."""
+    _given[GIVEN] = content
 
 
 @functools.cache  # Hydra keeps what it was told for the whole process
@@ -50,7 +59,7 @@ def register() -> None:
 
         def load_config(self, config_path: str) -> ConfigResult:
             name = config_path.removesuffix(".yaml")
-            config = OmegaConf.create(registry.defaults(registry.declared()[name]))
+            config = OmegaConf.create(_given.get(name) or registry.defaults(registry.declared()[name]))
             return ConfigResult(self.provider, f"trainer://{name}", config, {"package": None})
 
         def available(self) -> bool:
@@ -60,7 +69,7 @@ def register() -> None:
             return config_path == ""
 
         def is_config(self, config_path: str) -> bool:
-            return "/" not in config_path and config_path.removesuffix(".yaml") in registry.declared()
+            return "/" not in config_path and config_path.removesuffix(".yaml") in {**_given, **registry.declared()}
 
         def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
             return [] if config_path or results_filter is ObjectType.GROUP else sorted(registry.declared())
@@ -128,6 +137,29 @@ def ours(group: str) -> list[str]:
     return sorted(p.stem for p in (CONFIGS / group).glob("*.yaml"))
 
 
+def declaration(group: str, choice: str) -> Any:
+    """The dataclass that the config of a choice begins with, without composing it; None where it does not say."""
+    path = next((p for p in _files(group, choice) if p.is_file()), None)
+    if path is None:
+        return None
+    try:
+        found = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except Exception:  # whatever is wrong with it is said when it is composed
+        return None
+    values = found if isinstance(found, dict) else {}
+    if (section := registry.section(group, values.get("name"))) is not None:
+        return section
+    for entry in values.get("defaults") or []:
+        if isinstance(entry, str) and entry.startswith("/"):
+            return registry.declared().get(entry[1:].partition("@")[0])
+    return None
+
+
+def _files(group: str, choice: str) -> list[Path]:
+    """Where the config of a choice may lie, the user's own first."""
+    return [folder / group / f"{choice}.yaml" for folder in (Path("configs"), CONFIGS)]
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Raise Hydra's and OmegaConf's complaints about what the user typed as a `ConfigError`."""
@@ -140,6 +172,16 @@ def explained() -> Iterator[None]:
         raise explanation from error
 
 
+def _nearest(group: str, choice: str, known: list[str]) -> str:
+    """What to type in the place of a choice that a group does not have."""
+    if group == "model" and synonyms.is_network(choice):
+        return (
+            f"a network of torchvision is model=torchvision model.arch={choice}, one of timm model=timm model.arch=..."
+        )
+    library = f"choose from: {listed(sorted(known))}; a network of torchvision is model=torchvision model.arch=NAME"
+    return did_you_mean(choice, known, library if group == "model" else "")
+
+
 def _explanation(error: Exception) -> ConfigError | None:
     import yaml
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -148,8 +190,7 @@ def _explanation(error: Exception) -> ConfigError | None:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         known = [str(o) for o in error.options or []]
         shown = f"{group}={choice}" if group else choice
-        library = f"choose from: {listed(sorted(known))}; a network of torchvision is model=torchvision model.arch=NAME"
-        return ConfigError(f"{shown}: no such config", did_you_mean(choice, known, library if group == "model" else ""))
+        return ConfigError(f"{shown}: no such config", _nearest(group, choice, known))
     if isinstance(error, OverrideParseException):
         return ConfigError(
             f"cannot read '{error.override.lstrip('+')}'",

@@ -93,20 +93,22 @@ def expressions(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _of_the_user() -> Iterator[tuple[str, str]]:
     for group in (*registry.GROUPS, "experiment"):
         above = "" if group == "experiment" else f"{group}."
-        for values in own_configs(group):
+        for values in own_configs(group).values():
             yield from texts(values, above)
 
 
-def own_configs(group: str) -> Iterator[dict[str, Any]]:
-    """The configs of a group in the user's `./configs`, as plain values; one that cannot be read says nothing."""
+def own_configs(group: str) -> dict[str, dict[str, Any]]:
+    """The configs of a group in the user's `./configs`, as plain values by their names, those that can be read."""
     from omegaconf import DictConfig, OmegaConf
 
     from trainer.config.written import plain
 
-    for path in (Path("configs") / group).glob("*.yaml"):
+    configs = {}
+    for path in sorted((Path("configs") / group).glob("*.yaml")):
         try:
             found = OmegaConf.load(path)
         except Exception:  # whatever is wrong with it
             continue
         if isinstance(found, DictConfig):
-            yield plain(found)
+            configs[path.stem] = plain(found)
+    return configs

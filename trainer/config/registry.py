@@ -20,6 +20,7 @@ OF_A_SWEEP = ("sweep", "search")  # how a sweep is run, and which trainings it h
 BESIDE = ("tracking",)  # what is done beside a training, on which no result depends
 OF_THE_USER = ("model", "data", "optim")  # groups in which a class of the user's own may be chosen by `_target_`
 GROUPS = (*OF_A_TRAINING, *OF_A_SWEEP, *BESIDE)
+TRAINING = ("train", "config")  # the verbs whose config is that of a new training
 REOPENING = ("resume", "reproduce")  # the verbs whose config is that of a run, with the few keys that may change
 
 _PACKAGE = Path(__file__).parent.parent

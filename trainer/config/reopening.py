@@ -12,10 +12,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config import registry
 from trainer.config.base import Custom
-from trainer.config.check import check, check_name
+from trainer.config.check import check
 from trainer.config.kept import NEUTRAL, expressions, is_outward, own_configs
 from trainer.config.keys import public, shown
 from trainer.config.locating import KEYS, located
+from trainer.config.names import check_name
 from trainer.config.scheduler import Scheduler
 from trainer.config.train import Train
 from trainer.config.written import plain
@@ -191,7 +192,7 @@ def _check_targets(kept: dict[str, Any], typed: set[str], run: Path) -> None:
         target = kept[group].get("_target_")
         if target is None or f"{group}._target_" in typed:
             continue
-        own = [values.get("_target_") for values in own_configs(group)]
+        own = [values.get("_target_") for values in own_configs(group).values()]
         if target not in own or "${" in target:
             raise ConfigError(
                 f"{run} has a {group} of somebody's own, {target}, and a file names no code to run",

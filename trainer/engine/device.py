@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from trainer.system.errors import DeviceError, did_you_mean
+from trainer.config import devices
+from trainer.system.errors import DeviceError
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,12 @@ def choose(device: str, precision: str, deterministic: bool = False) -> Compute:
     Raises:
         DeviceError: there is no such device here, or it cannot compute in this precision.
     """
+    devices.check(device)
     here = available()
     if device == "auto":
         device = next((d for d in here if d.startswith("cuda")), here[-1])
     device = "cpu" if device == "cpu:0" else device
     kind = device.split(":")[0]
-    if kind not in ("cpu", "cuda", "mps"):
-        raise DeviceError(f"device={device}: no such device", did_you_mean(device, ("auto", "cpu", "cuda", "mps")))
     if (device != kind and device not in here) or not any(d.startswith(kind) for d in here):
         reason = (
             "this torch is built without CUDA" if kind == "cuda" and torch.version.cuda is None else "not available"

@@ -12,14 +12,14 @@ from trainer.config.train import Train
 from trainer.data.described import fingerprint
 from trainer.engine.loop import Hook
 from trainer.run import directory as runs
-from trainer.run import origin, project, records
+from trainer.run import finished, origin, project, records
 from trainer.run.parts import Parts, assemble
 from trainer.run.restoring import check_resumable
 from trainer.run.summary import environment
 from trainer.run.training import Training
 from trainer.show.report import Report
 from trainer.system.errors import CheckpointError, DataError, FormatError, RunError
-from trainer.system.paths import argument, quoted
+from trainer.system.paths import quoted
 
 
 def run(config: Train, screen: Report) -> dict[str, Any]:
@@ -33,8 +33,9 @@ def run(config: Train, screen: Report) -> dict[str, Any]:
     assert directory is not None
     with runs.locked(directory):
         found, before = _latest(directory, screen), records.read_result(directory)
-        if before.get("status") == "completed" and _done(config, found, before):
-            _say_finished(directory, found, before, screen)
+        epoch, step = found.training.get("epoch"), found.training.get("step")
+        if before.get("status") == "completed" and finished.is_done(config, epoch, step, before):
+            finished.say(directory, found.training["epoch"], found.training["step"], before, screen)
             return before
         with _continued(config, screen, directory, found) as training:
             return training.run()
@@ -113,36 +114,3 @@ def _set_aside(directory: Path, found: Checkpoint) -> None:
     last = directory / "checkpoints" / "last.pt"
     if found.path != last and last.exists():
         last.rename(last.with_name("damaged.pt"))
-
-
-# How reasons to stop begin, and the keys that have to be given anew to go on after them.
-_ENDED_BY = {"no improvement": "early_stopping.", "until=": "until=", "max_minutes=": "max_minutes="}
-_LONGER = {
-    "early_stopping.": "early_stopping.patience=null",
-    "until=": "until=null",
-    "max_minutes=": "max_minutes=null",
-}
-
-
-def _done(config: Train, found: Checkpoint, before: dict[str, Any]) -> bool:
-    epoch, step = found.training.get("epoch"), found.training.get("step")
-    if epoch is None or step is None:
-        return False
-    if epoch >= config.epochs or (config.max_steps is not None and step >= config.max_steps):
-        return True
-    stopped = str(before.get("stopped"))
-    keys = {key for reason, key in _ENDED_BY.items() if stopped.startswith(reason)}
-    return bool(keys) and not any(override.startswith(key) for key in keys for override in config.typed)
-
-
-def _say_finished(directory: Path, found: Checkpoint, before: dict[str, Any], screen: Report) -> None:
-    run, epoch = quoted(directory), found.training["epoch"]
-    facts = [("finished", f"{epoch} epochs, {found.training['step']:,} steps")]
-    if before.get("stopped"):
-        facts.append(("stopped", str(before["stopped"])))
-    keys = [_LONGER[key] for reason, key in _ENDED_BY.items() if str(before.get("stopped")).startswith(reason)]
-    longer = keys[0] if keys else f"epochs={2 * epoch}"
-    facts.append(("longer", f"trainer resume {argument(directory)} {longer}"))
-    facts.append(("anew", f"trainer train from={run}"))
-    facts.append(("look", f"trainer eval {argument(directory)}"))
-    screen.panel(f"{directory} is finished", facts)

@@ -31,7 +31,11 @@ class ConfigError(UserError):
 
 
 class UnknownKeyError(ConfigError):
-    """A misspelt key, with which every job of a sweep would fail."""
+    """A misspelt key, with which every job of a sweep would fail: `key` in full, beside the keys `siblings`."""
+
+    def __init__(self, key: str, siblings: Iterable[str]) -> None:
+        self.key, self.siblings = key, sorted(set(siblings))
+        super().__init__(f"{key}: no such key", did_you_mean(key.rpartition(".")[2], self.siblings))
 
 
 class DataError(UserError):
@@ -128,7 +132,8 @@ def listed(names: Sequence[str]) -> str:
 def did_you_mean(word: str, options: Iterable[str], otherwise: str = "") -> str:
     """ "did you mean 'lenet'?" where something is close to `word`, else what is given, or the list of options."""
     names = sorted(set(options))
-    close = get_close_matches(word, names, n=1, cutoff=0.6)
+    lower = {name.lower(): name for name in reversed(names)} | {name: name for name in names}
+    close = get_close_matches(word, names, n=1, cutoff=0.6) or get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
     if close:
-        return f"did you mean '{shortened(close[0], 200, '...')}'?"
+        return f"did you mean '{shortened(lower[close[0]], 200, '...')}'?"
     return otherwise or (f"choose from: {listed(names)}" if names else "")

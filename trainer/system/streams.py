@@ -82,3 +82,9 @@ def show_traceback(error: BaseException) -> None:
 def warn(text: str) -> None:
     """Print a warning to standard error."""
     print(f"warning: {shortened(text, LONGEST, '...')}", file=sys.stderr)
+
+
+def note(*lines: str) -> None:
+    """Print lines to standard error that are neither what was asked for nor a warning."""
+    for line in lines:
+        print(f"note: {shortened(line, LONGEST, '...')}", file=sys.stderr)
