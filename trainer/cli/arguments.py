@@ -133,6 +133,10 @@ def read(verb: str, args: Sequence[str]) -> Arguments:
         else:
             bare_words = [word for word in (arg, *queue) if "=" not in word and not word.startswith("-")]
             raise ConfigError(f"'{arg}' is not of the form KEY=VALUE", no_key.words(verb, bare_words))
+    if verb == "predict" and (inputs := naming.inputs(places)) and not any(_key(w) == "input" for w in overrides):
+        places = [word for word in places if word not in inputs]
+        overrides.insert(0, f"input={','.join(inputs)}")
+        notes.append(f"{' '.join(inputs)} is taken as {overrides[0]}")
     if place is not None and places:
         places = [naming.place(verb, public(place.name), word, notes) for word in places]
         overrides.insert(0, _placed(verb, place, places, overrides))

@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from trainer.config.composition import group_choices
 from trainer.system.errors import DataError, did_you_mean
@@ -55,8 +56,10 @@ def taken(path: str, described: bool) -> tuple[list[str], str]:
     return ["data=table", f"data.path={path}"], "a table"
 
 
-def columns(path: str) -> list[str]:
+def columns(path: Any) -> list[str]:
     """The names in the first line of a table in text, as far as they can be told without reading it as a table."""
+    if not isinstance(path, str) or path.lower().endswith(".parquet"):
+        return []
     try:
         with open(expanded(path), "rb", opener=regular) as file:
             line = file.read(_BEGINNING).partition(b"\n")[0].decode("utf-8-sig")

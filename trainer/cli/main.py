@@ -10,17 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from trainer import __version__
-from trainer.cli import arguments, early, naming, no_verb, verbs
+from trainer.cli import arguments, datapath, early, naming, no_verb, verbs
 from trainer.cli.arguments import Arguments
 from trainer.config import registry
 from trainer.sweeps import again
 from trainer.system import circumstances, signals, streams
 from trainer.system.colours import painted
-from trainer.system.errors import (
-    ConfigError,
-    TrainerError,
-    interrupted,
-)
+from trainer.system.errors import ConfigError, MissingKeyError, TrainerError, interrupted, listed
 from trainer.system.paths import resolved
 from trainer.system.shown import LONGEST, shortened
 
@@ -107,10 +103,10 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
         from trainer.cli import showing
 
         return showing.show(given)
-    if given.multirun and verb == "train" and "sweep=parallel" in args:
+    if given.multirun and verb == "train" and "sweep=parallel" in given.line:
         from trainer.sweeps import warm
 
-        warm.start(args)  # first of all: it takes longer than everything up to the first job
+        warm.start(given.line)  # first of all: it takes longer than everything up to the first job
     from trainer.config import composition
 
     with composition.ready(Path(given.flags.get("--config-path", composition.CONFIGS)).absolute()):
@@ -147,7 +143,7 @@ def _configs(given: Arguments) -> Iterator[Any]:
         jobs = Jobs(given)
         for job in jobs.combinations():
             cfg, choices = jobs.composed(job)
-            yield _checked(given.verb, cfg, arguments.bare(job.words), choices)
+            yield checked(given.verb, cfg, arguments.bare(job.words), choices)
     else:
         yield configured(given)
 
@@ -161,17 +157,27 @@ def configured(given: Arguments) -> Any:
     from trainer.config.composition import compose
 
     cfg, choices = compose(given.name, given.prepared())
-    return _checked(given.verb, cfg, given.words, choices)
+    return checked(given.verb, cfg, given.words, choices)
 
 
-def _checked(verb: str, cfg: Any, words: list[str], choices: dict[str, str]) -> Any:
+def checked(verb: str, cfg: Any, words: list[str], choices: dict[str, str]) -> Any:
+    """The config of a verb from what was composed of `words`, with the `choices` in groups.
+
+    Raises:
+        ConfigError: It has a mistake.
+    """
     from trainer.config.check import check
     from trainer.config.names import check_name
     from trainer.config.reopening import reopened
 
     if verb in registry.REOPENING:
         return reopened(verb, cfg, words)
-    config = check(verb, cfg, words, choices)
+    try:
+        config = check(verb, cfg, words, choices)
+    except MissingKeyError as error:
+        if error.key == "data.target" and (names := datapath.columns(cfg.data.get("path"))):
+            error.hint = f"say which column is to be predicted, data.target=NAME, of {listed(names)}"
+        raise
     if verb in registry.TRAINING:
         check_name(config.name)
         if verb == "train" and config.search.name != "none":

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
-from trainer.cli import datapath
+from trainer.cli import datapath, naming
 from trainer.config import index, registry, synonyms
 from trainer.config.composition import group_choices
 from trainer.config.index import Key
@@ -133,17 +133,7 @@ def _is_data(verb: str, word: str) -> bool:
     """Whether a word that is no override names a table, or a folder that is no run, which is there."""
     if not os.path.exists(word) or word in group_choices("data"):
         return False
-    if os.path.isdir(word):
-        from trainer.compare import finding
-
-        place = finding.at(word)
-        run = place.is_run or place.is_sweep or "checkpoints" in place.names or any(map(_weights, place.names))
-        return not run and not any(True for _ in finding.below(place))
-    return word.lower().endswith(datapath.TABLES)
-
-
-def _weights(name: str) -> bool:
-    return name.endswith((".pt", ".pth", ".safetensors"))
+    return naming.is_no_run(word) if os.path.isdir(word) else word.lower().endswith(datapath.TABLES)
 
 
 @functools.cache

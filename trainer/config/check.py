@@ -16,7 +16,7 @@ from trainer.config.base import Config, Custom
 from trainer.config.composition import group_choices
 from trainer.config.keys import MISSING, public, shown
 from trainer.config.written import followed, interpolated, plain
-from trainer.system.errors import ConfigError, UnknownKeyError, did_you_mean
+from trainer.system.errors import ConfigError, MissingKeyError, UnknownKeyError, did_you_mean
 
 LARGEST = 2**63 - 1  # whole number that torch can hold
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
@@ -162,7 +162,7 @@ def made(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str] = (
     found = converted(cls, values, path, also)
     for name, (field, _) in declared(cls).items():
         if field.default == MISSING and field.name not in found and name not in also:
-            raise _missing(f"{path}.{name}" if path else name, field)
+            raise MissingKeyError(f"{path}.{name}" if path else name, field.metadata["doc"])
     return cls(**found)
 
 
@@ -184,7 +184,7 @@ def converted(cls: Any, values: Mapping[str, Any], path: str, also: Iterable[str
             found[field.name] = made(hint, value, full)
             continue
         if value == MISSING:
-            raise _missing(full, field)
+            raise MissingKeyError(full, field.metadata["doc"])
         if isinstance(value, str) and value in field.metadata.get("words", ()):
             found[field.name] = value
             continue
@@ -235,10 +235,6 @@ def _unwrapped(hint: Any) -> tuple[Any, bool]:
 def _list_in(hint: Any) -> Any:
     """The list among the types of a hint: `list[int]` of `int | list[int]`; None if there is none."""
     return next((t for t in (hint, *typing.get_args(hint)) if typing.get_origin(t) is list), None)
-
-
-def _missing(full: str, field: "dataclasses.Field[Any]") -> ConfigError:
-    return ConfigError(f"{full}= is missing", f"give {full}=...: {field.metadata['doc']}")
 
 
 def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:

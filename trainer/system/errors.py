@@ -30,6 +30,14 @@ class ConfigError(UserError):
     """A key, a value or a combination that cannot work."""
 
 
+class MissingKeyError(ConfigError):
+    """A `key` without a value, which has to be given."""
+
+    def __init__(self, key: str, doc: str) -> None:
+        self.key = key
+        super().__init__(f"{key}= is missing", f"give {key}=...: {doc}")
+
+
 class UnknownKeyError(ConfigError):
     """A misspelt key, with which every job of a sweep would fail: `key` in full, beside the keys `siblings`."""
 
