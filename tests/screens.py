@@ -6,6 +6,7 @@ prints the screen of each width, as it is when the command has ended, and after 
 """
 
 import argparse
+import codecs
 import fcntl
 import os
 import pty
@@ -27,6 +28,7 @@ from pathlib import Path
 _TOKEN = re.compile(
     r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b\][^\x07]*\x07|\x1b.|([\r\n\b\x07])|([^\x1b\r\n\b\x07]+)", re.DOTALL
 )
+_BEGUN = re.compile(r"\x1b(\[[0-9;?]*)?$")
 _OURS = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM", "PYTHONPATH")
 
 
@@ -38,9 +40,13 @@ class Terminal:
         self.rows: list[list[str]] = [[]]
         self.row = self.column = 0
         self.colours = 0  # how many codes have set one
+        self._rest = ""  # the beginning of a code, whose end is still to come
 
     def feed(self, text: str) -> None:
         """Show what a program has written."""
+        text = self._rest + text
+        cut = _BEGUN.search(text)
+        text, self._rest = (text[: cut.start()], text[cut.start() :]) if cut is not None else (text, "")
         for match in _TOKEN.finditer(text):
             parameters, code, control, letters = match.groups()
             if letters is not None:
@@ -141,6 +147,7 @@ def shown(
         start_new_session=True,
     )
     os.close(slave)
+    decoded = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
     seen, written = Seen(Terminal(columns, lines)), [begun]
     left = sorted(at)
     try:
@@ -161,8 +168,9 @@ def shown(
             written.append(time.monotonic())
             if seen.first is None:
                 seen.first = written[-1] - begun, _cpu(child.pid)
-            seen.raw += found.decode(errors="replace")
-            seen.terminal.feed(found.decode(errors="replace"))
+            text = decoded(found)
+            seen.raw += text
+            seen.terminal.feed(text)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         seen.code = child.wait(timeout=10)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -112,6 +112,10 @@ def test_a_class_that_is_never_predicted_is_named() -> None:
     assert found is not None
     assert found.title == "a class is never predicted"
     assert r"a\x1b[2Jc" in found.text
+    assert "class_weight" in found.text
+    common = judgement.never_predicted(evaluation([[90, 10, 0], [10, 90, 0], [50, 50, 0]]), ["a", "b", "c"])
+    assert common is not None
+    assert "class_weight" not in common.text
 
 
 @pytest.mark.parametrize(

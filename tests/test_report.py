@@ -33,7 +33,7 @@ def test_a_terminal_gets_a_bar_a_line_per_epoch_and_a_panel(terminal: Callable[[
         ["1", "3"],
         ["2", "6"],
     ]
-    assert re.search(r"╭─ linear_digits: done ─+╮", text)
+    assert re.search(r"╭─ linear_digits: done, [a-z0-9 ]+ ─+╮", text)
     assert "trainer eval runs/linear_digits/" in text
 
 

@@ -95,23 +95,28 @@ def export(
     predictor = Predictor(config, found, device.choose("cpu", "float32"), screen)
     path = named or _default(predictor, form, "" if allowed is None else "_int8")
     data = Proving(predictor, screen, _OF_TABLES.get(form))
-    parts, what = data.samples(on)
+    with screen.doing("reading the samples of the proof"):
+        parts, what = data.samples(on)
     given = _given(predictor, form)
     said = facts.described(predictor, given)
-    content = kind.content(predictor, said)
+    with screen.doing(f"exporting to {form}"):
+        content = kind.content(predictor, said)
     unproved = path.with_name(path.name + UNPROVED)
     with replacing(unproved) as file:
         file.write(content)
     try:
-        proof, plain = prove(predictor, kind.runner(unproved, predictor), parts), None
+        with screen.doing("proving"):
+            proof, plain = prove(predictor, kind.runner(unproved, predictor), parts), None
         if proof.holds and allowed is not None:
             batches, calibrated = data.calibrating()
             said["quantized"] = f"int8, ranges from {calibrated}"
-            content = quantize.int8(content, batches, said)
+            with screen.doing("quantizing"):
+                content = quantize.int8(content, batches, said)
             with replacing(unproved) as file:
                 file.write(content)
             again, plain = data.samples(on)[0], proof
-            proof = prove(predictor, kind.runner(unproved, predictor), again, allowed)
+            with screen.doing("proving"):
+                proof = prove(predictor, kind.runner(unproved, predictor), again, allowed)
     except BaseException:  # Ctrl-C, say
         unproved.unlink()
         raise

@@ -50,7 +50,8 @@ def run(
     paths = inputs.placed(given)
     place = writing.place(out, paths)
     compute = device.choose(config.device, config.precision)
-    together = Together(_members(config, ckpt, compute, screen, options))
+    with screen.doing("reading the model"):
+        together = Together(_members(config, ckpt, compute, screen, options))
     first, notes, passed_over = together.members[0], list[str](), PassedOver()
     model = str(first.found.path)
     if first.is_image:

@@ -23,6 +23,7 @@ RISE = 1.25  # of a validation loss, from its best to its end, that is more than
 GROWTH = 2.0  # of a training loss, from its lowest to its end
 FALL = 0.05  # of a validation loss over the last evaluations, after which it goes on falling
 ENDED = 0.1  # of the highest learning rate: at less the schedule has brought the training to its end
+RARE = 0.5  # of the mean size of a class: below it a class is passed over because it is small
 _NAMES = 3  # of classes that are listed
 _LETTERS = 24
 _LESS = "try a smaller optim.lr, or clip_norm=1"
@@ -117,7 +118,9 @@ def never_predicted(test: Evaluation, names: Sequence[str]) -> Judgement | None:
     said = [shortened(names[number], _LETTERS) for number in never[:_NAMES]]
     more = f" and {len(never) - _NAMES:,} more" if len(never) > _NAMES else ""
     what = "a class is" if len(never) == 1 else f"{len(never):,} of {len(test.counts):,} classes are"
-    text = f"{what} never predicted: {listed(said)}{more}; see per_class.csv; loss.class_weight=balanced may help"
+    rare = max(test.counts[number] for number in never) < RARE * sum(test.counts) / len(test.counts)
+    what_helps = "loss.class_weight=balanced may help" if rare else "it has not learnt to tell them yet"
+    text = f"{what} never predicted: {listed(said)}{more}; {what_helps}"
     return Judgement(f"{what} never predicted", text)
 
 

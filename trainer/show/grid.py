@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.cells import cell_len
 
 from trainer.show.values import is_number
+from trainer.system.shown import shortened
 
 BETWEEN = 2  # spaces between two columns
+SHORTEST = 12  # characters of a text in a narrow table
 
 
 def laid_out(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -15,8 +17,8 @@ def laid_out(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     The first column is aligned to the left, and each other whose cells are numbers to the right.
     """
     grid = [header, *rows]
-    widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
-    right = [i > 0 and all(is_number(row[i]) for row in grid[1:]) for i in range(len(header))]
+    widths = _widths(grid)
+    right = _numbers(grid)
     return [
         (" " * BETWEEN)
         .join(
@@ -26,6 +28,41 @@ def laid_out(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
         .rstrip()
         for row in grid
     ]
+
+
+def narrowed(
+    header: Sequence[str], rows: Sequence[Sequence[str]], room: int, dots: str
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """The header and the rows of a table that is at most so wide, and the names of the columns that are left out.
+
+    Texts, such as paths and names, are shortened first, the longest most; then the last columns are left out. A number
+    is shown whole or not at all.
+    """
+    grid = [list(header), *map(list, rows)]
+    widths, numbers = _widths(grid), _numbers(grid)
+    least = [width if number else min(width, SHORTEST) for width, number in zip(widths, numbers, strict=True)]
+    taken = next((n for n in range(len(widths), 1, -1) if _together(least[:n]) <= room), 1)
+    widths = widths[:taken]
+    while _together(widths) > room:
+        longest = max((i for i in range(taken) if widths[i] > least[i]), key=lambda i: widths[i], default=None)
+        if longest is None:  # a terminal as narrow as that
+            break
+        widths[longest] -= 1
+    cut = [[shortened(cell, width, dots) for cell, width in zip(row, widths, strict=False)] for row in grid]
+    return cut[0], cut[1:], list(header[taken:])
+
+
+def _widths(grid: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*grid, strict=True)]
+
+
+def _numbers(grid: Sequence[Sequence[str]]) -> list[bool]:
+    """Whether each column is one of numbers, which the first is not."""
+    return [i > 0 and all(is_number(row[i]) for row in grid[1:]) for i in range(len(grid[0]))]
+
+
+def _together(widths: Sequence[int]) -> int:
+    return sum(widths) + BETWEEN * (len(widths) - 1)
 
 
 def wrapped(text: str, room: int | None, indent: int) -> str:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar, cast
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -94,18 +95,19 @@ class Report:
         if line != self._heading:
             self._heading = line
             self.log(line)
-            self._show(Text.assemble((title, "bold cyan"), f"  {said}"), line)
+            whole = grid.wrapped(said, self.room, len(title) + 2)
+            self._show(Text.assemble((title, "bold cyan"), f"  {whole}"), line)
 
     def warn(self, text: str) -> None:
         """Print a warning."""
         self.say(f"warning: {shortened(text, LONGEST, '...')}", style="bold red")
 
-    def facts(self, title: str, facts: Facts) -> None:
+    def facts(self, title: str, facts: Facts, style: str = "bold") -> None:
         """Print labelled lines, under a title if there is one."""
         facts = [(printable(label), printable(text)) for label, text in facts]
         width = max((len(label) for label, _ in facts), default=0)
         if title:
-            self.say(title, style="bold")
+            self.say(title, style)
         for label, text in facts:
             line = f"  {label:<{width}}  {text}"
             self.log(line)
@@ -122,11 +124,13 @@ class Report:
             self.say(f"  {command}", style="cyan")
 
     def panel(self, title: str, facts: Facts, style: str = "green") -> None:
-        """Print the closing summary: a box on a terminal, labelled lines elsewhere."""
-        if not self.live or self.console.width < self.PANEL_WIDTH:
-            self.facts(title, facts)
-            return
+        """Print the closing summary: a box on a terminal, labelled lines elsewhere and where it would break a word."""
         title, facts = printable(title), [(printable(label), printable(text)) for label, text in facts]
+        words = max((cell_len(word) for _, text in facts for word in text.split(" ")), default=0)
+        beside = max((len(label) for label, _ in facts), default=0) + 6
+        if not self.live or self.console.width < max(self.PANEL_WIDTH, beside + words):
+            self.facts(title, facts, f"bold {style}")
+            return
         self.log(title)
         for label, text in facts:
             self.log(f"  {label}  {text}")
@@ -143,8 +147,15 @@ class Report:
         header, *rows = [[*map(self._shortened, row, most)] for row in (header, *rows)]
         if title:
             self.say(title, style="bold")
-        for number, line in enumerate(grid.laid_out(header, rows)):
-            self.say(line, style="dim" if number == 0 else "")
+        lines, left_out = grid.laid_out(header, rows), list[str]()
+        self.log(*lines)
+        if self.room is not None and max(map(len, lines)) > self.room:
+            header, rows, left_out = grid.narrowed(header, rows, self.room, "..." if self.ascii_only else "…")
+            lines = grid.laid_out(header, rows)
+        for number, line in enumerate(lines):
+            self.show(Text(line, style="dim" if number == 0 else ""))
+        if left_out:
+            self.show(Text(f"for lack of room not shown: {', '.join(left_out)}", style="dim"))
 
     @contextmanager
     def doing(self, text: str, long: bool = False) -> Iterator[None]:

@@ -111,8 +111,9 @@ def leave_evaluation(
     Raises:
         StorageError: The folder cannot be made or written to.
     """
-    left = tables(path, outcome, held_out)
-    drawn = pictures(path, outcome, screen)
+    with screen.doing("drawing, and writing tables"):
+        left = tables(path, outcome, held_out)
+        drawn = pictures(path, outcome, screen)
     found = outcome.evaluation
     content = {
         **result,
