@@ -64,13 +64,19 @@ def figure(value: float) -> str:
     return text if len(text) <= MOST else f"{value:.1e}" if len(f"{value:.1e}") <= MOST else f"{value:.0e}"
 
 
+def _seconds(value: float) -> str:
+    if value < 1e-3:
+        return f"{value:.0e}"
+    return f"{value:.3f}" if value < 1 else f"{value:.1f}" if value < 1e5 else f"{value:.0f}"
+
+
 def _written(name: str) -> Callable[[Any], str]:
     if name in ("epoch", "step"):
         return str
     if name == "lr":
         return lambda value: f"{value:.2e}"
     if name == "seconds":
-        return lambda value: f"{value:.3f}" if value < 1 else f"{value:.1f}" if value < 1e5 else f"{value:.0f}"
+        return _seconds
     if name == "samples_per_second":
         return lambda value: f"{value:,.0f}" if value < 1e7 - 1 else f"{value:.2e}"
     if measure(name).percent:

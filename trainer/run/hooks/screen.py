@@ -27,7 +27,7 @@ class Screen(Hook):
     LINE_SECONDS = 10.0  # so long a person waits for the next line
     ALL_LINES = 50  # up to so many epochs have a line each
     PARTS = 20
-    HEADER_LINES = 20  # at least so many lines are below a header until it is repeated
+    HEADER_LINES = 25  # at least so many lines are below a header until it is repeated
 
     def __init__(
         self,
