@@ -15,6 +15,7 @@ from torch import Tensor
 from trainer.engine.state import State
 from trainer.show.report import Report
 from trainer.sweeps import runner
+from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.serial import Serial
 
@@ -60,7 +61,7 @@ class _Both:
         self.own.run(iter(taken))
         for job in same:
             job.directory.mkdir(parents=True)
-        Serial(None, Report(quiet=True), lambda job: None).run(iter(same))
+        Serial(None, Monitor(Report(quiet=True)), lambda job: None).run(iter(same))
 
 
 def both(trainer: Trainer, *args: str, code: int = 0) -> list[Path]:

@@ -153,9 +153,8 @@ def test_a_terminal_shows_any_name_as_text(
     report.table((name, "x"), [(name, "1")], name)
     assert list(report.track([1], 1, name)) == [1]
     monitor = Monitor(report)
-    monitor._live = None
-    for cell in monitor._table([(Planned(0, tmp_path, Asked([], None), name), 0.0)]).columns[1].cells:
-        report.console.print(cell)
+    monitor.show([(Planned(0, tmp_path, Asked([], None), name), 0.0)])
+    monitor.close()
     out = capfd.readouterr().out
     seen = "".join(part.partition("m")[2] if number else part for number, part in enumerate(out.split("\x1b[")))
     assert printable(name) in seen

@@ -68,9 +68,10 @@ from trainer.system import machine
 from trainer.config.sweep import Parallel
 from trainer.show.report import Report
 from trainer.sweeps import engine, parallel
+from trainer.sweeps.monitor import Monitor
 machine._driver = lambda: False
 assert machine.gpus() == []
-assert parallel.Parallel(Parallel(), Report(quiet=True), print).shares
+assert parallel.Parallel(Parallel(), Monitor(Report(quiet=True)), print).shares
 assert "torch" not in sys.modules
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)

@@ -11,6 +11,7 @@ import pytest
 from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted
+from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Asked, Planned
 from trainer.system import signals
 from trainer.system.errors import ConfigError, InterruptedRunError
@@ -24,7 +25,7 @@ class Engine(Concurrent[int]):
 
     def __init__(self, places: int, ends: str = "completed", limit: int = 100) -> None:
         self.found: list[Outcome] = []
-        super().__init__(None, Report(), self.found.append)
+        super().__init__(None, Monitor(Report()), self.found.append)
         self.places, self.ends, self.limit = places, ends, limit
         self.log: list[str] = []
         self.begun = {0}  # the others wait in the queue until they end

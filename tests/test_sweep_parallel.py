@@ -20,6 +20,7 @@ from test_sweep_resume import lines, swept
 from trainer.config import sweep
 from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
+from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.parallel import Parallel
 from trainer.sweeps.plan import Asked, Planned
 from trainer.system.machine import cores
@@ -43,7 +44,7 @@ def test_a_job_whose_process_dies_takes_no_other_down(trainer: Trainer, sick: Pa
     found = [(line["job"], line["status"]) for line in lines(swept())]
     assert found == [(0, "completed"), (1, "failed"), (2, "completed")]
     assert "was killed by SIGKILL" in ran.out
-    assert f"go on trainer resume {swept()}" in " ".join(ran.out.split())
+    assert f"next trainer resume {swept()}" in " ".join(ran.out.split())
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def planned(number: int, *words: str) -> Planned:
 
 def runner(jobs: int) -> tuple[Parallel, list[Outcome]]:
     ended: list[Outcome] = []
-    return Parallel(sweep.Parallel(jobs=jobs), Report(quiet=True), ended.append), ended
+    return Parallel(sweep.Parallel(jobs=jobs), Monitor(Report(quiet=True)), ended.append), ended
 
 
 def test_a_worker_that_is_killed_while_it_has_nothing_to_do_is_started_anew(empty: Path) -> None:
@@ -151,9 +152,9 @@ def test_a_temporary_folder_whose_name_is_too_long_for_a_socket_is_no_matter(mac
 
 def test_each_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     pretending.gpus(monkeypatch, "0", "GPU-1")
-    made = Parallel(sweep.Parallel(), Report(quiet=True), lambda job: None)
+    made = Parallel(sweep.Parallel(), Monitor(Report(quiet=True)), lambda job: None)
     assert made.shares == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "GPU-1"}]
-    more = Parallel(sweep.Parallel(jobs=3), Report(quiet=True), lambda job: None)
+    more = Parallel(sweep.Parallel(jobs=3), Monitor(Report(quiet=True)), lambda job: None)
     assert [share["CUDA_VISIBLE_DEVICES"] for share in more.shares] == ["0", "GPU-1", "0"]
 
 

@@ -17,6 +17,7 @@ from test_sweep_resume import lines, swept
 from trainer.config.sweep import Ray as RayConfig
 from trainer.show.report import Report
 from trainer.sweeps.concurrent import Submitted
+from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Asked, Planned
 from trainer.sweeps.ray import Ray, logged
 from trainer.system.errors import ConfigError
@@ -124,7 +125,7 @@ def test_a_job_is_shown_as_running_when_its_process_has_begun(tmp_path: Path) ->
 
 
 def sized(there: dict[str, float], asked: dict[str, Any]) -> Ray:
-    runner = Ray(RayConfig(**asked), Report(), lambda job: None)
+    runner = Ray(RayConfig(**asked), Monitor(Report()), lambda job: None)
     runner.ray = SimpleNamespace(cluster_resources=lambda: there, remote=ray.remote)  # type: ignore[assignment]
     runner.take_places()
     return runner

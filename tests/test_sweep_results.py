@@ -1,20 +1,27 @@
 """A sweep's table, its results.csv, its closing lines, and what TensorBoard makes of its jobs."""
 
 import csv
+import re
 import shlex
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Trainer
+from rich.console import Console
 from running import QUICK
 from scipy import stats
-from sweeping import grid, job
+from sweeping import crossed, grid, job
 
 from trainer.compare.ranking import ranked
 from trainer.run.sweep_log import Outcome
+from trainer.show.grid import laid_out
 from trainer.show.report import Report
+from trainer.sweeps.monitor import Monitor
+from trainer.sweeps.plan import Asked, Planned
 from trainer.sweeps.results import table as results
+from trainer.sweeps.results.fitted import fitted
 
 
 def table(jobs: list[Outcome]) -> list[dict[str, str]]:
@@ -63,9 +70,7 @@ def test_folds_share_a_row_and_the_best_is_trained_on_all_of_them(tmp_path: Path
     jobs = [job(k, 0.5 + k / 10, data__fold=k, data__folds=3, optim__lr=0.1) for k in range(3)]
     (row,) = table(jobs)
     assert (row["job"], row["folds"], row["val/accuracy"]) == ("0-2", "0-2", "60.00% ± 10.00%")
-    said = dict(results.facts(jobs, tmp_path))
-    assert said["best"] == "trainer train optim.lr=0.1"
-    assert said["next"] == f"trainer eval {tmp_path}"
+    assert results.following(jobs, tmp_path) == ["trainer train optim.lr=0.1", f"trainer eval {tmp_path}"]
     (first, *_) = written(tmp_path, jobs)
     assert (first["data.fold"], first["group_n"], first["group_mean"]) == ("2", "3", "0.6")
 
@@ -131,7 +136,71 @@ def test_a_sweep_without_any_result_has_its_table_all_the_same(tmp_path: Path, j
     assert header[:2] == ["rank", "job"]
     assert len(rows) == len(jobs)
     assert len(written(tmp_path, jobs)) == len(jobs)
-    assert [label for label, _ in results.facts(jobs, tmp_path)] == ["sweep", "table"]
+    assert [label for label, _ in results.facts(jobs, tmp_path)] == ["sweep", "files"]
+
+
+NUMBER = r"(?<![\w.])-?\d[\d.]*(?:e[-+]?\d+)?%?(?![\w.])"
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 120, 200])
+def test_a_row_is_one_line_of_the_terminal_and_no_number_is_broken(width: int) -> None:
+    settings = crossed(optim__lr=["0.0001", "0.001"], model__hidden=["[64,32]", "[128]"], seed=[0, 1])
+    metrics = {"test/accuracy": 0.98765}
+    jobs = [job(n, 0.9 + n / 100, metrics=metrics, best_epoch=n, **facts) for n, facts in enumerate(settings)]
+    jobs += [job(8, None, optim__lr="1e9", model__hidden="[1]", seed=0, error="the loss is nan " * 20)]
+    header, rows = results.table(jobs)
+    head, body, left_out = fitted(header, rows, width, 20)
+    lines = laid_out(head, body)
+    assert max(map(len, lines)) <= width
+    whole = {number for row in rows for cell in row[:-1] for number in re.findall(NUMBER, cell)}
+    assert {number for row in body for cell in row for number in re.findall(NUMBER, cell)} <= whole
+    assert head[0] == "rank"
+    assert "val/accuracy" in head or width == 30
+    assert body[-1][-1].startswith("failed: the")
+    missing = [name for name in header if name not in head]
+    assert all(name in left_out for name in missing[:4])
+    assert bool(missing) == bool(left_out)
+
+
+def test_of_many_rows_the_best_and_some_that_failed_are_shown() -> None:
+    jobs = [job(n, n / 200, optim__lr=n) for n in range(100)] + [job(n, None, optim__lr=n) for n in range(100, 150)]
+    _, body, left_out = fitted(*results.table(jobs), 80, 12)
+    assert [row[0] for row in body] == [*map(str, range(1, 9)), "-", "-", "-", "-"]
+    assert left_out == "138 rows more"
+
+
+def test_a_monitor_counts_says_what_differs_and_how_long_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    monitor = Monitor(Report())
+    monitor.begin(9, [(job(0, 0.5), "x=1")])
+    for number in (1, 2):
+        ended = job(number, 0.6)
+        ended.seconds = 10.0
+        monitor.ended(ended, f"x={number + 1}")
+    monitor.ended(job(3, None, error="the loss is nan"), "x=4")
+    assert capsys.readouterr().out.splitlines() == [
+        "2 of 9  job 1  x=2  val/accuracy 60.00%  10.0 s, about 1:10 left",
+        "3 of 9  job 2  x=3  val/accuracy 60.00%  10.0 s, about 1:00 left",
+        "4 of 9  job 3  x=4  failed: the loss is nan  4.0 s, about 50 s left",
+    ]
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 12), (80, 24), (120, 40)])
+def test_a_monitor_on_a_terminal_shows_the_jobs_that_matter(tmp_path: Path, width: int, height: int) -> None:
+    screen = Report()
+    screen.console = Console(width=width, height=height)
+    monitor = Monitor(screen)
+    monitor.begin(100, [(job(n, n / 100), f"optim.lr={n / 1000} seed={n}") for n in range(60)])
+    monitor.ended(job(60, None, error="the loss is nan"), "optim.lr=1e9 seed=0")
+    monitor._running = [(Planned(61, tmp_path, Asked([], None), "optim.lr=0.5"), time.monotonic())]
+    first, *lines = [line.plain for line in monitor.lines()]
+    assert first == "61 of 100 done, 1 failed, 1 running"
+    assert len(lines) < height
+    assert all(len(line) < width for line in lines)
+    assert lines[0].split()[:3] == ["running", "job", "61"]
+    best = [line for line in lines if "val/accuracy" in line]
+    assert best[0].split()[:5] == ["best", "job", "59", "val/accuracy", "59.00%"]
+    assert len(best) >= height // 2
+    assert lines[-1].startswith("failed   job 60  failed: the loss is nan")
 
 
 def test_different_objectives_stand_beside_their_values() -> None:
@@ -213,17 +282,28 @@ def test_the_command_trains_the_best_seed_of_the_best_row_again() -> None:
 def test_the_facts_say_where_what_and_what_next() -> None:
     jobs = grid({"0.1": [0.5, 0.5], "1": [0.7, 0.8]})
     facts = dict(results.facts(jobs, Path("runs/sweeps/a b")))
-    assert facts["table"] == "runs/sweeps/a b/results.csv"
+    assert facts["sweep"] == "runs/sweeps/a b"
+    assert facts["files"] == "results.csv"
     assert facts["result"].startswith("optim.lr=1 ")
-    assert facts["best"] == "trainer train optim.lr=1 seed=1"
-    assert facts["next"] == "trainer eval 'runs/sweeps/a b/3'"
+    assert facts["best"] == "val/accuracy 75.00% ± 7.07% (2 seeds: optim.lr=1)"
+    again, evaluated = results.following(jobs, Path("runs/sweeps/a b"))
+    assert again == "trainer train optim.lr=1 seed=1"
+    assert evaluated == "trainer eval 'runs/sweeps/a b/3'"
+
+
+def test_a_ranking_by_the_test_split_says_so(tmp_path: Path) -> None:
+    by_test = grid({"0.1": [0.5], "1": [0.7]}, objective="test/accuracy")
+    assert "picks the best here" in dict(results.facts(by_test, tmp_path))["note"]
+    assert "note" not in dict(results.facts(grid({"0.1": [0.5], "1": [0.7]}), tmp_path))
 
 
 def test_each_objective_has_a_best() -> None:
     jobs = [job(0, 2.0, data="a", objective="val/loss", direction="min"), job(1, 0.7, data="b")]
-    facts = dict(results.facts(jobs, Path("s")))
-    assert facts["best val/loss"] == "trainer train data=a"
-    assert facts["best val/accuracy"] == "trainer train data=b"
+    assert [said for label, said in results.facts(jobs, Path("s")) if label == "best"] == [
+        "val/loss 2 (job 0: data=a)",
+        "val/accuracy 70.00% (job 1: data=b)",
+    ]
+    assert results.following(jobs, Path("s"))[:2] == ["trainer train data=a", "trainer train data=b"]
 
 
 # --- TensorBoard ----------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ def attempt(planned: Planned) -> Outcome:
     Raises:
         InterruptedRunError, KeyboardInterrupt: it was told to stop.
     """
-    job = Attempt(planned, Report())
+    job = Attempt(planned, Report(quiet=True))
     return job.end(lambda: job.open().run())
 
 

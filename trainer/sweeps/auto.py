@@ -5,9 +5,9 @@ from itertools import islice
 from typing import Any
 
 from trainer.config.sweep import Batched, Parallel, Serial
-from trainer.show.report import Report
 from trainer.sweeps import runner
 from trainer.sweeps.grouping import grouped
+from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.system.machine import gpus
 
@@ -17,8 +17,8 @@ SMALL = 128  # hidden units up to which a CPU spends more time in Python than on
 class Auto:
     """Batches what it can on a GPU, and linear models and small perceptrons on a CPU; convolutions are not faster."""
 
-    def __init__(self, settings: Any, screen: Report, done: runner.Done) -> None:
-        self.screen, self.done = screen, done
+    def __init__(self, settings: Any, monitor: Monitor, done: runner.Done) -> None:
+        self.monitor, self.done = monitor, done
         self.batched = Batched(jobs=settings.jobs or Batched().jobs)
         self.parallel = Parallel(jobs=settings.jobs)
 
@@ -33,7 +33,7 @@ class Auto:
             self._run(self.parallel if len(rest) > 1 else Serial(), rest)
 
     def _run(self, settings: Any, jobs: Sequence[Planned]) -> None:
-        runner.make(settings, self.screen, self.done).run(iter(jobs))
+        runner.make(settings, self.monitor, self.done).run(iter(jobs))
 
 
 def pays(job: Planned) -> bool:

@@ -9,7 +9,6 @@ from types import ModuleType
 from typing import Any, ClassVar, Generic, TypeVar
 
 from trainer.run.sweep_log import Outcome
-from trainer.show.report import Report
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
@@ -49,9 +48,9 @@ class Concurrent(ABC, Generic[Handle]):
     poll_seconds: ClassVar[float] = 0.5
     stop_seconds: ClassVar[float] = 30.0  # how long jobs that are told to stop have for their checkpoints
 
-    def __init__(self, settings: Any, screen: Report, done: Done) -> None:
-        self.settings, self.screen, self.done = settings, screen, done
-        self.monitor = Monitor(screen)
+    def __init__(self, settings: Any, monitor: Monitor, done: Done) -> None:
+        self.settings, self.monitor, self.done = settings, monitor, done
+        self.screen = monitor.screen
         self.jobs: list[Submitted[Handle]] = []
         self.places = 1
         self.stopping = False

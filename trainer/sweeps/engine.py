@@ -1,7 +1,7 @@
 """Runs the jobs of a sweep and shows what came of them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,14 +10,19 @@ from trainer.run.sweep_log import LOG, Outcome, append, read
 from trainer.show.report import Report
 from trainer.show.values import duration
 from trainer.sweeps import runner
+from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Listed
 from trainer.sweeps.results import table as results
+from trainer.sweeps.results.fitted import fitted
 from trainer.system import signals
 from trainer.system.errors import StorageError
 from trainer.system.paths import quoted
+from trainer.system.shown import counted
 
 if TYPE_CHECKING:  # it needs Optuna
     from trainer.sweeps.search.trials import Search
+
+CLOSING = 12  # lines of a terminal that the title of the table, the panel and the commands need
 
 
 class Sweep:
@@ -26,7 +31,9 @@ class Sweep:
     def __init__(self, directory: Path, source: "Listed | Search", settings: Any) -> None:
         self.directory, self.source, self.settings = directory, source, settings
         self.screen = Report()
+        self.monitor = Monitor(self.screen)
         self.jobs: list[Outcome] = []  # that have ended
+        self._labels: dict[int, str] = {}
         self.started = time.monotonic()
 
     def run(self) -> list[Outcome]:
@@ -38,19 +45,22 @@ class Sweep:
         """
         self._begin()
         try:
-            runner.make(self.settings, self.screen, self._done).run(self.source.todo())
+            runner.make(self.settings, self.monitor, self._done).run(self.source.todo())
         except BaseException:
+            self.monitor.close()
             with self._warning():
                 self._show()
-            self._draw()
+            self._end()
             raise
+        self.monitor.close()
         with signals.delayed():  # or the table of all that was done would be missing
             self._show()
-        self._draw()
+        self._end()
         return self.jobs
 
     def _done(self, job: Outcome) -> None:
         self.jobs.append(job)
+        self.monitor.ended(job, self._label(job))
         with self._warning() if job.status == "interrupted" else nullcontext():
             self.source.done(job)
             append(self.directory / LOG, job)
@@ -72,34 +82,55 @@ class Sweep:
             if job.job not in noted or noted[job.job].status != job.status:
                 append(path, job)
         if self.jobs:
-            self.screen.say(f"{len(self.jobs)} of {len(self.source.planned)} jobs are done and kept")
+            self.screen.say(f"{len(self.jobs)} of {self.source.expected} jobs are done and kept")
+        self.monitor.begin(self.source.expected, [(job, self._label(job)) for job in self.jobs])
+
+    def _label(self, job: Outcome) -> str:
+        """What differs in a job from others."""
+        if job.job not in self._labels:  # a search has planned more by now
+            self._labels = {planned.number: planned.label for planned in self.source.planned}
+        return self._labels.get(job.job, "")
 
     def _show(self) -> None:
         """Show the ranking of all jobs, including those that did not run."""
-        jobs = self._all()
-        results.write_csv(self.directory / "results.csv", jobs)
+        jobs, table, room = self._all(), self.directory / "results.csv", self.screen.room
+        results.write_csv(table, jobs)
         header, rows = results.table(jobs, ascii_only=self.screen.ascii_only)
-        self.screen.table(header, rows, f"{len(jobs)} jobs, in {duration(time.monotonic() - self.started)}")
-        facts = results.facts(jobs, self.directory)
-        if self.source.unfinished(jobs):
-            facts = [*facts, ("go on", f"trainer resume {quoted(self.directory)}")]
-        self.screen.panel("sweep", facts)
+        left_out = ""
+        if room is not None:
+            most = self.screen.console.height - CLOSING
+            header, rows, left_out = fitted(header, rows, room, most, self.screen.ascii_only)
+        self.screen.table(header, rows, f"{counted(len(jobs), 'job')}, in {duration(time.monotonic() - self.started)}")
+        if left_out:
+            self.screen.say(f"{left_out} (in {table.name})", style="dim")
+
+    def _end(self) -> None:
+        """Draw the pictures, and say where everything is and what can be done next."""
+        jobs, pictures = self._all(), []
+        try:
+            pictures = self._draw(jobs)
+        finally:
+            self.screen.panel("sweep", results.facts(jobs, self.directory, pictures))
+            go_on = [f"trainer resume {quoted(self.directory)}"] if self.source.unfinished(jobs) else []
+            self.screen.commands([*go_on, *results.following(jobs, self.directory)])
 
     def _all(self) -> list[Outcome]:
         """The jobs that have ended, and those that did not run."""
         ran = {job.job for job in self.jobs}
         return [*self.jobs, *(job.ended("not run") for job in self.source.planned if job.number not in ran)]
 
-    def _draw(self) -> None:
-        """Draw what came of the jobs, unless a second signal has come."""
+    def _draw(self, jobs: Sequence[Outcome]) -> list[Path]:
+        """Draw what came of the jobs, unless a second signal has come; the pictures."""
         if not self.source.plots or signals.hurried():
-            return
+            return []
         try:
-            from trainer.sweeps.results import figures  # late: it imports matplotlib
+            with self.screen.doing("drawing"):
+                from trainer.sweeps.results import figures  # late: it imports matplotlib
 
-            figures.save(self._all(), self.directory / "plots")
+                return figures.save(jobs, self.directory / "plots")
         except OSError as error:
             self.screen.warn(f"no pictures: {error}")
+            return []
 
     def list(self) -> None:
         """Show what `run` would do."""

@@ -11,9 +11,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from trainer.run.sweep_log import Outcome
-from trainer.show.report import Report
 from trainer.sweeps import warm
 from trainer.sweeps.concurrent import Concurrent, Submitted
+from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, serve
@@ -44,8 +44,8 @@ class Worker:
 class Parallel(Concurrent[Worker]):
     """Each job runs in one of `settings.jobs` processes, which are started as they are needed."""
 
-    def __init__(self, settings: Any, screen: Report, done: Done) -> None:
-        super().__init__(settings, screen, done)
+    def __init__(self, settings: Any, monitor: Monitor, done: Done) -> None:
+        super().__init__(settings, monitor, done)
         devices = gpus()
         self.places = settings.jobs or len(devices) or cores()
         self.threads = None if devices else max(1, cores() // self.places)
@@ -73,8 +73,9 @@ class Parallel(Concurrent[Worker]):
                 self.shares.append(worker.share)
             else:
                 return worker
-        self._import_ahead()
-        worker = Worker(self.context, self.shares.pop(0), self.threads)
+        with self.screen.doing("starting the processes"):
+            self._import_ahead()
+            worker = Worker(self.context, self.shares.pop(0), self.threads)
         worker.orders.send(planned)
         return worker
 

@@ -19,12 +19,15 @@ from trainer.system.atomic import storing, write_text
 from trainer.system.errors import RunError, StorageError, TrainerError
 from trainer.system.inside import json_of
 from trainer.system.shapes import is_text, table
+from trainer.system.shown import counted
 
 if TYPE_CHECKING:  # torch comes with it
     from trainer.engine.loop import Hook
 
 PLAN = "plan.json"
 LONGEST = 2**24  # bytes of it that are read: about three hundred thousand jobs
+BY_TEST = "it says more of new data than is true; hold samples out: data.val_fraction=0.1 evaluate.split=val"
+NAMED = 4  # so many keys the first line names
 _DIGITS = 9  # of the number of a job
 
 
@@ -131,6 +134,12 @@ def claim(directory: Path, planned: list[Planned]) -> None:
             job.directory.mkdir(exist_ok=True)
 
 
+def _by_test(config: Train) -> bool:
+    """Whether jobs are ranked by the test split, as far as it is known before the data are read."""
+    asked = config.objective
+    return asked.startswith("test/") or (asked == "auto" and config.evaluate.split == "test")
+
+
 def known(directory: Path) -> dict[int, str]:
     """The digests of the sweep's jobs by their numbers; empty for a new sweep.
 
@@ -152,14 +161,28 @@ class Listed:
     """The jobs of a sweep, which are all known from the start. (A `Search` has the same methods.)"""
 
     def __init__(self, directory: Path, asked: list[Asked]) -> None:
-        self.directory = directory
+        self.directory, self.asked = directory, asked
         self.planned = numbered(directory, asked)
         self.plots = any(job.config is not None and job.config.plots for job in asked)
 
+    @property
+    def expected(self) -> int:
+        """How many jobs there will be in all."""
+        return len(self.planned)
+
     def begin(self, screen: Report, noted: Mapping[int, Outcome]) -> list[Outcome]:
         """Prepare the sweep's directory; return the jobs that are done. `noted` are those of sweep.jsonl by number."""
+        screen.heading("sweep", f"{counted(len(self.planned), 'job')}{self._over()}: {self.directory}")
         claim(self.directory, self.planned)
+        if any(job.config is not None and _by_test(job.config) for job in self.asked):
+            screen.warn(f"the test split picks the best here: {BY_TEST}")
         return [planned.completed(planned.finished) for planned in self.planned if planned.finished is not None]
+
+    def _over(self) -> str:
+        """The keys in which jobs differ, as the first line names them."""
+        words = Counter(word for job in self.asked for word in dict.fromkeys(job.typed))
+        named = [*dict.fromkeys(word.partition("=")[0] for word, count in words.items() if count < len(self.asked))]
+        return f" over {', '.join(named[:NAMED])}{', ...' if len(named) > NAMED else ''}" if named else ""
 
     def todo(self) -> Iterator[Planned]:
         """The jobs to run, each decided when it is taken."""

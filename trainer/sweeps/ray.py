@@ -10,8 +10,8 @@ from typing import Any
 
 from trainer.run.directory import timestamp
 from trainer.run.sweep_log import Outcome
-from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, Submitted, library
+from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, work
@@ -38,8 +38,8 @@ class Ray(Concurrent[Any]):
 
     poll_seconds = 0.2  # slept, for a signal within `ray.wait` becomes a KeyboardInterrupt of Ray's
 
-    def __init__(self, settings: Any, screen: Report, done: Done) -> None:
-        super().__init__(settings, screen, done)
+    def __init__(self, settings: Any, monitor: Monitor, done: Done) -> None:
+        super().__init__(settings, monitor, done)
         self.ray = library("ray", "ray")
         self.task: Any = None
         self.logged: dict[int, int] = {}  # lengths of the jobs' logs when they were handed over

@@ -5,16 +5,18 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from trainer.run.sweep_log import Outcome
-from trainer.show.report import Report
+from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.system.errors import InterruptedRunError
+from trainer.system.torch_first import import_torch
 
 Done = Callable[[Outcome], None]
 CLUSTERS = ("slurm", "ray")
+IN_THIS_PROCESS = ("serial", "batched")
 
 
 class Runner(Protocol):
-    """A way to run jobs, made as `Runner(settings, screen, done)`; `settings` is the section `sweep` of the config."""
+    """A way to run jobs, made as `Runner(settings, monitor, done)`; `settings` is the section `sweep` of the config."""
 
     def run(self, jobs: Iterator[Planned]) -> None:
         """Run every job to its end, and call `done` with each as it ends, also with those that failed.
@@ -27,7 +29,7 @@ class Runner(Protocol):
         """
 
 
-def note(planned: Planned, job: Callable[[], Outcome], screen: Report, done: Done) -> None:
+def note(planned: Planned, job: Callable[[], Outcome], done: Done) -> None:
     """Run a job in this process, and note how it ended.
 
     Raises:
@@ -39,8 +41,6 @@ def note(planned: Planned, job: Callable[[], Outcome], screen: Report, done: Don
         done(planned.ended("interrupted", str(error)))
         raise
     done(outcome)
-    if outcome.error:
-        screen.say(f"job {planned.number} failed: {outcome.error}", style="red")
 
 
 def check(settings: Any) -> None:
@@ -53,8 +53,11 @@ def check(settings: Any) -> None:
         importlib.import_module(f"trainer.sweeps.{settings.name}").check(settings)
 
 
-def make(settings: Any, screen: Report, done: Done) -> Runner:
+def make(settings: Any, monitor: Monitor, done: Done) -> Runner:
     """The runner that `sweep=` names. Its module has that name, and is imported only now."""
+    if settings.name in IN_THIS_PROCESS:
+        with monitor.screen.doing("starting torch"):
+            import_torch()
     module = importlib.import_module(f"trainer.sweeps.{settings.name}")
-    runner: Runner = getattr(module, settings.name.capitalize())(settings, screen, done)
+    runner: Runner = getattr(module, settings.name.capitalize())(settings, monitor, done)
     return runner

@@ -1,23 +1,45 @@
 """One job after the other, in this process."""
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from trainer.show.report import Report
+from trainer.engine.loop import Hook
+from trainer.engine.state import State
 from trainer.sweeps.attempt import attempt
+from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done, note
 
+SHOW_SECONDS = 0.5  # between two looks at what a job says
+
 
 class Serial:
-    """Each job has the whole screen while it runs."""
+    """The screen has a line of each job, as in a sweep side by side; its train.log has the rest."""
 
-    def __init__(self, settings: Any, screen: Report, done: Done) -> None:
-        self.screen, self.done = screen, done
+    def __init__(self, settings: Any, monitor: Monitor, done: Done) -> None:
+        self.monitor, self.done = monitor, done
 
     def run(self, jobs: Iterator[Planned]) -> None:
-        for planned in jobs:
-            self.screen.say(f"job {planned.number}  {planned.label}", style="bold")
-            note(planned, partial(attempt, planned), self.screen, self.done)
-            self.screen.say()
+        try:
+            for planned in jobs:
+                watched = replace(planned, hooks=(*planned.hooks, _Watch(self.monitor, planned)))
+                note(planned, partial(attempt, watched), self.done)
+        finally:
+            self.monitor.close()
+
+
+class _Watch(Hook):
+    """Shows now and then how far a job is."""
+
+    def __init__(self, monitor: Monitor, planned: Planned) -> None:
+        self.monitor, self.planned = monitor, planned
+        self.since = self.shown = time.monotonic()
+        monitor.show([(planned, self.since)])
+
+    def on_step(self, state: State) -> None:
+        if time.monotonic() - self.shown > SHOW_SECONDS:
+            self.shown = time.monotonic()
+            self.monitor.show([(self.planned, self.since)])

@@ -13,8 +13,8 @@ from typing import Any
 
 from trainer.run import directory as runs
 from trainer.run.sweep_log import Outcome
-from trainer.show.report import Report
 from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted, library
+from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.warm import environment, lies_in
@@ -51,8 +51,8 @@ class Slurm(Concurrent[Any]):
 
     stop_seconds = 60.0  # Slurm kills a job that has not ended 30 s (KillWait) after it was told to
 
-    def __init__(self, settings: Any, screen: Report, done: Done) -> None:
-        super().__init__(settings, screen, done)
+    def __init__(self, settings: Any, monitor: Monitor, done: Done) -> None:
+        super().__init__(settings, monitor, done)
         self.local = settings.cluster == "local"
         self.places = settings.jobs or (cores() if self.local else IN_QUEUE)
         self.threads = settings.cpus_per_task

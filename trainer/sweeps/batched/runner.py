@@ -31,9 +31,9 @@ class Batched(Hook):
     As a hook of a team's loop, it shows now and then how far the jobs are.
     """
 
-    def __init__(self, settings: Any, screen: Report, done: Done) -> None:
-        self.at_once, self.screen, self.done = settings.jobs, screen, done
-        self.monitor = Monitor(screen)
+    def __init__(self, settings: Any, monitor: Monitor, done: Done) -> None:
+        self.at_once, self.monitor, self.done = settings.jobs, monitor, done
+        self.screen = monitor.screen
         self.begun: list[Member] = []
         self.stopped: BaseException | None = None
         self._shown = 0.0
@@ -125,7 +125,7 @@ class Batched(Hook):
         Raises:
             InterruptedRunError, KeyboardInterrupt: it was told to stop.
         """
-        note(attempt.planned, partial(attempt.end, rest), self.screen, self.done)
+        note(attempt.planned, partial(attempt.end, rest), self.done)
 
     def _end_all(self, error: BaseException) -> None:
         """Let every job that has been begun say how it ended, though one of them cannot."""

@@ -14,11 +14,13 @@ from trainer.run.records import PRUNED
 from trainer.run.sweep_log import Outcome
 from trainer.show.report import Facts
 from trainer.show.values import metric
+from trainer.sweeps.plan import BY_TEST
 from trainer.system.atomic import replacing
 from trainer.system.cells import inert
 from trainer.system.paths import argument, quoted
 
 TEST = ("test/accuracy", "test/mse")  # what the table shows of the test split
+DRAWN = 4  # so many pictures are named
 GROUP = ("group_rank", "group_mean", "group_std", "group_low", "group_high", "group_n")
 
 
@@ -75,18 +77,35 @@ def rerun(row: Ranked) -> str:
     return " ".join(["trainer train", *(quoted(f"{key}={value}") for key, value in words.items())])
 
 
-def facts(jobs: Sequence[Outcome], directory: Path) -> Facts:
-    """The closing lines: where the sweep is, whether the best is better by more than chance, and what to do next."""
+def facts(jobs: Sequence[Outcome], directory: Path, pictures: Sequence[Path] = ()) -> Facts:
+    """The closing lines: the best, whether it is better by more than chance, and where everything is."""
     rows = ranked(jobs)
     best = [row for row in rows if row.rank == 1]  # of each objective
-    found = [("sweep", str(directory)), ("table", str(directory / "results.csv"))]
+    found = [("best", _best(row, varied(jobs))) for row in best]
     if result := verdict(rows):
         found.append(("result", result))
-    found += [("best" if len(best) == 1 else f"best {row.objective}", rerun(row)) for row in best]
-    if best:
-        together = len(rows) == 1 and best[0].by_fold
-        found.append(("next", f"trainer eval {argument(directory if together else directory / str(best[0].best.job))}"))
+    if tested := [row.objective for row in best if row.objective.startswith("test/")]:
+        found.append(("note", f"{tested[0]} picks the best here: {BY_TEST}"))
+    found.append(("sweep", str(directory)))
+    drawn = [f"{pictures[0].parent.name}/{path.name}" for path in pictures]
+    found.append(("files", ", ".join(["results.csv", *drawn[:DRAWN], *(["..."] if len(drawn) > DRAWN else [])])))
     return found
+
+
+def following(jobs: Sequence[Outcome], directory: Path) -> list[str]:
+    """Commands to go on with: the best is trained again, and evaluated."""
+    rows = ranked(jobs)
+    best = [row for row in rows if row.rank == 1]
+    together = len(rows) == 1 and any(row.by_fold for row in best)
+    again = [f"trainer eval {argument(directory if together else directory / str(row.best.job))}" for row in best[:1]]
+    return [*map(rerun, best), *again]
+
+
+def _best(row: Ranked, keys: Sequence[str]) -> str:
+    """What the best has reached, and in what it differs from others."""
+    words = [f"{key}={row.overrides[key]}" for key in keys if key in row.overrides]
+    which = f"job {row.best.job}" if len(row.jobs) == 1 else row.counted
+    return f"{row.objective} {_value(row, '±')} ({which}{': ' if words else ''}{' '.join(words)})"
 
 
 def _value(row: Ranked, plus_minus: str) -> str:

@@ -17,7 +17,7 @@ from trainer.run import choosing, records
 from trainer.run.records import PRUNED
 from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
-from trainer.sweeps.plan import Asked, Planned, claim, known
+from trainer.sweeps.plan import BY_TEST, Asked, Planned, claim, known
 from trainer.sweeps.search import journal, study
 from trainer.sweeps.search.goal import Goal
 from trainer.sweeps.search.pruning import Pruning
@@ -63,14 +63,19 @@ class Search(Iterator[Planned]):
         self._in_rounds = base.sweep.name in ("batched", "auto")
         self._round_is_full = self._in_rounds and (directory / journal.JOURNAL).exists() and self._has_begun()
 
+    @property
+    def expected(self) -> int:
+        """How many trials there will be in all."""
+        return max(int(self.settings.trials), len(self.planned))
+
     def begin(self, screen: Report, noted: Mapping[int, Outcome]) -> list[Outcome]:
         """Make the study if there is none, and tell it of results that it has not heard of."""
         with storing(self.directory / journal.JOURNAL):
             study.mend(self.directory)
             trials = self._trials()
-        screen.say(f"search for {self.goal}: {self.settings.trials} trials, {', '.join(self.space.ranges)}")
+        screen.heading("search", f"for {self.goal}: {self.settings.trials} trials, {', '.join(self.space.ranges)}")
         if self.goal.names[0].startswith("test/"):
-            screen.warn("the test split picks the best here: search with data.val_fraction=0.1 evaluate.split=val")
+            screen.warn(f"the test split picks the best here: {BY_TEST}")
         kept = []
         for planned in self.planned:
             if planned.finished is None:
