@@ -139,7 +139,7 @@ def test_a_run_leaves_its_card(trained: Path) -> None:
     for line in ("training: 180 samples", "validation: 20 samples", "test: 200 samples", "seed 0", "1 epoch, 3 steps"):
         assert line in reading, line
     assert f"trainer train epochs=1 data.limit=200 data.cache=null output={trained.parent.parent} name=first" in text
-    counts = [int(n) for n in re.findall(r"^\| \d \| (\d+) \|", text, re.MULTILINE)]
+    counts = [int(n) for n in re.findall(r"^\| \d \| [\d.]*%? \| (\d+) \|", text, re.MULTILINE)]
     assert (len(counts), sum(counts)) == (10, 180)
 
 

@@ -36,6 +36,7 @@ def test_the_wheel_has_the_package_and_its_configs_and_nothing_else(wheel: Path)
     assert configs <= names
     assert modules <= names
     page = {f"trainer/serve/page/page.{kind}" for kind in ("html", "css", "js")}
+    page.add("trainer/show/html/page.css")
     assert page <= others <= {"trainer/py.typed", *page}
 
 

@@ -47,6 +47,7 @@ def test_a_sweep_runs_every_combination_in_a_directory_of_its_own(trainer: Train
         assert files == {"config.yaml", "overrides.yaml", "origin.json", "metrics.jsonl", "result.json"} | {
             "train.log",
             "README.md",
+            "report.html",
         }
         assert result(job)["status"] == "completed"
         assert f"- 'optim.lr={rate}'\n- 'seed={seed}'\n" in (job / "overrides.yaml").read_text()

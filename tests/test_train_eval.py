@@ -43,7 +43,8 @@ def test_a_run_directory_has_everything(trainer: Trainer) -> None:
     (events,) = (name for name in found if name.startswith("events.out.tfevents."))
     pictures = {f"plots/{name}.png" for name in ("curves", "samples", "filters", "predictions")}
     pictures |= {f"test/{name}.png" for name in ("confusion", "reliability", "roc", "mistakes")}
-    files = {"README.md", "config.yaml", "overrides.yaml", "origin.json", "metrics.jsonl", "result.json", "train.log"}
+    files = {"README.md", "report.html", "config.yaml", "overrides.yaml", "origin.json", "metrics.jsonl"}
+    files |= {"result.json", "train.log"}
     files |= {f"test/{name}.csv" for name in ("predictions", "per_class", "suspects")}
     assert found - {events} == files | pictures | {f"checkpoints/{name}.pt" for name in ("last", "previous", "best")}
     for picture in pictures:

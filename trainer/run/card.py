@@ -1,8 +1,8 @@
-"""README.md of a run: what is known of a training once its model has been tested."""
+"""What is known of a training once its model has been tested: README.md, and what report.html has of it, too."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -17,7 +17,8 @@ from trainer.run.directory import CARD
 from trainer.run.outcome.testing import Tested
 from trainer.run.parts import Parts
 from trainer.show import values
-from trainer.show.card import Card, Rows, figures
+from trainer.show.captions import caption
+from trainer.show.card import Card, figures
 from trainer.show.markdown import listed
 from trainer.system import inside
 from trainer.system.atomic import write_text
@@ -30,46 +31,37 @@ _LONGEST = 2**20  # bytes of a card
 LISTED = 100  # classes, or columns, up to which each is named
 FEW = 10  # samples of a class in the test: its figures say little of fewer
 LETTERS = 60  # of a name
-# What the pictures show, in the order in which they are best read.
-PICTURES = {
-    "test/confusion.png": "Confusion matrix: true classes by predicted ones",
-    "test/roc.png": "ROC and precision-recall curves",
-    "test/reliability.png": "Reliability diagram: accuracy by confidence",
-    "test/residuals.png": "Predicted against true values, and residuals",
-    "plots/fit.png": "The samples, and what the model predicts",
-    "test/mistakes.png": "The most confident mistakes",
-    "plots/curves.png": "Losses and metrics over the epochs",
-}
+# The pictures by the stems of their files, in the order in which they are best read.
+PICTURES = ("confusion", "roc", "reliability", "residuals", "fit", "mistakes", "curves")
 
 
-def leave(parts: Parts, directory: Path, test: Tested, result: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Write the model card of a training with that `result`, which took so many `seconds`, and has left its pictures.
-
-    Returns:
-        The `intervals` of the metrics, as result.json has them.
-
-    Raises:
-        StorageError: It cannot be written.
-    """
+def made(
+    parts: Parts,
+    directory: Path,
+    test: Tested,
+    result: dict[str, Any],
+    intervals: Intervals,
+    seconds: float,
+    drawn: Sequence[str],
+) -> Card:
+    """The model card of a training with that `result`, which took so many `seconds`, and has `drawn` its pictures."""
     evaluation, data = test.evaluation, parts.data
-    intervals = _intervals(test)
-    named = {f"test/{name}": [*ends] for name, ends in intervals.items()}
     few = data.classes is not None and len(data.classes) <= LISTED
-    card = Card(
+    return Card(
         title=parts.name,
         evaluated=f"test split, {counted(len(data.test), 'sample')}",
         summary=_summary(parts),
         figures=figures(evaluation.metrics | evaluation.further | test.result, intervals),
         data=[*_data(parts)],
         recipe=[*_recipe(parts, result, seconds)],
-        limits=[*_limits(data, evaluation, named)],
+        limits=[*_limits(data, evaluation, named(intervals))],
         typed=" ".join(["trainer train", *map(quoted, records.overrides(directory))]),
         example="photo.jpg" if data.is_image else "rows.csv",
-        classes=_classes(data, evaluation) if few else None,
-        pictures=[(path, says) for path, says in PICTURES.items() if (directory / path).is_file()],
+        classes=classes(data, evaluation, range(len(data.classes))) if few and data.classes is not None else None,
+        pictures=[
+            (path, caption(stem) or stem) for stem in PICTURES for path in drawn if PurePosixPath(path).stem == stem
+        ],
     )
-    write_text(directory / CARD, card.text())
-    return {"intervals": named}
 
 
 def exported(checkpoint: Path, name: str, said: str) -> None:
@@ -91,7 +83,13 @@ def exported(checkpoint: Path, name: str, said: str) -> None:
         write_text(path, f"{text}{EXPORTED}\n{''.join(lines)}{line}")
 
 
-def _intervals(test: Tested) -> Intervals:
+def named(intervals: Intervals) -> dict[str, list[float]]:
+    """The intervals as result.json has them."""
+    return {f"test/{name}": [*ends] for name, ends in intervals.items()}
+
+
+def intervals(test: Tested) -> Intervals:
+    """The 95% intervals of what a test found."""
     if test.outcome is not None:
         return bootstrap.intervals(test.outcome)
     return bootstrap.of_classes(test.evaluation) if test.evaluation.counts else {}
@@ -155,17 +153,17 @@ def _limits(data: Dataset, evaluation: Evaluation, intervals: Mapping[str, Seque
     yield "the figures are of samples like those of the test split, and say nothing of others"
 
 
-def _classes(data: Dataset, evaluation: Evaluation) -> tuple[list[str], Rows]:
-    """Of each class the samples of each split, and the share that is told right."""
+def classes(data: Dataset, evaluation: Evaluation, numbers: Iterable[int]) -> tuple[list[str], list[list[str]]]:
+    """Of the classes of these numbers the share that is told right, and the samples of each split."""
     assert data.classes is not None
     splits = _splits(data)
-    header = ["class", *(SPLITS.get(name, name) for name, _ in splits), "told right"]
+    header = ["class", "told right", *(SPLITS.get(name, name) for name, _ in splits)]
     counts = [_counts(split, len(data.classes)) for _, split in splits]
     rows = []
-    for number, name in enumerate(data.classes):
+    for number in numbers:
         share = evaluation.per_class[number]
         told = "" if share != share else values.metric("accuracy", share)
-        rows.append([shortened(name, LETTERS), *(f"{of[number]:,}" for of in counts), told])
+        rows.append([shortened(data.classes[number], LETTERS), told, *(f"{of[number]:,}" for of in counts)])
     return header, rows
 
 

@@ -18,13 +18,14 @@ EVENTS = "events.out.tfevents.*"
 PLOTS = "plots"  # the folder of the pictures of a training
 SUBDIRECTORIES = ("checkpoints", PLOTS)
 CARD = "README.md"  # what is said of the model
+PAGE = "report.html"  # the same and more, for a browser; of a sweep, too
 TEST = "test"  # the folder of what is left of the test
 _FOLDERS = (*SUBDIRECTORIES, TEST, "slurm", "ray")
 _CHANGED = ("metrics.jsonl", "train.log", EVENTS, "sweep.jsonl", "study.journal", "*.png")  # others are replaced whole
 _FILES = (
     *_CHANGED,
     *("config.yaml", "overrides.yaml", "origin.json", "result.json", "skipped.txt", "results.csv", "plan.json"),
-    *(CARD, "study.journal.lock", "mlflow.json", "predictions.csv", "per_class.csv", "suspects.csv"),
+    *(CARD, PAGE, "study.journal.lock", "mlflow.json", "predictions.csv", "per_class.csv", "suspects.csv"),
     *("*.pt", f".*{PART}"),
 )
 LOCK_SECONDS = 3.0  # workers of a run that was killed may hold its lock so long
@@ -160,7 +161,7 @@ def _lock(handle: int, directory: Path) -> None:
 def rewind(directory: Path, lengths: Mapping[str, int]) -> None:
     """Cut the files that a training appends to back to their `lengths`; remove those that came later.
 
-    So are the model card and calibrated.pt: the weights that they are of will not be the best any more.
+    So are the model card, the report and calibrated.pt: the weights that they are of will not be the best any more.
 
     Raises:
         StorageError: the directory cannot be written to.
@@ -170,7 +171,7 @@ def rewind(directory: Path, lengths: Mapping[str, int]) -> None:
         CHECKPOINTS,
     )
 
-    for path in (directory / CARD, directory / CHECKPOINTS / CALIBRATED):
+    for path in (directory / CARD, directory / PAGE, directory / CHECKPOINTS / CALIBRATED):
         with storing(path):
             path.unlink(missing_ok=True)
     for path in [directory / "metrics.jsonl", *directory.glob(EVENTS)]:

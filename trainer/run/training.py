@@ -18,7 +18,7 @@ from trainer.engine.objective import Objective
 from trainer.engine.optimizer_state import OptimizerState
 from trainer.engine.state import State
 from trainer.engine.unused import NamesUnused
-from trainer.run import card, closing, heading, records, summary
+from trainer.run import closing, heading, page, records, summary
 from trainer.run import directory as runs
 from trainer.run.diverged import keep_batch
 from trainer.run.drawing import draw
@@ -69,6 +69,7 @@ class Training:
         self.settings, self.state = parts.config, parts.state
         self.before: dict[str, Any] = found.training if found is not None else {"parent": parent}
         self.started = time.perf_counter()
+        self.drawn: list[str] = []  # pictures, by their paths in the directory
         self.early_stopping = self._early_stopping()
         self.target = Target(parts.target) if parts.target is not None else None
         # Each part with state: a checkpoint holds what its `state_dict` gives, under this name.
@@ -142,8 +143,9 @@ class Training:
             result |= summary.figures(self.parts, self.checkpoints, self.log, test.evaluation) | test.result
             with self.screen.doing("drawing, and writing tables"):
                 self._draw(test.evaluation)
-                left = testing.leave(self.directory, test, self.parts, self.screen, self._image)
-            result |= card.leave(self.parts, self.directory, test, result, self._seconds())
+                left = testing.leave(self.directory, test, self.parts, self.screen, partial(self._image, runs.TEST))
+            told = page.Told(self.parts, self.directory, test, left, result, self._seconds(), self.log.rows, self.drawn)
+            result |= page.leave(told)
             result["status"] = "completed"
         except BaseException as error:
             result |= summary.cut_short(error)
@@ -160,7 +162,8 @@ class Training:
                 self._close(result)
             except KeyboardInterrupt as error:
                 raise self._interrupted(error) from error
-        closing.show(self.screen, self.parts, self.directory, self.log.rows, result, test.evaluation, left)
+        suspects = left.facts() if left is not None else []
+        closing.show(self.screen, self.parts, self.directory, self.log.rows, result, test.evaluation, suspects)
         return result
 
     def _close(self, result: dict[str, Any]) -> None:
@@ -287,10 +290,11 @@ class Training:
     def _draw(self, test: Evaluation) -> None:
         if self.settings.plots:
             rows, evaluator = self.log.rows, self.parts.evaluator
-            draw(self.directory, rows, evaluator, test, self._image, self.screen)
+            draw(self.directory, rows, evaluator, test, partial(self._image, runs.PLOTS), self.screen)
         if self.board is not None:
             self.board.finish(test.named("test"), self.state)
 
-    def _image(self, name: str, pixels: Any) -> None:
+    def _image(self, folder: str, name: str, pixels: Any) -> None:
+        self.drawn.append(f"{folder}/{name}.png")
         if self.board is not None:
             self.board.image(name, pixels, self.state)

@@ -28,11 +28,16 @@ _BYTES = 4 * 8  # for each output: itself, its probability, and two copies for a
 
 @dataclass(frozen=True)
 class Left:
-    """The names of the tables that were written, and how many samples are suspected among those `held_out`."""
+    """The names of the tables that were written, and which samples are suspected among those `held_out`."""
 
     files: list[str]
     held_out: HeldOut | None
-    suspected: int
+    suspects: pl.DataFrame | None
+
+    @property
+    def suspected(self) -> int:
+        """How many samples are suspected."""
+        return 0 if self.suspects is None else len(self.suspects)
 
     def facts(self) -> Facts:
         """What is said of the suspects."""
@@ -57,7 +62,7 @@ def tables(path: Path, outcome: Outcome, held_out: HeldOut | None) -> Left:
     _make(path)
     for name, frame in frames.items():
         table.write(path / name, frame)
-    return Left([*frames], held_out, len(frames.get("suspects.csv", ())))
+    return Left([*frames], held_out, frames.get("suspects.csv"))
 
 
 def pictures(path: Path, outcome: Outcome, screen: Report, shown: Shown | None = None) -> list[str]:

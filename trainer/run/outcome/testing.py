@@ -9,10 +9,10 @@ from trainer.engine.metrics import Evaluation
 from trainer.engine.outcome import Outcome
 from trainer.run.directory import TEST
 from trainer.run.parts import Parts
-from trainer.show.report import Facts, Report
+from trainer.show.report import Report
 
 if TYPE_CHECKING:
-    from trainer.run.outcome.leaving import Shown
+    from trainer.run.outcome.leaving import Left, Shown
     from trainer.run.outcome.suspects import HeldOut
 
 LARGEST = 2**26  # outputs of a model up to which they are kept: 512 MiB
@@ -59,18 +59,21 @@ def _outputs(data: Dataset) -> int:
     return held_out * int(data.facts()["outputs"])
 
 
-def leave(directory: Path, found: Tested, parts: Parts, screen: Report, shown: "Shown | None") -> Facts:
-    """Leave tables and pictures as the config says; what to say of them. `shown` gets name and pixels of each picture.
+def leave(directory: Path, found: Tested, parts: Parts, screen: Report, shown: "Shown | None") -> "Left | None":
+    """Leave tables and pictures as the config says. `shown` gets name and pixels of each picture.
+
+    Returns:
+        The tables; None where there are none.
 
     Raises:
         StorageError: A file cannot be written.
     """
     if found.outcome is None:
-        return []
+        return None
     from trainer.run.outcome import leaving  # late, for polars would delay the first step
 
     path, settings = directory / TEST, parts.config
     left = leaving.tables(path, found.outcome, found.held_out) if settings.tables else None
     if settings.plots:
         leaving.pictures(path, found.outcome, screen, shown)
-    return [] if left is None else left.facts()
+    return left
