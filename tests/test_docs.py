@@ -1,5 +1,6 @@
 """The documentation is in step with the program: its reference, its commands and its examples."""
 
+import ast
 import importlib.util
 import re
 import shlex
@@ -111,3 +112,25 @@ def test_the_example_of_an_own_dataset_trains_and_evaluates(own_parts: Path, tra
 def test_nothing_published_names_a_path_of_one_machine() -> None:
     for page in [*PAGES, *RECIPES]:
         assert not re.search(r"/(root|home/\w+|work)/", page.read_text(encoding="utf-8")), page
+
+
+def texts_of_the_program() -> str:
+    """All texts in trainer's source, a line each; what is filled in is `…`."""
+    lines = []
+    for path in (ROOT / "trainer").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+                lines.append("".join(str(part) for part in parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                lines.append(node.value)
+    return "\n".join(lines)
+
+
+def test_the_messages_that_are_explained_are_those_that_the_program_has() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    said = texts_of_the_program()
+    explained = re.findall(r"^### (.*)$", page, re.MULTILINE)
+    unknown = [message for message in explained if not re.search(r".*".join(map(re.escape, message.split("…"))), said)]
+    assert len(explained) > 40
+    assert unknown == []

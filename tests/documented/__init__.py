@@ -6,7 +6,7 @@
 
 What a page shows is run in its order, in a directory of its own that has what pages speak of (`prepared.py`: a folder
 `photos`, `houses.csv`, runs called `RUN` and so on). Every fenced block in `bash` or `console` is a script of the shell, which
-must end with exit code 0; the `python` blocks of a page are one program; a block below a line that ends with
+must end with exit code 0 and print what a console shows (but for its numbers); the `python` blocks of a page are one program; a block below a line that ends with
 `` `a/name.py` `` is that file. Comments before a block, which readers do not see, say what is special about it:
 
     <!-- not run: it needs a camera -->     skipped, and listed with this reason

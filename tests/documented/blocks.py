@@ -47,6 +47,15 @@ class Block:
         typed = re.findall(r"^\$ (.*(?:\\\n.*)*)$", self.text, re.MULTILINE)
         return "".join(f"{line}\n" for line in typed)
 
+    @property
+    def shown(self) -> list[str]:
+        """Of a console, the lines that the commands are said to print."""
+        if self.language != "console":
+            return []
+        return [
+            line for line in re.sub(r"^\$ .*(\\\n.*)*$", "", self.text, flags=re.MULTILINE).splitlines() if line.strip()
+        ]
+
 
 def blocks(page: Path) -> Iterator[Block]:
     """All fenced blocks of a page, in its order."""
