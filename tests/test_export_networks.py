@@ -135,6 +135,8 @@ def test_images_of_the_users_own_data_enter_in_the_size_that_they_have(trainer: 
     Path("configs/data/odd.yaml").write_text("# Odd.\n_target_: exported_data.Odd\n")
     run = train(trainer, "model=mlp", "data=odd", "epochs=1", *SILENT)
     assert proved(trainer, run, "onnx", "data=odd")["metadata"]["input"].startswith("pixels (N, 6, 5, 2) float32")
+    assert proved(trainer, run, "onnx")["on"] != "random inputs"  # a config in ./configs names the class
+    Path("configs/data/odd.yaml").unlink()
     ran = trainer("export", str(run))
     assert ran.code == 2
     assert "name it yourself: data=odd" in ran.err

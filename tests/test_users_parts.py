@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import Trainer
+from PIL import Image
 from running import QUICK, SILENT, checkpoint, evaluate, reported, result, rows, train, weights
 
 PARTS = {
@@ -99,19 +100,52 @@ def test_a_model_of_ones_own_keeps_what_was_overridden_in_training(trainer: Trai
     run = train(trainer, *NET, "model.width=7")
     assert weights(run)["0.weight"].shape == (7, 1, 3, 3)
     assert evaluate(trainer, f"ckpt={run}", "model=mynet") == reported(run)
+    assert evaluate(trainer, str(run)) == reported(run)  # for a config in ./configs names the class
+    again = train(trainer, *SILENT, f"from={run}", "epochs=1")
+    assert weights(again)["0.weight"].shape == (7, 1, 3, 3)
+    for words in (["inspect"], ["export", "format=safetensors"], ["predict", "input=images"]):
+        Path("images").mkdir(exist_ok=True)
+        Image.new("L", (28, 28)).save("images/0.png")
+        ran = trainer(words[0], str(run), *words[1:])
+        assert ran.code == 0, ran.err
+
+
+def test_data_of_ones_own_are_found_as_the_model_is(trainer: Trainer) -> None:
+    Path("configs/data/moons.yaml").write_text(
+        "defaults:\n  - /Data@_here_\n  - _self_\n_target_: own_moons.Moons\nnoise: 0.1\ncount: 60\nbatch_size: 10\n"
+    )
+    run = train(trainer, *MOONS, "data.noise=0.3")
+    assert evaluate(trainer, str(run)) == reported(run)
 
 
 @pytest.mark.parametrize(("args", "group", "choice"), [(NET, "model", "mynet"), (MOONS, "data", "moons")])
 def test_a_checkpoint_names_no_code_to_run(trainer: Trainer, args: tuple[str, ...], group: str, choice: str) -> None:
+    """Only what a config of the user's own names is imported; what the file says is compared with that."""
     run = train(trainer, *args)
     imported = {"model": "own_net", "data": "own_moons"}[group]
     del sys.modules[imported]
-    ran = trainer("eval", f"ckpt={run}")
-    assert ran.code == 2
-    assert len(ran.err.splitlines()) == 2
-    assert imported in ran.err
-    assert f"{group}={choice}" in ran.err
-    assert imported not in sys.modules
+    config = Path("configs") / group / f"{choice}.yaml"
+    text = config.read_text()
+    config.unlink()
+    configs = {
+        "none": [],
+        "of another class": ["_target_: harmless.Net\n"],
+        "several": [text, text],
+        "with an expression": ["_target_: ${name}\n"],
+        "with other defaults": [f"defaults: [/elsewhere]\n{text}"],
+        "broken": ["_target_: [\n"],
+    }
+    for found in configs.values():
+        for number, other in enumerate(found):
+            config.with_stem(f"other{number}").write_text(other)
+        ran = trainer("eval", f"ckpt={run}")
+        assert ran.code == 2
+        assert len(ran.err.splitlines()) == 2
+        assert imported in ran.err
+        assert f"{group}={choice}" in ran.err
+        assert imported not in sys.modules
+        for path in config.parent.glob("other*.yaml"):
+            path.unlink()
 
 
 def test_a_class_may_be_named_without_a_yaml(trainer: Trainer) -> None:

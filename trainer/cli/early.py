@@ -22,6 +22,8 @@ def check(verb: str, config: Any) -> None:
     Raises:
         UserError: There is no such device, checkpoint, file or folder.
     """
+    if verb == "config":  # it may be for another machine
+        return
     if (device := getattr(config, "device", None)) is not None:
         devices.check(device)
     if verb not in ("resume", "reproduce"):  # whose runs have been opened already

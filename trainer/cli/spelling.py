@@ -34,6 +34,8 @@ def mended(verb: str, words: Sequence[str], flags: Mapping[str, bool]) -> tuple[
         word = queue.pop(0)
         if word.split("=", 1)[0] in flags:
             found += [word, queue.pop(0)] if flags.get(word) and queue else [word]
+            if found[-2:-1] == ["--config"]:
+                found[-2:] = [f"--config={found[-1]}"]
             continue
         new = [word]
         if word.startswith("--"):

@@ -13,10 +13,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.config import check, registry
+from trainer.config import check, meant, registry
 from trainer.config.composition import group_choices, ours
 from trainer.config.kept import NEUTRAL, expressions, is_outward, own_configs
-from trainer.config.keys import public
 from trainer.config.reopening import LONGEST
 from trainer.config.train import Train
 from trainer.config.written import plain
@@ -37,7 +36,9 @@ def content(typed: str, words: Collection[str]) -> dict[str, Any]:
     """
     values = _read(typed)
     if (unknown := next((key for key in values if key not in check.declared(Train)), None)) is not None:
-        raise UnknownKeyError(str(unknown), check.declared(Train))
+        error = UnknownKeyError(str(unknown), check.declared(Train))
+        error.hint = meant.hint("train", error.key, {}, error.siblings)
+        raise error
     values = {key: value for key, value in values.items() if key not in (*words, "experiment")}
     chosen = {group: _choice(group, values, typed) for group in registry.GROUPS if group in values}
     values = {key: value for key, value in values.items() if not isinstance(value, str) or key not in registry.GROUPS}
@@ -77,7 +78,7 @@ def _choice(group: str, values: dict[str, Any], typed: str) -> str | None:
     if section is None or isinstance(section, str):
         if section is not None and section not in group_choices(group):
             raise ConfigError(
-                f"{typed}: {group}: {section}: no such config", did_you_mean(section, group_choices(group))
+                f"{typed}: {group}={section}: no such config", did_you_mean(section, group_choices(group))
             )
         return section
     if not isinstance(section, dict):
@@ -146,5 +147,5 @@ def _is_below(path: str) -> bool:
 
 
 def _refuse(typed: str, key: str, value: Any, why: str) -> None:
-    word = f"{public(key)}={shortened(str(value), 200, '...')}"
+    word = f"{key}={shortened(str(value), 200, '...')}"
     raise ConfigError(f"--config {typed}: {word} {why}", f"if you trust it, type it, too: {quoted(word)}")
