@@ -35,7 +35,7 @@ def _candidates(verb: str, before: Sequence[str], word: str) -> list[str]:
         return []
     sign = word[: len(word) - len(word.lstrip("+~"))]
     key, equals, value = word[len(sign) :].partition("=")
-    groups = [group for group in (*registry.GROUPS, "experiment") if verb == "train" or _has(verb, group)]
+    groups = [group for group in (*registry.GROUPS, "experiment") if verb in registry.TRAINING or _has(verb, group)]
     if equals:
         options = group_choices(key) if key in groups else glob.glob(f"{glob.escape(value)}*") if value else []
         return [f"{sign}{key}={option}" for option in options if option.startswith(value)]

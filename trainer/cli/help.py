@@ -40,7 +40,7 @@ def answer(words: Sequence[str]) -> str:
 
 
 def _groups(verb: str) -> list[str]:
-    return [*index.groups(verb), *(["experiment"] if verb == "train" else [])]
+    return [*index.groups(verb), *(["experiment"] if verb in registry.TRAINING else [])]
 
 
 def _page(found: Composed, topic: str, run: str | None) -> str:

@@ -76,7 +76,7 @@ def help_of(verb: str, words: Sequence[str] = ()) -> str:
     page.text(f"{summary[0].upper()}{summary[1:]}.", "")
     page.heading("Examples")
     page.code(registry.command(verb).EXAMPLES.strip().splitlines())
-    if verb == "train":
+    if verb in registry.TRAINING:
         _training(page, found)
     else:
         _parts(page, found)
