@@ -3,7 +3,7 @@
 import pytest
 
 from trainer.show.epochs import MOST, Epochs, figure
-from trainer.show.grid import fitting, wrapped
+from trainer.show.grid import fitting, laid_out, narrowed, wrapped
 
 METRICS = ["train/loss", "val/loss", "val/accuracy"]
 ROW = {
@@ -105,3 +105,21 @@ def test_long_facts_go_on_below_themselves_and_paths_stay_whole() -> None:
     assert wrapped(f"in {path} there", 30, 4) == f"in\n    {path}\n    there"
     assert wrapped("one two three", None, 4) == "one two three"
     assert wrapped("星星 星星", 10, 4) == "星星\n    星星"  # each is two columns wide
+
+
+def test_a_narrow_table_shortens_texts_and_leaves_out_its_last_columns_before_it_breaks_a_number() -> None:
+    header = ["input", "predicted", "probability", "second"]
+    rows = [["photos/" * 10 + "one.jpg", "a class with a long name", "0.00012345", "cat"]]
+    for room in (80, 60, 55):
+        lines = laid_out(*narrowed(header, rows, room, "…")[:2])
+        assert max(map(len, lines)) <= room
+        assert "0.00012345" in lines[1]
+        assert "one.jpg" in lines[1]
+    assert narrowed(header, rows, 60, "…")[2] == ["second"]
+    assert narrowed(header, rows, 45, "…")[2] == ["probability", "second"]
+
+
+def test_wide_letters_take_two_columns() -> None:
+    assert laid_out(["class", "n"], [["星星", "5"], ["abc", "10"]]) == ["class   n", "星星    5", "abc    10"]
+    (row,) = narrowed(["class", "n"], [["星" * 30, "5"]], 40, "…")[1]
+    assert len(row[0]) < 20

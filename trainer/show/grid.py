@@ -9,6 +9,7 @@ from trainer.system.shown import shortened
 
 BETWEEN = 2  # spaces between two columns
 SHORTEST = 12  # characters of a text in a narrow table
+FIRST = 28  # in its first column, which says what a row is of
 
 
 def laid_out(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -19,15 +20,7 @@ def laid_out(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     grid = [header, *rows]
     widths = _widths(grid)
     right = _numbers(grid)
-    return [
-        (" " * BETWEEN)
-        .join(
-            cell.rjust(width) if flush else cell.ljust(width)
-            for cell, width, flush in zip(row, widths, right, strict=True)
-        )
-        .rstrip()
-        for row in grid
-    ]
+    return [(" " * BETWEEN).join(map(_padded, row, widths, right)).rstrip() for row in grid]
 
 
 def narrowed(
@@ -40,7 +33,8 @@ def narrowed(
     """
     grid = [list(header), *map(list, rows)]
     widths, numbers = _widths(grid), _numbers(grid)
-    least = [width if number else min(width, SHORTEST) for width, number in zip(widths, numbers, strict=True)]
+    shortest = [FIRST, *[SHORTEST] * (len(widths) - 1)]
+    least = [w if number else min(w, s) for w, number, s in zip(widths, numbers, shortest, strict=True)]
     taken = next((n for n in range(len(widths), 1, -1) if _together(least[:n]) <= room), 1)
     widths = widths[:taken]
     while _together(widths) > room:
@@ -48,17 +42,30 @@ def narrowed(
         if longest is None:  # a terminal as narrow as that
             break
         widths[longest] -= 1
-    cut = [[shortened(cell, width, dots) for cell, width in zip(row, widths, strict=False)] for row in grid]
+    cut = [[_cut(cell, width, dots) for cell, width in zip(row, widths, strict=False)] for row in grid]
     return cut[0], cut[1:], list(header[taken:])
 
 
 def _widths(grid: Sequence[Sequence[str]]) -> list[int]:
-    return [max(map(len, column)) for column in zip(*grid, strict=True)]
+    return [max(map(cell_len, column)) for column in zip(*grid, strict=True)]
 
 
 def _numbers(grid: Sequence[Sequence[str]]) -> list[bool]:
     """Whether each column is one of numbers, which the first is not."""
     return [i > 0 and all(is_number(row[i]) for row in grid[1:]) for i in range(len(grid[0]))]
+
+
+def _padded(cell: str, width: int, right: bool) -> str:
+    """A cell as wide as its column; a letter of Chinese, say, is as wide as two others."""
+    blank = " " * (width - cell_len(cell))
+    return blank + cell if right else cell + blank
+
+
+def _cut(cell: str, width: int, dots: str) -> str:
+    most = width
+    while cell_len(cut := shortened(cell, most, dots)) > width and most > len(dots):
+        most -= 1
+    return cut
 
 
 def _together(widths: Sequence[int]) -> int:
