@@ -58,7 +58,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, trainer: Trainer) -> Callable[...,
         (("export", "RUN", "format=pt2"), "export  RUN to pt2"),
         (("inspect", "model=mlp"), "inspect  mlp on digits"),
         (("inspect", "RUN"), "inspect  RUN"),
-        (("resume", "RUN"), "linear_digits  linear on digits, device auto, resumed in RUN"),
+        (("resume", "RUN", "epochs=5"), "linear_digits  linear on digits, device auto, resumed in RUN"),
         (("reproduce", "RUN"), "reproduce  RUN, device auto"),
     ],
 )

@@ -19,6 +19,7 @@ from trainer.system.colours import painted
 from trainer.system.errors import ConfigError, MissingKeyError, TrainerError, interrupted, listed
 from trainer.system.paths import resolved
 from trainer.system.shown import LONGEST, shortened
+from trainer.system.torch_first import set_aside
 
 _VERSION = ("--version", "-V", "-v", "version")
 LONGEST_HINT = 8000  # a hint may be a command with many words, to be typed again
@@ -156,8 +157,9 @@ def configured(given: Arguments) -> Any:
     """
     from trainer.config.composition import compose
 
-    cfg, choices = compose(given.name, given.prepared())
-    return checked(given.verb, cfg, given.words, choices)
+    with set_aside():
+        cfg, choices = compose(given.name, given.prepared())
+        return checked(given.verb, cfg, given.words, choices)
 
 
 def checked(verb: str, cfg: Any, words: list[str], choices: dict[str, str]) -> Any:

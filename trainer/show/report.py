@@ -57,7 +57,7 @@ class Report:
     @property
     def room(self) -> int | None:
         """The characters that fit on a line of a terminal; None elsewhere, where lines may have any length."""
-        return self.console.width if self.live else None
+        return self.console.width if self.console.is_terminal and not self.quiet else None
 
     def log_to(self, path: Path) -> None:
         """Copy everything to a file, also what was said before. If that fails, go on without it after a warning."""
@@ -96,7 +96,7 @@ class Report:
             self._heading = line
             self.log(line)
             whole = grid.wrapped(said, self.room, len(title) + 2)
-            self._show(Text.assemble((title, "bold cyan"), f"  {whole}"), line)
+            self.show(Text.assemble((title, "bold cyan"), f"  {whole}"))
 
     def warn(self, text: str) -> None:
         """Print a warning."""
@@ -112,7 +112,7 @@ class Report:
             line = f"  {label:<{width}}  {text}"
             self.log(line)
             whole = grid.wrapped(text, self.room, width + 4)
-            self._show(Text.assemble("  ", (f"{label:<{width}}", "dim"), f"  {whole}"), line)
+            self.show(Text.assemble("  ", (f"{label:<{width}}", "dim"), f"  {whole}"))
 
     def commands(self, commands: Sequence[str], title: str = "next") -> None:
         """Print commands to be copied, each on one line that no box and no break of ours interrupts.

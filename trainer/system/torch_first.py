@@ -1,26 +1,39 @@
-"""Torch's first import in a process."""
+"""The way to torch's first import in a process."""
 
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from trainer.system import signals
+
+
+@contextmanager
+def set_aside() -> Iterator[None]:
+    """What is made within the block stays until the end of the process, unless torch is there already.
+
+    Python's garbage collector would look through it again and again, while it is made and with each of the large
+    libraries that come later. It rests within the block, and what is there after it is set aside from it for good.
+    """
+    if "torch" in sys.modules:  # many commands in one process, of which each leaves garbage
+        yield
+        return
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def import_torch() -> None:
     """Import torch, unless it is there: signals wait until it is whole, for it may break where one interrupts it.
 
-    Torch makes a million objects that stay until the end. Python's garbage collector would look through them again
-    and again, while torch is imported and with each of the large libraries that come later: a third of the time of
-    `trainer train` until its first step. They are set aside from it for good.
+    Torch makes a million objects, and looking through them took a third of the time of `trainer train` until its first
+    step.
     """
-    if "torch" in sys.modules:
-        return
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        with signals.delayed():
+    if "torch" not in sys.modules:
+        with set_aside(), signals.delayed():
             import torch  # noqa: F401
-        gc.freeze()
-    finally:
-        if collecting:
-            gc.enable()
