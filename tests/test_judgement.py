@@ -186,6 +186,18 @@ def test_a_validation_loss_at_its_end_is_not_improving(silent: Ended) -> None:
     assert judgement.improving(silent) is None
 
 
+def test_where_the_training_loss_was_still_falling_more_epochs_are_the_way_out() -> None:
+    useless = Evaluation({"r2": -0.1})
+    found = judged(Ended(rows([9.0, 8.0, 7.0, 6.0])), useless, {}, None)
+    assert found is not None
+    assert found.grave
+    assert found.longer
+    assert "still falling" in found.text
+    level = judged(Ended(rows([9.0, 8.9, 9.0, 8.9])), useless, {}, None)
+    assert level is not None
+    assert not level.longer
+
+
 def test_the_gravest_is_said() -> None:
     train, val = overfitted()
     constant = evaluation([[150, 0], [50, 0]])

@@ -100,6 +100,8 @@ def run(config: Eval) -> dict[str, Any]:
 
 
 def _show(model: "Evaluated", screen: "Report", out: "Path | None") -> dict[str, Any]:
+    from trainer.engine import bootstrap
+    from trainer.run import closing, judgement
     from trainer.run.outcome import leaving
     from trainer.show import classes, values
 
@@ -110,20 +112,26 @@ def _show(model: "Evaluated", screen: "Report", out: "Path | None") -> dict[str,
     else:
         evaluation, left = leaving.evaluated(model, out, screen)
     metrics = evaluation.metrics | evaluation.further
+    intervals = bootstrap.of_classes(evaluation) if evaluation.counts else {}
     data, (known, loudly) = model.data, model.known()
     facts = [
         ("checkpoint", model.where),
         ("model", model.config.called("model")),
         ("data", f"{data.name}, {model.called}, {len(samples):,} samples"),
         ("device", str(model.evaluator.compute)),
-        *((name, values.metric(name, value)) for name, value in metrics.items()),
+        *((name, values.spanned(name, value, intervals)) for name, value in metrics.items()),
+        *closing.hard(evaluation, data.classes or ()),
         *([("calibrated", said)] if (said := str(model.evaluator.calibration)) else []),
         *(("note", line) for line in model.notes()),
         *left,
     ]
     if known and not loudly:
         facts.append(("note", known))
-    screen.panel("eval", facts)
+    found = judgement.of_test(evaluation, {f"test/{k}": v for k, v in intervals.items()}, data.classes)
+    if found is None:
+        screen.panel("eval", facts)
+    else:
+        screen.panel(f"eval, {found.title}", [("judgement", found.text), *facts], found.style)
     if data.classes is not None:
         classes.accuracies(screen, data.classes, evaluation)
     if loudly:

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import torch
+
 from trainer.engine.metrics import Evaluation
 
 FEWEST = 10  # samples of a class, below which its recall says little
@@ -51,20 +53,13 @@ def confused(found: Evaluation, most: int = 2) -> list[Mistake]:
     classes = len(found.counts)
     if found.confusion is None or classes < 3:
         return []
-    places = found.confusion.nonzero().tolist()
-    mistakes = [
-        Mistake(true, guessed, int(found.confusion[true, guessed]), found.counts[true])
-        for true, guessed in places
-        if true != guessed
-    ]
-    standing_out = [
-        one
-        for one in mistakes
-        if one.count >= MISTAKES
-        and one.samples >= FEWEST
-        and one.count * (classes - 1) >= 2 * (one.samples - found.right[one.true])
-    ]
-    return sorted(standing_out, key=lambda one: (-one.count / one.samples, one.true, one.guessed))[:most]
+    cells = found.confusion.clone().fill_diagonal_(0)
+    samples = torch.tensor(found.counts)[:, None]
+    standing_out = 2 * cells.sum(1, keepdim=True) <= cells * (classes - 1)
+    places = ((cells >= MISTAKES) & (samples >= FEWEST) & standing_out).nonzero()
+    shares = (cells / samples)[places[:, 0], places[:, 1]]
+    first = places[shares.sort(descending=True, stable=True).indices[:most]].tolist()
+    return [Mistake(true, guessed, int(cells[true, guessed]), found.counts[true]) for true, guessed in first]
 
 
 def never_guessed(found: Evaluation) -> list[int]:

@@ -4,7 +4,7 @@ The limits were set by what many real runs look like; docs/screen.md explains ea
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean, median
 from typing import Any
@@ -26,6 +26,7 @@ ENDED = 0.1  # of the highest learning rate: at less the schedule has brought th
 RARE = 0.5  # of the mean size of a class: below it a class is passed over because it is small
 _NAMES = 3  # of classes that are listed
 _LETTERS = 24
+_MORE = "more epochs, or a larger optim.lr, may help"
 _LESS = "try a smaller optim.lr, or clip_norm=1"
 
 
@@ -55,13 +56,16 @@ class Ended:
 
 def judged(ended: Ended, test: Evaluation, intervals: Intervals, names: Sequence[str] | None) -> Judgement | None:
     """The gravest that can be said of a training and its `test`, or None; `intervals` are those of the test."""
-    return (
-        diverging(ended.rows)
-        or useless(test, intervals)
-        or never_predicted(test, names or ())
-        or overfitting(ended)
-        or improving(ended)
-    )
+    found = diverging(ended.rows) or of_test(test, intervals, names)
+    losses = [row["train/loss"] for row in ended.rows if "train/loss" in row]
+    if found is not None and not ended.stopped and falling(losses):
+        return replace(found, text=f"{found.text}; the training loss was still falling: {_MORE}", longer=True)
+    return found or overfitting(ended) or improving(ended)
+
+
+def of_test(test: Evaluation, intervals: Intervals, names: Sequence[str] | None) -> Judgement | None:
+    """What can be said of an evaluation alone."""
+    return useless(test, intervals) or never_predicted(test, names or ())
 
 
 def diverging(rows: Rows) -> Judgement | None:
@@ -156,18 +160,24 @@ def improving(ended: Ended) -> Judgement | None:
     if ended.best_epoch is None or len(rows) < WINDOW or ended.best_epoch < rows[-1]["epoch"] or ended.stopped:
         return None
     losses = [row["val/loss"] for row in rows]
-    count = max(WINDOW, len(losses) // 5)
-    tail = losses[-count:]
-    falls = [after < before for before, after in pairwise(tail)]
-    steady = sum(falls) >= 0.8 * len(falls) and tail[-1] == min(losses)
-    if (
-        not steady
-        or tail[0] - tail[-1] < FALL * abs(tail[0])
-        or rows[-1]["lr"] < ENDED * max(row["lr"] for row in rows)
-    ):
+    if not falling(losses) or rows[-1]["lr"] < ENDED * max(row["lr"] for row in rows):
         return None
+    tail = _tail(losses)
     text = (
         f"epoch {ended.best_epoch}, the last, is the best, and the validation loss fell from {tail[0]:.3g} to "
-        f"{tail[-1]:.3g} in the last {count} evaluations: more epochs may help"
+        f"{tail[-1]:.3g} in the last {len(tail)} evaluations: more epochs may help"
     )
     return Judgement("still improving", text, longer=True)
+
+
+def falling(losses: Sequence[float]) -> bool:
+    """Whether a curve ends at its lowest, after a fifth of it in which it fell steadily and by more than noise."""
+    if len(losses) < WINDOW:
+        return False
+    tail = _tail(losses)
+    falls = [after < before for before, after in pairwise(tail)]
+    return sum(falls) >= 0.8 * len(falls) and tail[-1] == min(losses) and tail[0] - tail[-1] >= FALL * abs(tail[0])
+
+
+def _tail(losses: Sequence[float]) -> Sequence[float]:
+    return losses[-max(WINDOW, len(losses) // 5) :]

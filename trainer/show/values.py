@@ -27,11 +27,12 @@ def metric(name: str, value: float) -> str:
 
 def metrics(values: Mapping[str, float], spans: Mapping[str, Sequence[float]] = _NONE) -> str:
     """Several metrics in one line, without the split before their names; those with `spans`, with these."""
-    each = []
-    for name, value in values.items():
-        interval = f" ({span(name, spans[name])})" if name in spans else ""
-        each.append(f"{name.split('/')[-1]} {metric(name, value)}{interval}")
-    return ", ".join(each)
+    return ", ".join(f"{name.split('/')[-1]} {spanned(name, value, spans)}" for name, value in values.items())
+
+
+def spanned(name: str, value: float, spans: Mapping[str, Sequence[float]]) -> str:
+    """A metric, with its interval if it has one: `96.91% (96.55% to 97.24%)`."""
+    return metric(name, value) + (f" ({span(name, spans[name])})" if name in spans else "")
 
 
 def span(name: str, ends: Sequence[float]) -> str:
