@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -88,9 +89,13 @@ def test_seeds_are_points_and_their_mean_has_an_error_bar() -> None:
         (["-1", "100"], "linear"),
         (["sgd", "adam"], "linear"),
         (["null", "1", "100"], "linear"),
+        (["0.001", "0.003", "0.01"], "log"),
+        (["16", "32", "64", "128"], "log"),
+        (["0.01", "0.02", "0.03", "0.04"], "linear"),
+        (["1", "2", "3", "5"], "linear"),
     ],
 )
-def test_an_axis_is_logarithmic_where_positive_values_span_more_than_a_factor_20(values: list[str], scale: str) -> None:
+def test_an_axis_is_logarithmic_where_values_span_much_or_grow_by_a_factor(values: list[str], scale: str) -> None:
     (figure,) = drawn(swept(x=values)).values()
     assert figure.axes[0].get_xscale() == scale
     assert len(ticks(figure)) == len(values)
@@ -168,6 +173,61 @@ def test_losses_of_several_orders_are_on_a_logarithmic_axis() -> None:
         assert points(figure) == set(enumerate(values))
 
 
+def test_points_stand_where_their_numbers_do_and_the_best_is_marked() -> None:
+    jobs = swept(seeds=3, x=["0.1", "0.2", "0.4"], y=["a", "b"])
+    axes = drawn(jobs)["x"].axes[0]
+    assert {x for x, _ in points(drawn(jobs)["x"])} == {0.1, 0.2, 0.4}
+    bands = len([found for found in axes.collections if found.get_alpha() == 0.15])
+    assert bands == 2
+    (star,) = [found.get_offsets().tolist() for found in axes.collections if isinstance(found, PathCollection)]
+    assert star == [[0.4, pytest.approx(100 * float(np.mean([one.value or 0 for one in jobs[-3:]])))]]
+    title = drawn(jobs)["x"].get_suptitle()
+    assert title == "validation accuracy by x: best 51.60% at x=0.4, y=b"
+
+
+# --- searches -------------------------------------------------------------------------------------------
+
+
+def trials(direction: str = "max") -> list[Outcome]:
+    values = [0.5, 0.7, None, 0.6, 0.65, 0.9, 0.8, 0.1]
+    found = [job(n, value, x=n * n, y="ab"[n % 2], direction=direction) for n, value in enumerate(values)]
+    found[-1].status = "pruned"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("direction", "best"), [("max", [50, 70, 70, 70, 90, 90, 90]), ("min", [50, 50, 50, 50, 50, 50, 50])]
+)
+def test_a_history_has_each_trial_and_the_best_so_far(direction: str, best: list[float]) -> None:
+    with matplotlib.rc_context(figures.STYLE):
+        found = dict(figures.figures(trials(direction), {"x": 0.8, "y": 0.2}))
+    assert list(found) == ["history", "importance", "parallel", "x", "y"]
+    done, line, pruned, lost = found["history"].axes[0].lines
+    assert done.get_xdata().tolist() == [0, 1, 3, 4, 5, 6]
+    assert line.get_ydata().tolist() == pytest.approx(best)
+    assert pruned.get_xydata().tolist() == [[7, pytest.approx(10)]]
+    assert lost.get_xdata() == [2]
+    for name, figure in found.items():
+        assert name == "parallel" or not overlapping(figure), name
+
+
+def test_what_matters_most_is_above_and_each_bar_says_how_much() -> None:
+    with matplotlib.rc_context(figures.STYLE):
+        figure = dict(figures.figures(trials(), {"x": 0.2, "y": 0.8}))["importance"]
+    assert figure.get_suptitle() == "y matters most: 80%"
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["x", "y"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["20%", "80%"]
+
+
+def test_parallel_lines_end_at_what_each_setting_has_reached() -> None:
+    with matplotlib.rc_context(figures.STYLE):
+        axes = dict(figures.figures(trials(), {}))["parallel"].axes[0]
+    lines = [[y for _, y in segment] for segment in axes.collections[0].get_segments()]
+    reached = [(0.5 - 0.5) / 0.4, 0.1 / 0.4, 0.15 / 0.4, 0.2 / 0.4, 0.3 / 0.4, 1.0]
+    assert [line[-1] for line in lines] == pytest.approx(reached)
+    assert axes.lines[-1].get_ydata() == pytest.approx([25 / 49, 1.0, 1.0])
+
+
 # --- two keys -------------------------------------------------------------------------------------------
 
 
@@ -226,7 +286,7 @@ def test_losses_of_several_orders_have_logarithmic_colours() -> None:
 
 def test_there_are_at_most_three_heat_maps_and_none_of_seeds() -> None:
     found = drawn(swept(seeds=2, a=[1, 2], b=[1, 2], c=[1, 2], d=[1, 2]))
-    assert list(found) == ["a", "b", "c", "d", "a-b", "a-c", "a-d"]
+    assert list(found) == ["parallel", "a", "b", "c", "d", "a-b", "a-c", "a-d"]
 
 
 # --- all of them ----------------------------------------------------------------------------------------

@@ -156,8 +156,9 @@ def test_a_row_is_one_line_of_the_terminal_and_no_number_is_broken(width: int) -
     assert {number for row in body for cell in row for number in re.findall(NUMBER, cell)} <= whole
     assert head[0] == "rank"
     assert "val/accuracy" in head or width == 30
-    assert body[-1][-1].startswith("failed: the")
-    missing = [name for name in header if name not in head]
+    assert body[-1][-1].startswith("failed: the") or width == 30
+    short = width < sum(max(map(len, column)) + 2 for column in zip(header, *rows, strict=True)) - 2
+    missing = [name for name in header if name not in head and not (short and name.rpartition(".")[2] in head)]
     assert all(name in left_out for name in missing[:4])
     assert bool(missing) == bool(left_out)
 

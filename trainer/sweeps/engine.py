@@ -127,7 +127,7 @@ class Sweep:
             with self.screen.doing("drawing"):
                 from trainer.sweeps.results import figures  # late: it imports matplotlib
 
-                return figures.save(jobs, self.directory / "plots")
+                return figures.save(jobs, self.directory / "plots", self.source.importance())
         except OSError as error:
             self.screen.warn(f"no pictures: {error}")
             return []

@@ -2,8 +2,9 @@
 
 import itertools
 import json
+import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +28,7 @@ if TYPE_CHECKING:  # torch comes with it
 PLAN = "plan.json"
 LONGEST = 2**24  # bytes of it that are read: about three hundred thousand jobs
 BY_TEST = "it says more of new data than is true; hold samples out: data.val_fraction=0.1 evaluate.split=val"
-NAMED = 4  # so many keys the first line names
+LONG = 200  # letters of the first line where it may have any length
 _DIGITS = 9  # of the number of a job
 
 
@@ -157,6 +158,14 @@ def known(directory: Path) -> dict[int, str]:
         raise RunError(f"{directory / PLAN} cannot be read", "start a new sweep: trainer train -m ...") from error
 
 
+def begin(screen: Report, directory: Path, title: str, said: str, keys: Iterable[str]) -> None:
+    """Print the first lines of a sweep over `keys`: what it is, and where."""
+    text = f"{said} over {', '.join(keys)}" if keys else said
+    room = (screen.room or LONG) - len(title) - 2
+    screen.heading(title, textwrap.shorten(text, max(room, len(said) + 4), placeholder=" ..."))
+    screen.facts("", [("in", str(directory))])
+
+
 class Listed:
     """The jobs of a sweep, which are all known from the start. (A `Search` has the same methods.)"""
 
@@ -172,17 +181,13 @@ class Listed:
 
     def begin(self, screen: Report, noted: Mapping[int, Outcome]) -> list[Outcome]:
         """Prepare the sweep's directory; return the jobs that are done. `noted` are those of sweep.jsonl by number."""
-        screen.heading("sweep", f"{counted(len(self.planned), 'job')}{self._over()}: {self.directory}")
+        words = Counter(word for job in self.asked for word in dict.fromkeys(job.typed))
+        keys = dict.fromkeys(word.partition("=")[0] for word, count in words.items() if count < len(self.asked))
+        begin(screen, self.directory, "sweep", counted(len(self.planned), "job"), keys)
         claim(self.directory, self.planned)
         if any(job.config is not None and _by_test(job.config) for job in self.asked):
             screen.warn(f"the test split picks the best here: {BY_TEST}")
         return [planned.completed(planned.finished) for planned in self.planned if planned.finished is not None]
-
-    def _over(self) -> str:
-        """The keys in which jobs differ, as the first line names them."""
-        words = Counter(word for job in self.asked for word in dict.fromkeys(job.typed))
-        named = [*dict.fromkeys(word.partition("=")[0] for word, count in words.items() if count < len(self.asked))]
-        return f" over {', '.join(named[:NAMED])}{', ...' if len(named) > NAMED else ''}" if named else ""
 
     def todo(self) -> Iterator[Planned]:
         """The jobs to run, each decided when it is taken."""
@@ -199,6 +204,9 @@ class Listed:
         """Why the sweep has failed, or "" if it has not."""
         failed = sum(job.status == "failed" for job in jobs)
         return f"{failed} of the sweep's jobs failed" if failed else ""
+
+    def importance(self) -> None:
+        """Only a search says what matters."""
 
     def outlook(self) -> str:
         """What a dry run says of jobs that are not known yet."""

@@ -11,7 +11,7 @@ from trainer.system.shown import counted, shortened
 CELL = 24  # the most letters of a name where there is little room; numbers are never shortened
 STATUS = 20  # at least so many letters of how a job ended, if it failed
 LEAST_ROWS = 6
-WORTH = ("rank", "status", "objective", "keys", "repeats", "job", "test", "best epoch", "seconds")  # of `_kinds`
+WORTH = ("rank", "objective", "keys", "status", "repeats", "job", "test", "best epoch", "seconds")  # of `_kinds`
 
 Rows = Sequence[Sequence[str]]
 
@@ -36,6 +36,11 @@ def fitted(
         return kinds[place] == "status" and all_well, WORTH.index(kinds[place])
 
     order = [str(place) for place in sorted(range(last + 1), key=worth)]
+    if sum(widths.values()) + grid.BETWEEN * last > room:
+        cells[0] = _short(cells[0], kinds)
+        widths = {str(place): max(len(row[place]) for row in cells) for place in range(last)} | {
+            str(last): widths[str(last)]
+        }
     chosen = [int(name) for name in grid.fitting(widths, order, room, least=2)]
     if last in chosen:
         used = sum(widths[str(place)] + grid.BETWEEN for place in chosen if place != last)
@@ -51,6 +56,12 @@ def _kinds(header: Sequence[str]) -> list[str]:
     """What each column of a sweep's table is."""
     keys = ["repeats" if name in (*REPEATS, *REPEATS.values()) else "keys" for name in header[2:-5]]
     return [*header[:2], *keys, "objective", *header[-4:]]
+
+
+def _short(header: Sequence[str], kinds: Sequence[str]) -> list[str]:
+    """The header with `lr` for `optim.lr`, where no other column is called so."""
+    last = [name.rpartition(".")[2] if kind == "keys" else name for name, kind in zip(header, kinds, strict=True)]
+    return [short if last.count(short) == 1 else name for name, short in zip(header, last, strict=True)]
 
 
 def _rows(rows: Rows, most: int) -> tuple[Rows, int]:

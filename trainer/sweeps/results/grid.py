@@ -43,11 +43,11 @@ class Grid:
         found = [row for row in self.rows if all(row.overrides.get(k, UNSET) == v for k, v in wanted.items())]
         return min(found, key=lambda row: row.rank or len(self.rows) + 1, default=None)
 
-    def is_grid(self, pair: tuple[str, str]) -> bool:
-        """Whether a table of the two keys is small enough and mostly filled. That of a random search is neither."""
+    def is_grid(self, pair: tuple[str, str], share: float) -> bool:
+        """Whether a table of the two keys is small enough, and at least a `share` of its cells filled."""
         across, up = (len(self.values(key)) for key in pair)
         filled = {tuple(row.overrides.get(key, UNSET) for key in pair) for row in self.rows}
-        return max(across, up) <= CELLS and 2 * len(filled) > across * up
+        return max(across, up) <= CELLS and len(filled) >= share * across * up
 
     def repeats(self, spread: str = "") -> str:
         """What a caption says of the folds or seeds."""

@@ -23,6 +23,7 @@ from trainer.system.atomic import cut_to_lines
 from trainer.system.errors import RunError
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # the screen is trainer's
+ENOUGH = 4  # so many different results, before a forest can tell what matters
 DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {"max": "maximize", "min": "minimize"}
 
 
@@ -116,6 +117,20 @@ class Opened:
 def trial_id(storage: BaseStorage, number: int) -> int:
     """The key of a trial of the search in `storage`."""
     return storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(NAME), number)
+
+
+def importance(found: Study) -> dict[str, float]:
+    """How much of the differences in the objective each key explains (fANOVA); empty if it cannot be told."""
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances  # late: pruners need none of it
+
+    values = {trial.value for trial in found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}
+    if len(values) < ENOUGH:
+        return {}
+    try:
+        shares = get_param_importances(found, evaluator=FanovaImportanceEvaluator(seed=0))
+    except (ValueError, RuntimeError):  # of values that are not finite, or of a key that had one value
+        return {}
+    return {key: share for key, share in shares.items() if math.isfinite(share)}
 
 
 def mend(directory: Path) -> None:

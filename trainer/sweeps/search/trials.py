@@ -17,7 +17,7 @@ from trainer.run import choosing, records
 from trainer.run.records import PRUNED
 from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
-from trainer.sweeps.plan import BY_TEST, Asked, Planned, claim, known
+from trainer.sweeps.plan import BY_TEST, Asked, Planned, begin, claim, known
 from trainer.sweeps.search import journal, study
 from trainer.sweeps.search.goal import Goal
 from trainer.sweeps.search.pruning import Pruning
@@ -73,7 +73,7 @@ class Search(Iterator[Planned]):
         with storing(self.directory / journal.JOURNAL):
             study.mend(self.directory)
             trials = self._trials()
-        screen.heading("search", f"for {self.goal}: {self.settings.trials} trials, {', '.join(self.space.ranges)}")
+        begin(screen, self.directory, "search", f"{self.settings.trials} trials for {self.goal}", self.space.ranges)
         if self.goal.names[0].startswith("test/"):
             screen.warn(f"the test split picks the best here: {BY_TEST}")
         kept = []
@@ -136,6 +136,10 @@ class Search(Iterator[Planned]):
     def outlook(self) -> str:
         more = max(0, self.settings.trials - len(self.planned))
         return f"{more} new trials, for {self.goal} over {', '.join(self.space.ranges)}"
+
+    def importance(self) -> dict[str, float]:
+        """The share of the differences between trials that each key explains; empty if it cannot be told."""
+        return study.importance(self._opened.study)
 
     def _has_begun(self) -> bool:
         """Whether a trial of the last round has been trained: then all of that round had been chosen."""
