@@ -40,6 +40,7 @@ GOALS = (
     Goal("sweep_folds", "jobs", "batched", "serial", 0.5),
     Goal("sweep_quadratic", "wall", "batched", "serial", 0.25),
     Goal("sweep_quadratic", "wall", "batched", "joblib launcher", 0.33),
+    Goal("sweep_short", "wall", "parallel", "serial", 0.7),
     Goal("sweep_lenet", "wall", "parallel", "serial", 0.75),
     Goal("composing_values", "composing", "trainer", "hydra", 0.05),
     Goal("composing_choices", "composing", "trainer", "hydra", 0.33),

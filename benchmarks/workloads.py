@@ -156,6 +156,11 @@ def _sweep(settings: Settings, ways: Sequence[str], jobs: int, *words: str) -> l
     return [Case(way, ("-m", "benchmarks.contenders.sweep", *words, f"sweep={way}")) for way in ways]
 
 
+def _sweep_short(settings: Settings) -> list[Case]:
+    words = ("train", "-m", "seed=0,1,2,3", "epochs=2", f"device={settings.device}")
+    return [Case(way, ("-m", "trainer", *words, f"sweep={way}")) for way in ("parallel", "serial", "auto")]
+
+
 def _sweep_small(model: str, size: int, settings: Settings) -> list[Case]:
     bare = ("plots=false", "tensorboard.enabled=false")
     words = (f"model={model}", "data=digits", f"data.size={size}", "optim=sgd", "epochs=100", *bare)
@@ -290,6 +295,14 @@ WORKLOADS = {
             ("wall", "jobs", "memory"),
             _sweep_quadratic,
             subject="batched",
+            devices=("cpu",),
+        ),
+        Workload(
+            "sweep_short",
+            "4 seeds of lenet on digits for two epochs, of half a second each: the whole command, as people type it",
+            ("wall", "memory"),
+            _sweep_short,
+            subject="parallel",
             devices=("cpu",),
         ),
         Workload(

@@ -136,7 +136,7 @@ def test_a_sweep_without_any_result_has_its_table_all_the_same(tmp_path: Path, j
     assert header[:2] == ["rank", "job"]
     assert len(rows) == len(jobs)
     assert len(written(tmp_path, jobs)) == len(jobs)
-    assert [label for label, _ in results.facts(jobs, tmp_path)] == ["sweep", "files"]
+    assert results.facts(jobs) == []
 
 
 NUMBER = r"(?<![\w.])-?\d[\d.]*(?:e[-+]?\d+)?%?(?![\w.])"
@@ -282,9 +282,9 @@ def test_the_command_trains_the_best_seed_of_the_best_row_again() -> None:
 
 def test_the_facts_say_where_what_and_what_next() -> None:
     jobs = grid({"0.1": [0.5, 0.5], "1": [0.7, 0.8]})
-    facts = dict(results.facts(jobs, Path("runs/sweeps/a b")))
-    assert facts["sweep"] == "runs/sweeps/a b"
-    assert facts["files"] == "results.csv"
+    places = results.places(Path("runs/sweeps/a b"), [Path("runs/sweeps/a b/plots/x.png")])
+    assert dict(places) == {"sweep": "runs/sweeps/a b", "table": "results.csv", "pictures": "plots/ (x)"}
+    facts = dict(results.facts(jobs))
     assert facts["result"].startswith("optim.lr=1 ")
     assert facts["best"] == "val/accuracy 75.00% ± 7.07% (2 seeds: optim.lr=1)"
     again, evaluated = results.following(jobs, Path("runs/sweeps/a b"))
@@ -292,15 +292,15 @@ def test_the_facts_say_where_what_and_what_next() -> None:
     assert evaluated == "trainer eval 'runs/sweeps/a b/3'"
 
 
-def test_a_ranking_by_the_test_split_says_so(tmp_path: Path) -> None:
+def test_a_ranking_by_the_test_split_says_so() -> None:
     by_test = grid({"0.1": [0.5], "1": [0.7]}, objective="test/accuracy")
-    assert "picks the best here" in dict(results.facts(by_test, tmp_path))["note"]
-    assert "note" not in dict(results.facts(grid({"0.1": [0.5], "1": [0.7]}), tmp_path))
+    assert "picks the best here" in dict(results.facts(by_test))["note"]
+    assert "note" not in dict(results.facts(grid({"0.1": [0.5], "1": [0.7]})))
 
 
 def test_each_objective_has_a_best() -> None:
     jobs = [job(0, 2.0, data="a", objective="val/loss", direction="min"), job(1, 0.7, data="b")]
-    assert [said for label, said in results.facts(jobs, Path("s")) if label == "best"] == [
+    assert [said for label, said in results.facts(jobs) if label == "best"] == [
         "val/loss 2 (job 0: data=a)",
         "val/accuracy 70.00% (job 1: data=b)",
     ]

@@ -110,7 +110,9 @@ class Sweep:
         try:
             pictures = self._draw(jobs)
         finally:
-            self.screen.panel("sweep", results.facts(jobs, self.directory, pictures))
+            if facts := results.facts(jobs):
+                self.screen.panel("sweep", facts)
+            self.screen.facts("", results.places(self.directory, pictures))
             go_on = [f"trainer resume {quoted(self.directory)}"] if self.source.unfinished(jobs) else []
             self.screen.commands([*go_on, *results.following(jobs, self.directory)])
 

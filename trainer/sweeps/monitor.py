@@ -97,6 +97,8 @@ class Monitor:
         waiting = max(0, self.total - self.over - len(self._running))
         begun = sum(max(0.0, usual - (now - since)) for _, since in self._running)
         left = (waiting * usual + begun) / self._at_once
+        if left < 0.5:  # the last ones take longer than usual
+            return ""
         return f"{left:.0f} s" if left < 59.5 else duration(left)
 
     def _refresh(self) -> None:

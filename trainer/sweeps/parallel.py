@@ -1,5 +1,6 @@
 """Several jobs at once: processes on this machine, each with a GPU of its own or its share of the CPU's cores."""
 
+import importlib
 import os
 import signal
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, serve
 from trainer.system import signals
 from trainer.system.machine import cores, gpus
+
+AHEAD = ("scipy.stats", "trainer.sweeps.results.figures")  # intervals of the mean, and matplotlib: most of a second
 
 
 class Worker:
@@ -73,9 +76,12 @@ class Parallel(Concurrent[Worker]):
                 self.shares.append(worker.share)
             else:
                 return worker
-        with self.screen.doing("starting the processes"):
-            self._import_ahead()
+        if self.ahead:
             worker = Worker(self.context, self.shares.pop(0), self.threads)
+        else:
+            with self.screen.doing("starting the processes"):  # the first one waits for the server
+                self._import_ahead()
+                worker = Worker(self.context, self.shares.pop(0), self.threads)
         worker.orders.send(planned)
         return worker
 
@@ -84,10 +90,10 @@ class Parallel(Concurrent[Worker]):
 
         If that fails, it fails again where it is needed, and is said there.
         """
-        if not self.jobs and not self.ahead:
-            self.ahead = True
-            with signals.delayed(), suppress(ImportError, OSError):
-                import trainer.sweeps.results.figures  # noqa: F401
+        self.ahead = True
+        with signals.delayed(), suppress(ImportError, OSError):
+            for name in AHEAD:
+                importlib.import_module(name)
 
     def ended(self, job: Submitted[Worker]) -> Outcome | None:
         worker = job.handle

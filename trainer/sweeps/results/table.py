@@ -20,7 +20,6 @@ from trainer.system.cells import inert
 from trainer.system.paths import argument, quoted
 
 TEST = ("test/accuracy", "test/mse")  # what the table shows of the test split
-DRAWN = 4  # so many pictures are named
 GROUP = ("group_rank", "group_mean", "group_std", "group_low", "group_high", "group_n")
 
 
@@ -77,8 +76,8 @@ def rerun(row: Ranked) -> str:
     return " ".join(["trainer train", *(quoted(f"{key}={value}") for key, value in words.items())])
 
 
-def facts(jobs: Sequence[Outcome], directory: Path, pictures: Sequence[Path] = ()) -> Facts:
-    """The closing lines: the best, whether it is better by more than chance, and where everything is."""
+def facts(jobs: Sequence[Outcome]) -> Facts:
+    """What has come of it: the best, whether it is better by more than chance, and whether that can be believed."""
     rows = ranked(jobs)
     best = [row for row in rows if row.rank == 1]  # of each objective
     found = [("best", _best(row, varied(jobs))) for row in best]
@@ -86,9 +85,14 @@ def facts(jobs: Sequence[Outcome], directory: Path, pictures: Sequence[Path] = (
         found.append(("result", result))
     if tested := [row.objective for row in best if row.objective.startswith("test/")]:
         found.append(("note", f"{tested[0]} picks the best here: {BY_TEST}"))
-    found.append(("sweep", str(directory)))
-    drawn = [f"{pictures[0].parent.name}/{path.name}" for path in pictures]
-    found.append(("files", ", ".join(["results.csv", *drawn[:DRAWN], *(["..."] if len(drawn) > DRAWN else [])])))
+    return found
+
+
+def places(directory: Path, pictures: Sequence[Path]) -> Facts:
+    """Where everything is."""
+    found = [("sweep", str(directory)), ("table", "results.csv")]
+    if pictures:
+        found.append(("pictures", f"{pictures[0].parent.name}/ ({', '.join(path.stem for path in pictures)})"))
     return found
 
 
