@@ -239,3 +239,12 @@ def test_jobs_draw_their_own_pictures_only_where_that_is_asked_for(trainer: Trai
     assert len([*swept("with").glob("[01]/plots/*.png")]) == 4
     for name, said in (("without", "plots: false"), ("with", "plots: true")):
         assert all(said in (job / "config.yaml").read_text().splitlines() for job in swept(name).glob("[01]"))
+
+
+def test_a_sweep_that_ranks_by_the_test_split_says_so_before_and_after(trainer: Trainer) -> None:
+    words = ("-m", *SILENT, "model=linear", "data=diabetes", "data.limit=64", "epochs=1", "evaluate.split=test")
+    ran = trainer("train", *words, "optim.lr=0.1,0.01", "name=settings")
+    assert "warning: the test split picks the best here" in ran.out.partition("1 of 2")[0]
+    assert re.search(r"note +test/loss picks the best here", ran.out)
+    ran = trainer("train", *words, "seed=0,1", "name=seeds")  # nothing is picked
+    assert "picks the best" not in ran.out

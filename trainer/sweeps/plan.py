@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.compare.ranking import REPEATS
 from trainer.config.train import Train
 from trainer.run import records
 from trainer.run.records import PRUNED
@@ -27,7 +28,7 @@ if TYPE_CHECKING:  # torch comes with it
 
 PLAN = "plan.json"
 LONGEST = 2**24  # bytes of it that are read: about three hundred thousand jobs
-BY_TEST = "it says more of new data than is true; hold samples out: data.val_fraction=0.1 evaluate.split=val"
+BY_TEST = "its figure is too good then; hold samples out to choose by: data.val_fraction=0.1 evaluate.split=val"
 LONG = 200  # letters of the first line where it may have any length
 _DIGITS = 9  # of the number of a job
 
@@ -185,7 +186,7 @@ class Listed:
         keys = dict.fromkeys(word.partition("=")[0] for word, count in words.items() if count < len(self.asked))
         begin(screen, self.directory, "sweep", counted(len(self.planned), "job"), keys)
         claim(self.directory, self.planned)
-        if any(job.config is not None and _by_test(job.config) for job in self.asked):
+        if set(keys) - set(REPEATS) and any(job.config is not None and _by_test(job.config) for job in self.asked):
             screen.warn(f"the test split picks the best here: {BY_TEST}")
         return [planned.completed(planned.finished) for planned in self.planned if planned.finished is not None]
 

@@ -83,7 +83,8 @@ def facts(jobs: Sequence[Outcome]) -> Facts:
     found = [("best", _best(row, varied(jobs))) for row in best]
     if result := verdict(rows):
         found.append(("result", result))
-    if tested := [row.objective for row in best if row.objective.startswith("test/")]:
+    chosen = [row for row in best if any(r.objective == row.objective and r.rank != 1 for r in rows)]
+    if tested := [row.objective for row in chosen if row.objective.startswith("test/")]:
         found.append(("note", f"{tested[0]} picks the best here: {BY_TEST}"))
     return found
 
