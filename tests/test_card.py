@@ -146,7 +146,7 @@ def test_a_run_leaves_its_card(trained: Path) -> None:
 def test_the_pictures_of_a_card_are_there(trained: Path) -> None:
     images = re.findall(r"^!\[([^\]]+)\]\(([^)]+)\)$", (trained / "README.md").read_text(), re.MULTILINE)
     assert {path for _, path in images} == {
-        *(f"test/{name}.png" for name in ("confusion", "roc", "reliability", "mistakes")),
+        *(f"test/{name}.png" for name in ("confusion", "roc", "reliability", "predictions")),
         "plots/curves.png",
     }
     assert all((trained / path).is_file() for _, path in images)

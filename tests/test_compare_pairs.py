@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import stats
 
 from trainer.show import curves
+from trainer.show.figures.style import SPLITS
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -122,16 +123,17 @@ def test_each_side_has_a_colour_and_each_split_a_kind_of_line() -> None:
 
     figure = curves.side_by_side({"A x": [rows(3, 2)], "B y": [rows(1, 2), rows(4, 5)]})
     loss, f1 = figure.axes
-    assert [axes.get_title() for axes in figure.axes] == ["loss", "f1"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "f1"]
     drawn = [(line.get_color(), line.get_linestyle(), list(line.get_ydata())) for line in loss.get_lines()]
     assert drawn == [
-        ("tab:blue", ":", [3, 2]),
-        ("tab:blue", "-", [4, 3]),
-        ("tab:orange", ":", [1, 2]),
-        ("tab:orange", "-", [2, 3]),
-        ("tab:orange", ":", [4, 5]),
-        ("tab:orange", "-", [5, 6]),
+        (curves.COLOURS[0], ":", [3, 2]),
+        (curves.COLOURS[0], "-", [4, 3]),
+        (curves.COLOURS[1], ":", [1, 2]),
+        (curves.COLOURS[1], "-", [2, 3]),
+        (curves.COLOURS[1], ":", [4, 5]),
+        (curves.COLOURS[1], "-", [5, 6]),
     ]
+    assert not {*curves.COLOURS} & {*SPLITS.values()}
     legend = loss.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["A x train", "A x val", "B y train", "B y val"]

@@ -1,5 +1,6 @@
 """Pictures of an outcome: what is drawn is what scikit-learn computes, and odd outcomes neither break nor warn."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,20 +23,25 @@ from sklearn.metrics import (
 
 from trainer.engine.calibration import Calibration
 from trainer.engine.outcome import Outcome
-from trainer.show import figures, plots
-from trainer.show.figures import confusion, mistakes, reliability, residuals, roc
+from trainer.show import figures
+from trainer.show.figures import confusion, grid, predictions, reliability, residuals, roc
+from trainer.show.figures.style import MARK, SPLITS
+from trainer.show.fonts import fonts
+from trainer.show.lettering import class_names
+from trainer.show.rendering import render
+from trainer.system.shown import amount, share
 
 
 def figure_of(module: Any, outcome: Outcome) -> Figure:
-    found = module.draw(outcome)
+    found = module.draw(outcome, "made, mlp")
     assert isinstance(found, Figure)
     return found
 
 
 def rendered(figure: Figure) -> np.ndarray:
-    """The pixels, which must not be wider than a page."""
-    pixels = plots.render(figure)
-    assert 300 < pixels.shape[1] <= 900
+    """The pixels, which must be as wide as a page."""
+    pixels = render(figure)
+    assert pixels.shape[1] == 900
     assert pixels.std() > 0
     return pixels
 
@@ -62,8 +68,14 @@ def images(count: int, channels: int = 1, side: int = 6) -> torch.Tensor:
 
 def test_each_kind_of_outcome_has_its_pictures() -> None:
     logits, targets = drawn(60, 3)
-    assert [*names(of_classes(logits, targets))] == ["confusion", "reliability", "roc"]
-    assert [*names(of_classes(logits, targets, samples=images(60)))] == ["confusion", "reliability", "roc", "mistakes"]
+    usual = ["confusion", "reliability", "roc"]
+    assert [*names(of_classes(logits, targets))] == usual
+    assert [*names(of_classes(logits, targets, samples=images(60)))] == [
+        "confusion",
+        "reliability",
+        "roc",
+        "predictions",
+    ]
     values = torch.arange(5.0)[:, None]
     assert [*names(of_values(values, values))] == ["residuals"]
 
@@ -93,7 +105,7 @@ def test_any_name_can_be_drawn() -> None:
 # --- confusion ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("classes", [2, 12, 13, 21, 61])
+@pytest.mark.parametrize("classes", [2, 12, 15, 21, 61])
 def test_the_confusion_has_shares_as_colours_and_counts_as_text(classes: int) -> None:
     logits, targets = drawn(300, classes)
     figure = figure_of(confusion, of_classes(logits, targets))
@@ -101,26 +113,43 @@ def test_the_confusion_has_shares_as_colours_and_counts_as_text(classes: int) ->
     counts = confusion_matrix(targets, logits.argmax(1), labels=range(classes))
     shares = confusion_matrix(targets, logits.argmax(1), labels=range(classes), normalize="true")
     np.testing.assert_allclose(np.asarray(axes.images[0].get_array()), shares)
-    for text in axes.texts:
-        column, row = map(int, text.get_position())
-        expected = [str(counts[row, column])] + ([f"{shares[row, column]:.1%}"] if classes <= 12 else [])
-        assert text.get_text().split("\n") == expected
-    assert len(axes.texts) == (np.count_nonzero(counts) if classes <= 20 else 0)
-    assert f"accuracy {np.trace(counts) / 300:.2%}\ntest split, 300 samples" in axes.get_title()
-    labels = [label.get_text() for label in axes.get_yticklabels()]
-    assert (labels == [f"class {n}" for n in range(classes)]) == (classes <= 60)
+    texts_at = {text.get_position(): text.get_text() for text in axes.texts}
+    cells = {(x, y): text for (x, y), text in texts_at.items() if 0 <= x < classes and 0 <= y <= classes - 1}
+    for (column, row), text in cells.items():
+        expected = [str(counts[row, column])] + ([share(shares[row, column])] if classes <= 21 else [])
+        assert text.split("\n") == expected
+    assert len(cells) == np.count_nonzero(counts)
+    rows = [text for (x, _), text in texts_at.items() if x < 0]
+    assert rows == ([f"class {n}" for n in range(classes)] if classes <= 60 else [])
+    assert f"test: {share(np.trace(counts) / 300)} of 300 right, made, mlp" in texts(figure)
     if classes in (2, 61):
         rendered(figure)
 
 
 def test_of_many_classes_the_most_confused_are_named() -> None:
-    targets = torch.arange(30).repeat(10)
+    targets = torch.arange(70).repeat(10)
     predicted = targets.clone()
     predicted[targets == 3] = 7
     predicted[(targets == 5).nonzero()[:4, 0]] = 6
-    logits = 9.0 * torch.nn.functional.one_hot(predicted, 30)
-    said = texts(figure_of(confusion, of_classes(logits, targets)))
-    assert "class 3 → class 7: 10 (100.0%)\nclass 5 → class 6: 4 (40.0%)" in said.replace("\n\n", "\n")
+    logits = 9.0 * torch.nn.functional.one_hot(predicted, 70)
+    said = texts(figure_of(confusion, of_classes(logits, targets))).replace("\n\n", "\n")
+    assert "class 3\n→\nclass 7\n10 of 10 (100.0%)\nclass 5\n→\nclass 6\n4 of 10 (40.0%)" in said
+
+
+def test_no_mistake_of_very_many_classes_falls_between_two_pixels() -> None:
+    targets = torch.arange(700)
+    predicted = targets.clone()
+    predicted[641] = 17
+    logits = 9.0 * torch.nn.functional.one_hot(predicted, 700)
+    shown = np.asarray(figure_of(confusion, of_classes(logits, targets)).axes[0].images[0].get_array())
+    assert shown.shape == (234, 234)
+    assert shown[641 // 3, 17 // 3] == 1
+
+
+def test_beside_a_small_matrix_recall_and_precision_of_each_class_are_written() -> None:
+    predicted = torch.tensor([0, 0, 1, 1, 1])
+    figure = figure_of(confusion, of_classes(torch.eye(2)[predicted], torch.tensor([0, 0, 0, 1, 1]), ["no", "yes"]))
+    assert "no\n3\n66.7%\n100.0%\nyes\n2\n100.0%\n66.7%" in texts(figure)
 
 
 def test_a_class_without_samples_is_blank() -> None:
@@ -139,7 +168,7 @@ def test_the_reliability_is_that_of_scikit_learn(classes: int) -> None:
     confidence, predicted = logits.softmax(1).max(1)
     right = predicted == targets
     accuracy, mean = calibration_curve(right, confidence, n_bins=15)
-    points = next(line for line in upper.lines if line.get_label() == "accuracy of a bin")
+    points = next(line for line in upper.lines if line.get_marker() == "o")
     np.testing.assert_allclose(points.get_xydata(), np.stack([mean, accuracy], 1))
     counts, edges = np.histogram(confidence, np.linspace(0, 1, 16))
     values, drawn_edges, _ = lower.patches[0].get_data()
@@ -147,7 +176,7 @@ def test_the_reliability_is_that_of_scikit_learn(classes: int) -> None:
     np.testing.assert_allclose(drawn_edges, edges)
     assert [text.get_text() for text in lower.texts] == [str(count) for count in counts if count]
     error = (counts[counts > 0] * np.abs(accuracy - mean)).sum() / 400
-    assert f"ECE {error:.2%}, accuracy {right.double().mean():.2%}" in upper.get_title()
+    assert f"(ECE) {error:.2%}, test: {share(right.double().mean())} of 400 right" in texts(figure)
 
 
 # --- ROC and precision-recall -----------------------------------------------------------------------------
@@ -156,7 +185,9 @@ def test_the_reliability_is_that_of_scikit_learn(classes: int) -> None:
 def curves(figure: Figure) -> tuple[list[Any], list[Any]]:
     """The lines of both axes that are curves."""
     left, right = figure.axes
-    lines = [[line for line in axes.lines if line.get_linestyle() == "-"] for axes in (left, right)]
+    lines = [
+        [line for line in axes.lines if line.get_color() != MARK or line.get_linewidth() > 2] for axes in (left, right)
+    ]
     return lines[0], lines[1]
 
 
@@ -169,7 +200,7 @@ def test_the_curves_of_two_classes_are_those_of_scikit_learn() -> None:
     np.testing.assert_allclose(first.get_xydata(), np.stack([false, true], 1))
     precision, recall, _ = precision_recall_curve(targets, score)
     np.testing.assert_allclose(second.get_xydata()[1:], np.stack([recall, precision], 1)[:-1][::-1])
-    titles = [axes.get_title() for axes in figure.axes]
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
     average = average_precision_score(targets, score)
     assert titles == [f"ROC: AUC {roc_auc_score(targets, score):.4f}", f"Precision-recall: AP {average:.4f}"]
     rendered(figure)
@@ -189,9 +220,10 @@ def test_each_of_a_few_classes_has_its_curve_against_all_others() -> None:
         score = logits.log_softmax(1)[:, number]
         false, true, _ = roc_curve(targets == number, score, drop_intermediate=False)
         np.testing.assert_allclose(line.get_xydata(), np.stack([false, true], 1))
-        assert line.get_label().startswith(f"class {number}: AUC {roc_auc_score(targets == number, score):.4f}, AP")
+        area = roc_auc_score(targets == number, score)
+        assert re.search(rf"class {number}\nAUC {area:.4f}, AP 0.\d{{4}}\n", texts(figure))
     mean = np.mean([roc_auc_score(targets == n, logits.log_softmax(1)[:, n]) for n in range(10)])
-    assert figure.axes[0].get_title() == f"ROC: mean AUC {mean:.4f}"
+    assert figure.axes[0].get_title(loc="left") == f"ROC: mean AUC {mean:.4f}"
 
 
 def test_of_many_classes_the_mean_and_the_worst_are_drawn() -> None:
@@ -200,7 +232,7 @@ def test_of_many_classes_the_mean_and_the_worst_are_drawn() -> None:
     first, second = curves(figure)
     scores = logits.log_softmax(1)
     areas = np.array([roc_auc_score(targets == n, scores[:, n]) for n in range(30)])
-    labels = [line.get_label().split(":")[0] for line in first]
+    labels = [line.get_label() for line in first]
     assert labels == ["mean of 30 classes", *(f"class {n}" for n in areas.argsort()[:5])]
     grid = first[0].get_xdata()
     each = [np.interp(grid, *roc_curve(targets == n, scores[:, n])[:2]) for n in range(30)]
@@ -212,7 +244,7 @@ def test_of_many_classes_the_mean_and_the_worst_are_drawn() -> None:
 def test_a_class_that_does_not_occur_has_no_curve() -> None:
     logits, targets = drawn(60, 3)
     figure = figure_of(roc, of_classes(logits, targets.clamp(max=1)))
-    assert [line.get_label().split(":")[0] for line in curves(figure)[0]] == ["class 0", "class 1"]
+    assert [line.get_label() for line in curves(figure)[0]] == ["class 0", "class 1"]
 
 
 def test_long_curves_have_no_more_points_than_can_be_seen() -> None:
@@ -240,9 +272,10 @@ def test_of_a_good_model_the_corner_is_shown_in_which_its_curves_bend() -> None:
     figure = figure_of(roc, of_classes(logits + torch.eye(2)[targets], targets))
     left, right = figure.axes
     assert left.get_xlim() == pytest.approx((-0.001, 0.101))
-    assert left.get_ylim() == right.get_ylim() == pytest.approx((0.899, 1.002))
-    assert right.get_xlim() == pytest.approx((0.899, 1.001))
-    assert all(axes.get_title().endswith(", the corner") for axes in figure.axes)
+    assert left.get_ylim() == pytest.approx((0.899, 1.002))
+    assert right.get_ylim() == pytest.approx((0.9495, 1.001))
+    assert right.get_xlim() == pytest.approx((0.9495, 1.0005))
+    assert all(axes.get_title(loc="left").endswith(", the corner") for axes in figure.axes)
     whole = figure_of(roc, of_classes(torch.eye(2)[targets], targets))
     assert whole.axes[0].get_xlim() == (-0.01, 1.01)
 
@@ -250,7 +283,7 @@ def test_of_a_good_model_the_corner_is_shown_in_which_its_curves_bend() -> None:
 def test_with_more_scores_than_are_ranked_there_are_no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roc, "LARGEST", 100)
     logits, targets = drawn(51, 2)
-    assert roc.draw(of_classes(logits, targets)) is None
+    assert roc.draw(of_classes(logits, targets), "") is None
 
 
 # --- residuals ------------------------------------------------------------------------------------------
@@ -272,10 +305,11 @@ def test_residuals_are_drawn_by_target_in_their_own_units(columns: int) -> None:
         true, said = targets[:, column].numpy(), outputs[:, column].numpy()
         np.testing.assert_allclose(left.lines[0].get_xydata(), np.stack([true, said], 1))
         np.testing.assert_allclose(right.lines[0].get_xydata(), np.stack([said, said - true], 1))
-        assert beside.patches[0].get_data().values.tolist() == np.histogram(said - true, residuals.BARS)[0].tolist()
-        assert f"R² {r2_score(true, said):.4f}" in left.get_title()
+        assert [bar.get_width() for bar in beside.patches] == np.histogram(said - true, 15)[0].tolist()
+        assert f"R² {r2_score(true, said):.4f}" in left.get_title(loc="left")
         off = f"MAE {mean_absolute_error(true, said):.4g}, RMSE {root_mean_squared_error(true, said):.4g}"
-        assert off in right.get_title()
+        assert left.lines[0].get_color() == SPLITS["test"]
+        assert off in right.get_title(loc="left")
     assert ("the first 3 of 5 targets" in texts(figure)) == (columns == 5)
     rendered(figure)
 
@@ -285,8 +319,8 @@ def test_of_very_many_samples_some_are_drawn() -> None:
     figure = figure_of(residuals, of_values(outputs, targets))
     left, _, beside = figure.axes
     assert np.array_equal(left.lines[0].get_xdata(), targets[::3, 0])
-    assert beside.patches[0].get_data().values.sum() == 12_000
-    assert "test split, 12,000 samples, 4,000 of them drawn" in texts(figure)
+    assert sum(bar.get_width() for bar in beside.patches) == 12_000
+    assert "4,000 of 12,000 samples are drawn" in texts(figure)
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0, 1e30])
@@ -294,53 +328,77 @@ def test_a_constant_target_can_be_drawn(value: float) -> None:
     rendered(figure_of(residuals, of_values(torch.full((4, 1), value), torch.full((4, 1), value))))
 
 
-# --- mistakes -------------------------------------------------------------------------------------------
+# --- predictions ----------------------------------------------------------------------------------------
 
 
-def placed(figure: Figure) -> Iterator[tuple[np.ndarray, str]]:
-    """Each image of a gallery with what is written above it, in the order of its places."""
-    axes = figure.axes[0]
-    canvas = np.asarray(axes.images[0].get_array())
-    for text in axes.texts:
-        left, above = text.get_position()
-        yield canvas[round(above) :, round(left) :], text.get_text()
+def said_above(figure: Figure) -> list[list[str]]:
+    """What is written above each image, in the order of the images."""
+    placed: dict[tuple[int, int], list[str]] = {}
+    width, height = figure.get_size_inches() * figure.dpi
+    tops = sorted({round(height * (1 - text.get_position()[1])) for text in figure.texts[2:]})
+    rows = [top for top, before in zip(tops, [-99, *tops], strict=False) if top - before > 20]
+    for text in figure.texts[2:]:
+        row = max(n for n, top in enumerate(rows) if top <= height * (1 - text.get_position()[1]) + 1)
+        column = int((width * text.get_position()[0] - 11) // (grid.SIDE + grid.GAP))
+        placed.setdefault((row, column), []).append(text.get_text())
+    return [placed[key] for key in sorted(placed)]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_gallery_has_the_most_confident_mistakes_in_order(channels: int) -> None:
-    logits, targets = drawn(200, 3)
-    pixels = images(200, channels)
-    files = [f"folder/of/{n}.png" for n in range(200)]
-    made = of_classes(logits, targets, ["cat", "dog", "bird"], pixels, files)
+def test_mistakes_come_first_and_the_surest_of_them_before_the_others(channels: int) -> None:
+    logits, targets = drawn(60, 3)
+    pixels = images(60, channels)
+    made = of_classes(logits, targets, ["cat", "dog", "bird"], pixels, [f"folder/of/{n}.png" for n in range(60)])
     likely, predicted = logits.softmax(1).max(1)
-    wrong = (predicted != targets).nonzero()[:, 0]
-    expected = wrong[likely[wrong].argsort(descending=True)][: mistakes.MOST].tolist()
-    figure = figure_of(mistakes, made)
-    for (picture, text), number in zip(placed(figure), expected, strict=True):
-        pair = f"{made.classes[targets[number]]} → {made.classes[predicted[number]]}"  # type: ignore[index]
-        assert text == f"{pair}\n{likely[number]:.1%}  {number}.png"
-        image = pixels[number].permute(1, 2, 0).expand(-1, -1, 3).numpy() / 255
-        windows = np.lib.stride_tricks.sliding_window_view(picture[:9, :6], image.shape)[:, 0, 0]
-        assert np.isclose(windows, image, atol=1e-6).all((1, 2, 3)).any()
-    assert f"The 25 most confident of {len(wrong)} mistakes: test split, 200 samples" in texts(figure)
-    rendered(figure)
+    order = likely.argsort(descending=True).tolist()
+    wrong = [n for n in order if predicted[n] != targets[n]]
+    expected = [*wrong, *(n for n in reversed(order) if n not in wrong)][: predictions.MOST]
+    assert 1 < len(wrong) < predictions.MOST
+    figure = figure_of(predictions, made)
+    names = ("cat", "dog", "bird")
+    for words, number in zip(said_above(figure), expected, strict=True):
+        sure = share(float(likely[number]), certain=False)
+        told = [sure, "→", names[predicted[number]]] if number in wrong else [sure, "✓"]
+        assert words == [names[targets[number]], *told, f"{number}.png"]
+    rest = predictions.MOST - len(wrong)
+    said = f"{len(wrong)} mistakes, then the {rest} least confident right answers"
+    assert said in texts(figure)
+    seen = rendered(figure)
+    for place, number in enumerate(expected):
+        block = pixels[number].permute(1, 2, 0).expand(-1, -1, 3).numpy().repeat(23, 0).repeat(23, 1)
+        left = 12 + place % grid.COLUMNS * (grid.SIDE + grid.GAP)
+        strip = seen[:, left : left + len(block)]
+        tops = np.flatnonzero((strip[:, 0] == block[0, 0]).all(1))
+        assert any(np.array_equal(strip[top : top + len(block)], block) for top in tops)
 
 
 def test_samples_without_names_are_called_by_their_numbers() -> None:
     made = of_classes(torch.eye(2)[[1, 1, 0]] * 5, torch.tensor([1, 0, 0]), samples=images(3))
-    ((_, text),) = placed(figure_of(mistakes, made))
-    assert text == "class 0 → class 1\n99.3%  no. 1"
+    first, *others = said_above(figure_of(predictions, made))
+    assert first == ["class 0", "99.3%", "→", "class 1", "no. 1"]
+    assert [words[-1] for words in others] == ["no. 0", "no. 2"]
 
 
-def test_large_images_are_made_smaller_first() -> None:
-    logits = torch.eye(2)[[1, 0]]
-    figure = figure_of(mistakes, of_classes(logits, torch.tensor([0, 1]), samples=images(2, 3, 400)))
-    assert max(np.asarray(figure.axes[0].images[0].get_array()).shape) < 2.5 * mistakes.SIDE
-    rendered(figure)
+def test_the_surest_of_answers_is_not_said_to_be_certain() -> None:
+    logits = torch.tensor([[10.0, 0.0], [0.0, 900.0]], dtype=torch.float64)
+    made = of_classes(logits, torch.tensor([0, 1]), samples=images(2))
+    assert [words[1] for words in said_above(figure_of(predictions, made))] == ["99.995%", ">99.999%"]
+    assert "no mistake; the 2 least confident right answers" in texts(figure_of(predictions, made))
 
 
-def test_without_a_mistake_there_is_no_gallery() -> None:
-    assert mistakes.draw(of_classes(torch.eye(2), torch.arange(2), samples=images(2))) is None
+def test_large_images_are_made_smaller() -> None:
+    figure = figure_of(predictions, of_classes(torch.eye(2), torch.tensor([1, 0]), samples=images(2, 3, 400)))
+    assert rendered(figure).shape[0] < 300
+
+
+def test_a_class_whose_letters_no_font_has_is_called_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.show.fonts._candidates", list)
+    fonts.cache_clear()
+    made = of_classes(torch.eye(3), torch.tensor([0, 1, 1]), ["שלום", "漢字", "cat"], images(3))
+    assert class_names(made.data.classes or ()) == ["שלום", "#1", "cat"]
+    for picture in (confusion, predictions):
+        assert "no font has the letters of #1" in texts(figure_of(picture, made))
+        rendered(figure_of(picture, made))
 
 
 # --- what is not finite -----------------------------------------------------------------------------------
@@ -354,3 +412,26 @@ def test_outputs_that_are_not_finite_break_no_picture(value: float) -> None:
     outputs = torch.ones(4, 1, dtype=torch.float64)
     outputs[2] = value
     assert [*names(of_values(outputs, torch.arange(4.0)[:, None]))] == []
+
+
+# --- figures --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (0.978, "97.8%"), (1, "100.0%"), (0, "0.0%"), (0.99996, "99.996%"), (0.9996, "99.96%"),
+        (0.9999999, ">99.999%"), (0.0004, "0.04%"), (1e-9, "<0.001%"), (float("nan"), "nan%"),
+    ],
+)  # fmt: skip
+def test_a_share_is_not_rounded_to_certainty(part: float, text: str) -> None:
+    assert share(part) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (47.4749, "47.47"), (3183.4, "3,183"), (500_000, "500,000"), (3.5e6, "3.5M"), (-2e9, "-2G"),
+     (1e13, "1e+13"), (0.012345, "0.01235"), (1e-9, "1e-09"), (float("inf"), "inf")],
+)  # fmt: skip
+def test_an_amount_is_short(value: float, text: str) -> None:
+    assert amount(value) == text

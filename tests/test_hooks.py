@@ -24,6 +24,7 @@ from trainer.config.train import Checkpointing
 from trainer.config.train import TensorBoard as TensorBoardConfig
 from trainer.engine.objective import Objective
 from trainer.engine.state import Row, State
+from trainer.run.drawing import encoded
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.hooks.tensorboard import TensorBoard
@@ -727,9 +728,10 @@ def test_histograms_of_weights_and_gradients_are_written_if_asked_for(tmp_path: 
 def test_pictures_are_kept_pixel_by_pixel(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(256, size=(5, 8, 3), dtype=np.uint8)
     hook = board(tmp_path)
-    hook.image("curves", pixels, State(step=30))
+    hook.image("curves", encoded(pixels), State(step=30))
     hook.close()
     (image,) = events(tmp_path).Images("curves")
+    assert (image.width, image.height) == (8, 5)
     assert image.step == 30
     assert np.array_equal(Image.open(io.BytesIO(image.encoded_image_string)), pixels)
 

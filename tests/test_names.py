@@ -21,9 +21,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
 from trainer.run.hooks.tensorboard import TensorBoard
-from trainer.show import plots
-from trainer.show.figures import of
+from trainer.show.figures import grid, of
+from trainer.show.figures.grid import Cell, Line
 from trainer.show.lettering import lettered, lettering
+from trainer.show.rendering import render
 from trainer.show.report import Report
 from trainer.sweeps.results import figures, table
 from trainer.system.paths import quoted
@@ -187,8 +188,9 @@ def test_an_error_is_shortened_and_still_says_what_is_wrong(trainer: Trainer) ->
 
 def test_a_picture_shows_all_kinds_of_names_without_a_warning(tmp_path: Path) -> None:
     names = [*NASTY.values()]
+    cells = [Cell(torch.rand(1, 4, 4), [Line(name, name[:3], sign="→")]) for name in names]
     with lettering():
-        plots.render(plots.samples(torch.rand(len(names), 1, 4, 4), names))
+        render(grid.draw(cells, names[0], names[-1]))
     assert len(figures.save([job(n, 0.1 * n, x=name) for n, name in enumerate(names)], tmp_path)) == 1
 
 
@@ -196,7 +198,7 @@ def test_a_picture_shows_all_kinds_of_names_without_a_warning(tmp_path: Path) ->
 def test_small_pictures_have_room_for_any_name(kind: str, tmp_path: Path) -> None:
     name = NASTY[kind]
     logits = torch.eye(2)
-    plots.render(next(figure for _, figure in of(of_classes(logits, logits.argmax(1), [name, f"{name}x"]))))
+    render(next(figure for _, figure in of(of_classes(logits, logits.argmax(1), [name, f"{name}x"]))))
     jobs = [job(n, 0.1 * n, **{name: f"{n % 2}{name}", "y": n // 2, "objective": f"val/{name}"}) for n in range(4)]
     paths = figures.save(jobs, tmp_path / "plots")
     assert len(paths) == 3

@@ -41,8 +41,8 @@ def test_a_run_directory_has_everything(trainer: Trainer) -> None:
     assert re.fullmatch(r"runs/first/\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?", str(run))
     found = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
     (events,) = (name for name in found if name.startswith("events.out.tfevents."))
-    pictures = {f"plots/{name}.png" for name in ("curves", "samples", "filters", "predictions")}
-    pictures |= {f"test/{name}.png" for name in ("confusion", "reliability", "roc", "mistakes")}
+    pictures = {f"plots/{name}.png" for name in ("curves", "samples", "filters")}
+    pictures |= {f"test/{name}.png" for name in ("confusion", "reliability", "roc", "predictions")}
     files = {"README.md", "report.html", "config.yaml", "overrides.yaml", "origin.json", "metrics.jsonl"}
     files |= {"result.json", "train.log"}
     files |= {f"test/{name}.csv" for name in ("predictions", "per_class", "suspects")}

@@ -66,7 +66,7 @@ def cases(signum: int, notes: Path, batches: int) -> list[Case]:
         Case("saving", (stop("fsync", at=3, path=part),)),
         Case("a slow save", (slow("fsync", seconds=0.3, path=part), stop("fsync", at=2, path=part))),
         Case("testing", (slow(EVALUATED, seconds=0.3, at=test), stop(EVALUATED, at=test + 3)), (), 12, test + 4),
-        Case("drawing", (stop("trainer.show.plots:render", at=2),), ("plots=true",), 12),
+        Case("drawing", (stop("trainer.show.rendering:render", at=2),), ("plots=true",), 12),
         Case("drawing, within", (stop("matplotlib.axes:Axes.set_xlabel"),), ("plots=true",), 12),
         Case("closing", (stop("trainer.run.training:Training._close"),), (), 12),
         Case("twice, before the save", (stop(STEP, at=5), stop(end)), SPARE, again=True),

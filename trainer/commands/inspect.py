@@ -154,15 +154,17 @@ def _picture(config: Inspect, built: "nn.Module | None", loaded: "Dataset", out:
 
 def _drawn(config: Inspect, built: "nn.Module | None", loaded: "Dataset", out: Path) -> str:
     """Draw the picture `out`; what it shows."""
-    from trainer.show import pictures, plots
+    from trainer.run.subject import subject
+    from trainer.show import pictures
+    from trainer.show.figures import filters
 
-    kernel = pictures.first_filters(built) if built is not None else None
-    if config.ckpt is not None and kernel is not None:
-        figure, what = plots.filters(kernel), f"first-layer filters, {', '.join(plots.SCALINGS)}"
-    else:
-        figure, what = pictures.training_grid(loaded), "training images"
+    kernels = filters.kernels(built) if config.ckpt is not None and built is not None else None
+    figure = filters.draw(kernels, subject(config)) if kernels is not None else None
+    what = f"first-layer filters, {', '.join(filters.SCALINGS)}"
+    if figure is None:
+        figure, what = pictures.training_grid(loaded, config.called("data")), "training images"
     try:
-        figure.savefig(out, dpi=120)
+        figure.savefig(out)
     except OSError as error:
         raise RunError(f"cannot write {out}: {error.strerror}", "give another: inspect.out=FILE.png") from error
     except ValueError as error:  # matplotlib does not know the extension

@@ -165,7 +165,7 @@ def _signed(name: str, value: float) -> str:
 
 
 def _draw(sides: Sequence[Side], out: Path) -> None:
-    from trainer.show import curves  # late: it imports matplotlib
+    from trainer.show import curves, rendering  # late: they import matplotlib
 
     drawn = {
         letter: [rows for run in side.runs if (rows := _rows(run))] for letter, side in zip(LETTERS, sides, strict=True)
@@ -174,7 +174,7 @@ def _draw(sides: Sequence[Side], out: Path) -> None:
     if not any(drawn.values()):
         raise RunError("neither has a curve: there is no row in their metrics.jsonl", "leave runs.out= out")
     with replacing(out) as file:
-        curves.write_png(curves.side_by_side(drawn, names), file)
+        rendering.write_png(curves.side_by_side(drawn, names), file)
 
 
 def _rows(run: Entry) -> list[dict[str, float]]:

@@ -167,6 +167,7 @@ class Dataset:
     std: tuple[float, ...] | None = None
     standardise: bool = False
     columns: tuple[str, ...] = ()  # names of the features of a table
+    quantities: tuple[str, ...] = ()  # names of the target's columns, where they have some
     cache: str = ""  # tells the user where decoded samples are kept
     notes: tuple[str, ...] = ()  # what was cleaned up, or is worth knowing: a line each
     stratify: bool = False  # whether a split that is cut or limited has a like share of each class

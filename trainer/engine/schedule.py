@@ -36,6 +36,11 @@ class Schedule(Hook):
         """The last step of a schedule that is laid out over the whole training: it has no value after that."""
         return self.total if self.config.whole else None
 
+    @property
+    def first_rate(self) -> float:
+        """The learning rate of the first parameters, as the optimizer was given it."""
+        return float(self._rates[0])
+
     def lay_out(self, total: int, taken: int) -> None:
         """Lay it out over `total` steps, of which so many are taken."""
         self.total = self.laid_out = total

@@ -32,7 +32,7 @@ LISTED = 100  # classes, or columns, up to which each is named
 FEW = 10  # samples of a class in the test: its figures say little of fewer
 LETTERS = 60  # of a name
 # The pictures by the stems of their files, in the order in which they are best read.
-PICTURES = ("confusion", "roc", "reliability", "residuals", "fit", "mistakes", "curves")
+PICTURES = ("confusion", "roc", "reliability", "residuals", "fit", "predictions", "curves")
 
 
 def made(

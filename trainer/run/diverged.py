@@ -26,5 +26,5 @@ def keep_batch(parts: Parts, directory: Path, error: DivergedError) -> None:
 
         picture = pictures.batch(inputs, targets, parts.data)
         with suppress(StorageError):
-            drawing.save(directory / "plots" / "diverged.png", picture)
+            drawing.save(directory / "plots" / "diverged.png", drawing.encoded(picture))
     error.message = f"{error.message}; the batch of step {error.step} is in {directory / 'diverged.pt'}"

@@ -1,29 +1,24 @@
 """The pictures of a run, in its plots/."""
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from trainer.engine.evaluator import Evaluator
-from trainer.engine.metrics import Evaluation
 from trainer.engine.outcome import Outcome
-from trainer.engine.state import Row
 from trainer.show.report import Report
+from trainer.show.trained import Trained
 from trainer.system import atomic
+from trainer.system.garbage import uncollected
 from trainer.system.inside import unlinked
 
+LEVEL = 3  # of compression: a tenth larger than by default, and a third faster
 
-def draw(
-    directory: Path,
-    rows: list[Row],
-    evaluator: Evaluator,
-    test: Evaluation,
-    shown: Callable[[str, Any], object],
-    screen: Report,
-) -> None:
-    """Draw the pictures that a training ends with, from its `rows` and its `test`; `shown` gets their names and pixels.
+
+def draw(directory: Path, trained: Trained, shown: Callable[[str, bytes], object], screen: Report) -> None:
+    """Draw the pictures of a training itself; `shown` gets their names and files.
 
     Raises:
         StorageError: One cannot be written.
@@ -32,37 +27,46 @@ def draw(
         return
     from trainer.show import pictures
 
-    for name, pixels in pictures.after_training(rows, evaluator):
-        save(directory / "plots" / f"{name}.png", pixels)
-        shown(name, pixels)
-    if test.counts and test.confusion is None:
-        screen.say(f"  no picture of the confusion: {len(test.counts):,} classes are too many", style="dim")
+    for name, pixels in pictures.after_training(trained):
+        png = encoded(pixels)
+        save(directory / "plots" / f"{name}.png", png)
+        shown(name, png)
+    if trained.test.counts and trained.test.confusion is None:
+        screen.say(f"  no picture of the confusion: {len(trained.test.counts):,} classes are too many", style="dim")
 
 
-def of_outcome(outcome: Outcome, screen: Report) -> Iterator[tuple[str, Any]]:
-    """Yield the name and the pixels of each picture of an outcome."""
+def of_outcome(outcome: Outcome, of: str, screen: Report) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the file of each picture of an outcome, `of` data and a model that are called so."""
     if not _can_draw(screen):
         return
-    from trainer.show import figures, plots
+    from trainer.show import figures, rendering
 
-    for name, figure in figures.of(outcome):
-        yield name, plots.render(figure)
+    for name, figure in figures.of(outcome, of):
+        yield name, encoded(rendering.render(figure))
 
 
 def _can_draw(screen: Report) -> bool:
     try:
-        import matplotlib.figure  # noqa: F401  # late: it would delay the first step
+        with uncollected():
+            import matplotlib.figure  # noqa: F401  # late: it would delay the first step
     except OSError as error:  # it wants a folder of its own
         screen.warn(f"no pictures: {error}")
         return False
     return True
 
 
-def save(path: Path, pixels: Any) -> None:
+def encoded(pixels: Any) -> bytes:
+    """Pixels (height, width, 3) uint8 as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png", compress_level=LEVEL)
+    return file.getvalue()
+
+
+def save(path: Path, png: bytes) -> None:
     """Write a picture.
 
     Raises:
         StorageError: It cannot be written.
     """
     with atomic.storing(path), open(path, "wb", opener=unlinked) as file:
-        Image.fromarray(pixels).save(file, "png")
+        file.write(png)

@@ -21,9 +21,11 @@ from trainer.run.evaluating import Evaluated
 from trainer.run.jobs import Job, differing, jobs_of
 from trainer.run.outcome.leaving import leave_evaluation
 from trainer.run.outcome.suspects import Folds, of_splits
+from trainer.run.subject import subject
 from trainer.show import classes, values
 from trainer.show.report import Facts, Report
 from trainer.system.errors import RunError
+from trainer.system.shown import counted
 
 SHOWN = ("loss", "accuracy", "mae", "r2")  # the metrics of the table
 
@@ -174,11 +176,13 @@ class _Models:
 
     def _left(self, sweep: Path, outcome: Outcome, out: Path, screen: Report) -> Facts:
         """Leave the outcome of all together in the folder `out`; what to say of it."""
+        assert self.last is not None
         held_out = self.folds.held_out() if self.folds is not None else None
         if held_out is None:
             held_out = of_splits([outcome])
         facts = {"sweep": str(sweep), "jobs": [job.directory.name for job in self.jobs], "data": outcome.data.name}
-        return leave_evaluation(out, outcome, held_out, facts, screen)
+        said = subject(self.last.config, f"{counted(len(self.jobs), 'job')} together")
+        return leave_evaluation(out, outcome, said, held_out, facts, screen)
 
     def _agreement(self) -> str:
         guesses = torch.stack(self.guesses)

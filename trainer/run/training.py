@@ -16,6 +16,7 @@ from trainer.engine.loop import Hook, fit
 from trainer.engine.metrics import Evaluation
 from trainer.engine.objective import Objective
 from trainer.engine.optimizer_state import OptimizerState
+from trainer.engine.rates import rates
 from trainer.engine.state import State
 from trainer.engine.unused import NamesUnused
 from trainer.run import closing, heading, page, records, summary
@@ -34,7 +35,9 @@ from trainer.run.outcome.testing import Tested
 from trainer.run.parts import Parts
 from trainer.run.restoring import Stateful, restore
 from trainer.run.signals import stopping
+from trainer.run.subject import subject
 from trainer.show.report import Report
+from trainer.show.trained import Best, Trained
 from trainer.system import atomic
 from trainer.system.atomic import write_text
 from trainer.system.errors import (
@@ -289,12 +292,18 @@ class Training:
 
     def _draw(self, test: Evaluation) -> None:
         if self.settings.plots:
-            rows, evaluator = self.log.rows, self.parts.evaluator
-            draw(self.directory, rows, evaluator, test, partial(self._image, runs.PLOTS), self.screen)
+            draw(self.directory, self._trained(test), partial(self._image, runs.PLOTS), self.screen)
         if self.board is not None:
             self.board.finish(test.named("test"), self.state)
 
-    def _image(self, folder: str, name: str, pixels: Any) -> None:
+    def _trained(self, test: Evaluation) -> Trained:
+        """What the pictures of the training are made of."""
+        parts, best = self.parts, self.checkpoints.best
+        kept = Best(parts.objective.name, best["value"], best["epoch"], best["step"]) if best else None
+        changing = rates(parts.schedule, self.log.rows, len(parts.samples))
+        return Trained(self.log.rows, parts.evaluator, test, subject(parts.config), kept, changing)
+
+    def _image(self, folder: str, name: str, png: bytes) -> None:
         self.drawn.append(f"{folder}/{name}.png")
         if self.board is not None:
-            self.board.image(name, pixels, self.state)
+            self.board.image(name, png, self.state)

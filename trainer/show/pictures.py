@@ -5,70 +5,76 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainer.data.splits import Dataset, Split
-from trainer.engine.evaluator import Evaluator
-from trainer.show import plots
-from trainer.show.curves import Rows, curves
-from trainer.show.lettering import lettering
-from trainer.system.shown import shortened
+from trainer.show.curves import curves
+from trainer.show.figures import filters, fit, grid
+from trainer.show.figures.grid import COLUMNS, ROWS, Cell, Line
+from trainer.show.figures.style import heading
+from trainer.show.lettering import class_names, lettering
+from trainer.show.rendering import Pixels, render
+from trainer.show.trained import Trained
+from trainer.system.shown import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GRID = 32  # images in a grid
-ALONE, PAIRED = 22, 12  # letters of a class in the title of an image, where there is one, or two
+MOST = COLUMNS * ROWS  # images in a grid
+BATCH = 2 * MOST
 
 
-def after_training(rows: Rows, evaluator: Evaluator) -> "Iterator[tuple[str, plots.Pixels]]":
+def after_training(trained: Trained) -> Iterator[tuple[str, Pixels]]:
     """Yield name and pixels of each picture that suits the run."""
-    for name, draw in _suitable(rows, evaluator):
-        yield name, _drawn(draw)
+    for name, draw in _suitable(trained):
+        with lettering():
+            figure = draw()
+        if figure is not None:
+            yield name, render(figure)
 
 
-def _drawn(draw: "Callable[[], Figure]") -> plots.Pixels:
-    with lettering():
-        figure = draw()
-    return plots.render(figure)
-
-
-def _suitable(rows: Rows, evaluator: Evaluator) -> "Iterator[tuple[str, Callable[[], Figure]]]":
-    loaded, built = evaluator.data, evaluator.model
-    if rows:
-        yield "curves", partial(curves, rows)
-    if loaded.is_image and loaded.classes is not None:
-        yield "samples", partial(training_grid, loaded)
+def _suitable(trained: Trained) -> "Iterator[tuple[str, Callable[[], Figure | None]]]":
+    evaluator, loaded = trained.evaluator, trained.evaluator.data
+    what = heading("test", trained.test.metrics, len(loaded.test), trained.subject)
+    if trained.rows:
+        yield "curves", partial(curves, trained.rows, what, trained.best, trained.rates)
     if loaded.is_image:
-        kernel = first_filters(built)
-        if kernel is not None:
-            yield "filters", partial(plots.filters, kernel)
-    if loaded.is_image and loaded.classes is not None:
-        yield "predictions", partial(_predictions, evaluator, loaded.classes)
-    if loaded.classes is None and _one_dimensional(loaded):
-        yield "fit", partial(_fit, evaluator)
+        if loaded.classes is not None:
+            yield "samples", partial(training_grid, loaded, trained.subject)
+        kernels = filters.kernels(evaluator.model)
+        if kernels is not None:
+            yield "filters", partial(filters.draw, kernels, trained.subject)
+    if fit.suits(evaluator):
+        yield "fit", partial(fit.draw, evaluator, what)
 
 
-def training_grid(loaded: Dataset) -> "Figure":
+def training_grid(loaded: Dataset, subject: str) -> "Figure":
     """The first training images with the names of their classes."""
     assert loaded.classes is not None
     split = loaded.train
-    titles = [shortened(loaded.classes[int(t)], ALONE) for t in split.targets[:GRID]]
-    return plots.samples(pixels(split, GRID), titles)
+    images, names = pixels(split, MOST), class_names(loaded.classes)
+    cells = [Cell(image, [Line(names[int(t)])]) for image, t in zip(images, split.targets, strict=False)]
+    what = f"training: {counted(len(split), 'image')} of {counted(len(names), 'class', 'classes')}, {subject}"
+    shape = "x".join(map(str, loaded.train.shape))
+    return grid.draw(cells, what, f"the first {len(cells)} as they are in the data, of {shape}")
 
 
-def batch(inputs: Tensor, targets: Tensor, loaded: Dataset) -> plots.Pixels:
+def batch(inputs: Tensor, targets: Tensor, loaded: Dataset) -> Pixels:
     """The images of a batch as the model received them, with their classes; values that are not finite are black.
 
     Where classes are mixed, that with the largest share is shown.
     """
     if loaded.classes and targets.is_floating_point():
         targets = targets.argmax(1)
-    count = min(GRID * 2, len(inputs))
     mean, std = (torch.tensor(v or [d]).view(1, -1, 1, 1) for v, d in ((loaded.mean, 0.0), (loaded.std, 1.0)))
-    images = (inputs[:count].float().cpu() * std + mean).nan_to_num(0.0)
-    titles = [shortened(loaded.classes[int(t)], ALONE) if loaded.classes else "" for t in targets[:count]]
-    return _drawn(partial(plots.samples, images, titles))
+    images = (inputs[:BATCH].float().cpu() * std + mean).nan_to_num(0.0)
+    what = f"the batch whose loss was not finite: {counted(len(inputs), 'image')}, {loaded.name}"
+    with lettering():
+        names = class_names(loaded.classes or ())
+        lines = [[Line(names[int(t)])] if names else [] for t in targets[: len(images)]]
+        cells = [Cell(image, said) for image, said in zip(images, lines, strict=True)]
+        figure = grid.draw(cells, what, f"the first {len(cells)} as the model received them; not finite is black")
+    return render(figure)
 
 
 def pixels(split: Split, count: int) -> Tensor:
@@ -78,45 +84,3 @@ def pixels(split: Split, count: int) -> Tensor:
         return images.float() / 255
     low, high = images.amin(), images.amax()
     return ((images - low) / (high - low).clamp(min=1e-12)).float()
-
-
-def first_filters(built: nn.Module) -> Tensor | None:
-    """The kernels (N, C, h, w) of the first convolution, or the rows of a first linear layer over square images."""
-    for module in built.modules():
-        if isinstance(module, nn.Conv2d):
-            return module.weight
-        if isinstance(module, nn.Linear):
-            for channels in (1, 3):
-                side = round((module.in_features / channels) ** 0.5)
-                if side > 1 and channels * side * side == module.in_features:
-                    return module.weight.view(-1, channels, side, side)
-            return None
-    return None
-
-
-def _predictions(evaluator: Evaluator, classes: tuple[str, ...]) -> "Figure":
-    test = evaluator.data.test
-    guesses = evaluator.outputs("test", GRID).argmax(1).tolist()
-    truths = test.targets[:GRID].tolist()
-    titles = [
-        shortened(classes[g], ALONE)
-        if g == t
-        else f"{shortened(classes[g], PAIRED)}, not {shortened(classes[t], PAIRED)}"
-        for g, t in zip(guesses, truths, strict=True)
-    ]
-    wrong = [g != t for g, t in zip(guesses, truths, strict=True)]
-    return plots.samples(pixels(test, GRID), titles, wrong)
-
-
-def _one_dimensional(loaded: Dataset) -> bool:
-    return loaded.train.shape == (1,) and loaded.train.targets.shape[1:] == (1,)
-
-
-def _fit(evaluator: Evaluator) -> "Figure":
-    loaded = evaluator.data
-    x = loaded.train.inputs.flatten().double()
-    grid = torch.linspace(float(x.min()), float(x.max()), 200, dtype=torch.float64)
-    mean, std = (loaded.mean or (0.0,))[0], (loaded.std or (1.0,))[0]
-    inputs = ((grid - mean) / std)[:, None].to(evaluator.compute.device, evaluator.compute.dtype)
-    train, test = ((split.inputs.flatten(), split.targets.flatten()) for split in (loaded.train, loaded.test))
-    return plots.fit(train, test, (grid, evaluator.forward(inputs).flatten()))

@@ -17,7 +17,7 @@ TILES = 6  # figures in large letters
 # Where a picture stands, by the stem of its file; the others come near the end.
 _WELL = ("roc", "residuals", "fit")
 _CURVES = ("curves",)
-_WRONG = ("confusion", "predictions", "mistakes")
+_WRONG = ("confusion", "predictions")
 _CALIBRATION = ("reliability",)
 
 

@@ -31,9 +31,31 @@ def shortened(text: str, most: int, dots: str = "…") -> str:
     return text[: most - len(dots) - end] + dots + text[len(text) - end :]
 
 
-def counted(number: int, what: str) -> str:
-    """`1 row`, `1,200 rows`."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
+def counted(number: int, what: str, many: str | None = None) -> str:
+    """`1 row`, `1,200 rows`; `many` is a plural that takes more than an s."""
+    return f"{number:,} {what if number == 1 else many or what + 's'}"
+
+
+def amount(value: float) -> str:
+    """A quantity in four digits, as short as the numbers of an axis are to be: `0.01235`, `1,235`, `3.5M`."""
+    for times, unit in ((1e9, "G"), (1e6, "M")):
+        if times <= abs(value) < 1000 * times:
+            return f"{value / times:.4g}{unit}"
+    return f"{float(f'{value:.4g}'):,.10g}" if 1e-4 <= abs(value) < 1e6 else f"{value:.4g}"
+
+
+def share(part: float, certain: bool = True) -> str:
+    """`97.8%` of a share in 0..1, in as many digits as it takes not to be rounded to nothing or to everything: 99.996%.
+
+    Of what is not `certain`, such as a probability, 1 is `>99.999%`, and 0 is `<0.001%`.
+    """
+    if certain and part in (0, 1):
+        return f"{part:.1%}"
+    for digits in (1, 2, 3):
+        text = f"{part:.{digits}%}"
+        if 0 < float(text[:-1]) < 100 or not 0 <= part <= 1:
+            return text
+    return ">99.999%" if part > 0.5 else "<0.001%"
 
 
 def is_mark(character: str) -> bool:

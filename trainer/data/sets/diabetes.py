@@ -35,4 +35,5 @@ def load(config: Diabetes, track: "Track[object]") -> "Dataset":
         everything.take(test),
         standardise=True,
         columns=tuple(bunch.feature_names),
+        quantities=("progression after a year",),
     )

@@ -63,6 +63,7 @@ def load(config: Table, track: Track[object], trained: Mapping[str, Any] | None 
         test=parts["test"],
         val=parts["val"],
         classes=found.classes,
+        quantities=() if found.classes is not None else (name,),
         stratify=True,
         encode=Encoder(name, notes, unused, wishes, comma, plan, evaluated),
     )

@@ -1,10 +1,10 @@
 """TensorBoard's file in the run directory: curves, pictures, the graph, hyperparameters, histograms."""
 
+import struct
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
@@ -116,9 +116,11 @@ class TensorBoard(Hook):
         self._read_losses()
         self._hand_over()
 
-    def image(self, name: str, pixels: np.ndarray[Any, Any], state: State) -> None:
-        """Write a picture (height, width, 3) for the Images tab."""
-        self.events.summary(summary.image(name, pixels, dataformats="HWC"), state.step)  # type: ignore[no-untyped-call]
+    def image(self, name: str, png: bytes, state: State) -> None:
+        """Write a picture for the Images tab, as the file that it is: `summary.image` would take 30 ms to make one."""
+        width, height = struct.unpack(">II", png[16:24])
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
+        self.events.summary(Summary(value=[Summary.Value(tag=name, image=image)]), state.step)
 
     def begin(self, hyperparameters: dict[str, Any]) -> None:
         """Write the settings for the HParams tab. They come first, so that a run that fails is listed, too."""

@@ -17,11 +17,12 @@ from trainer.run import drawing
 from trainer.run.evaluating import Evaluated
 from trainer.run.outcome import folder, per_class, predictions, table
 from trainer.run.outcome.suspects import HeldOut, of_evaluation
+from trainer.run.subject import subject
 from trainer.show.report import Facts, Report
 from trainer.system.atomic import storing
 from trainer.system.shown import counted
 
-Shown = Callable[[str, Any], object]
+Shown = Callable[[str, bytes], object]
 _MANY = 0.2  # of all labels: data of which more are wrong are rare, and models that say so are not
 _BYTES = 4 * 8  # for each output: itself, its probability, and two copies for a moment
 
@@ -65,21 +66,23 @@ def tables(path: Path, outcome: Outcome, held_out: HeldOut | None) -> Left:
     return Left([*frames], held_out, frames.get("suspects.csv"))
 
 
-def pictures(path: Path, outcome: Outcome, screen: Report, shown: Shown | None = None) -> list[str]:
+def pictures(path: Path, outcome: Outcome, of: str, screen: Report, shown: Shown | None = None) -> list[str]:
     """Draw the pictures of an outcome into a folder, which is made; the names of their files.
 
-    `shown` gets the name and the pixels of each.
+    Their titles say that they are `of` these data and that model.
+
+    `shown` gets the name and the file of each.
 
     Raises:
         StorageError: It cannot be made or written to.
     """
     _make(path)
     drawn = []
-    for name, pixels in drawing.of_outcome(outcome, screen):
-        drawing.save(path / f"{name}.png", pixels)
+    for name, png in drawing.of_outcome(outcome, of, screen):
+        drawing.save(path / f"{name}.png", png)
         drawn.append(f"{name}.png")
         if shown is not None:
-            shown(name, pixels)
+            shown(name, png)
     return drawn
 
 
@@ -100,7 +103,8 @@ def evaluated(model: Evaluated, path: Path, screen: Report) -> tuple[Evaluation,
     outcome = model.evaluator.outcome(model.split)
     epoch = model.found.training.get("epoch")
     facts = {"checkpoint": str(model.found.path), "epoch": epoch, "data": model.data.name}
-    return outcome.evaluation, leave_evaluation(path, outcome, of_evaluation(model, outcome), facts, screen)
+    said = subject(model.config)
+    return outcome.evaluation, leave_evaluation(path, outcome, said, of_evaluation(model, outcome), facts, screen)
 
 
 def bytes_of(samples: Split, data: Dataset) -> int:
@@ -109,16 +113,18 @@ def bytes_of(samples: Split, data: Dataset) -> int:
 
 
 def leave_evaluation(
-    path: Path, outcome: Outcome, held_out: HeldOut | None, result: Mapping[str, Any], screen: Report
+    path: Path, outcome: Outcome, of: str, held_out: HeldOut | None, result: Mapping[str, Any], screen: Report
 ) -> Facts:
-    """The same with a result.json, which holds the `result` and figures of the outcome; what to say of all of it.
+    """Leave an outcome `of` data and a model, which are called so, with a result.json; what to say of all of it.
+
+    That file holds the `result` and figures of the outcome.
 
     Raises:
         StorageError: The folder cannot be made or written to.
     """
     with screen.doing("drawing, and writing tables"):
         left = tables(path, outcome, held_out)
-        drawn = pictures(path, outcome, screen)
+        drawn = pictures(path, outcome, of, screen)
     found = outcome.evaluation
     content = {
         **result,

@@ -9,6 +9,7 @@ from trainer.engine.metrics import Evaluation
 from trainer.engine.outcome import Outcome
 from trainer.run.directory import TEST
 from trainer.run.parts import Parts
+from trainer.run.subject import subject
 from trainer.show.report import Report
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _outputs(data: Dataset) -> int:
 
 
 def leave(directory: Path, found: Tested, parts: Parts, screen: Report, shown: "Shown | None") -> "Left | None":
-    """Leave tables and pictures as the config says. `shown` gets name and pixels of each picture.
+    """Leave tables and pictures as the config says. `shown` gets name and file of each picture.
 
     Returns:
         The tables; None where there are none.
@@ -75,5 +76,5 @@ def leave(directory: Path, found: Tested, parts: Parts, screen: Report, shown: "
     path, settings = directory / TEST, parts.config
     left = leaving.tables(path, found.outcome, found.held_out) if settings.tables else None
     if settings.plots:
-        leaving.pictures(path, found.outcome, screen, shown)
+        leaving.pictures(path, found.outcome, subject(settings), screen, shown)
     return left

@@ -1,9 +1,8 @@
 """The ROC curve and the precision-recall curve: of the second of two classes, or of each class against all others."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,17 +10,30 @@ from matplotlib.figure import Figure
 
 from trainer.engine.outcome import Outcome
 from trainer.engine.ranking import LARGEST, Ranking, rankings
-from trainer.show.figures.style import LETTERS, TITLE, WIDTH, Numbers, of_split
-from trainer.show.lettering import lettered
+from trainer.show.figures.style import (
+    CLASSES,
+    KEY,
+    LETTERS,
+    MARK,
+    Numbers,
+    Style,
+    colour,
+    head,
+    key,
+    labelled,
+    page,
+    panel,
+)
+from trainer.show.lettering import class_names, fitted
 
 EACH = 10  # classes up to which each has its curve
 WORST = 5  # curves of more classes, beside the mean of all
-SIDE = 3.0  # inches of both axes
-PLACE = {"left": 0.085, "right": 0.98, "wspace": 0.24}
+SIDE, LEFT, NEXT = 3.05, 0.6, 4.3  # inches of both axes, and where they begin
+NAME = 1.3  # inches of a name in the legend
 FINE = 2000  # a curve has no two points within that part of its axes
 CORNERS = (0.02, 0.05, 0.1, 0.2, 1.0)  # parts of the axes that are shown: good models have their curves in a corner
-COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#94a4a2", "#b9ac70", "#717581", "#92dadb")
-_CHANCE: dict[str, Any] = {"color": "0.4", "linewidth": 1, "linestyle": "--"}
+_CHANCE: Style = {"color": MARK, "linewidth": 1, "linestyle": "--"}
+_POINT: Style = {"color": "black", "marker": "o", "linestyle": ""}
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,7 @@ class Curves:
     average_precision: float
 
 
-def draw(outcome: Outcome) -> Figure | None:
+def draw(outcome: Outcome, subject: str) -> Figure | None:
     """Both curves beside each other, with what they come to below; the threshold of two classes is marked.
 
     None where nothing is to be ranked: in regression, with samples of one class, and with more scores than `LARGEST`.
@@ -43,60 +55,69 @@ def draw(outcome: Outcome) -> Figure | None:
     classes = outcome.classes
     if classes is None or outcome.outputs.numel() > LARGEST:
         return None
-    scaled = outcome.calibration.scaled(outcome.outputs)
-    each = [_of_class(lettered(classes[one], 20), found) for one, found in rankings(scaled, outcome.targets)]
+    scaled, names = outcome.calibration.scaled(outcome.outputs), class_names(classes)
+    found = rankings(scaled, outcome.targets)
+    each = [_of_class(fitted(names[one], NAME, LETTERS), ranking) for one, ranking in found]
     if not each:
         return None
     binary, mean = len(classes) == 2, _mean(each)
     shown = each if len(each) <= EACH else sorted(each, key=lambda curves: curves.auc)[:WORST]
-    lines = math.ceil((len(shown) + 2 + (shown is not each)) / 2)
-    below, above = 0.6 + 0.17 * lines, 0.55  # inches
-    height = SIDE + below + above
-    figure = Figure(figsize=(WIDTH, height))
-    left, right = figure.subplots(1, 2, gridspec_kw={**PLACE, "bottom": below / height, "top": 1 - above / height})
-    if shown is not each:
-        _plot(left, right, mean, color="black", linewidth=2)
-    for curves, colour in zip(shown, COLOURS, strict=False):
-        _plot(left, right, curves, color=colour, linewidth=1.3)
-    if binary:
-        _mark(left, right, outcome)
-    corner = _corner(left, right)
-    if corner == 1:
-        left.plot([0, 1], [0, 1], **_CHANCE, label="chance")
-    for axes, across, up in ((left, "false positive rate", "true positive rate"), (right, "recall", "precision")):
-        start = 0.0 if axes is left else 1 - corner
-        axes.set_xlabel(across)
-        axes.set_ylabel(up)
-        axes.set_xlim(start - 0.01 * corner, start + 1.01 * corner)
-        axes.set_ylim(1 - 1.01 * corner, 1 + 0.02 * corner)
-        axes.locator_params(nbins=6)
-        axes.tick_params(labelsize=LETTERS)
-        axes.grid(alpha=0.3)
-    word = "" if binary else "mean "
-    part = "" if corner == 1 else ", the corner"
-    left.set_title(f"ROC: {word}AUC {mean.auc:.4f}{part}", fontsize=TITLE)
-    right.set_title(f"Precision-recall: {word}AP {mean.average_precision:.4f}{part}", fontsize=TITLE)
-    what = f"Positive: {each[0].name}" if binary else "Each class against all others"
+    what = f"positive: {each[0].name}" if binary else "each class against all others"
+    drawn = [*_styled(shown, outcome)]
     if shown is not each:
         what += f", of which the {WORST} worst"
-    figure.suptitle(f"{what}: {of_split(outcome)}", fontsize=TITLE, y=1 - 0.1 / height, va="top")
-    figure.legend(loc="lower center", ncols=2, fontsize=LETTERS, frameon=False)
+        drawn.insert(0, (mean, {"color": MARK, "linewidth": 2.5}))
+    points = _threshold(outcome) if binary else None
+    below = 0.5 + KEY * math.ceil((len(drawn) + 1 + (points is not None)) / 2)
+    word = "" if binary else "mean "
+    said = f"{word}AUC {_figure(mean.auc)}, {head(outcome, subject)}"
+    figure = page(SIDE + below + 0.3, said, f"{what}; the closer to the upper corner, the better")
+    left, right = (panel(figure, start, below, SIDE, SIDE) for start in (LEFT, NEXT))
+    entries: list[tuple[str, Style, str]] = []
+    for curves, style in drawn:
+        left.plot(*curves.roc, label=curves.name, **style)
+        right.plot(*curves.precision, drawstyle="steps-pre", **style)
+        figures = f"AUC {_figure(curves.auc)}, AP {_figure(curves.average_precision)}"
+        entries.append((curves.name, style, figures))
+    if points is not None:
+        for axes, point in zip((left, right), points, strict=True):
+            axes.plot(*point, **_POINT)
+        entries.append((f"threshold {outcome.calibration.threshold:.4g}", _POINT, ""))
+    areas = (f"ROC: {word}AUC {_figure(mean.auc)}", f"Precision-recall: {word}AP {_figure(mean.average_precision)}")
+    for axes, best, area in ((left, (0.0, 1.0), areas[0]), (right, (1.0, 1.0), areas[1])):
+        corner = _show_corner(axes, best)
+        across, up = ("false positive rate", "true positive rate") if axes is left else ("recall", "precision")
+        labelled(axes, across, up, area + ("" if corner == 1 else ", the corner"), 0.45)
+        if axes is left and corner == 1:
+            left.plot([0, 1], [0, 1], **_CHANCE)
+    if binary:
+        right.axhline(float((outcome.targets == 1).double().mean()), **_CHANCE)
+    key(figure, LEFT, below - 0.55, [*entries, ("chance", _CHANCE, "")], NEXT - LEFT)
     return figure
 
 
-def _plot(left: Axes, right: Axes, curves: Curves, **style: Any) -> None:
-    label = f"{curves.name}: AUC {curves.auc:.4f}, AP {curves.average_precision:.4f}"
-    left.plot(*curves.roc, label=label, **style)
-    right.plot(*curves.precision, drawstyle="steps-pre", **style)
+def _styled(shown: Sequence[Curves], outcome: Outcome) -> Iterator[tuple[Curves, Style]]:
+    """Each curve with how it is drawn: of two classes in the colour of the split."""
+    for number, curves in enumerate(shown):
+        own = colour(outcome.split) if len(outcome.data.classes or ()) == 2 else CLASSES[number % len(CLASSES)]
+        yield curves, {"color": own, "linewidth": 1.4, "linestyle": "-" if number < len(CLASSES) else (0, (4, 1.5))}
 
 
-def _corner(left: Axes, right: Axes) -> float:
-    """Which part of the axes, from their best point, shows where each curve bends, and every marked point."""
-    off = [0.0]
-    for axes, best in ((left, (0, 1)), (right, (1, 1))):
-        lines = [np.asarray(line.get_xydata()) for line in axes.lines if line.get_linestyle() != "--"]
-        off += [float(np.abs(points - np.array(best)).max(1).min()) for points in lines]
-    return next((corner for corner in CORNERS if 0 < 3 * max(off) <= corner), 1.0)
+def _figure(area: float) -> str:
+    """An area in four digits, which is not rounded up to 1."""
+    return f"{area:.4f}" if area == 1 or area < 0.99995 else f"{area:.6f}" if area < 0.9999995 else ">0.999999"
+
+
+def _show_corner(axes: Axes, best: tuple[float, float]) -> float:
+    """Show the part of the axes, from their `best` point, in which each line bends and every point lies; which one."""
+    lines = [np.asarray(line.get_xydata()) for line in axes.lines]
+    off = [0.0, *(float(np.abs(points - np.array(best)).max(1).min()) for points in lines)]
+    corner = next((corner for corner in CORNERS if 0 < 3 * max(off) <= corner), 1.0)
+    start = 0.0 if best[0] == 0 else 1 - corner
+    axes.set_xlim(start - 0.01 * corner, start + 1.01 * corner)
+    axes.set_ylim(1 - 1.01 * corner, 1 + 0.02 * corner)
+    axes.locator_params(nbins=5)
+    return corner
 
 
 def _of_class(name: str, found: Ranking) -> Curves:
@@ -123,15 +144,12 @@ def _mean(each: Sequence[Curves]) -> Curves:
     return Curves(f"mean of {len(each)} classes", (grid, rate), (grid, precision), auc, average)
 
 
-def _mark(left: Axes, right: Axes, outcome: Outcome) -> None:
-    """Mark in the curves of two classes what chance would reach, and where the calibration has put a threshold."""
-    positive, threshold = outcome.targets == 1, outcome.calibration.threshold
-    right.axhline(float(positive.double().mean()), **_CHANCE)
-    if threshold is None:
-        return
-    taken = outcome.predicted == 1
+def _threshold(outcome: Outcome) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """Where the threshold of two classes lies in both curves; None where the calibration has put none."""
+    if outcome.calibration.threshold is None:
+        return None
+    positive, taken = outcome.targets == 1, outcome.predicted == 1
     found, wrong = int((taken & positive).sum()), int((taken & ~positive).sum())
-    recall, label = found / int(positive.sum()), f"threshold {threshold:.4g}"
-    left.plot(wrong / int((~positive).sum()), recall, "o", color="black", label=label)
-    if found + wrong:
-        right.plot(recall, found / (found + wrong), "o", color="black")
+    recall = found / int(positive.sum())
+    precision = found / (found + wrong) if found + wrong else math.nan
+    return (wrong / int((~positive).sum()), recall), (recall, precision)
