@@ -195,7 +195,15 @@ def test_a_search_has_so_many_trials_in_directories_of_their_numbers(trainer: Tr
     assert f"optim.lr={best['optim.lr']} optim.weight_decay={best['optim.weight_decay']}" in " ".join(ran.out.split())
     assert "search" not in again
     assert {path.name for path in directory.iterdir() if path.is_file()} == {
-        *("overrides.yaml", "plan.json", "results.csv", "sweep.jsonl", "study.journal", "study.journal.lock")
+        *(
+            "overrides.yaml",
+            "plan.json",
+            "report.html",
+            "results.csv",
+            "sweep.jsonl",
+            "study.journal",
+            "study.journal.lock",
+        )
     }
 
 

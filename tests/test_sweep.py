@@ -53,7 +53,7 @@ def test_a_sweep_runs_every_combination_in_a_directory_of_its_own(trainer: Train
         assert f"- 'optim.lr={rate}'\n- 'seed={seed}'\n" in (job / "overrides.yaml").read_text()
     assert evaluate(trainer, f"ckpt={jobs[2]}") == reported(jobs[2])
     assert {path.name for path in directory.iterdir() if path.is_file()} == {
-        *("overrides.yaml", "plan.json", "results.csv", "sweep.jsonl")
+        *("overrides.yaml", "plan.json", "report.html", "results.csv", "sweep.jsonl")
     }
     assert [path.name for path in Path().iterdir()] == ["runs"]  # nothing of Hydra's
 

@@ -12,6 +12,7 @@ from trainer.show.values import duration
 from trainer.sweeps import runner
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Listed
+from trainer.sweeps.results import page
 from trainer.sweeps.results import table as results
 from trainer.sweeps.results.fitted import fitted
 from trainer.system import signals
@@ -109,6 +110,7 @@ class Sweep:
         jobs, pictures = self._all(), []
         try:
             pictures = self._draw(jobs)
+            page.leave(self.directory, jobs, pictures, duration(time.monotonic() - self.started))
         finally:
             if facts := results.facts(jobs):
                 self.screen.panel("sweep", facts)

@@ -54,6 +54,16 @@ def content(path: Path, longest: int) -> bytes:
     return found
 
 
+def head(path: Path, length: int) -> bytes:
+    """The first bytes of a file.
+
+    Raises:
+        OSError: It is not there, or is no file.
+    """
+    with open(path, "rb", opener=unlinked) as file:
+        return file.read(length)
+
+
 def tail(path: Path, length: int) -> str:
     """The last bytes of a file as text, whatever they are.
 

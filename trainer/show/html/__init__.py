@@ -13,7 +13,15 @@ from trainer.system.shown import printable
 
 Rows = Iterable[Sequence[str]]
 _STYLE = Path(__file__).with_name("page.css")
-_WIDE = 1.6  # times as wide as high: such a picture is scrolled on a phone, where it could not be read
+_WIDE = 2.0  # times as wide as high: such a picture is scrolled on a phone, where it could not be read
+_DIGEST = 44  # letters of a SHA-256 digest in base64
+_BEGINNING = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'sha256-{}'; \
+base-uri 'none'; form-action 'none'">"""
+HEAD = len(_BEGINNING) + _DIGEST  # bytes in which `is_safe` sees what a page is
 _HEADER = b"\x89PNG\r\n\x1a\n"
 
 
@@ -25,11 +33,7 @@ def escaped(text: str) -> str:
 def page(title: str, body: Iterable[str]) -> str:
     """A whole page. By its policy a browser loads nothing, runs nothing and sends nothing, whatever is in it."""
     style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     head = (
-        '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="color-scheme" content="light dark">',
         '<meta name="referrer" content="no-referrer">',
@@ -37,8 +41,15 @@ def page(title: str, body: Iterable[str]) -> str:
         f"<title>{escaped(title)}</title>",
         f"<style>{style}</style>",
     )
-    lines = ("<!doctype html>", '<html lang="en">', "<head>", *head, "</head>", "<body>", "<main>", *body)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    lines = (_BEGINNING.format(digest), *head, "</head>", "<body>", "<main>", *body)
     return "\n".join([*lines, "</main>", "</body>", "</html>", ""])
+
+
+def is_safe(beginning: bytes) -> bool:
+    """Whether a file, perhaps a stranger's, begins as a page of ours, by whose policy it cannot do anything."""
+    before, after = (part.encode() for part in _BEGINNING.split("{}"))
+    return beginning.startswith(before) and beginning[len(before) + _DIGEST :].startswith(after)
 
 
 def heading(title: str, below: str = "") -> str:
@@ -116,6 +127,11 @@ def table(header: Sequence[str], rows: Rows, links: Sequence[str] = ()) -> str:
     )
 
 
+def link(text: str, address: str) -> str:
+    """A link to an address of plain letters; "" where there is none."""
+    return f'<p><a href="{address}">{escaped(text)}</a></p>' if address else ""
+
+
 def commands(lines: Iterable[str]) -> str:
     """Commands to copy, one on a line that is never broken."""
     return f'<pre class="scroll" tabindex="0"><code>{escaped_lines(lines)}</code></pre>'
@@ -135,7 +151,7 @@ def picture(content: bytes, name: str, caption: str) -> str:
     return (
         f'<figure{kind}><div class="scroll" tabindex="0"><img width="{width}" height="{height}" '
         f'alt="{escaped(name)}" src="data:image/png;base64,{source}"></div>'
-        f"<figcaption>{escaped(caption)}</figcaption></figure>"
+        + (f"<figcaption>{escaped(caption)}</figcaption></figure>" if caption else "</figure>")
     )
 
 
