@@ -65,8 +65,10 @@ def test_help_of_a_verb_lists_its_choices_and_keys(trainer: Trainer, verb: str) 
         assert not any(f" {key}" in ran.out for key in ("seed", "optim.lr", "accumulate", "model.hidden"))
     if verb == "reproduce":
         choices = ("RUN", "epochs", "device", "name", "output")
-    if verb in ("cache", "runs"):  # need neither
-        choices = ("folder=", "clear=") if verb == "cache" else ("[RUN ...]", "runs.where=", "json=")
+    if verb in ("cache", "new", "runs"):  # need neither
+        choices = {
+            "cache": ("folder=", "clear="), "new": ("KIND NAME", "scheduler"), "runs": ("[RUN ...]", "runs.where="),
+        }[verb]  # fmt: skip
     for choice in choices:
         assert choice in ran.out
     composed = yaml.safe_load(trainer(verb, "--cfg", "job").out)

@@ -16,6 +16,7 @@ from trainer.run import records
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+OWN = sorted((ROOT / "docs" / "own").glob("*.md"))  # whose commands tests/documented runs
 RECIPES = sorted((ROOT / "configs" / "experiment").glob("*.yaml"))
 
 
@@ -37,8 +38,9 @@ def files_of(page: Path) -> dict[str, str]:
 
 @pytest.fixture
 def own_parts(empty: Path) -> Iterator[Path]:
-    """A directory with the files that docs/own-parts.md shows, and some that other pages name in the place of a key."""
-    for name, text in files_of(ROOT / "docs" / "own-parts.md").items():
+    """A directory with the files that the pages of docs/own show, and some that other pages name in the place of a key."""
+    shown = {name: text for page in OWN for name, text in files_of(page).items()}
+    for name, text in shown.items():
         (empty / name).parent.mkdir(parents=True, exist_ok=True)
         (empty / name).write_text(text, encoding="utf-8")
     (empty / "photos").mkdir()
@@ -47,7 +49,7 @@ def own_parts(empty: Path) -> Iterator[Path]:
     path, modules = list(sys.path), set(sys.modules)
     yield empty
     sys.path[:] = path
-    for name in {"mynet", "moons"} & (set(sys.modules) - modules):
+    for name in {Path(name).stem for name in shown if name.endswith(".py")} & (set(sys.modules) - modules):
         del sys.modules[name]
 
 
@@ -114,8 +116,19 @@ def test_the_example_of_an_own_dataset_trains_and_evaluates(own_parts: Path, tra
     assert "100 samples" in ran.out
 
 
+@pytest.mark.parametrize("page", OWN, ids=lambda page: page.stem)
+def test_a_page_of_an_own_part_begins_with_what_trainer_new_writes(page: Path, trainer: Trainer) -> None:
+    shown = files_of(page)
+    name = next(Path(name).stem for name in shown)
+    ran = trainer("new", page.stem, name)
+    assert ran.code == 0, ran.err
+    for written in (Path(f"{name}.py"), Path("configs", page.stem, f"{name}.yaml")):
+        assert written.read_text(encoding="utf-8") == shown[str(written)]
+    assert ran.out.splitlines()[-1].strip() in page.read_text(encoding="utf-8")
+
+
 def test_nothing_published_names_a_path_of_one_machine() -> None:
-    for page in [*PAGES, *RECIPES]:
+    for page in [*PAGES, *OWN, *RECIPES]:
         assert not re.search(r"/(root|home/\w+|work)/", page.read_text(encoding="utf-8")), page
 
 

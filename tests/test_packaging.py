@@ -37,7 +37,8 @@ def test_the_wheel_has_the_package_and_its_configs_and_nothing_else(wheel: Path)
     assert modules <= names
     page = {f"trainer/serve/page/page.{kind}" for kind in ("html", "css", "js")}
     page.add("trainer/show/html/page.css")
-    assert page <= others <= {"trainer/py.typed", *page}
+    templates = {str(path.relative_to(ROOT)) for path in (ROOT / "trainer" / "templates").iterdir()}
+    assert page | templates <= others <= {"trainer/py.typed", *page, *templates}
 
 
 def test_the_wheel_declares_the_command(wheel: Path) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 from trainer.checkpoint.columns import is_plan
 from trainer.system.errors import CheckpointError
-from trainer.system.shapes import is_count, is_real
+from trainer.system.shapes import has, is_count, is_real, is_text, table
 
 _LONGEST = 2**23  # characters of a description
 _DEEPEST = 20  # levels of lists and dictionaries in it
+_MOST_PARTS = 100
 _SHELL = re.compile(r"""[$`;&|<>()'"\\\x00-\x1f]""")
 
 
@@ -81,6 +82,12 @@ def _shape(value: Any) -> bool:
     )
 
 
+def _own(value: Any) -> bool:
+    """Parts of somebody's own, by kind and name, each with its class; no more than anybody would name."""
+    is_part = has({"class": is_text}, ("class",))
+    return table(is_part)(value) and len(value) <= _MOST_PARTS
+
+
 def _temperature(value: Any) -> bool:
     return is_real(value) and 1e-3 <= value <= 1e3
 
@@ -98,6 +105,7 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
     "target_std": _scales,
     "plan": is_plan,
     "choices": _choices,
+    "own": _own,
     "samples": is_count,
     "levels": _levels,
     "shape": _shape,

@@ -115,6 +115,11 @@ def _one(value: str, text: Text) -> str:
         value == "" or _is_quoted(value) or "${" in value or _CALL.fullmatch(value) or (text.optional and _null(value))
     ):
         return value
+    return _text(value)
+
+
+def _text(value: str) -> str:
+    """A text in quotes where it needs them."""
     return _no_number(value) if _PLAIN.fullmatch(value) else quoted(value)
 
 
@@ -126,7 +131,7 @@ def _list(value: str) -> str:
         return f"[{quoted(value)}]"
     inside = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     texts = [part.strip() for part in _split(inside, brackets=False) if part.strip()]
-    return f"[{','.join(text if _is_quoted(text) else quoted(text) for text in texts)}]"
+    return f"[{','.join(text if _is_quoted(text) else _text(text) for text in texts)}]"
 
 
 def _no_number(value: str) -> str:

@@ -15,6 +15,7 @@ from trainer.config.check import check, check_sweep, converted
 from trainer.config.custom import announced
 from trainer.config.names import check_name
 from trainer.config.train import Train
+from trainer.engine import own_measures
 from trainer.run import directory as runs
 from trainer.run import records
 from trainer.show.report import Report
@@ -37,6 +38,7 @@ def run(given: Arguments, words: Sequence[str], directory: Path | None) -> None:
         ConfigError: A mistake that every job has.
         TrainingFailedError: A job failed.
     """
+    own_measures.declare()
     jobs = Jobs(given)
     how = check_sweep(jobs.common)
     searches = how["search"].name != "none"

@@ -95,6 +95,9 @@ def usage(verb: str) -> str:
     place = next((key for key in index.of_verb(verb) if key.has("positional")), None)
     if place is None:
         return f"trainer {verb} [key=value ...]"
+    said = place.field.metadata["positional"]
+    if isinstance(said, str):
+        return f"trainer {verb} {said}"
     word = "RUN ..." if "list" in place.type else "RUN"
     return f"trainer {verb} {word if place.required else f'[{word}]'} [key=value ...]"
 

@@ -42,6 +42,7 @@ class EvalOptions:
 class Eval(Config):
     """`trainer eval`: metrics of a checkpoint on one split."""
 
+    NAMES = ("metric",)
     ckpt: str = key(
         MISSING, "a run directory, a checkpoint file, or the directory of a sweep", text=True, positional=True
     )
@@ -58,6 +59,9 @@ class Eval(Config):
     )
     model: Any = key(None, "for a bare state_dict, or a model of your own: the group `model`")
     data: Any = key(None, "other data than the checkpoint was trained on: the group `data`")
+    metrics: list[str] = key(
+        [], "metrics of your own, from ./configs/metric, beside those of the training", text=True, kind="metric"
+    )
     device: str = key("auto", "auto, cpu, cuda, cuda:N or mps")
     precision: str = key("float32", "precision of the evaluation", choices=("float32", "float64", "tf32", "bfloat16"))
     eval: EvalOptions = field(

@@ -65,8 +65,10 @@ def run(config: Runs) -> dict[str, Any]:
         UserError: There is no such run, or what was asked of it cannot be read.
     """
     from trainer.compare import detail, finding, pair, sides
+    from trainer.engine import own_measures
     from trainer.system.paths import expanded
 
+    own_measures.declare()
     typed = config.path or [DEFAULT]
     places = [finding.at(word) for word in typed] if config.path else []
     if len(places) == 1 and places[0].is_run:

@@ -8,7 +8,7 @@ from typing import Any
 from trainer.compare import finding, settings, where
 from trainer.compare.entries import STATUSES, Entry, made
 from trainer.config import registry
-from trainer.engine.measures import MEASURES, direction
+from trainer.engine.measures import direction, is_known
 from trainer.show.values import duration, metric
 from trainer.system.errors import ConfigError, RunError, did_you_mean, listed
 from trainer.system.shown import counted
@@ -72,7 +72,7 @@ def _falls(key: str, entries: Sequence[Entry]) -> bool:
     if key == "objective":
         ways = Counter(entry.objective["direction"] for entry in entries if entry.objective)
         return ways["max"] > ways["min"]
-    if key.rpartition("/")[2] in MEASURES and "/" in key:
+    if "/" in key and is_known(key):
         return direction(key) == "max"
     return key == "when"
 

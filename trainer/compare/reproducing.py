@@ -16,9 +16,9 @@ from trainer.compare.entries import Entry
 from trainer.compare.finding import at
 from trainer.compare.pair import environment
 from trainer.compare.sameness import ROUNDING, Compared
-from trainer.config.scheduler import Scheduler
 from trainer.config.train import Train
 from trainer.data.described import fingerprint
+from trainer.engine.schedule import planned
 from trainer.run import records, starting
 from trainer.run.rows import NAME, whole_rows
 from trainer.run.training import Training
@@ -94,7 +94,7 @@ def _leave_the_clock(config: Train, run: Entry, screen: Report) -> None:
         steps = run.result.get("steps")
         if not steps:
             raise RunError(f"{run.path} does not say after how many steps it ended", "train it: trainer train")
-        if isinstance(config.scheduler, Scheduler) and config.scheduler.whole:
+        if planned(config).whole:
             raise ConfigError(
                 f"{run.path}: its schedule was laid out by the clock (max_minutes={config.max_minutes:g}), "
                 "and is another one each time",

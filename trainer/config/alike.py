@@ -75,7 +75,8 @@ class Alike:
         """Whether the key has a plain value now, in a section of ours, and nothing else follows from it."""
         path = self._paths[key]
         group = path[0] if path[0] in registry.GROUPS else None
-        if (group and path[-1] in _CHOOSES) or key in ("from", "ckpt") or not _is_plain(self._before[key]):
+        named = path[0] in registry.NAMED or key in registry.NAMED.values()
+        if named or (group and path[-1] in _CHOOSES) or key in ("from", "ckpt") or not _is_plain(self._before[key]):
             return False
         if group == "model" and len(path) > 2:
             return False

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from trainer.config.keys import shown
 from trainer.system.errors import ConfigError
@@ -46,6 +46,8 @@ class Config:
 
     typed: list[str]  # the overrides on the command line
     choices: dict[str, str]  # the choice in each group
+    NAMES: ClassVar[tuple[str, ...]] = ()  # the kinds of parts of the user's own that keys of the verb name
+    own: dict[str, dict[str, Custom]]  # these parts, by kind and name
     directory: Path | None = None  # the run directory that `trainer resume` continues
     model: Any  # these two of the verbs that have them
     data: Any
@@ -117,7 +119,7 @@ class Config:
         Raises:
             ConfigError: The data contradict a key, or the model needs what they do not have.
         """
-        from trainer.config import check
+        from trainer.config import check, own_parts
 
         for name, value in facts.items():
             before = getattr(self.samples, name)
@@ -129,6 +131,7 @@ class Config:
         self.enter_data(facts)
         if self.given("model"):
             self.model = check.model(self)
+        own_parts.complete(self)
 
     def enter_data(self, values: Mapping[str, Any]) -> None:
         """Give keys of the data other values, in what `to_yaml` writes as well."""
@@ -176,6 +179,22 @@ class Config:
         from trainer.config import description
 
         description.adopt(self, group, described, file, other_data)
+
+    def describe_own(self) -> dict[str, dict[str, Any]]:
+        """The loss and the metrics of the user's own as plain values for a checkpoint, by kind and name."""
+        from trainer.config import description
+
+        return description.describe_own(self)
+
+    def adopt_own(self, described: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """Take these from the user's ./configs, where they are as a checkpoint says; the names of the others.
+
+        Raises:
+            ConfigError: A section has a mistake.
+        """
+        from trainer.config import description
+
+        return description.adopt_own(self, described)
 
     def to_yaml(self) -> str:
         """What was composed, with `${...}` as it is written: no value of the environment reaches a file."""

@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, OmegaConf, StringNode, ValueNode
 from omegaconf.errors import ValidationError
 
-from trainer.config import registry, synonyms
+from trainer.config import named, registry, synonyms
 from trainer.config.base import Config, Custom
 from trainer.config.composition import group_choices
 from trainer.config.keys import MISSING, public, shown
@@ -29,6 +29,7 @@ def check(verb: str, cfg: DictConfig, typed: list[str], choices: dict[str, str])
     Raises:
         ConfigError: A key is unknown or missing, a value has the wrong type or is out of range.
     """
+
     cls = registry.of_verb(verb)
     OmegaConf.set_struct(cfg, False)  # which keys there may be is for the declarations to say
     values = plain(cfg)
@@ -45,7 +46,7 @@ def _checked(
     verb: str, cls: Any, cfg: DictConfig, values: dict[str, Any], typed: list[str], choices: dict[str, str]
 ) -> Any:
     groups = [group for group in registry.GROUPS if group in {f.name for f in dataclasses.fields(cls)}]
-    root = {key: value for key, value in values.items() if key not in groups}
+    root = {key: value for key, value in values.items() if key not in (*groups, *cls.NAMES)}
     config: Config = made(cls, followed(cfg, root, verb), "", groups)
     config.typed, config.choices, config._cfg = typed, choices, cfg
     described = ("model", "data") if root.get("ckpt") is not None or root.get("from") is not None else ()
@@ -63,6 +64,7 @@ def _checked(
             take(config, group, values[group])
         elif value is not None and group not in described:  # else these are overrides of what a checkpoint describes
             raise ConfigError(f"{group} has no name", _choose(group))
+    own_parts.take_named(config)
     return config
 
 
@@ -115,27 +117,35 @@ def model(config: Config) -> Any:
 
 def _section(group: str, node: DictConfig, written: dict[str, Any]) -> Any:
     """An instance of the dataclass that a section names, or `Custom`."""
-    values = followed(node, written, group)
     if not _is_own(group, written):
-        return made(declaration(group, written), values, group)
-    target, common = values.pop("_target_"), registry.shared(group)
-    if common is None:
+        return made(declaration(group, written), followed(node, written, group), group)
+    return own_section(group, registry.beside(group), node, written)
+
+
+def own_section(path: str, beside: Any, node: DictConfig, written: dict[str, Any]) -> Custom:
+    """A section of the user's own; `beside` declares the keys in it that are trainer's."""
+    target = _checked_target(path, written)
+    values = followed(node, written, path)
+    del values["_target_"]
+    if beside is None:
         return Custom(target, values)
-    names = {f.name for f in dataclasses.fields(common)}
+    names = {f.name for f in dataclasses.fields(beside)}
     shared = {key: values.pop(key) for key in list(values) if key in names}
-    return Custom(target, values, made(common, shared | {"name": target}, group))
+    return Custom(target, values, made(beside, shared | ({"name": target} if "name" in names else {}), path))
 
 
 def _is_own(group: str, written: Mapping[str, Any]) -> bool:
     """Whether a section is the user's own, which not all may be."""
-    if "_target_" not in written:
-        return False
-    if group not in registry.OF_THE_USER:
+    if "_target_" in written and group not in registry.OF_THE_USER:
         raise ConfigError(f"{group}: one of your own is not supported", _choose(group))
+    return "_target_" in written and bool(_checked_target(group, written))
+
+
+def _checked_target(path: str, written: Mapping[str, Any]) -> str:
     target = written["_target_"]
     if not isinstance(target, str) or "." not in target:
-        raise ConfigError(f"{group}._target_={shown(target)}: not of the form module.Class")
-    return True
+        raise ConfigError(f"{path}._target_={shown(target)}: not of the form module.Class")
+    return target
 
 
 def declaration(group: str, values: Mapping[str, Any]) -> Any:
@@ -244,8 +254,11 @@ def _check_limits(full: str, value: Any, limits: Mapping[str, Any]) -> None:
         for item in value:
             _check_limits(full, item, limits)
     elif isinstance(value, str) and "choices" in limits and value not in limits["choices"]:
-        near = synonyms.among(value, synonyms.NEARLY.get(full, {}))
-        raise ConfigError(f"{full}={value}: no such choice", near or did_you_mean(value, limits["choices"]))
+        own = named.names(limits["kind"]) if "kind" in limits else []
+        if value not in own:
+            near = synonyms.among(value, synonyms.NEARLY.get(full, {}))
+            hint = near or did_you_mean(value, [*limits["choices"], *own])
+            raise ConfigError(f"{full}={value}: no such choice", hint)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         tests: list[tuple[str, str, Callable[[float, float], bool]]] = [
             ("minimum", "at least", lambda v, limit: v >= limit),

@@ -23,9 +23,11 @@ class Augment:
     preset: str = key(
         "none",
         "light: mirrored, shifted by up to a sixteenth; standard: also turned by up to 10 degrees, zoomed by up to 0.1 "
-        "and jittered by 0.2; strong: mirrored, shifted, one operation of TrivialAugment, erased with probability 0.25",
+        "and jittered by 0.2; strong: mirrored, shifted, one operation of TrivialAugment, erased with probability "
+        "0.25; or one of your own, from ./configs/augment",
         choices=("none", "light", "standard", "strong"),
         often=True,
+        kind="augment",
     )
     flip: bool | None = key(None, "mirror left to right with probability one half")
     crop: int | None = key(None, "pad by N black pixels and crop at random (0: off)", minimum=0)

@@ -14,14 +14,17 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.config import registry
+from trainer.config import named, registry
 from trainer.config.base import Config, Custom
 from trainer.config.check import take
 from trainer.config.composition import CONFIGS
 from trainer.config.keys import MISSING
 from trainer.config.locating import located
+from trainer.config.own_parts import take_part
 from trainer.config.written import interpolated, plain
 from trainer.system.errors import ConfigError
+from trainer.system.shown import printable, shortened
+from trainer.system.streams import warn
 
 _MARK = "\0from the environment\0"
 OmegaConf.register_new_resolver("trainer.environment", lambda *names: _MARK, replace=True)
@@ -109,6 +112,8 @@ def adopt(config: Config, group: str, described: Mapping[str, Any], file: Path, 
     _check_described(group, node, values)
     typed = config.typed_keys
     waiting = {key for key, value in plain(node).items() if other_data and interpolated(value)}
+    if isinstance(values.get("augment"), dict) and group == "data":
+        values["augment"] = plain(node.get("augment")) | _augmentation(config, values["augment"], file)
     untyped = {k: value for k, value in values.items() if f"{group}.{k}" not in typed and k not in waiting}
     for key, value in (located(untyped, file) if group == "data" else untyped).items():
         node[key] = value
@@ -116,6 +121,49 @@ def adopt(config: Config, group: str, described: Mapping[str, Any], file: Path, 
         node["download"] = False  # a file does not say where on this machine to write
     config._cfg[group] = node
     take(config, group, plain(node))
+
+
+def describe_own(config: Config) -> dict[str, dict[str, Any]]:
+    """The loss and the metrics of the user's own, by names like `metric.mine`: their class, and what is plain."""
+    parts = {f"metric.{name}": (f"metric.{name}", section) for name, section in config.own.get("metric", {}).items()}
+    if isinstance(section := getattr(config, "loss", None), Custom):
+        parts[f"loss.{config.title('loss')}"] = "loss", section
+    found = {}
+    for path, (place, section) in parts.items():
+        written = plain(OmegaConf.select(config._cfg, place))
+        keys = {key: value for key, value in section.kwargs.items() if not interpolated(written.get(key))}
+        found[path] = {**keys, "class": section.target}
+    return found
+
+
+def adopt_own(config: Config, described: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Take the parts that a checkpoint describes from the user's ./configs, with its values; those that are not there.
+
+    A file names no code to run: what runs is what the user's own file of that name names.
+    """
+    missing = []
+    for path, values in described.items():
+        kind, _, name = path.partition(".")
+        own = named.described(kind, name) if kind in ("loss", "metric") else None
+        if own is None or own["_target_"] != values.get("class") or not _inert(values):
+            missing.append(path)
+            continue
+        keys = {key: value for key, value in values.items() if key in own}
+        OmegaConf.update(config._cfg, path, own | keys, force_add=True)
+        take_part(config, kind, name)
+    return missing
+
+
+def _augmentation(config: Config, described: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """What a file says of the augmentation, but for what was typed; one of the user's own is for them to name."""
+    preset, typed = described.get("preset"), config.typed_keys
+    found = {key: value for key, value in described.items() if f"data.augment.{key}" not in typed}
+    if "preset" in found and preset not in named.OURS["augment"]:
+        found["preset"] = "none"
+        if "augment" in config.NAMES:
+            name = shortened(printable(str(preset)), 100, "...")
+            warn(f"{file} was trained with an augmentation of somebody's own, {name}: type data.augment={name} for it")
+    return found
 
 
 def _of_data(group: str, name: str) -> dict[str, Any]:
@@ -127,7 +175,7 @@ def _of_data(group: str, name: str) -> dict[str, Any]:
 def _check_described(group: str, node: DictConfig, values: Mapping[str, Any]) -> None:
     """A file says what a section is, not how to get it; and it gives a class of the user's no keys they do not have."""
     own = "_target_" in node
-    cls = registry.shared(group) if own else registry.section(group, node["name"])
+    cls = registry.beside(group) if own else registry.section(group, node["name"])
     fields = {f.name: f for f in dataclasses.fields(cls)} if cls else {}
     for key in values:
         if (key in fields and fields[key].metadata.get("private")) or (own and key not in fields and key not in node):

@@ -85,7 +85,18 @@ class Key:
         """The values that can be said in advance: choices, true and false, words in the place of a number, null."""
         types = typing.get_args(self.hint) or (self.hint,)
         truth = ("true", "false") if bool in types else ()
-        return (*self.choices, *truth, *self.words, *(("null",) if type(None) in types else ()))
+        null = ("null",) if type(None) in types else ()
+        return (*self.choices, *self._parts, *truth, *self.words, *null)
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """The names of metrics, say, where it takes such, and those of the user's own among them."""
+        kind = self.field.metadata.get("kind")
+        if kind is None:
+            return ()
+        from trainer.config import named
+
+        return (*(named.OURS[kind] if not self.choices else ()), *named.names(kind))
 
     @property
     def type(self) -> str:

@@ -91,9 +91,9 @@ def expressions(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _of_the_user() -> Iterator[tuple[str, str]]:
-    for group in (*registry.GROUPS, "experiment"):
-        above = "" if group == "experiment" else f"{group}."
-        for values in own_configs(group).values():
+    for group in (*registry.GROUPS, *registry.NAMED, "experiment"):
+        for name, values in own_configs(group).items():
+            above = "" if group == "experiment" else f"{group}.{name}." if group in registry.NAMED else f"{group}."
             yield from texts(values, above)
 
 

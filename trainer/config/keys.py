@@ -22,9 +22,10 @@ def key(
     runtime: bool = False,
     outward: bool = False,
     text: bool = False,
-    positional: bool = False,
+    positional: bool | str = False,
     flag: bool = False,
     often: bool = False,
+    kind: str | None = None,
 ) -> Any:
     """Declare a key: a field of a dataclass with its meaning, its limits and its choices.
 
@@ -34,8 +35,10 @@ def key(
     is resumed, for the weights at a given step do not depend on it. An `outward` key leads out of the run, to a server,
     a shell or a folder that is written to: no file of a run sets it, for that may be a stranger's. A `text` key takes
     whatever is typed, such as a path, or the name of a column; or a list of those. A `positional` key is what words
-    without a key are taken for: one of each verb at most. A `flag` is a key that may also be typed as `--NAME`. An
-    `often` key is one that people set often, which the help of a verb explains; the others are only named there.
+    without a key are taken for, which help calls RUN, or as is said here: one of each verb at most. A `flag` is a key
+    that may also be typed as `--NAME`. An `often` key is one that people set often, which the help of a verb explains;
+    the others are only named there. Beside its `choices` a key takes the names of parts of the user's own of this
+    `kind`, which stand in ./configs/KIND.
     """
     limits = {
         "minimum": minimum,
@@ -45,8 +48,9 @@ def key(
         "choices": choices,
         "words": words,
         "length": length,
+        "kind": kind,
     }
-    marks = {"private": private, "runtime": runtime, "outward": outward, "text": text}
+    marks: dict[str, bool | str] = {"private": private, "runtime": runtime, "outward": outward, "text": text}
     marks |= {"positional": positional, "flag": flag, "often": often}
     metadata: dict[str, Any] = {"doc": doc, **marks} | {k: v for k, v in limits.items() if v is not None}
     if isinstance(default, list):

@@ -50,3 +50,4 @@ class HalfSSE(Loss):
 
 
 SHARED = Loss
+OWN = None  # of a loss of the user's own trainer reads no key: all are for its class or function

@@ -18,7 +18,9 @@ from trainer.config.keys import MISSING, public
 OF_A_TRAINING = ("model", "data", "optim", "scheduler", "loss")
 OF_A_SWEEP = ("sweep", "search")  # how a sweep is run, and which trainings it has
 BESIDE = ("tracking",)  # what is done beside a training, on which no result depends
-OF_THE_USER = ("model", "data", "optim")  # groups in which a class of the user's own may be chosen by `_target_`
+OF_THE_USER = OF_A_TRAINING  # groups in which a class of the user's own may be chosen by `_target_`
+# Kinds of parts of the user's own that a key names: `metrics=[f1,mine]` has configs/metric/mine.yaml.
+NAMED = {"metric": "metrics", "hook": "hooks", "augment": "data.augment.preset"}
 GROUPS = (*OF_A_TRAINING, *OF_A_SWEEP, *BESIDE)
 TRAINING = ("train", "config")  # the verbs whose config is that of a new training
 REOPENING = ("resume", "reproduce")  # the verbs whose config is that of a run, with the few keys that may change
@@ -48,6 +50,12 @@ def sections(group: str) -> dict[str, Any]:
 def shared(group: str) -> Any:
     """The dataclass with the keys that a section of the user's own shares with ours; None where there are none."""
     return getattr(importlib.import_module(f"trainer.config.{group}"), "SHARED", None)
+
+
+def beside(kind: str) -> Any:
+    """The dataclass with the keys that trainer reads in a section of the user's own; None where there are none."""
+    module = importlib.import_module(f"trainer.config.{'named' if kind in NAMED else kind}")
+    return getattr(module, "BESIDE", {}).get(kind) if kind in NAMED else getattr(module, "OWN", shared(kind))
 
 
 def verbs() -> list[str]:

@@ -23,11 +23,12 @@ from trainer.config.written import plain
 from trainer.system import inside
 from trainer.system.errors import ConfigError, RunError, first_line
 from trainer.system.paths import expanded, quoted, resolved
-from trainer.system.shown import shortened
+from trainer.system.shown import printable, shortened
 from trainer.system.streams import warn
 
 LONGEST = 2**18  # bytes of a config.yaml; one has about two thousand
 PLACES = ("name", "output")  # keys that say where a run lies
+Parts = dict[str, dict[str, Custom]]  # of the user's own, by kind and name
 Change = tuple[str, Any, Any]  # a key, its value before and the one that was typed
 
 
@@ -164,20 +165,32 @@ def _renamed(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
 
 def _changed(before: Any, after: Any, path: str = "") -> Iterator[Change]:
     """The keys that have another value and may not change."""
+    if isinstance(before, Train):
+        yield from _changed_parts(before.own, after.own)
     for field in dataclasses.fields(before):
         key = path + public(field.name)
         old, new = getattr(before, field.name), getattr(after, field.name)
         if key == "model":  # its values may wait for the data
             yield from _differing(before.written("model"), after.written("model"), "model.")
         elif isinstance(old, Custom) and isinstance(new, Custom):
-            yield from _differing(
-                {"_target_": old.target, **old.kwargs}, {"_target_": new.target, **new.kwargs}, f"{key}."
-            )
-            yield from _changed(old.common, new.common, f"{key}.") if old.common is not None else ()
+            yield from _changed_own(old, new, f"{key}.")
         elif dataclasses.is_dataclass(old) and type(old) is type(new):
             yield from _changed(old, new, f"{key}.")
         elif old != new and not field.metadata.get("runtime"):
             yield key, old, new
+
+
+def _changed_own(old: Custom, new: Custom, path: str) -> Iterator[Change]:
+    yield from _differing({"_target_": old.target, **old.kwargs}, {"_target_": new.target, **new.kwargs}, path)
+    yield from _changed(old.common, new.common, path) if old.common is not None else ()
+
+
+def _changed_parts(before: Parts, after: Parts) -> Iterator[Change]:
+    """The same of the parts that a key names, in which metrics may be others: no weight depends on them."""
+    for kind in before.keys() - {"metric"}:
+        for name, old in before[kind].items():
+            if (new := after.get(kind, {}).get(name)) is not None:
+                yield from _changed_own(old, new, f"{kind}.{name}.")
 
 
 def _differing(before: dict[str, Any], after: dict[str, Any], path: str) -> Iterator[Change]:
@@ -188,15 +201,22 @@ def _differing(before: dict[str, Any], after: dict[str, Any], path: str) -> Iter
 
 def _check_targets(kept: dict[str, Any], typed: set[str], run: Path) -> None:
     """A run directory may be a stranger's: a class that it names is used only if the user names it, too."""
-    for group in registry.GROUPS:
-        target = kept[group].get("_target_")
-        if target is None or f"{group}._target_" in typed:
+    sections = [(group, group, kept[group]) for group in registry.GROUPS]
+    for kind in registry.NAMED:
+        of_kind = kept.get(kind) or {}
+        if not isinstance(of_kind, dict) or not all(isinstance(section, dict) for section in of_kind.values()):
+            raise RunError(f"{run / 'config.yaml'} is not the config of a training")
+        sections += [(kind, f"{kind}.{name}", section) for name, section in of_kind.items()]
+    for group, path, section in sections:
+        target = section.get("_target_")
+        if target is None or f"{path}._target_" in typed:
             continue
         own = [values.get("_target_") for values in own_configs(group).values()]
-        if target not in own or "${" in target:
+        if target not in own or "${" in str(target):
+            named = shortened(printable(str(target)), 200, "...")
             raise ConfigError(
-                f"{run} has a {group} of somebody's own, {target}, and a file names no code to run",
-                f"if you trust it, name it yourself: {quoted(f'{group}._target_={target}')}",
+                f"{run} has a {group} of somebody's own, {named}, and a file names no code to run",
+                f"if you trust it, name it yourself: {quoted(f'{path}._target_={target}')}",
             )
 
 

@@ -164,4 +164,16 @@ class Plateau(Scheduler):
         return ReduceLROnPlateau(optimizer, direction, self.factor, self.patience, min_lr=self.min_lr)
 
 
+@dataclass
+class OwnSchedule(Scheduler):
+    """The keys of a schedule of the user's own, beside those of its class or function."""
+
+    per: str | None = key(
+        None,
+        "when a class of torch's kind is stepped; null: after each epoch (a function of the progress: after each step)",
+        choices=("epoch", "step"),
+    )
+
+
 SHARED = Scheduler
+OWN = OwnSchedule

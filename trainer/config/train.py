@@ -51,6 +51,8 @@ class TensorBoard:
 class Train(Config):
     """`trainer train`: fit, then test."""
 
+    NAMES = ("metric", "hook", "augment")
+
     model: Any = key(MISSING, "the model: a section of the group `model`")
     data: Any = key(MISSING, "the data: a section of the group `data`")
     optim: Any = key(MISSING, "the optimizer: a section of the group `optim`")
@@ -108,6 +110,15 @@ class Train(Config):
         below=1,
         often=True,
     )
+    metrics: list[str] = key(
+        [],
+        "further metrics of each evaluation: balanced_accuracy, f1, auc, average_precision, or your own, from "
+        "./configs/metric",
+        text=True,
+        runtime=True,
+        kind="metric",
+    )
+    hooks: list[str] = key([], "what of your own watches the training, from ./configs/hook", text=True, kind="hook")
     objective: str = key("auto", "metric that picks the best: auto is val/accuracy, or val/loss in regression")
     direction: str = key("auto", "auto: min for losses and errors, otherwise max", choices=("auto", "min", "max"))
     plots: bool = key(True, "draw the pictures in plots/, and those of the test in test/", runtime=True)

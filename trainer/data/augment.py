@@ -40,7 +40,7 @@ def resolved(given: Augment, side: int) -> Changes:
         "standard": replace(light, rotate=10.0, zoom=0.1, jitter=0.2),
         "strong": replace(light, trivial=True, erase=0.25),
     }
-    return replace(presets[given.preset], **named(given))
+    return replace(presets.get(given.preset, Changes()), **named(given))  # of the user's own nothing is known
 
 
 def named(given: Augment) -> dict[str, Any]:
@@ -70,6 +70,11 @@ class Augmenter:
             self.drawn |= dict.fromkeys(("brightness", "contrast", "saturation"), FINE)
         if changes.erase:
             self.drawn |= dict.fromkeys(("erased", "area", "form", "erased_y", "erased_x"), FINE)
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether there is anything to do."""
+        return any(vars(self.changes).values())
 
     def draw(self, samples: int, generator: torch.Generator) -> Tensor:
         """Draw (samples, K) int64: a column for each entry of `drawn`."""

@@ -18,8 +18,9 @@ from trainer.data.custom import adapt
 from trainer.data.described import as_trained
 from trainer.data.folder.files import Files
 from trainer.data.mixing import Mixer
+from trainer.data.own_augment import OwnAugmenter
 from trainer.data.preparing import prepare
-from trainer.data.splits import Dataset, Track, untracked
+from trainer.data.splits import Dataset, Track, packed, untracked
 from trainer.system.errors import ConfigError
 from trainer.system.machine import cores
 from trainer.system.memory import RESIDENT_SHARE, free_memory
@@ -95,7 +96,7 @@ def training_batches(
             dtype,
             loaded.mean,
             loaded.std,
-            _augmenter(common, loaded),
+            _augmenter(config, loaded),
             config.seed,
             workers,
             loaded.target_mean,
@@ -118,15 +119,18 @@ def single_sample(batches: Batches) -> ConfigError:
     )
 
 
-def _augmenter(common: Data, loaded: Dataset) -> Augmenter | None:
+def _augmenter(config: Train, loaded: Dataset) -> Augmenter | None:
     if not loaded.is_image:
         return None
-    height, width = loaded.train.shape[1:]
-    augmenter = Augmenter(common.augment, height, width)
+    given, (height, width) = config.samples.augment, loaded.train.shape[1:]
+    own = config.own.get("augment", {}).get(given.preset)
+    augmenter = OwnAugmenter(given, height, width, own) if own is not None else Augmenter(given, height, width)
     if augmenter.changes.shift >= min(height, width):
         shift = augmenter.changes.shift
         raise ConfigError(f"data.augment.shift={shift}: the images are {width}x{height}", "shift less")
-    return augmenter if any(vars(augmenter.changes).values()) else None
+    if isinstance(augmenter, OwnAugmenter):
+        augmenter.check(packed(loaded.train.take(slice(2)).inputs))
+    return augmenter if augmenter.changes_images else None
 
 
 def _mixer(common: Data, loaded: Dataset) -> Mixer | None:

@@ -1,7 +1,7 @@
 """A model and the splits it is evaluated on, ready on the device."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +15,7 @@ from trainer.engine.device import Compute
 from trainer.engine.losses import Loss
 from trainer.engine.metrics import Evaluation, Metric, wide
 from trainer.engine.outcome import Outcome, in_double
+from trainer.engine.own import Beside, OwnMetric
 from trainer.models.mode import evaluating
 from trainer.system.errors import StoppedError
 
@@ -36,6 +37,7 @@ class Evaluator:
     shown: Shown | None = None  # how far an evaluation is
     pace: float | None = None  # seconds per sample that it took
     calibration: Calibration = calibration.NONE  # of the model, which `raw` outputs have not
+    own: Sequence[OwnMetric] = ()  # metrics of the user's own
     _batches: dict[str, Batches] = field(default_factory=dict)
 
     def batches(self, split: str) -> Batches:
@@ -129,12 +131,15 @@ class Evaluator:
         return found.to(self.compute.dtype).cpu()
 
     def metric(self, jobs: int = 1) -> Metric:
-        """What sums up the metrics of the data, of so many models."""
+        """What sums up the metrics of the data, of so many models; those of the user's own are of one."""
+        found: Metric
         if self.data.classes is not None:
             threshold = self.calibration.threshold
-            return metrics.Classification(len(self.data.classes), self.compute.device, jobs, threshold)
-        columns, scale = self.data.train.targets.shape[1], self.data.target_std
-        return metrics.Regression(columns, self.compute.device, jobs, scale)
+            found = metrics.Classification(len(self.data.classes), self.compute.device, jobs, threshold)
+        else:
+            columns, scale = self.data.train.targets.shape[1], self.data.target_std
+            found = metrics.Regression(columns, self.compute.device, jobs, scale)
+        return Beside(found, self.own) if self.own else found
 
 
 def evaluate(

@@ -64,6 +64,21 @@ class Loss:
         return values.mean(1) if self.mean else values.sum(1)
 
 
+class Own(Loss):
+    """A loss of the user's own: a number for the outputs and targets of a batch, a mean over its samples or a sum.
+
+    It gets outputs in the precision of the training, `dtype`, whatever evaluates: so its own tensors fit them.
+    """
+
+    def __init__(self, name: str, of: Callable[[Tensor, Tensor], Tensor], mean: bool, dtype: torch.dtype) -> None:
+        super().__init__(name, of, mean)
+        self.dtype = dtype
+        self.function = self.training_function = self._value
+
+    def _value(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return self._of(outputs.to(self.dtype), targets)
+
+
 def _weighing(targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """The targets, and what each sample counts (N,), by its class.
 

@@ -33,13 +33,24 @@ MEASURES = {
     "r2": Measure("R²", "max"),
 }
 FURTHER = ("balanced_accuracy", "f1", "auc", "average_precision")  # of classes: computed where they are asked for
+_OWN: dict[str, Measure] = {}  # those of the user's own metrics
 SPLITS = {"train": "training", "val": "validation"}
+
+
+def declare(name: str, direction: Direction, percent: bool, log: bool, label: str | None) -> None:
+    """Say what a metric of the user's own is like; ours stay as they are."""
+    _OWN[name] = Measure(label or name, direction, percent, log)
+
+
+def is_known(name: str) -> bool:
+    """Whether more is known of the measure that the last part of `name` says than its name."""
+    return name.rpartition("/")[2] in {**MEASURES, **_OWN}
 
 
 def measure(name: str) -> Measure:
     """The measure that the last part of `name` says, like `val/accuracy`; one that is unknown is better when small."""
     last = name.rpartition("/")[2]
-    return MEASURES.get(last, Measure(last))
+    return MEASURES.get(last) or _OWN.get(last) or Measure(last)
 
 
 def direction(name: str) -> Direction:

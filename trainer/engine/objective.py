@@ -5,10 +5,12 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
+from trainer.config.base import Custom
 from trainer.config.train import Train
 from trainer.data.splits import Dataset
-from trainer.engine import losses, ranking
+from trainer.engine import losses, own, ranking
 from trainer.engine.condition import Condition
+from trainer.engine.device import Compute
 from trainer.engine.losses import Loss
 from trainer.engine.measures import FURTHER, Direction, chosen_direction
 from trainer.engine.state import Row
@@ -47,8 +49,25 @@ class Objective:
         return loss is not None and self.loss is not None and loss < self.loss
 
 
-def choose_loss(name: str, loaded: Dataset, label_smoothing: float = 0.0, weights: Tensor | None = None) -> Loss:
-    """The loss called `name`; `auto` is the one that fits the targets. `weights` are those of `class_weights`.
+def choose_loss(config: Train, loaded: Dataset, compute: Compute) -> Loss:
+    """The loss of a training.
+
+    Raises:
+        ConfigError: It does not fit the targets; one of the user's own fails.
+    """
+    section = config.loss
+    if not isinstance(section, Custom):
+        weights = class_weights(getattr(section, "class_weight", "none"), loaded)
+        weights = weights.to(compute.dtype).to(compute.device) if weights is not None else None
+        return loss_called(section.name, loaded, config.label_smoothing, weights)
+    name, augment = config.title("loss"), config.samples.augment
+    if config.label_smoothing:
+        raise no_smoothing(name)
+    return own.make_loss(section, name, loaded, compute, mixed=bool(augment.mixup or augment.cutmix))
+
+
+def loss_called(name: str, loaded: Dataset, label_smoothing: float = 0.0, weights: Tensor | None = None) -> Loss:
+    """The loss of ours called `name`; `auto` is the one that fits the targets. `weights` are those of `class_weights`.
 
     Raises:
         ConfigError: a loss for classes with values, or the reverse.
@@ -62,8 +81,13 @@ def choose_loss(name: str, loaded: Dataset, label_smoothing: float = 0.0, weight
             f"loss={name} does not fit data={loaded.name}, whose targets are {kind}", f"use loss={fitting[0]}"
         )
     if label_smoothing and name != "cross_entropy":
-        raise ConfigError(f"label_smoothing goes with cross-entropy, not with loss={name}", "leave it out")
+        raise no_smoothing(name)
     return losses.make(name, label_smoothing, weights)
+
+
+def no_smoothing(name: str) -> ConfigError:
+    """The error for labels to be smoothed where the loss does not do it."""
+    return ConfigError(f"label_smoothing goes with cross-entropy, not with loss={name}", "leave it out")
 
 
 def class_weights(asked: list[float] | str, loaded: Dataset) -> Tensor | None:
@@ -105,7 +129,10 @@ def choose_objective(config: Train, loaded: Dataset, evaluated: str | None) -> O
     name = config.objective
     if name == "auto":
         name = f"{split}/{'accuracy' if loaded.classes is not None else 'loss'}"
-    _check_known(f"objective={name}", name, {split, "test"}, loaded, evaluated)
+    metrics = config.own.get("metric", {})
+    for kind in config.metrics:
+        _check_known(f"metrics={kind}", f"{split}/{kind}", {split}, loaded, evaluated, metrics)
+    _check_known(f"objective={name}", name, {split, "test"}, loaded, evaluated, metrics)
     if config.early_stopping.patience is not None:
         if evaluated == "test":
             raise ConfigError("early_stopping would choose by the test split", "leave evaluate.split=test out")
@@ -117,8 +144,8 @@ def choose_objective(config: Train, loaded: Dataset, evaluated: str | None) -> O
     return Objective(name, chosen_direction(config.direction, name))
 
 
-def choose_target(until: str, loaded: Dataset, evaluated: str | None) -> Condition:
-    """The condition on a metric of the rows of a training at which it is to end.
+def choose_target(until: str, loaded: Dataset, evaluated: str | None, own: Collection[str] = ()) -> Condition:
+    """The condition on a metric of the rows of a training at which it is to end; `own` are the user's.
 
     Raises:
         ConfigError: it is none, or not on such a metric.
@@ -126,17 +153,19 @@ def choose_target(until: str, loaded: Dataset, evaluated: str | None) -> Conditi
     condition = Condition.of(until)
     if evaluated == "test" and condition.name.startswith("test/"):
         raise ConfigError(f"until={until} would choose by the test split", "leave evaluate.split=test out")
-    _check_known(f"until={until}", condition.name, [evaluated] if evaluated is not None else [], loaded, evaluated)
+    _check_known(f"until={until}", condition.name, [evaluated] if evaluated is not None else [], loaded, evaluated, own)
     return condition
 
 
-def _check_known(said: str, name: str, splits: Collection[str], loaded: Dataset, evaluated: str | None) -> None:
+def _check_known(
+    said: str, name: str, splits: Collection[str], loaded: Dataset, evaluated: str | None, own: Collection[str]
+) -> None:
     """Check that a run has the metric `name`, of one of `splits` or of the training, where `said` names it."""
     if loaded.classes is None:
         kinds = ["loss", "mse", "mae", "r2"]
     else:
         kinds = ["loss", "accuracy", *(["top5"] if len(loaded.classes) > 5 else []), *FURTHER]
-    known = [f"{split}/{kind}" for split in splits for kind in kinds] + ["train/loss"]
+    known = [f"{split}/{kind}" for split in splits for kind in (*kinds, *own)] + ["train/loss"]
     if name not in known:
         hint = did_you_mean(name, known)
         if name.startswith("val/") and evaluated != "val":

@@ -6,12 +6,14 @@ from typing import Any, Literal
 from torch.optim import Optimizer, lr_scheduler
 
 from trainer.checkpoint.values import are_equal
+from trainer.config.base import Custom
 from trainer.config.scheduler import Scheduler
 from trainer.config.train import Train
+from trainer.engine import own_schedule
 from trainer.engine.loop import Hook
 from trainer.engine.objective import Objective
 from trainer.engine.state import Row, State
-from trainer.system.shapes import is_number, is_real
+from trainer.system.shapes import is_count, is_number, is_real
 
 
 class Schedule(Hook):
@@ -96,7 +98,11 @@ class Schedule(Hook):
         total = kept.get("laid_out") if isinstance(kept, dict) else None
         if self.config.whole and isinstance(total, int) and 0 < total <= self.longest:
             self.lay_out(total, 0)
-        _check(kept, self.state_dict(), at.step)
+        own = self.state_dict()
+        if isinstance(self.config, own_schedule.OfTorchsKind):
+            _check_alike(kept, own)
+        else:
+            _check(kept, own, at.step)
 
     def load_state_dict(self, kept: dict[str, Any]) -> None:
         """Continue from `kept`; the optimizer's learning rates are not touched."""
@@ -105,14 +111,25 @@ class Schedule(Hook):
                 scheduler.load_state_dict(state)
 
 
+def planned(config: Train) -> Scheduler:
+    """The schedule that a config chooses, of ours or of the user's own.
+
+    Raises:
+        ConfigError: That of the user's own cannot be imported.
+    """
+    section: Scheduler | Custom = config.scheduler
+    return own_schedule.planned(section, config.title("scheduler")) if isinstance(section, Custom) else section
+
+
 def make_schedule(config: Train, made: Optimizer, total_steps: int, watched: Objective) -> Schedule:
     """The learning-rate schedule.
 
     Raises:
         ConfigError: a warm-up as long as the training, or two warm-ups.
     """
-    config.scheduler.check(total_steps)
-    return Schedule(config.scheduler, made, total_steps, watched.name, watched.direction)
+    chosen = planned(config)
+    chosen.check(total_steps)
+    return Schedule(chosen, made, total_steps, watched.name, watched.direction)
 
 
 def _plain(value: Any) -> Any:
@@ -160,5 +177,31 @@ def _check(kept: Any, own: Any, steps: int, name: str = "state") -> None:
             raise ValueError("a learning-rate schedule of another kind")
         for each, value in zip(kept, own, strict=True):
             _check(each, value, steps, name)
+    elif name == "total" and is_count(kept) and kept != own:
+        raise ValueError(
+            f"its schedule was laid out over {kept:,} steps, and this training has {own:,}: "
+            "all its learning rates would have been others"
+        )
     elif not are_equal(kept, own):
         raise ValueError(f"its learning-rate schedule's {name} is not that of the config")
+
+
+def _check_alike(kept: Any, own: Any) -> None:
+    """Check the state of a class of the user's own: it has the entries of its `own`, of their kinds, as numbers go.
+
+    Raises:
+        ValueError: It is of another schedule.
+    """
+    if isinstance(own, dict):
+        fits = isinstance(kept, dict) and kept.keys() == own.keys()
+        pairs = [(kept[key], own[key]) for key in own] if fits else []
+    elif isinstance(own, list):
+        fits = isinstance(kept, list) and len(kept) == len(own)
+        pairs = list(zip(kept, own, strict=True)) if fits else []
+    else:
+        numbers = is_real(kept) and is_real(own)
+        fits, pairs = numbers or own is None or type(kept) is type(own), []
+    if not fits:
+        raise ValueError("a learning-rate schedule of another kind")
+    for each, mine in pairs:
+        _check_alike(each, mine)

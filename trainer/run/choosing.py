@@ -11,6 +11,7 @@ from trainer.config.optim import Adam, AdamW, FittingOptim
 from trainer.config.scheduler import Constant, Cosine, FittingSchedule
 from trainer.config.train import Train
 from trainer.data.splits import Dataset
+from trainer.engine.schedule import planned
 from trainer.system.shown import counted
 
 STEPS = 2000  # that a small training set is given
@@ -72,7 +73,7 @@ def _choose_length(config: Train, data: Dataset) -> str:
     what = "rows" if not data.is_image else "images"
     why = f"auto: {counted(steps, 'step')} in an epoch of {rows:,} {what}"
     early = config.early_stopping
-    spans = getattr(config.scheduler, "whole", False)  # it brings the learning rate down by itself
+    spans = planned(config).whole  # it brings the learning rate down by itself
     if early.patience is None and data.val is not None and epochs > FEWEST and not spans:
         config.change("early_stopping.patience", PATIENCE)
     if early.patience is None:

@@ -143,7 +143,7 @@ class _Models:
         together = outcome.evaluation
         mean = {name: sum(e.metrics[name] for e in self.evaluations) / count for name in together.metrics}
         keys = differing(self.jobs)
-        names = [name for name in SHOWN if name in together.metrics]
+        names = [name for name in (*SHOWN, *self.last.config.own.get("metric", {})) if name in together.metrics]
         rows = [
             [job.directory.name, *(job.words.get(key, "") for key in keys), *_cells(found.metrics, names)]
             for job, found in zip(self.jobs, self.evaluations, strict=True)

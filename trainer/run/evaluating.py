@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from trainer import checkpoint
@@ -18,12 +18,15 @@ from trainer.data.splits import Dataset, Split
 from trainer.engine import calibration
 from trainer.engine.device import Compute
 from trainer.engine.evaluator import Evaluator
-from trainer.engine.objective import choose_loss
+from trainer.engine.losses import Loss
+from trainer.engine.objective import loss_called
+from trainer.engine.own import make_loss, make_metrics
 from trainer.models import preprocessing
 from trainer.models.build import build_model
 from trainer.show.report import Report
 from trainer.system.errors import CheckpointError, DataError
 from trainer.system.paths import expanded
+from trainer.system.shown import printable
 
 
 class Evaluated:
@@ -48,6 +51,7 @@ class Evaluated:
         """
         self.config, self.found = config, opened(ckpt, nonfinite, screen)
         adopt(config, self.found)
+        missing = config.adopt_own(self.found.description.get("own") or {})
         for line in custom.announced(config) if beside is None else []:
             screen.say(line)
         preprocessing.prepare(config)
@@ -64,13 +68,25 @@ class Evaluated:
             self.data: Dataset = load_dataset(config, screen.track, loaded, trained, self.whole)
         first, outputs = example(self.data, compute.device, compute.dtype), int(self.data.facts()["outputs"])
         built = build_model(config, first, outputs, self.found)
-        loss = choose_loss(str(self.found.description.get("loss", "auto")), self.data)
+        loss = self._loss(compute, missing, screen)
         batch_size, workers = eval_batch_size(config, self.data), stream_workers(config, self.data, compute.device)
         self.evaluator = Evaluator(built, self.data, compute, loss, batch_size, workers)
         self.evaluator.shown = screen.evaluating
+        self.evaluator.own = make_metrics(config, self.data, self.split, compute) if len(self.samples) else []
         self.evaluator.calibration = calibration.said(self.found.description, self.data.classes)
         if same is not None:
             self.evaluator.share(same.evaluator)
+
+    def _loss(self, compute: Compute, missing: Sequence[str], screen: Report) -> Loss:
+        """The loss that the model was trained with; one of the user's own that is not here is said to be `missing`."""
+        said = str(self.found.description.get("loss", "auto"))
+        for kind, _, name in (path.partition(".") for path in missing):
+            what = "the loss is the one that fits the data" if kind == "loss" else "it is left out"
+            screen.warn(f"{printable(kind)}={printable(name)} is not in ./configs here: {what}")
+            said = "auto" if kind == "loss" else said
+        for name, section in self.config.own.get("loss", {}).items():
+            return make_loss(section, name, self.data, compute)
+        return loss_called(said, self.data)
 
     @property
     def samples(self) -> Split:

@@ -18,8 +18,9 @@ from trainer.engine.average import Average
 from trainer.engine.condition import Condition
 from trainer.engine.device import Compute
 from trainer.engine.evaluator import Evaluator
-from trainer.engine.objective import Objective, choose_loss, choose_objective, choose_target, class_weights, followed
+from trainer.engine.objective import Objective, choose_loss, choose_objective, choose_target, followed
 from trainer.engine.optimizers import make_optimizer
+from trainer.engine.own import make_metrics
 from trainer.engine.schedule import Schedule, make_schedule
 from trainer.engine.state import Plan, Row, State, Step
 from trainer.engine.steps import kind, make_step
@@ -29,6 +30,7 @@ from trainer.models.transfer import Transfer
 from trainer.run import heading
 from trainer.run.choosing import choose
 from trainer.run.hooks import tracking
+from trainer.run.hooks.own import OwnHook, make_hooks
 from trainer.show.report import Report
 
 
@@ -53,6 +55,7 @@ class Parts:
     state: State
     trained: Trained  # the samples that it is trained on, as a checkpoint remembers them
     average: Average | None  # of the weights, which is evaluated in their place
+    hooks: list[OwnHook]  # of the user's own
     chosen: list[tuple[str, str]]  # what the config left to be chosen by the data, and why it is so
     generators: rng.Generators = field(default_factory=rng.Generators)  # that the run draws from
 
@@ -101,7 +104,8 @@ class Parts:
     @property
     def kinds(self) -> list[str]:
         """The measures that the training itself asks for: others may be computed when it is over."""
-        return [self.objective.kind, *([self.target.kind] if self.target is not None else [])]
+        target = [self.target.kind] if self.target is not None else []
+        return [*self.config.metrics, self.objective.kind, *target]
 
 
 def _plan(config: Train) -> Plan:
@@ -141,9 +145,7 @@ def assemble(
     with screen.doing(f"reading {config.title('data')}"):
         data = load_dataset(config, screen.track, beside.data if beside is not None else None, planned)
     chosen = choose(config, data)
-    weights = class_weights(getattr(config.loss, "class_weight", "none"), data)
-    weights = weights.to(compute.dtype).to(compute.device) if weights is not None else None
-    loss = choose_loss(config.loss.name, data, config.label_smoothing, weights)
+    loss = choose_loss(config, data, compute)
     rng.seed(config.seed)
     first, outputs = example(data, compute.device, compute.dtype), int(data.facts()["outputs"])
     fit = Transfer(found, data.columns, data.classes, screen.say) if found is not None and anew else checkpoint.fitting
@@ -157,18 +159,21 @@ def assemble(
     if train.sizes[-1] == 1 and has_batch_norm(model) and not trains_on(model, first):
         raise single_sample(train)
     evaluated = "test" if config.evaluate.split == "test" else "val" if data.val is not None else None
+    own = make_metrics(config, data, evaluated or "test", compute)
     objective = choose_objective(config, data, evaluated)
-    target = choose_target(config.until, data, evaluated) if config.until is not None else None
+    named = [metric.name for metric in own]
+    target = choose_target(config.until, data, evaluated, named) if config.until is not None else None
     plan = _plan(config)
     total_steps = plan.total_steps(len(plan.samples(train.sizes)))
-    compiled = kind(config.compile, compute.device.type, total_steps, config.on_nan)
+    draws = "augment" in config.own
+    compiled = kind(config.compile, compute.device.type, total_steps, config.on_nan, draws)
     optimizer = make_optimizer(config, model, outputs, captured=compiled == "cudagraph")
     schedule = make_schedule(config, optimizer, total_steps, followed(objective, evaluated))
     step, batches = make_step(compiled, model, loss, optimizer, schedule, train, compute, config, screen.say)
     state = State()
     average = _average(config, model)
     shown, size = average.averaged if average is not None else model, eval_batch_size(config, data)
-    evaluator = Evaluator(shown, data, compute, loss, size, workers, lambda: state.interrupted)
+    evaluator = Evaluator(shown, data, compute, loss, size, workers, lambda: state.interrupted, own=own)
     if beside is not None:
         evaluator.share(beside.evaluator)
     return Parts(
@@ -189,5 +194,6 @@ def assemble(
         state=state,
         trained=beside.trained if beside is not None else Trained(data.train),
         average=average,
+        hooks=make_hooks(config, model, optimizer, screen.say),
         chosen=chosen,
     )

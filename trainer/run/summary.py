@@ -80,7 +80,8 @@ def beginning(parts: Parts, directory: Path, before: dict[str, Any], resumed: bo
 def columns(parts: Parts) -> list[str]:
     """The metrics that the table of epochs shows."""
     shown = ("loss", "accuracy") if parts.data.classes is not None else ("loss", "mae", "r2")
-    return ["train/loss", *(f"{parts.evaluated}/{name}" for name in shown if parts.evaluated)]
+    kinds = dict.fromkeys((*shown, *parts.config.metrics))
+    return ["train/loss", *(f"{parts.evaluated}/{name}" for name in kinds if parts.evaluated)]
 
 
 def figures(parts: Parts, checkpoints: Checkpoints, log: MetricsLog, test: Evaluation) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from trainer.run.drawing import draw
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.early_stopping import EarlyStopping
 from trainer.run.hooks.metrics_log import MetricsLog
+from trainer.run.hooks.own import begun
 from trainer.run.hooks.screen import Screen
 from trainer.run.hooks.target import Target
 from trainer.run.hooks.time_limit import TimeLimit
@@ -83,6 +84,7 @@ class Training:
             **({"early_stopping": self.early_stopping} if self.early_stopping is not None else {}),
             **({"average": parts.average} if parts.average is not None else {}),
             **({"target": self.target} if self.target is not None else {}),
+            **begun(parts.hooks, directory),
         }
 
     def open(self) -> "Training":
@@ -115,8 +117,8 @@ class Training:
         told = Tracked(parts.name, directory, summary.hyperparameters(parts.config))
         self.tracking = tracking(self.settings.tracking, told, screen.warn)
         unused = NamesUnused(parts.model.named_parameters, screen.warn)
-        ending = self.early_stopping, self.target, self._time_limit()
-        hooks = [parts.average, unused, self.log, self.table, self.board, self.tracking, *ending, *self.watching]
+        first, ending = (parts.average, *parts.hooks, unused), (self.early_stopping, self.target, self._time_limit())
+        hooks = [*first, self.log, self.table, self.board, self.tracking, *ending, *self.watching]
         # Last, for a checkpoint holds the schedule's state after the epoch.
         self.hooks = [hook for hook in (*hooks, parts.schedule, self.checkpoints) if hook is not None]
         return self
@@ -268,11 +270,10 @@ class Training:
             return None
         from trainer.run.hooks.tensorboard import TensorBoard  # late: importing it takes a second
 
-        resumed = self.found is not None
-        purge_from = self.state.step + 1 if resumed else None
+        purge_from = self.state.step + 1 if self.found is not None else None
         board = TensorBoard(self.directory, config, self.parts.model, self.parts.plan.epochs, purge_from)
         board.begin(summary.hyperparameters(self.parts.config))
-        reason = board.graph(self.parts.example) if config.graph and not resumed else ""
+        reason = board.graph(self.parts.example) if config.graph and self.found is None else ""
         if reason:
             self.screen.say(f"  TensorBoard gets no graph of this model: {reason}", style="dim")
         return board

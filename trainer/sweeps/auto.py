@@ -6,7 +6,7 @@ from typing import Any
 
 from trainer.config.sweep import Batched, Parallel, Serial
 from trainer.sweeps import runner
-from trainer.sweeps.grouping import grouped
+from trainer.sweeps.grouping import grouped, stays_alone
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.system.machine import gpus
@@ -41,7 +41,7 @@ def pays(job: Planned) -> bool:
     config = job.asked.config
     assert config is not None
     placement = config.written("data").get("placement")
-    if config.on_nan == "skip" or config.compile == "inductor" or placement == "stream":
+    if stays_alone(config) or config.on_nan == "skip" or config.compile == "inductor" or placement == "stream":
         return False  # such jobs cannot be batched, and would run one after the other
     if config.device.startswith("cuda") or (config.device == "auto" and gpus()):
         return True

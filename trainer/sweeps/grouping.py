@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from trainer.config.base import Custom
+from trainer.config.train import Train
 from trainer.sweeps.plan import Planned
 
 # The keys that each model has for itself.
@@ -9,6 +11,8 @@ FREE = (
     *("optim.*", "scheduler.*", "scheduler.name", "seed", "clip_norm", "early_stopping", "objective", "direction"),
     *("model.dropout", "data.fold"),
 )
+
+_WORDS = {"metric": "a metric", "hook": "a hook", "augment": "the augmentation"}
 
 
 def grouped(jobs: Sequence[Planned]) -> list[list[Planned]]:
@@ -23,6 +27,16 @@ def grouped(jobs: Sequence[Planned]) -> list[list[Planned]]:
         keys = (config.device, data.get("placement"), data.get("eval_batch_size"))
         groups.setdefault((config.digest(FREE), *keys), []).append(job)
     return list(groups.values())
+
+
+def stays_alone(config: Train) -> str:
+    """Which part of the user's own keeps a training out of a team, for it is made for one model; "" if there is none.
+
+    A model, an optimizer or a schedule of theirs is looked at when it is there.
+    """
+    if isinstance(config.loss, Custom):
+        return "the loss"
+    return next((_WORDS[kind] for kind in config.own), "")
 
 
 def data_of(job: Planned) -> object:

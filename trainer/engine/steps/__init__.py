@@ -19,20 +19,26 @@ from trainer.system.errors import ConfigError, DeviceError
 WORTH_CAPTURING = 100  # steps of a training, from which on a CUDA graph pays
 
 
-def kind(compile: str, device: str, steps: int, on_nan: str = "stop") -> str:
+def kind(compile: str, device: str, steps: int, on_nan: str = "stop", draws: bool = False) -> str:
     """What `compile=` means on a device, for a training of so many steps: off, inductor or cudagraph.
 
     Raises:
         DeviceError: CUDA graphs on another device.
-        ConfigError: CUDA graphs of steps that may be skipped: each has to be looked at before it is taken.
+        ConfigError: CUDA graphs of steps that may be skipped, for each has to be looked at before it is taken; or of
+            an augmentation of the user's own that `draws` while it runs.
     """
     skips = on_nan == "skip"
     if skips and compile == "cudagraph":
         raise ConfigError("on_nan=skip looks at each step, which a CUDA graph does not allow", "use compile=auto")
+    if draws and compile == "cudagraph":
+        raise ConfigError(
+            "data.augment: one of your own draws anew in each step, which a CUDA graph does not allow",
+            "use compile=auto",
+        )
     if compile == "cudagraph" and device != "cuda":
         raise DeviceError(f"compile=cudagraph needs an NVIDIA GPU, not device={device}", "use compile=auto")
     if compile == "auto":  # on a CPU compiling took half a minute, and steps were no faster
-        return "cudagraph" if device == "cuda" and steps >= WORTH_CAPTURING and not skips else "off"
+        return "cudagraph" if device == "cuda" and steps >= WORTH_CAPTURING and not (skips or draws) else "off"
     return compile
 
 

@@ -21,6 +21,7 @@ from trainer.sweeps.attempt import Attempt
 from trainer.sweeps.batched import dropout
 from trainer.sweeps.batched.optimizer import alike
 from trainer.sweeps.batched.stack import Stack
+from trainer.sweeps.grouping import stays_alone
 from trainer.system.errors import first_line
 
 
@@ -142,6 +143,8 @@ def _plain(module: nn.Module) -> dict[str, Any]:
 def reason_against(member: Member) -> str:
     """Why a training cannot be in a team with others like it, or "" if it can."""
     parts = member.parts
+    if own := stays_alone(parts.config):
+        return f"{own} is your own, which is made for one model"
     kind = declared(parts.optimizer)
     if kind is None or not kind.linear or is_changed(parts.optimizer):
         return "its optimizer is none of torch's that move by multiples of the learning rate"
