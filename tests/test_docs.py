@@ -38,8 +38,8 @@ def files_of(page: Path) -> dict[str, str]:
 
 @pytest.fixture
 def own_parts(empty: Path) -> Iterator[Path]:
-    """A directory with the files that the pages of docs/own show, and some that other pages name in the place of a key."""
-    shown = {name: text for page in OWN for name, text in files_of(page).items()}
+    """A directory with the files that the pages show, and some that they name in the place of a key."""
+    shown = {name: text for page in (*PAGES, *OWN) for name, text in files_of(page).items()}
     for name, text in shown.items():
         (empty / name).parent.mkdir(parents=True, exist_ok=True)
         (empty / name).write_text(text, encoding="utf-8")

@@ -20,7 +20,7 @@ def describe(config: Config, loss: str, data: dict[str, Any]) -> dict[str, Any]:
         "data": scalars(config.describe("data")),
         "choices": {group: config.title(group) for group in registry.OF_A_TRAINING},
         "loss": loss,
-        **({"own": {name: scalars(part) for name, part in own.items()}} if (own := config.describe_own()) else {}),
+        **({"own": {name: scalars(part) for name, part in parts.items()}} if (parts := config.describe_own()) else {}),
         **data,
     }
 

@@ -64,6 +64,8 @@ def _checked(
             take(config, group, values[group])
         elif value is not None and group not in described:  # else these are overrides of what a checkpoint describes
             raise ConfigError(f"{group} has no name", _choose(group))
+    from trainer.config import own_parts  # late, for it makes sections by what is here
+
     own_parts.take_named(config)
     return config
 

@@ -273,8 +273,7 @@ class Training:
         purge_from = self.state.step + 1 if self.found is not None else None
         board = TensorBoard(self.directory, config, self.parts.model, self.parts.plan.epochs, purge_from)
         board.begin(summary.hyperparameters(self.parts.config))
-        reason = board.graph(self.parts.example) if config.graph and self.found is None else ""
-        if reason:
+        if config.graph and self.found is None and (reason := board.graph(self.parts.example)):
             self.screen.say(f"  TensorBoard gets no graph of this model: {reason}", style="dim")
         return board
 
