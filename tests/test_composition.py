@@ -124,7 +124,7 @@ def test_a_misspelt_key_is_answered_with_the_nearest(composed: Compose, override
         ("epochs=many", "a whole number or auto"),
         ("epochs=null", "a whole number or auto"),
         ("clip_norm=strong", "a number or null"),
-        ("data.batch_size=[1,2]", "a whole number or null"),
+        ("data.batch_size=[1,2]", "a whole number or null; several are a sweep: -m data.batch_size=1,2"),
         ("data.batch_size=2.5", "a whole number or null"),
         ("data.augment.flip=7.5", "true or false or null"),
         ("plots=perhaps", "true or false"),

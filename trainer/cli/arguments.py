@@ -2,14 +2,13 @@
 
 import dataclasses
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.cli import fitting, limits, naming, no_key, spelling
-from trainer.config import index, registry
+from trainer.cli import fitting, form, limits, naming, no_key, spelling
+from trainer.config import registry
 from trainer.config.composition import GIVEN, give
 from trainer.config.keys import MISSING, public
 from trainer.system import streams
@@ -30,9 +29,6 @@ _WHOLE = "--config"  # a file that holds a whole config
 _LONG = {short: long for long, short in (_WITH_VALUE | _WITHOUT).items() if short}
 _CFG = ("job", "hydra", "all")
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
-# Sections that a preset may be given for by their own name: data.augment=strong is data.augment.preset=strong.
-_WITH_PRESETS = ("data.augment",)
-_KEY = re.compile(r"[\w$-]+([./@:][\w$-]+)*")  # of ours, or of Hydra's own
 _ACTIONS = ("--multirun", "--run", "--cfg", "--info")  # one of them at a time
 
 
@@ -83,7 +79,7 @@ class Arguments:
         """
         from trainer.cli import quoting  # late, for it knows all sections
 
-        chosen = {_key(word): word.partition("=")[2] for word in self.words}
+        chosen = {form.key(word): word.partition("=")[2] for word in self.words}
         if self.whole:
             from trainer.config import whole
 
@@ -126,14 +122,14 @@ def read(verb: str, args: Sequence[str]) -> Arguments:
         elif place is not None and _is_place(arg, place.name, first=not (overrides or places)):
             places.append(arg)
         elif "=" in arg or arg.startswith("~"):
-            _check_form(verb, arg)
-            overrides.append(_in_full(arg))
+            form.check(verb, arg)
+            overrides.append(form.in_full(arg))
         elif place is not None and not no_key.word(verb, arg).startswith("did you mean"):
             places.append(arg)  # which is not there: the verb says so
         else:
             bare_words = [word for word in (arg, *queue) if "=" not in word and not word.startswith("-")]
             raise ConfigError(f"'{arg}' is not of the form KEY=VALUE", no_key.words(verb, bare_words))
-    if verb == "predict" and (inputs := naming.inputs(places)) and not any(_key(w) == "input" for w in overrides):
+    if verb == "predict" and (inputs := naming.inputs(places)) and not any(form.key(w) == "input" for w in overrides):
         places = [word for word in places if word not in inputs]
         overrides.insert(0, f"input={','.join(inputs)}")
         notes.append(f"{' '.join(inputs)} is taken as {overrides[0]}")
@@ -145,23 +141,10 @@ def read(verb: str, args: Sequence[str]) -> Arguments:
         notes[:] = [f"{line} {model}" if " is taken as data=" in line else line for line in notes]
         overrides.append(model)
         args.append(model)
+    notes += form.overruled(overrides)
     given = Arguments(verb, flags, overrides, args, notes)
     _check(given)
     return given
-
-
-def _check_form(verb: str, word: str) -> None:
-    """Check that an override has a key, and a value if it sets one.
-
-    Raises:
-        ConfigError: It has not.
-    """
-    key, equals, value = word.lstrip("+~").partition("=")
-    if not _KEY.fullmatch(key):
-        raise ConfigError(f"'{word}': '{key}' is no key", "an override is KEY=VALUE, like optim.lr=0.1")
-    if equals and not value and not word.startswith("~"):
-        at_all = "; null is none" if any("null" in k.values for k in index.keys(verb) if k.name == key) else ""
-        raise ConfigError(f"{key}= is empty", f"give a value, {key}=VALUE, or leave it out{at_all}")
 
 
 def _read_flag(verb: str, arg: str, queue: list[str], flags: dict[str, str]) -> None:
@@ -214,24 +197,14 @@ def _placed(verb: str, field: "dataclasses.Field[Any]", places: list[str], overr
     from trainer.cli.quoting import quoted
 
     name = public(field.name)
-    again = [word for word in overrides if _key(word) == name]
+    again = [word for word in overrides if form.key(word) == name]
     if "list" in str(field.type) and not again:
         return f"{name}=[{','.join(map(quoted, places))}]"
     if again or len(places) > 1:
         more = again[0] if again else places[1]
-        several = "; trainer runs A B compares two" if verb == "eval" else ""
-        raise ConfigError(
-            f"'{places[0]}' and '{more}' are two of them", f"trainer {verb} takes one: {name}=...{several}"
-        )
+        hint = no_key.second(verb, more) or f"trainer {verb} takes one: {name}=..."
+        raise ConfigError(f"'{places[0]}' and '{more}' are two of them", hint)
     return f"{name}={places[0]}"
-
-
-def _in_full(override: str) -> str:
-    """The override of a key for one that gives a section its preset."""
-    name, _, value = override.partition("=")
-    if name.lstrip("+") in _WITH_PRESETS and not value.startswith(("{", "${")):
-        return f"{name}.preset={value}"
-    return override
 
 
 def _check(given: Arguments) -> None:
@@ -248,14 +221,14 @@ def _check(given: Arguments) -> None:
             field = registry.of_verb(verb).__dataclass_fields__[key]
             usage = "RUN" if field.metadata["positional"] else f"{key}=..."
             raise ConfigError(f"{key}= is missing", f"trainer {verb} {usage} ({field.metadata['doc']})")
-    chosen = {_key(word): word.partition("=")[2] for word in given.words}
+    chosen = {form.key(word): word.partition("=")[2] for word in given.words}
     if verb == "train" and not (given.multirun or given.shows) and chosen.get("search", "none") != "none":
         raise search_alone()
     if verb not in registry.REOPENING:
         return
     does = "continues" if verb == "resume" else "is repeated"
     for override in given.overrides:
-        if override.startswith("~") or _key(override) in (*registry.GROUPS, "experiment"):
+        if override.startswith("~") or form.key(override) in (*registry.GROUPS, "experiment"):
             raise ConfigError(
                 f"{override}: a training {does} with what it was started with",
                 "start a new run from its weights: trainer train from=RUN ...",
@@ -270,7 +243,7 @@ def _check_whole(given: Arguments) -> None:
         raise ConfigError(f"{_WHOLE} goes with train: it holds the config of a training", f"trainer train {_WHOLE} ...")
     if "--config-name" in given.flags:
         raise ConfigError(f"{_WHOLE} and --config-name are two configs", "leave one of them out")
-    if any(_key(word) == "experiment" for word in given.overrides):
+    if any(form.key(word) == "experiment" for word in given.overrides):
         raise ConfigError(f"{_WHOLE} and experiment= are two whole configs", "leave one of them out")
 
 
@@ -290,13 +263,9 @@ def bare(overrides: Sequence[str]) -> list[str]:
     return [override.lstrip("+") for override in overrides if not override.startswith("~")]
 
 
-def _key(override: str) -> str:
-    return override.lstrip("+~").split("=", 1)[0]
-
-
 def _from_checkpoint(verb: str, overrides: Sequence[str]) -> list[str]:
     """With `ckpt=` the checkpoint describes model and data: no defaults of ours for what is not chosen."""
-    keys = set(map(_key, overrides))
+    keys = set(map(form.key, overrides))
     if not (verb == "inspect" and "ckpt" in keys) and not (verb in registry.TRAINING and "from" in keys):
         return []
     if "experiment" in keys:  # which chooses both

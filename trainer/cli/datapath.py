@@ -47,6 +47,10 @@ def taken(path: str, described: bool) -> tuple[list[str], str]:
         raise DataError(f"data={path} is packed", "unpack it: data=FOLDER, with the images of each class in a folder")
     if name.endswith(_AS_CSV):
         raise DataError(f"data={path}: this kind of table is not read", "save it as .csv or .parquet: data=FILE.csv")
+    if _IMAGE.search(f"{name}\n".encode()):
+        raise DataError(
+            f"data={path} is one image", "give the folder: data=FOLDER, with the images of each class in one"
+        )
     if not name.endswith(TABLES):
         raise DataError(f"data={path} is neither a folder nor a table", f"tables are {', '.join(TABLES)}")
     if described:

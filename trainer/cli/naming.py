@@ -4,7 +4,7 @@ import os
 
 from trainer.system.paths import quoted
 
-_WEIGHTS = (".pt", ".pth", ".safetensors")
+WEIGHTS = (".pt", ".pth", ".safetensors")
 # The key of each verb that names a run, and whether it takes a sweep as a whole.
 _KEYS = {
     "train": ("from", False),
@@ -36,7 +36,7 @@ def _is_input(word: str) -> bool:
     if os.path.isdir(word):
         return is_no_run(word)
     is_pattern = any(sign in word for sign in "*?[")
-    return (os.path.isfile(word) or is_pattern) and not word.endswith(_WEIGHTS)
+    return (os.path.isfile(word) or is_pattern) and not word.endswith(WEIGHTS)
 
 
 def is_no_run(folder: str) -> bool:
@@ -46,7 +46,7 @@ def is_no_run(folder: str) -> bool:
     found = finding.at(folder)
     if found.is_run or found.is_sweep or "checkpoints" in found.names:
         return False
-    return not any(name.endswith(_WEIGHTS) for name in found.names) and not any(True for _ in finding.below(found))
+    return not any(name.endswith(WEIGHTS) for name in found.names) and not any(True for _ in finding.below(found))
 
 
 def place(verb: str, key: str, word: str, notes: list[str]) -> str:

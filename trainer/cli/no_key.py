@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from trainer.config import index, meant, registry
+from trainer.config import index, meant, registry, synonyms
 from trainer.config.composition import group_choices
 
 _DID = "did you mean "
@@ -37,6 +37,18 @@ def word(verb: str, typed: str) -> str:
     return f"see trainer {verb} --help"
 
 
+def second(verb: str, typed: str) -> str:
+    """What a second word without a key may mean, after the run."""
+    if typed in synonyms.VALUES["format"] and verb == "export":
+        return f"{_DID}format={typed}?"
+    keys = {key.name for key in index.of_verb(verb)}
+    if typed.isdecimal() and "port" in keys:
+        return f"{_DID}port={typed}?"
+    if typed.endswith((".onnx", ".pt2", ".safetensors", ".png")) and "out" in keys:
+        return f"{_DID}out={typed}?"
+    return "trainer runs A B compares two" if verb == "eval" else ""
+
+
 def flag(verb: str, typed: str, known: Sequence[str]) -> str:
     """What a flag that is none of the `known` may mean."""
     if typed in ("-v", "--verbose", "-q", "--quiet"):
@@ -44,6 +56,8 @@ def flag(verb: str, typed: str, known: Sequence[str]) -> str:
     name = typed.partition("=")[0]
     if not name.startswith("--"):
         return f"see trainer {verb} --help"
+    if (phrase := synonyms.among(name[2:], synonyms.PHRASES)) is not None:
+        return phrase
     if close := get_close_matches(name, known, n=1, cutoff=0.8):
         return f"{_DID}'{close[0]}'?"
     return meant.of_flag(verb, name[2:].replace("-", "_")) or f"see trainer {verb} --help"

@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainer.config import registry
+from trainer.config import index, registry
 from trainer.config.composition import ours
 from trainer.config.keys import public
 from trainer.system.errors import ConfigError
 
 # Hydra's functions that choose the values of a sweep, or make one.
 _CALL = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag|extend_list|int|float|str|bool|json_str)\(.*\)", re.S)
+_CONSTRUCTOR = re.compile(r"(\w+)\((\s*\w+\s*=.*)\)")  # optim=adam(lr=0.1)
 _PLAIN = re.compile(r"[\w./:+-]+", re.ASCII)  # what Hydra takes as it is, though perhaps for a number
 _VALUE = re.compile(r"[-+.\de_]+|true|false|inf|nan|null", re.IGNORECASE)  # what it takes for something else than text
 _QUOTES = "'\""
@@ -43,6 +44,9 @@ def prepared(override: str, texts: Mapping[str, Text], multirun: bool) -> str:
     key = name.lstrip("+")
     groups = (*registry.GROUPS, "experiment")
     text = texts.get(key)
+    if key in groups and (call := _CONSTRUCTOR.fullmatch(value)):
+        words = " ".join(f"{key}.{part.strip()}" for part in call[2].split(","))
+        raise ConfigError(f"{key}={value}: a choice has no arguments", f"{key}={call[1].lower()} {words}")
     if key in groups and not multirun and "," in value and not os.path.exists(value):
         raise _several(key, value)
     if key in groups:
@@ -64,7 +68,8 @@ def _several(key: str, value: str) -> ConfigError:
     if re.fullmatch(r"-?\d*,\d+", value):
         point = value.replace(",", ".")
         return ConfigError(f"{key}={value}: a decimal comma, or two values?", f"{key}={point}; or a sweep: {sweep}")
-    a_list = "" if key in registry.GROUPS else f"a list is [{value}]; "
+    lists = any("list" in str(each.hint) for each in index.keys("train") if each.name == key)
+    a_list = f"a list is [{value}]; " if lists else ""
     return ConfigError(f"{key}={value}: several values for one run", f"{a_list}a sweep is {sweep}")
 
 

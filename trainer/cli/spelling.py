@@ -38,7 +38,7 @@ def mended(verb: str, words: Sequence[str], flags: Mapping[str, bool]) -> tuple[
                 found[-2:] = [f"--config={found[-1]}"]
             continue
         new = [word]
-        if word.startswith("--"):
+        if word.startswith("--") or re.match(r"-[A-Za-z]{2,}", word):
             new = [_of_flag(verb, word, queue)]
         elif word.endswith(_CONFIG) and "=" not in word and verb in registry.TRAINING and os.path.isfile(word):
             new = [f"--config={word}"]
@@ -53,14 +53,16 @@ def mended(verb: str, words: Sequence[str], flags: Mapping[str, bool]) -> tuple[
 
 
 def _joined(words: Sequence[str]) -> list[str]:
-    """The words with `KEY = VALUE` and `KEY =VALUE` put together, which a shell has taken apart."""
+    """The words with `KEY = VALUE` and `KEY=A, B` put together, which a shell has taken apart."""
     found: list[str] = []
     queue = list(words)
     while queue:
         word = queue.pop(0)
-        if word.startswith("=") and found and _WORD.fullmatch(found[-1]):
-            value = word if word != "=" or not queue else word + queue.pop(0)
-            found[-1] += value
+        last = found[-1] if found else ""
+        if word.startswith("=") and _WORD.fullmatch(last):
+            found[-1] += word if word != "=" or not queue else word + queue.pop(0)
+        elif (last.endswith("=") or (last.endswith(",") and "=" in last)) and "=" not in word and word[:1] not in "-~+":
+            found[-1] += word
         else:
             found.append(word)
     return found
@@ -68,7 +70,7 @@ def _joined(words: Sequence[str]) -> list[str]:
 
 def _of_flag(verb: str, word: str, queue: list[str]) -> str:
     """`--KEY VALUE` or `--KEY=VALUE` as an override; a flag that is no key stays as it is."""
-    typed, equals, value = word[2:].partition("=")
+    typed, equals, value = word.lstrip("-").partition("=")
     name = typed.replace("-", "_")
     off = name.removeprefix("no_") in _truths(verb) and name not in _truths(verb)
     if off and not equals:
@@ -88,11 +90,23 @@ def _of_override(verb: str, word: str) -> list[str]:
     """`KEY=VALUE` with a value as trainer spells it."""
     name, _, value = word.partition("=")
     key = name.lstrip("+")
+    if (its := _place_of(verb, key, value)) is not None:
+        return [f"{its}={value}"]
     if key == "data" and datapath.is_path(value):
         return datapath.taken(value, described=verb in _DESCRIBED)[0]
     if not _WORD.fullmatch(value.replace(",", "a")):
         return [word]
     return [f"{name}={','.join(_value(verb, key, part) for part in value.split(','))}"]
+
+
+def _place_of(verb: str, key: str, value: str) -> str | None:
+    """The key of a verb that names a run, where another program's name for it was typed."""
+    its = next((each.name for each in index.of_verb(verb) if each.has("positional")), None)
+    if its in (None, key, "path") or key not in synonyms.PLACES:
+        return None
+    if key in index.groups(verb):  # model=best.pt
+        return its if value.endswith(naming.WEIGHTS) and os.path.isfile(value) else None
+    return None if key in _keys(verb) else its
 
 
 def _value(verb: str, key: str, value: str) -> str:
@@ -107,6 +121,7 @@ def _value(verb: str, key: str, value: str) -> str:
     if value.lower() == "none" and all(_may_be_null(each, value) for each in found):
         return "null"
     options = list(dict.fromkeys(choice for each in found for choice in each.choices))
+    options = options or list(synonyms.VALUES.get(key, {}))
     if not options or value in options:
         return value
     same = [option for option in options if synonyms.plain(option) == synonyms.plain(value)]

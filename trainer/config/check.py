@@ -229,6 +229,8 @@ def _convert(hint: Any, value: Any) -> Any:
         raise ValueError
     if value is None or (inner is int and isinstance(value, float) and not value.is_integer()):
         raise ValueError
+    if inner is int and isinstance(value, float):
+        value = int(value)  # epochs=1e2
     if inner is bool and isinstance(value, int) and abs(value) > LARGEST:
         raise ValueError
     if inner is str and isinstance(value, bool):
@@ -279,6 +281,9 @@ def _no_section(full: str, value: Any, names: Sequence[str]) -> ConfigError:
     hint = f"its keys are {', '.join(f'{full}.{name}' for name in names[:4])}"
     if full == "checkpoint" and isinstance(value, str):
         hint = f"it says when checkpoints are written; to start from one: from={value}"
+    if isinstance(value, bool):
+        hint = f"did you mean {full}.enabled={str(value).lower()}?" if "enabled" in names else hint
+        value = str(value).lower()
     return ConfigError(f"{full}={shown(value)}: a section, not a value", hint)
 
 
@@ -289,4 +294,6 @@ def _wrong_type(full: str, value: Any, hint: Any, words: tuple[str, ...]) -> Con
     else:
         wanted = _TYPE_NAMES.get(inner, str(inner)) + (", or a list of such" if _list_in(hint) else "")
     also = "".join(f" or {word}" for word in (*words, *(["null"] if optional else [])))
-    return ConfigError(f"{full}={shown(value)}: wrong type", f"it must be {wanted}{also}")
+    several = isinstance(value, list) and len(value) > 1 and _list_in(hint) is None
+    sweep = f"; several are a sweep: -m {full}={','.join(map(shown, value))}" if several else ""
+    return ConfigError(f"{full}={shown(value)}: wrong type", f"it must be {wanted}{also}{sweep}")

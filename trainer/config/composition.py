@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -178,6 +179,13 @@ def _nearest(group: str, choice: str, known: list[str]) -> str:
         return (
             f"a network of torchvision is model=torchvision model.arch={choice}, one of timm model=timm model.arch=..."
         )
+    if group == "model" and choice.endswith((".pt", ".pth", ".safetensors")):
+        return f"a file of weights is one to start from: from={choice}"
+    if choice.endswith(".py") or Path(f"{choice}.py").is_file():
+        name = Path(choice).stem
+        return (
+            f"one of your own is a file configs/{group.partition('/')[0]}/{name}.yaml that says: _target_: {name}.CLASS"
+        )
     library = f"choose from: {listed(sorted(known))}; a network of torchvision is model=torchvision model.arch=NAME"
     return did_you_mean(choice, known, library if group == "model" else "")
 
@@ -194,7 +202,9 @@ def _explanation(error: Exception) -> ConfigError | None:
     if isinstance(error, OverrideParseException):
         return ConfigError(
             f"cannot read '{error.override.lstrip('+')}'",
-            "quote values with special characters: 'key=\"a, b\"'",
+            "the functions are choice(...), range(...), interval(...) and others of Hydra's"
+            if re.search(r"=\w+\(", error.override)
+            else "quote values with special characters: 'key=\"a, b\"'",
         )
     if isinstance(error, OSError):  # a file that cannot be read, or a name that no file can have
         return ConfigError(f"{error.filename}: {error.strerror}")

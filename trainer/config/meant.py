@@ -28,7 +28,8 @@ def hint(verb: str, name: str, chosen: Mapping[str, str], siblings: Sequence[str
     `chosen` has the section's name of each group, and `siblings` are the keys that there are beside it.
     """
     above, _, word = name.rpartition(".")
-    here, all_keys = index.keys(verb, chosen), index.keys(verb)
+    described = [key for group in index.groups(verb) if group not in chosen for key in index.of_group(group)]
+    here, all_keys = [*index.keys(verb, chosen), *described], index.keys(verb)
     root = above.partition(".")[0]
     if root not in {key.name.partition(".")[0] for key in all_keys}:  # of a section that another program has
         above = root = ""
@@ -37,7 +38,7 @@ def hint(verb: str, name: str, chosen: Mapping[str, str], siblings: Sequence[str
     if same := _within(root, index.named(word, here)):
         return _offered(dict.fromkeys(key.name for key in same))
     known = synonyms.key(word)
-    if known is not None and (found := _of_synonym(known, here, all_keys, verb)):
+    if known not in (None, root) and (found := _of_synonym(known, here, all_keys, verb)):
         return found
     if elsewhere := _within(root, index.named(word, all_keys)):
         return _of_others(elsewhere, name)

@@ -34,7 +34,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "data.test_fraction": ("test_split", "test_size", "test_ratio"),
     "data.folds": ("kfold", "kfolds", "k_folds", "k_fold", "cv", "n_splits", "n_folds"),
     "data.augment.preset": ("augment", "augmentation", "augmentations", "aug", "transforms", "transform"),
-    "data.sampler": ("shuffle", "balanced", "class_weights", "class_weight", "sampling"),
+    "data.sampler": ("shuffle", "balanced", "sampling"),
     "data.limit": ("limit_train_batches", "max_samples", "n_samples", "subset", "max_train_samples", "num_samples"),
     "data.download": ("no_download",),
     "model": ("arch", "network", "net", "architecture", "backbone", "model_name", "estimator", "nn"),
@@ -42,9 +42,11 @@ KEYS: dict[str, tuple[str, ...]] = {
         *("hidden_size", "hidden_dim", "hidden_sizes", "hidden_layer_sizes", "n_hidden", "num_hidden", "units"),
         *("hidden_units", "layers", "width", "num_layers", "n_layers", "depth"),
     ),
+    "model.weights=DEFAULT": ("pretrained", "imagenet", "use_pretrained"),
     "model.dropout": ("drop_rate", "dropout_rate", "p_dropout", "dropout_p"),
     "model.activation": ("act", "nonlinearity", "activation_fn"),
     "loss": ("criterion", "loss_fn", "loss_function", "objective_function"),
+    "loss.class_weight": ("class_weights", "weighted_loss", "pos_weight"),
     "epochs": ("num_epochs", "n_epochs", "max_epochs", "nb_epochs", "num_train_epochs", "ep", "max_iter", "n_iter"),
     "max_steps": ("steps", "num_steps", "iterations", "iters", "max_iters", "n_steps", "total_steps"),
     "max_minutes": ("max_time", "time_limit", "timeout", "max_hours"),
@@ -73,12 +75,12 @@ KEYS: dict[str, tuple[str, ...]] = {
     "deterministic": ("cudnn_deterministic", "reproducible"),
     "tracking": ("logger", "log_to", "report_to", "loggers", "wandb", "mlflow"),
     "tensorboard.enabled": ("tb",),
-    "device=cuda": ("gpu", "gpus", "use_cuda", "use_gpu", "cuda", "accelerator", "n_gpu", "devices"),
+    "device=cuda": ("gpu", "gpus", "use_cuda", "use_gpu", "cuda", "accelerator"),
     "device=cpu": ("cpu", "no_cuda", "use_cpu"),
     "precision=bfloat16": ("amp", "use_amp", "mixed_precision", "fp16", "bf16", "half", "autocast"),
     "precision": ("dtype", "torch_dtype"),
     "from": (
-        *("ckpt", "checkpoint_path", "load", "pretrained", "init_from", "weights", "ckpt_path", "load_from"),
+        *("ckpt", "checkpoint_path", "load", "init_from", "weights", "ckpt_path", "load_from"),
         *("finetune", "fine_tune", "init", "start_from", "from_checkpoint", "restore", "resume_from"),
     ),
     "experiment": ("recipe", "preset", "exp_config", "config"),
@@ -87,12 +89,22 @@ KEYS: dict[str, tuple[str, ...]] = {
     "until": ("stop_when", "target_metric", "stop_at"),
 }
 
+# What a verb takes as `ckpt` or `run`, by what else it is called.
+PLACES = ("ckpt", "checkpoint", "run", "model", "weights", "checkpoint_path", "ckpt_path", "run_dir", "from", "path")
+
 # What to say of keys of other programs for which a training has none.
 PHRASES: dict[str, tuple[str, ...]] = {
     "an interrupted run goes on with trainer resume RUN; from=RUN starts another from its weights": (
         *("resume", "resume_from_checkpoint", "auto_resume", "continue"),
     ),
     "a training ends with its test; trainer eval RUN does it again": ("test", "do_test", "run_test", "do_eval"),
+    "several seeds are a sweep: trainer train -m seed=0,1,2": (
+        *("seeds", "n_seeds", "num_seeds", "repeats", "n_repeats", "num_runs"),
+    ),
+    "a training takes one device; the jobs of a sweep may run side by side: sweep=parallel": (
+        *("devices", "strategy", "nproc", "nproc_per_node", "num_gpus", "n_gpu", "world_size", "distributed", "ddp"),
+        *("num_nodes", "local_rank", "data_parallel"),
+    ),
     "all that a training says is in its train.log, too": ("verbose", "verbosity", "quiet", "log_level", "debug"),
 }
 
@@ -130,6 +142,7 @@ VALUES: dict[str, dict[str, tuple[str, ...]]] = {
         "inductor": ("true", "yes", "on", "1"),
         "cudagraph": ("cudagraphs",),
     },
+    "format": {"onnx": ("onnxruntime",), "pt2": ("torchexport",), "safetensors": ("safetensor",)},
     "direction": {"min": ("minimize", "minimise", "lower"), "max": ("maximize", "maximise", "higher")},
     "evaluate.split": {"val": ("valid", "validation", "dev")},
     "split": {"val": ("valid", "validation", "dev"), "train": ("training",), "test": ("testing",)},
