@@ -14,6 +14,9 @@ from trainer.cli import arguments, main
 from trainer.config import composition
 
 OWN = {
+    "configs/loss/mine.yaml": "_target_: own.Loss\nmargin: 0.5\n",
+    "configs/metric/ours.yaml": "_target_: own.metric\nbeta: 1\n",
+    "configs/hook/watching.yaml": "_target_: own.Hook\n",
     "configs/model/mynet.yaml": "_target_: own.Net\nclasses: ${data.num_classes}\nwidth: 4\n",
     "configs/data/mine.yaml": "defaults:\n  - /Data@_here_\n  - _self_\n_target_: own.Data\nbatch_size: 7\n",
 }
@@ -43,6 +46,7 @@ def own(empty: Path) -> Path:
         "experiment=small_folder data.path='my photos' data.augment=strong data.mean=[0.1,0.2,0.3] precision=bfloat16",
         "model=resnet18 data=cifar10 data.limit=1_000 optim.backbone_lr=1e-05 compile=off",
         "model=mlp data=table data.path=houses.csv data.target=-1 data.drop=['a, b',c] data.val_fraction=auto",
+        "metrics=[f1,ours] metric.ours.beta=2 loss=mine hooks=[watching]",
         "model=mynet data=mine model.width=8 data.val_fraction=0.25 search=optuna sweep=parallel",
     ],
 )
@@ -88,6 +92,11 @@ def test_the_same_training_gives_the_same_weights_alone_and_in_a_sweep(trainer: 
 
 REFUSED = {
     "model: {_target_: os.system, command: x}": ("names no code to run", "model._target_=os.system"),
+    "metrics: [x]\nmetric: {x: {_target_: os.system}}": ("metric.x._target_=os.system", "names code"),
+    "metric: 5": ("metric has no sections",),
+    "hook: {x: 1}": ("hook has no sections",),
+    "hooks: [x]": ("hooks=x: no such hook",),
+    "loss: {_target_: os.system}": ("loss._target_=os.system", "names code"),
     "name: ${oc.env:HOME}": ("has an expression", "name="),
     "optim: {name: sgd, lr: '${oc.env:SECRET}'}": ("has an expression", "optim.lr"),
     "tracking: {name: mlflow, uri: http://elsewhere}": ("tracking.uri=http://elsewhere", "leads out of the training"),

@@ -6,7 +6,7 @@ to: no class, no expression, no config elsewhere, and none of the keys that are 
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,28 @@ def _of_the_user() -> Iterator[tuple[str, str]]:
         for name, values in own_configs(group).items():
             above = "" if group == "experiment" else f"{group}.{name}." if group in registry.NAMED else f"{group}."
             yield from texts(values, above)
+
+
+def unnamed(values: Mapping[str, Any], words: Collection[str]) -> Iterator[tuple[str, str, Any]]:
+    """The classes in a config that the user has named neither in `./configs` nor by the `words` that were typed.
+
+    Each comes with its kind (a group, or that of a part such as a metric), and with the path of its section.
+
+    Raises:
+        ValueError: A section is none.
+    """
+    sections = [(group, group, values[group]) for group in registry.GROUPS if isinstance(values.get(group), dict)]
+    for kind in registry.NAMED:
+        parts = values.get(kind) or {}
+        if not isinstance(parts, dict) or not all(isinstance(section, dict) for section in parts.values()):
+            raise ValueError(f"{kind} has no sections")
+        sections += [(kind, f"{kind}.{name}", section) for name, section in parts.items()]
+    for kind, path, section in sections:
+        target = section.get("_target_")
+        if target is None or f"{path}._target_" in words:
+            continue
+        if "${" in str(target) or target not in [values.get("_target_") for values in own_configs(kind).values()]:
+            yield kind, path, target
 
 
 def own_configs(group: str) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,9 @@ from omegaconf import OmegaConf
 from trainer.config import named, registry
 from trainer.config.base import Config, Custom
 from trainer.config.check import own_section, take
+from trainer.config.keys import shown
 from trainer.config.written import plain
+from trainer.system.errors import ConfigError
 
 
 def take_named(config: Config) -> None:
@@ -16,6 +18,10 @@ def take_named(config: Config) -> None:
     """
     config.own = {}
     for kind in config.NAMES:
+        given = config._cfg.get(kind)
+        if given is not None and not OmegaConf.is_dict(given):
+            hint = f"did you mean {registry.NAMED[kind]}={shown(given)}?"
+            raise ConfigError(f"{kind}={shown(given)}: a section, not a value", hint)
         for name in named.entered(kind, config._cfg):
             take_part(config, kind, name)
 

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from trainer.config import registry
 from trainer.config.base import Custom
 from trainer.config.check import check
-from trainer.config.kept import NEUTRAL, expressions, is_outward, own_configs
+from trainer.config.kept import NEUTRAL, expressions, is_outward, unnamed
 from trainer.config.keys import public, shown
 from trainer.config.locating import KEYS, located
 from trainer.config.names import check_name
@@ -201,23 +201,17 @@ def _differing(before: dict[str, Any], after: dict[str, Any], path: str) -> Iter
 
 def _check_targets(kept: dict[str, Any], typed: set[str], run: Path) -> None:
     """A run directory may be a stranger's: a class that it names is used only if the user names it, too."""
-    sections = [(group, group, kept[group]) for group in registry.GROUPS]
-    for kind in registry.NAMED:
-        of_kind = kept.get(kind) or {}
-        if not isinstance(of_kind, dict) or not all(isinstance(section, dict) for section in of_kind.values()):
-            raise RunError(f"{run / 'config.yaml'} is not the config of a training")
-        sections += [(kind, f"{kind}.{name}", section) for name, section in of_kind.items()]
-    for group, path, section in sections:
-        target = section.get("_target_")
-        if target is None or f"{path}._target_" in typed:
-            continue
-        own = [values.get("_target_") for values in own_configs(group).values()]
-        if target not in own or "${" in str(target):
-            named = shortened(printable(str(target)), 200, "...")
-            raise ConfigError(
-                f"{run} has a {group} of somebody's own, {named}, and a file names no code to run",
-                f"if you trust it, name it yourself: {quoted(f'{path}._target_={target}')}",
-            )
+    try:
+        found = next(unnamed(kept, typed), None)
+    except ValueError as error:
+        raise RunError(f"{run / 'config.yaml'} is not the config of a training") from error
+    if found is not None:
+        kind, path, target = found
+        named = shortened(printable(str(target)), 200, "...")
+        raise ConfigError(
+            f"{run} has a {kind} of somebody's own, {named}, and a file names no code to run",
+            f"if you trust it, name it yourself: {quoted(f'{path}._target_={target}')}",
+        )
 
 
 def _take_no_intent(verb: str, kept: DictConfig, typed: DictConfig, words: set[str], run: Path) -> None:

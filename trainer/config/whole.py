@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config import check, meant, registry
 from trainer.config.composition import group_choices, ours
-from trainer.config.kept import NEUTRAL, expressions, is_outward, own_configs
+from trainer.config.kept import NEUTRAL, expressions, is_outward, own_configs, unnamed
 from trainer.config.reopening import LONGEST
 from trainer.config.train import Train
 from trainer.config.written import plain
@@ -35,7 +35,9 @@ def content(typed: str, words: Collection[str]) -> dict[str, Any]:
         ConfigError: There is no such file, it cannot be read, or it says more than a file may.
     """
     values = _read(typed)
-    if (unknown := next((key for key in values if key not in check.declared(Train)), None)) is not None:
+    if (
+        unknown := next((key for key in values if key not in {*check.declared(Train), *Train.NAMES}), None)
+    ) is not None:
         error = UnknownKeyError(str(unknown), check.declared(Train))
         error.hint = meant.hint("train", error.key, {}, error.siblings)
         raise error
@@ -108,11 +110,11 @@ def _check_kept(values: dict[str, Any], words: Collection[str], typed: str) -> N
         ConfigError: It names code of somebody's, has an expression, or leads out of the training.
     """
     sections = {group: values[group] for group in registry.GROUPS if isinstance(values.get(group), dict)}
-    for group, section in sections.items():
-        target = section.get("_target_")
-        own = [config.get("_target_") for config in own_configs(group).values()]
-        if target is not None and target not in own and f"{group}._target_" not in words:
-            _refuse(typed, f"{group}._target_", target, "names code, and a file names no code to run")
+    try:
+        for _, path, target in unnamed(values, words):
+            _refuse(typed, f"{path}._target_", target, "names code, and a file names no code to run")
+    except ValueError as error:
+        raise ConfigError(f"--config {typed}: {error}", "it is no config of a training") from error
     for key, text in expressions(values):
         if key not in words:
             _refuse(typed, key, text, "has an expression, and a file holds values only")
