@@ -182,11 +182,11 @@ def test_a_key_that_is_typed_as_it_was_is_accepted(trainer: Trainer, parts: Path
         (("--multirun",), ("-m goes with train",)),
         (("epoch=4",), ("epoch: no such key", "did you mean 'epochs'?")),
         (("checkpoint.every_step=4",), ("checkpoint.every_step: no such key", "did you mean 'every_steps'?")),
-        (("data.worker=4",), ("data.worker: no such key", "did you mean 'workers'?")),
+        (("data.worker=4",), ("data.worker: no such key", "did you mean 'data.workers'?")),
         (("optim.momentum=0.9",), ("optim.momentum: no such key",)),
         (("epochs=many",), ("epochs=many: wrong type",)),
         (("epochs=0",), ("epochs=0: out of range",)),
-        (("device=gpu",), ("device=gpu: no such device",)),
+        (("device=graphics",), ("device=graphics: no such device",)),
         (("--cfgg",), ("'--cfgg' is not a flag of trainer resume",)),
         (("run=other",), ("are two of them",)),
         (("early_stopping=3",), ("early_stopping",)),
@@ -200,14 +200,16 @@ def test_what_is_typed_wrongly_is_refused_in_two_lines(
 
 def test_what_is_no_run_directory_is_refused(trainer: Trainer, parts: Path) -> None:
     Path("folder").mkdir()
+    Path("other").mkdir()
+    for file in ("file.txt", "other/last.pt"):
+        Path(file).touch()
     Path("sweep/0").mkdir(parents=True)
     Path("sweep/sweep.jsonl").touch()
     for run, words in {
         "nowhere": ("nowhere: no such directory", "give one like runs/NAME/"),
         "folder": ("folder: no run directory (it has no config.yaml)",),
-        str(parts / "checkpoints"): ("checkpoints: no run directory",),
-        str(parts / "checkpoints" / "last.pt"): ("last.pt is a file", "give the run directory"),
-        str(parts / "config.yaml"): ("config.yaml is a file",),
+        "file.txt": ("file.txt is a file", "give the run directory"),
+        "other/last.pt": ("last.pt is a file", "give the run directory"),
         "sweep": ("sweep is a sweep", "resume its jobs one by one: trainer resume sweep/0"),
         "~nobody-of-that-name/run": ("~nobody-of-that-name/run",),
         "x\0y": ("x",),
