@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from running import QUICK, SILENT, evaluate, reported, train
 
 from trainer import __version__
 from trainer.config import registry
-from trainer.config.composition import CONFIGS
 
 WITHOUT_TORCH = """
 import os, sys
@@ -189,71 +187,6 @@ def test_how_jobs_are_found_and_run_is_never_left_aside_in_silence(
     assert len(ran.err.splitlines()) <= 2
     assert said in ran.err
     assert not Path("runs").exists()
-
-
-# --- completion ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("line", "offered"),
-    [
-        ("trainer ", set(registry.verbs())),
-        ("trainer tr", set(registry.verbs())),
-        ("trainer train mod", {"model="}),
-        ("trainer train exp", {"experiment="}),
-        ("trainer train model=", {f"model={path.stem}" for path in (CONFIGS / "model").glob("*.yaml")}),
-        ("trainer train model=lenet da", {"data="}),
-        ("trainer train optim.", {"optim.lr=", "optim.weight_decay="}),
-        ("trainer train optim=sgd optim.mo", {"optim.momentum="}),
-        ("trainer train epo", {"epochs="}),
-        ("trainer train evaluate.every_", {"evaluate.every_steps=", "evaluate.every_epochs="}),
-        ("trainer eval ck", {"ckpt="}),
-        ("trainer eval sp", {"split="}),
-        ("trainer inspect inspect.", {"inspect.out="}),
-        ("trainer train -m seed=1,2 epo", {"epochs="}),
-        ("trainer train +mod", {"+model="}),
-        ("trainer eval ckpt=./here", {"ckpt=./here.pt"}),
-        ("trainer eval ckpt=her", {"ckpt=here.pt"}),
-    ],
-)
-def test_completion_offers(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, line: str, offered: set[str]) -> None:
-    monkeypatch.setenv("COMP_LINE", line)
-    Path("here.pt").touch()
-    ran = trainer("-sc", "query=bash")
-    assert ran.code == 0
-    assert ran.err == ""
-    assert offered <= set(ran.out.split())
-
-
-def test_completion_offers_the_users_own_choices(
-    trainer: Trainer, empty: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (empty / "configs" / "model").mkdir(parents=True)
-    (empty / "configs" / "model" / "mynet.yaml").write_text("_target_: mynet.Net\n")
-    monkeypatch.setenv("COMP_LINE", "trainer train model=my")
-    assert "model=mynet" in trainer("-sc", "query=bash").out.split()
-
-
-@pytest.mark.parametrize("line", ["trainer trian mod", "trainer train model=lenett optim", "trainer train 'op"])
-def test_completion_is_silent_about_mistakes(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
-    monkeypatch.setenv("COMP_LINE", line)
-    ran = trainer("-sc", "query=bash")
-    assert (ran.code, ran.err) == (0, "")
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
-def test_bash_completes_after_the_documented_command(empty: Path) -> None:
-    command = empty / "trainer"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m trainer "$@"\n')
-    command.chmod(0o755)
-    script = """
-        eval "$(trainer -sc install=bash)"
-        COMP_LINE='trainer train model=cif' COMP_POINT=23 COMP_CWORD=2 COMP_WORDS=(trainer train model=cif)
-        hydra_bash_completion
-        echo "${COMPREPLY[@]}"
-    """
-    ran = subprocess_of("bash", "-c", script, PATH=f"{empty}:{os.environ['PATH']}")
-    assert ran.stdout.split() == ["model=cifar_lenet"], ran.stderr
 
 
 # --- the screen and the shell -------------------------------------------------------------------------

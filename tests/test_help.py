@@ -10,7 +10,7 @@ from conftest import Trainer
 
 from trainer.cli import pages
 from trainer.config import index, registry
-from trainer.config.composition import group_choices
+from trainer.config.choices import group_choices
 
 PARTS = ("Data", "Model", "Optimizer, schedule and loss", "Training", "Output", "Sweeps, with -m", "Recipes", "Flags")
 TOPICS = ("optim.lr", "lr", "data", "model=mlp", "early_stopping", "experiment=mnist_lenet", "learning")

@@ -457,25 +457,6 @@ def test_of_very_many_classes_some_are_shown_and_all_are_written(trainer: Traine
 # --- the shell ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
-@pytest.mark.parametrize("line", ["trainer eval ckpt=a", "trainer train model="])
-def test_completion_runs_no_name_of_a_file(
-    trainer: Trainer, below: Path, monkeypatch: pytest.MonkeyPatch, line: str
-) -> None:
-    Path("configs/model").mkdir(parents=True)
-    for name in ("a$(touch ran)", "a`touch ran`", "a${x:=$(touch ran)}", "a<(touch ran)", "a\x1b[2J", "a b", "a.pt"):
-        Path(name).touch()
-        Path("configs/model", f"{name}.yaml").touch()
-    monkeypatch.setenv("COMP_LINE", line)
-    ran = trainer("-sc", "query=bash")
-    assert ran.code == 0
-    assert "a.pt" in ran.out
-    # As the script does that `-sc install=bash` gives.
-    done = subprocess.run(["bash", "-c", 'compgen -W "$1"', "-", ran.out], capture_output=True, timeout=20)
-    assert not Path("ran").exists()
-    assert inert(done.stdout.decode())
-
-
 def test_a_config_that_is_shown_steers_no_terminal(trainer: Trainer, below: Path) -> None:
     name = "\u202ex\x1b[2Jé"
     ran = trainer("train", "--cfg", "job", f"output='{name}'")

@@ -1,66 +1,74 @@
-"""Tab completion: the verbs, and the choices and keys of each. Hydra's own would take the verb for an override."""
+"""Tab completion: the answers to a shell's questions. `trainer completion` gives it the script that asks them."""
 
-import glob
 import os
-import re
+import pwd
 from collections.abc import Sequence
 
-from trainer.cli import arguments
-from trainer.cli.showing import by_hydra
-from trainer.config import registry
-from trainer.config.composition import compose, group_choices, ready
-from trainer.config.written import plain
-from trainer.system.errors import ConfigError, TrainerError
+from trainer.cli import bash
+from trainer.cli.candidates import candidates
+from trainer.cli.shells import SCRIPTS, installed
+from trainer.system.errors import ConfigError, did_you_mean
 
-# The scripts of bash and zsh hand the candidates to `compgen -W`, which runs what a file is called: `$(rm x)`, say.
-_INERT = re.compile(r"[\w.,/@%+=:~-]*")
+USAGE = "trainer completion install, or trainer completion install bash|zsh|fish"
 
 
-def complete(args: Sequence[str]) -> int:
-    """Answer `trainer -sc query=SHELL`, for the line in $COMP_LINE, or print the script of `install=`."""
-    shell = next((arg.removeprefix("query=") for arg in args if arg.startswith("query=")), None)
-    if shell is None:
-        if not any(arg.startswith(("install=", "uninstall=")) for arg in args):
-            raise ConfigError("-sc installs tab completion", 'eval "$(trainer -sc install=bash)"')
-        return by_hydra("train", args)
-    words = os.environ.get("COMP_LINE", "").split(" ")
-    found = registry.verbs() if len(words) <= 2 else _candidates(words[1], words[2:-1], words[-1])
-    print(("\n" if shell == "fish" else " ").join(filter(_INERT.fullmatch, found)))
-    return 0
+def command(args: Sequence[str]) -> str:
+    """What `trainer completion ARGS` prints: the script of a shell, or what has been installed.
+
+    Raises:
+        UserError: There is no such shell, or a file cannot be written.
+    """
+    words = list(args)
+    installs = words[:1] == ["install"]
+    shells = words[1:] if installs else words
+    for shell in shells:
+        if shell not in SCRIPTS:
+            raise ConfigError(f"'{shell}' is not a shell that trainer completes in", did_you_mean(shell, SCRIPTS))
+    if installs:
+        return "\n".join(installed(shell) for shell in shells or [_yours()])
+    if len(shells) != 1:
+        raise ConfigError("tab completion is installed once for a shell", USAGE)
+    return SCRIPTS[shells[0]].rstrip("\n")
 
 
-def _candidates(verb: str, before: Sequence[str], word: str) -> list[str]:
-    """What `word` may become, after the words `before` it."""
-    if verb not in registry.verbs():
-        return []
-    sign = word[: len(word) - len(word.lstrip("+~"))]
-    key, equals, value = word[len(sign) :].partition("=")
-    groups = [group for group in (*registry.GROUPS, "experiment") if verb in registry.TRAINING or _has(verb, group)]
-    if equals:
-        options = group_choices(key) if key in groups else glob.glob(f"{glob.escape(value)}*") if value else []
-        return [f"{sign}{key}={option}" for option in options if option.startswith(value)]
-    try:
-        given = arguments.read(verb, ["--cfg", "job", *(w for w in before if re.match(r"[^-][^,(]*$", w))])
-        with ready():
-            cfg, _ = compose(given.name, given.prepared())
-    except TrainerError:  # what is wrong is said when the command is run
-        return []
-    keys = [*(f"{group}=" for group in groups), *_keys(plain(cfg), "", key.count("."))]
-    return sorted({f"{sign}{option}" for option in keys if option.startswith(key)})
+def answer(args: Sequence[str]) -> str:
+    """The answer to `trainer -sc query=SHELL [-- WORDS]`, a candidate per line; the script to `-sc install=SHELL`.
+
+    Bash says in $COMP_LINE and $COMP_POINT what was typed; the others say the words, of which the last is completed.
+    Behind a tab stands what is said of the candidate.
+
+    Raises:
+        ConfigError: It is not asked for either.
+    """
+    for arg in args:
+        if arg.startswith("install="):  # Hydra's way, as older lines in people's ~/.bashrc have it
+            return command([arg.removeprefix("install=")])
+        if arg == "query=bash":
+            return "\n".join(_in_bash())
+        if arg in ("query=zsh", "query=fish"):
+            words = [*args[args.index("--") + 1 :]] if "--" in args else []
+            *before, word = words[1:] or [""]
+            return "\n".join(f"{found.word}\t{found.about}" for found in candidates(before, word))
+    raise ConfigError("-sc is what shells ask for tab completion with", USAGE)
 
 
-def _has(verb: str, group: str) -> bool:
-    return group in registry.of_verb(verb).__dataclass_fields__
+def _in_bash() -> list[str]:
+    text, end = os.environ.get("COMP_LINE", ""), os.environ.get("COMP_POINT", "")
+    line = bash.read(text[: int(end)] if end.isdecimal() else text, os.environ.get("TRAINER_WORDBREAKS", bash.BREAKS))
+    *before, word = line.words[1:] or [""]
+    texts = [bash.written(found.word, line, not found.open and not line.quote) for found in candidates(before, word)]
+    return [text for text in texts if text is not None]
 
 
-def _keys(values: dict[str, object], above: str, levels: int) -> list[str]:
-    """The keys down to some level, with `.` after a section and `=` after any other."""
-    found = []
-    for name, value in values.items():
-        if not isinstance(value, dict):
-            found.append(f"{above}{name}=")
-        elif levels:
-            found += _keys(value, f"{above}{name}.", levels - 1)
-        else:
-            found.append(f"{above}{name}.")
-    return found
+def _yours() -> str:
+    """The shell that you log in with.
+
+    Raises:
+        ConfigError: It is none that trainer completes in.
+    """
+    shell = os.path.basename(os.environ.get("SHELL") or pwd.getpwuid(os.getuid()).pw_shell)
+    if shell not in SCRIPTS:
+        raise ConfigError(
+            f"your shell, '{shell}', is not bash, zsh or fish", "say which: trainer completion install zsh"
+        )
+    return shell

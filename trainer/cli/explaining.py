@@ -7,8 +7,7 @@ from trainer.cli.pages import Page
 from trainer.cli.runs import in_run
 from trainer.cli.verbs import text
 from trainer.config import index, registry
-from trainer.config.choices import about, called, file_of, summary
-from trainer.config.composition import group_choices
+from trainer.config.choices import about, called, file_of, group_choices, summary
 from trainer.config.index import Key
 from trainer.config.keys import MISSING
 from trainer.config.origins import DECLARED, TYPED

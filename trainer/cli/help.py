@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from trainer.cli import explaining, verbs
 from trainer.cli.composed import Composed, composed
 from trainer.config import index, registry
-from trainer.config.composition import group_choices
+from trainer.config.choices import group_choices
 from trainer.config.index import Key
 from trainer.system.errors import ConfigError, did_you_mean
 

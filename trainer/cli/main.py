@@ -67,7 +67,9 @@ def _dispatch(args: list[str]) -> int:
     if "-sc" in args or "--shell-completion" in args:
         from trainer.cli import completion
 
-        return completion.complete(args)
+        if found := completion.answer(args):
+            print(found)
+        return 0
     if not args or args[0] in ("--help", "-h"):
         print(verbs.overview())
         return 0
@@ -77,6 +79,11 @@ def _dispatch(args: list[str]) -> int:
         print(helping.answer(args[1:]))
         return 0
     verb, rest = args[0], args[1:]
+    if verb == "completion":
+        from trainer.cli import completion
+
+        print(completion.command(rest))
+        return 0
     if verb in _VERSION:
         print(f"trainer {__version__}")
         return 0

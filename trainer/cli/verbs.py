@@ -181,8 +181,7 @@ def _unknown(found: Composed, group: str) -> list[tuple[str, str]]:
 
 
 def _choice(found: Composed, group: str) -> list[tuple[str, str]]:
-    from trainer.config.choices import summary
-    from trainer.config.composition import group_choices
+    from trainer.config.choices import group_choices, summary
 
     chosen = found.choices.get(group, "None")
     others = ", ".join(choice for choice in group_choices(group) if choice != chosen)

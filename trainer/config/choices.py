@@ -1,10 +1,29 @@
-"""The configs that may be chosen in a group, and what their files say of them."""
+"""The configs that may be chosen in a group, where their files are, and what those say, without composing them.
 
+OmegaConf is not imported here: completion asks at each Tab.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from trainer.config.composition import CONFIGS, group_choices
+from trainer.config import registry
 
+_HERE = Path(__file__).resolve().parent.parent
+CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
+_DEEPEST = 5  # choices of the user's own that begin with another choice
 _LONGEST = 2**16  # bytes: what stands on top of a file is enough
+
+
+def group_choices(group: str) -> list[str]:
+    """The choices of a config group: ours and those in `./configs`."""
+    folders = [CONFIGS / group, Path("configs") / group]
+    return sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
+
+
+def ours(group: str) -> list[str]:
+    """Our choices of a config group."""
+    return sorted(p.stem for p in (CONFIGS / group).glob("*.yaml"))
 
 
 def file_of(group: str, choice: str) -> Path | None:
@@ -46,3 +65,63 @@ def summary(group: str, choice: str) -> str:
     text = " ".join(" ".join(about(group, choice)).split())
     end = text.find(". ")
     return text if end < 0 else text[: end + 1]
+
+
+def sections(verb: str, words: Sequence[str]) -> dict[str, str]:
+    """The name of the section that is chosen for each group, by default or by `words`, as far as files tell at once.
+
+    Nothing is composed, for that takes longer than people wait for a Tab. It is a guess: a choice that takes over
+    another one by `override` in a file of the user's own, say, is not seen.
+    """
+    chosen: dict[str, str] = {}
+    typed = dict(word.split("=", 1) for word in words if "=" in word)
+    _take_defaults(CONFIGS / f"{verb}.yaml", chosen)
+    if "experiment" in typed and (file := file_of("experiment", typed["experiment"])) is not None:
+        _take_defaults(file, chosen)
+    chosen |= {group: choice for group, choice in typed.items() if group in registry.GROUPS}
+    found = {group: _section(group, choice) for group, choice in chosen.items()}
+    return {group: name for group, name in found.items() if name is not None}
+
+
+def own_keys(group: str, words: Sequence[str]) -> list[str]:
+    """The keys of a class of the user's own that is chosen for a group by one of the `words`."""
+    typed = dict(word.split("=", 1) for word in words if "=" in word)
+    file = file_of(group, typed.get(group, ""))
+    values = {} if file is None else _read(file)
+    return [str(key) for key in values if key not in ("defaults", "_target_")] if "_target_" in values else []
+
+
+def _section(group: str, choice: str) -> str | None:
+    """The name of the section that a choice stands for: its file begins with the dataclass of it, or names a class."""
+    for _ in range(_DEEPEST):
+        file = file_of(group, choice)
+        if file is None:
+            return None
+        values = _read(file)
+        if isinstance(name := values.get("_target_", values.get("name")), str):
+            return name
+        first = next((str(entry) for entry in values.get("defaults", []) if entry != "_self_"), "")
+        if first.startswith("/"):
+            cls = registry.declared().get(first.removeprefix("/").partition("@")[0])
+            return None if cls is None else str(registry.defaults(cls).get("name"))
+        choice = first
+    return None
+
+
+def _take_defaults(file: Path, chosen: dict[str, str]) -> None:
+    entries = _read(file).get("defaults")
+    for entry in entries if isinstance(entries, list) else []:
+        for key, choice in entry.items() if isinstance(entry, dict) else []:
+            group = str(key).removeprefix("override ").strip().removeprefix("/")
+            if group in registry.GROUPS and isinstance(choice, str):
+                chosen[group] = choice
+
+
+def _read(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.load(file.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -12,10 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config import registry, synonyms
+from trainer.config.choices import CONFIGS as CONFIGS
+from trainer.config.choices import group_choices as group_choices
+from trainer.config.choices import ours as ours
 from trainer.system.errors import ConfigError, did_you_mean, first_line, listed
-
-_HERE = Path(__file__).resolve().parent.parent
-CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
 
 # Parts of Hydra's own config that nothing here uses: each would be one more file to read and merge.
 _UNUSED = ("launcher", "sweeper", "output", "help", "hydra_help", "job_logging", "hydra_logging", "env")
@@ -125,17 +125,6 @@ def compose(name: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, 
     OmegaConf.set_struct(cfg, False)
     del cfg["hydra"]
     return cfg, choices
-
-
-def group_choices(group: str) -> list[str]:
-    """The choices of a config group: ours and those in `./configs`."""
-    folders = [CONFIGS / group, Path("configs") / group]
-    return sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
-
-
-def ours(group: str) -> list[str]:
-    """Our choices of a config group."""
-    return sorted(p.stem for p in (CONFIGS / group).glob("*.yaml"))
 
 
 def declaration(group: str, choice: str) -> Any:
