@@ -3,6 +3,7 @@
 import os
 import pwd
 from collections.abc import Sequence
+from contextlib import suppress
 
 from trainer.cli import bash
 from trainer.cli.candidates import candidates
@@ -66,7 +67,10 @@ def _yours() -> str:
     Raises:
         ConfigError: It is none that trainer completes in.
     """
-    shell = os.path.basename(os.environ.get("SHELL") or pwd.getpwuid(os.getuid()).pw_shell)
+    shell = os.path.basename(os.environ.get("SHELL", ""))
+    if not shell:
+        with suppress(KeyError):  # a container may have no such user
+            shell = os.path.basename(pwd.getpwuid(os.getuid()).pw_shell)
     if shell not in SCRIPTS:
         raise ConfigError(
             f"your shell, '{shell}', is not bash, zsh or fish", "say which: trainer completion install zsh"
