@@ -73,6 +73,11 @@ def files(empty: Path) -> Path:
         ("trainer help model=ml", {"model=mlp"}),
         ("trainer completion ", {"install", "bash", "zsh", "fish"}),
         ("trainer eval ckpt=n", {"ckpt=net.pt"}),
+        ("trainer eval lat", {"latest"}),
+        ("trainer new mo", {"model"}),
+        ("trainer config epo", {"epochs="}),
+        ("trainer train --config ./t", {"./table.csv"}),
+        ("trainer train data=./p", {"data=./photos/"}),
         ("trainer eval ./", {"./net.pt", "./runs/", "./photos/", "./elsewhere/"}),
         ("trainer eval elsewhere/", {"elsewhere/run"}),
         ("trainer eval runs/mlp_digits/2026-01-01_10-00-00/checkpoints/", {
@@ -93,7 +98,8 @@ def test_completion_offers(files: Path, line: str, words: set[str]) -> None:
 
 
 def test_the_newest_runs_come_first_where_nothing_was_typed(files: Path) -> None:
-    first, second, third, *_ = (found.word for found in candidates(["eval"], ""))
+    latest, first, second, third, *_ = (found.word for found in candidates(["eval"], ""))
+    assert latest == "latest"
     assert first == "runs/sweeps/sweep/2026-01-03_10-00-00"
     assert second == "runs/mlp_digits/2026-01-02_10-00-00"
     assert third == "runs/mlp_digits/2026-01-01_10-00-00"

@@ -7,8 +7,9 @@ from itertools import islice
 
 from trainer.cli import verbs
 from trainer.cli.places import paths, runs
+from trainer.commands import new
 from trainer.config import index, registry
-from trainer.config.choices import own_keys, sections, summary
+from trainer.config.choices import group_choices, own_keys, sections, summary
 from trainer.config.index import Key
 from trainer.system.shown import printable
 
@@ -61,6 +62,8 @@ def _found(before: list[str], word: str) -> Iterator[Candidate]:
         return
     elif words and words[-1] in _OF_FLAGS:
         yield from map(Candidate, _OF_FLAGS[words[-1]])
+    elif words and words[-1] == "--config":
+        yield from map(Candidate, paths(word))
     elif words and words[-1] in _FOLDER_FLAGS:
         yield from map(Candidate, paths(word, folders=True))
     elif word.startswith("-"):
@@ -96,7 +99,7 @@ def _topics(words: Sequence[str], word: str) -> Iterator[Candidate]:
 
 
 def _groups(verb: str) -> list[str]:
-    return [*index.groups(verb), *(["experiment"] if verb == "train" else [])]
+    return [*index.groups(verb), *(["experiment"] if verb in registry.TRAINING else [])]
 
 
 def _keys(verb: str, words: Sequence[str], word: str) -> Iterator[Candidate]:
@@ -129,7 +132,9 @@ def _values(verb: str, words: Sequence[str], word: str) -> Iterator[Candidate]:
     above, item = f"{key}={value[:start]}", value[start:]
     name = key.lstrip("+")
     if name in _groups(verb):
-        yield from (Candidate(f"{above}{choice}", _short(summary(name, choice))) for choice in _choices(name))
+        yield from (Candidate(f"{above}{choice}", _short(summary(name, choice))) for choice in group_choices(name))
+        if name == "data" and item.startswith((".", "~", "/")):  # the user's own: data=./photos, data=./houses.csv
+            yield from (Candidate(f"{above}{path}") for path in paths(item))
         return
     among = index.keys(verb, sections(verb, words)) if name.partition(".")[0] in registry.GROUPS else index.keys(verb)
     found = [one for one in among if name in (one.name, one.typed)]
@@ -137,12 +142,6 @@ def _values(verb: str, words: Sequence[str], word: str) -> Iterator[Candidate]:
         yield from (Candidate(f"{above}{offered}") for offered in (*one.values, *_OFFERED.get(one.word, ())))
         if one.has("text") and (kind := _kind(verb, one)):
             yield from (Candidate(f"{above}{place.word}", place.about) for place in _places(kind, item))
-
-
-def _choices(group: str) -> list[str]:
-    from trainer.config.choices import group_choices
-
-    return group_choices(group)
 
 
 def _kind(verb: str, key: Key) -> str:
@@ -153,9 +152,15 @@ def _kind(verb: str, key: Key) -> str:
 
 
 def _positional(verb: str, words: Sequence[str], word: str) -> Iterator[Candidate]:
+    """What may stand where a word without a key is taken for one: a run, most often."""
     key = next((key for key in index.of_verb(verb) if key.has("positional")), None)
-    if key is not None and ("list" in key.type or not any(re.match(r"[^-=]+$", other) for other in words)):
-        yield from _places(_kind(verb, key), word)
+    taken = any(re.match(r"[^-=]+$", other) for other in words)
+    if key is None or (taken and "list" not in key.type):
+        return
+    if verb == "new" and not taken:
+        yield from (Candidate(kind, about) for kind, about in new.WORDS.items())
+    elif kind := _kind(verb, key):
+        yield from _places(kind, word)
 
 
 def _places(kind: str, typed: str) -> Iterable[Candidate]:

@@ -40,7 +40,7 @@ def _facts(one: Key, verb: str) -> Iterable[tuple[str, str]]:
         yield "typed as", f"trainer {verb} {one.word.upper()}, or {one.name}=..."
     if one.has("flag"):
         yield "typed as", f"--{one.name}, or {one.name}=true"
-    if verb == "train":
+    if verb in registry.TRAINING:
         yield "resume", "may change it" if one.has("runtime") else "keeps it; for another: trainer train from=RUN"
     verbs = [verb for verb in registry.verbs() if any(key.name == one.name for key in index.of_verb(verb))]
     if len(verbs) > 1:

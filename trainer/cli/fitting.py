@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from trainer.config.composition import declaration
+from trainer.config.choices import declaration
 from trainer.config.data import Data
 
 MODEL = "model=mlp"  # as in experiment=table

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from trainer.cli import explaining, verbs
 from trainer.cli.composed import Composed, composed
-from trainer.config import index, registry
+from trainer.config import index, registry, synonyms
 from trainer.config.choices import group_choices
 from trainer.config.index import Key
 from trainer.system.errors import ConfigError, did_you_mean
@@ -58,8 +58,14 @@ def _page(found: Composed, topic: str, run: str | None) -> str:
             return explaining.list_of(topic, inside)
     if named := [(group, topic) for group in groups if topic in group_choices(group)]:
         return explaining.choice(found, *named[0])
-    for other in registry.verbs():
-        if verb == "train" and other != verb and (several := _named(topic, index.keys(other))) and _is_one(several):
+    others = [other for other in registry.verbs() if verb == "train" and other != verb]
+    for other in others:
+        if several := [key for key in index.of_verb(other) if key.name == topic]:
+            return explaining.key(composed(other, []), several, run)
+    if (known := synonyms.key(topic)) is not None and known != topic:  # what other programs call it
+        return _page(found, known, run)
+    for other in others:
+        if (several := _named(topic, index.of_verb(other))) and _is_one(several):
             return explaining.key(composed(other, []), several, run)
     if about := [key for key in everywhere if topic.lower() in key.doc.lower() and not key.is_group]:
         return explaining.list_of(topic, about)

@@ -1,19 +1,17 @@
 """A page of help, as wide as the terminal: headings, paragraphs, and rows of a name and what it means."""
 
-import os
 import re
 import shutil
-import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from trainer.system.colours import painted
 from trainer.system.shown import printable
 
 WIDEST = 120  # columns: longer lines are hard to read
 NARROWEST = 40
 _PIPE = 80  # columns where there is no terminal
 _WORD = re.compile(r"(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+")  # of a command
-_HEADING, _NAME, _END = "\x1b[1;36m", "\x1b[1m", "\x1b[0m"
 
 
 def width() -> int:
@@ -21,16 +19,11 @@ def width() -> int:
     return min(max(shutil.get_terminal_size((_PIPE, 24)).columns, NARROWEST), WIDEST)
 
 
-def coloured() -> bool:
-    """Whether the standard output shows colours: it is a terminal, and nobody has asked for none (no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
 class Page:
     """A page that is made from its top to its end."""
 
     def __init__(self) -> None:
-        self._width, self._coloured = width(), coloured()
+        self._width = width()
         self._lines: list[str] = []
 
     def __str__(self) -> str:
@@ -38,7 +31,7 @@ class Page:
 
     def heading(self, text: str) -> None:
         """A heading, after an empty line."""
-        self._lines += ["", *(self._styled(line, _HEADING) for line in self._wrapped(text, "", ""))]
+        self._lines += ["", *(painted(line, "heading") for line in self._wrapped(text, "", ""))]
 
     def space(self) -> None:
         """An empty line."""
@@ -81,9 +74,9 @@ class Page:
             indent = " " * column
             beside = self._wrapped(meaning, indent, indent, most if name else None) if meaning else []
             if name and beside and len(name) + 4 <= column:
-                beside[0] = f"  {self._styled(name, _NAME)}{indent[2 + len(name) :]}{beside[0].lstrip()}"
+                beside[0] = f"  {painted(name, 'name')}{indent[2 + len(name) :]}{beside[0].lstrip()}"
             else:
-                self._lines += [f"  {self._styled(line, _NAME)}" for line in textwrap.wrap(name, self._width - 2)]
+                self._lines += [f"  {painted(line, 'name')}" for line in textwrap.wrap(name, self._width - 2)]
             self._lines += beside
 
     def listed(self, label: str, names: Iterable[str]) -> None:
@@ -100,6 +93,3 @@ class Page:
             max_lines=most,
             placeholder=" ...",
         )
-
-    def _styled(self, text: str, style: str) -> str:
-        return f"{style}{text}{_END}" if self._coloured else text

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+LATEST = "latest"  # as `trainer.compare.latest` understands it
 _RUNS = "runs"  # where they are made unless `output=` says otherwise
 _NEWEST = 10  # runs that are offered where nothing was typed
 _LOOKED_AT = 5000  # folders: a file system may be slow
@@ -25,6 +26,8 @@ def runs(typed: str) -> Iterator[tuple[str, str]]:
 
     Where nothing was typed, the newest runs come, too. Beside each stands what it is.
     """
+    if LATEST.startswith(typed):
+        yield LATEST, "the newest run"
     if not typed:
         yield from ((path, "run" if kind == "config.yaml" else "sweep") for path, kind in _newest())
     for entry, path in _entries(typed):

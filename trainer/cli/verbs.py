@@ -36,6 +36,7 @@ FLAGS = {
     "--cfg job": "print the composed config, and run nothing",
     "--resolve": "the same, with ${...} followed",
     "--info": "print where the config comes from: its files, in their order",
+    "--config FILE": "take a whole config from a file, which trainer config writes",
     "--config-dir DIR": "look for configs in DIR, too",
     "--help": "print this",
     "--hydra-help": "print what Hydra's own flags do",
@@ -113,7 +114,7 @@ def _composed(verb: str, words: Sequence[str]) -> tuple[Composed, TrainerError |
 
 def _training(page: Page, found: Composed) -> None:
     """The parts of the help of a training, with those keys first that people set most."""
-    own = {key.name: key for key in index.of_verb("train") if not key.is_group}
+    own = {key.name: key for key in index.of_verb(found.given.verb) if not key.is_group}
     for title, (groups, names) in _PARTS.items():
         page.heading(title)
         keys = [key for name in names for key in own.values() if key.name.split(".")[0] == name]

@@ -86,26 +86,35 @@ def sections(verb: str, words: Sequence[str]) -> dict[str, str]:
 def own_keys(group: str, words: Sequence[str]) -> list[str]:
     """The keys of a class of the user's own that is chosen for a group by one of the `words`."""
     typed = dict(word.split("=", 1) for word in words if "=" in word)
-    file = file_of(group, typed.get(group, ""))
-    values = {} if file is None else _read(file)
+    values = _values(group, typed.get(group, ""))
     return [str(key) for key in values if key not in ("defaults", "_target_")] if "_target_" in values else []
 
 
-def _section(group: str, choice: str) -> str | None:
-    """The name of the section that a choice stands for: its file begins with the dataclass of it, or names a class."""
+def declaration(group: str, choice: str) -> Any:
+    """The dataclass of the section that a choice stands for; None where it has none, or its file does not say."""
     for _ in range(_DEEPEST):
-        file = file_of(group, choice)
-        if file is None:
-            return None
-        values = _read(file)
-        if isinstance(name := values.get("_target_", values.get("name")), str):
-            return name
-        first = next((str(entry) for entry in values.get("defaults", []) if entry != "_self_"), "")
+        values = _values(group, choice)
+        if (section := registry.section(group, values.get("name"))) is not None:
+            return section
+        first = next((entry for entry in values.get("defaults") or [] if isinstance(entry, str)), "_self_")
         if first.startswith("/"):
-            cls = registry.declared().get(first.removeprefix("/").partition("@")[0])
-            return None if cls is None else str(registry.defaults(cls).get("name"))
-        choice = first
+            return registry.declared().get(first.removeprefix("/").partition("@")[0])
+        choice = first  # another choice of the group, which it begins with
     return None
+
+
+def _section(group: str, choice: str) -> str | None:
+    """The name of that section; of one of the user's own its class."""
+    if isinstance(target := _values(group, choice).get("_target_"), str):
+        return target
+    cls = declaration(group, choice)
+    return None if cls is None else str(registry.defaults(cls).get("name"))
+
+
+def _values(group: str, choice: str) -> dict[str, Any]:
+    """What the file of a choice holds; nothing where there is none."""
+    file = file_of(group, choice)
+    return {} if file is None else _read(file)
 
 
 def _take_defaults(file: Path, chosen: dict[str, str]) -> None:

@@ -127,29 +127,6 @@ def compose(name: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, 
     return cfg, choices
 
 
-def declaration(group: str, choice: str) -> Any:
-    """The dataclass that the config of a choice begins with, without composing it; None where it does not say."""
-    path = next((p for p in _files(group, choice) if p.is_file()), None)
-    if path is None:
-        return None
-    try:
-        found = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    except Exception:  # whatever is wrong with it is said when it is composed
-        return None
-    values = found if isinstance(found, dict) else {}
-    if (section := registry.section(group, values.get("name"))) is not None:
-        return section
-    for entry in values.get("defaults") or []:
-        if isinstance(entry, str) and entry.startswith("/"):
-            return registry.declared().get(entry[1:].partition("@")[0])
-    return None
-
-
-def _files(group: str, choice: str) -> list[Path]:
-    """Where the config of a choice may lie, the user's own first."""
-    return [folder / group / f"{choice}.yaml" for folder in (Path("configs"), CONFIGS)]
-
-
 @contextmanager
 def explained() -> Iterator[None]:
     """Raise Hydra's and OmegaConf's complaints about what the user typed as a `ConfigError`."""

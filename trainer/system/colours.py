@@ -4,11 +4,11 @@ import os
 import sys
 from typing import TextIO
 
-_CODES = {"error": "1;31", "heading": "1;36", "dim": "2"}
+_CODES = {"error": "1;31", "heading": "1;36", "name": "1", "dim": "2"}
 
 
 def painted(text: str, style: str, stream: TextIO | None = None) -> str:
-    """`text` in a `style` (error, heading, dim) if the `stream`, standard output or another, shows colours."""
+    """`text` in a `style` (error, heading, name, dim) if the `stream`, standard output or another, shows colours."""
     return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if shows_colours(stream or sys.stdout) else text
 
 
