@@ -42,6 +42,7 @@ def show(place: Place, as_json: bool) -> dict[str, Any]:
     screen.table(("file", "size"), files[:MOST])
     if len(files) > MOST:
         screen.say(f"... and {counted(len(files) - MOST, 'more file')}")
+    screen.commands(_following(entry))
     return found
 
 
@@ -62,7 +63,7 @@ def told(entry: Entry) -> dict[str, Any]:
 
 def facts(entry: Entry) -> Facts:
     """The labelled lines on a run."""
-    result, began, run = entry.result, origin.read(entry.path), quoted(entry.path)
+    result, began = entry.result, origin.read(entry.path)
     environment = result.get("environment") or began.get("environment") or {}
     trained = [counted(result[key], word) for key, word in (("epochs", "epoch"), ("steps", "step")) if key in result]
     found = [("status", ", ".join([entry.ending, *trained]))]
@@ -82,11 +83,16 @@ def facts(entry: Entry) -> Facts:
     if (project := began.get("project")) is not None:
         found.append(("project", f"commit {project['commit']}, {_state(project['changed'])}"))
     found += lineage.told(entry.path)
-    found.append(("again", command(entry)))
-    found.append(("", f"trainer reproduce {run}"))
-    if entry.status not in ("completed", "running", "broken"):
-        found.append(("go on", f"trainer resume {run}"))
     return found
+
+
+def _following(entry: Entry) -> list[str]:
+    """Commands to go on with: to train it again, and to resume what has not come to its end."""
+    run = quoted(entry.path)
+    commands = [command(entry), f"trainer reproduce {run}"]
+    if entry.status not in ("completed", "running", "broken"):
+        commands.append(f"trainer resume {run}")
+    return commands
 
 
 def command(entry: Entry) -> str:

@@ -151,8 +151,8 @@ def _judge(before: Curve, after: Curve, rounding: float, screen: Report) -> dict
     if len(parts) == 1:
         facts.append(("note", "the weights are not compared: they are not of the same step, or not there"))
     facts += [("differs", line) for line in _differences(before, after)]
-    facts.append(("side by side", f"trainer runs {quoted(before.run.path)} {quoted(after.run.path)}"))
     screen.panel("reproduce", facts)
+    screen.commands([f"trainer runs {quoted(before.run.path)} {quoted(after.run.path)}"])
     return {"verdict": "equal" if worst is None else "rounding", "path": str(after.run.path)}
 
 

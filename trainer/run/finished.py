@@ -44,13 +44,13 @@ def is_done(config: Train, epoch: int | None, step: int | None, result: dict[str
 
 def say(directory: Path, epoch: int, step: int, result: dict[str, Any], screen: Report) -> None:
     """Say that a run is finished, and what can be done with it."""
-    run, stopped = quoted(directory), result.get("stopped")
+    stopped = result.get("stopped")
     facts = [("finished", f"{epoch} epochs, {step:,} steps")]
     if stopped:
         facts.append(("stopped", str(stopped)))
     keys = [_LONGER[key] for reason, key in _ENDED_BY.items() if str(stopped).startswith(reason)]
     longer = keys[0] if keys else f"epochs={2 * epoch}"
-    facts.append(("longer", f"trainer resume {argument(directory)} {longer}"))
-    facts.append(("anew", f"trainer train from={run}"))
-    facts.append(("look", f"trainer eval {argument(directory)}"))
     screen.panel(f"{directory} is finished", facts)
+    anew = f"trainer train from={quoted(directory)}"
+    commands = [f"trainer resume {argument(directory)} {longer}", anew, f"trainer eval {argument(directory)}"]
+    screen.commands(commands, "train it for longer, start anew from its weights, or look at it")
