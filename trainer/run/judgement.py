@@ -107,9 +107,10 @@ def useless(test: Evaluation, intervals: Intervals) -> Judgement | None:
         return Judgement("no better than one class", text)
     spans = intervals.get("test/accuracy")
     between = f" ({span('accuracy', spans)})" if spans is not None else ""
+    beside = "cannot be told from" if accuracy > share else "is not above"
     text = (
-        f"the test accuracy, {accuracy:.1%}{between}, cannot be told from the share of the largest class, "
-        f"{share:.1%}: a constant answer does as well"
+        f"the test accuracy, {accuracy:.1%}{between}, {beside} the share of the largest class, {share:.1%}: "
+        "a constant answer does as well"
     )
     return Judgement("at chance", text, grave=True)
 
