@@ -115,8 +115,9 @@ def _show(model: "Evaluated", screen: "Report", out: "Path | None") -> dict[str,
         evaluation = model.evaluator(model.split)
     else:
         evaluation, left = leaving.evaluated(model, out, screen)
-    metrics = evaluation.metrics | evaluation.further
-    intervals = bootstrap.of_classes(evaluation) if evaluation.counts else {}
+    with screen.doing("computing figures and their intervals"):
+        metrics = evaluation.metrics | evaluation.further
+        intervals = bootstrap.of_classes(evaluation) if evaluation.counts else {}
     data, (known, loudly) = model.data, model.known()
     facts = [
         ("checkpoint", model.where),

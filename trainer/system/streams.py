@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
+from trainer.system.colours import painted
 from trainer.system.shown import LONGEST, printable, shortened
 
 
@@ -81,7 +82,7 @@ def show_traceback(error: BaseException) -> None:
 
 def warn(text: str) -> None:
     """Print a warning to standard error."""
-    print(f"warning: {shortened(text, LONGEST, '...')}", file=sys.stderr)
+    print(painted("warning:", "error", sys.stderr), shortened(text, LONGEST, "..."), file=sys.stderr)
 
 
 def note(*lines: str) -> None:
