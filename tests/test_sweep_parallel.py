@@ -116,7 +116,7 @@ def test_a_job_that_does_not_stop_in_time_is_killed_and_was_interrupted(sick: Pa
 
 
 TELLS = '''
-import os, torch
+import gc, os, torch
 
 class Net(torch.nn.Linear):
     """Says what its process has."""
@@ -124,7 +124,8 @@ class Net(torch.nn.Linear):
     def __init__(self):
         super().__init__(784, 10)
         with open("said", "w") as file:
-            print(torch.get_num_threads(), os.environ["OMP_NUM_THREADS"], os.readlink("/proc/self/fd/1"), file=file)
+            print(torch.get_num_threads(), os.environ["OMP_NUM_THREADS"], gc.isenabled(), file=file)
+            print(os.readlink("/proc/self/fd/1"), file=file)
 
     def forward(self, inputs):
         return super().forward(inputs.flatten(1))
@@ -138,7 +139,17 @@ def test_each_worker_has_its_share_of_the_threads_and_prints_nothing(empty: Path
     parallel, ended = runner(1)
     parallel.run(iter([planned(0, *running.SILENT, "model=tells", "data.limit=100", "epochs=1")]))
     assert [job.status for job in ended] == ["completed"], ended
-    assert Path("said").read_text() == f"{cores()} {cores()} /dev/null\n"
+    assert Path("said").read_text() == f"{cores()} {cores()} True\n/dev/null\n"
+
+
+@pytest.mark.slow
+def test_a_mistake_is_answered_while_the_server_of_the_workers_imports_and_leaves_nobody(machine: Machine) -> None:
+    ran = machine.start("train", "-m", "seed=0,1", "optim.lrr=1", "sweep=parallel", fresh=True)
+    ended = ran.wait()
+    assert ended.code == 2
+    assert "did you mean 'lr'?" in ended.err
+    assert len(ended.err.splitlines()) <= 2
+    assert ran.leaves_nobody()
 
 
 @pytest.mark.slow

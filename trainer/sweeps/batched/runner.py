@@ -83,6 +83,7 @@ class Batched(Hook):
             self._end(attempt, _raising(error))
             return None
         self.begun.append(Member(attempt, training))
+        self._look()
         return self.begun[-1]
 
     def _alone(self, member: Member, reason: str) -> None:
@@ -104,6 +105,9 @@ class Batched(Hook):
             raise InterruptedRunError(signum, "interrupted")
 
     def on_step(self, state: State) -> None:
+        self._look()
+
+    def _look(self) -> None:
         if time.monotonic() - self._shown > SHOW_SECONDS:
             self._shown = time.monotonic()
             self._show(self.begun)
