@@ -17,6 +17,7 @@ from sweeping import crossed, grid, job
 
 from trainer.run.sweep_log import Outcome
 from trainer.sweeps.results import figures
+from trainer.sweeps.results.captions import caption
 
 
 def drawn(jobs: Sequence[Outcome]) -> dict[str, Figure]:
@@ -226,6 +227,13 @@ def test_parallel_lines_end_at_what_each_setting_has_reached() -> None:
     reached = [(0.5 - 0.5) / 0.4, 0.1 / 0.4, 0.15 / 0.4, 0.2 / 0.4, 0.3 / 0.4, 1.0]
     assert [line[-1] for line in lines] == pytest.approx(reached)
     assert axes.lines[-1].get_ydata() == pytest.approx([25 / 49, 1.0, 1.0])
+
+
+def test_every_picture_has_a_caption_of_its_kind() -> None:
+    found = {caption(name) for name in ("history", "val_accuracy-history")}
+    assert len(found) == 1
+    assert "best so far" in found.pop()
+    assert caption("val_loss-optim.lr") == caption("model.hidden") != caption("optim.lr-model.hidden")
 
 
 # --- two keys -------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from matplotlib.ticker import NullLocator
 
 from trainer.compare.ranking import Ranked
 from trainer.run.records import PRUNED
-from trainer.show.lettering import lettered
+from trainer.show.lettering import class_names, lettered
 from trainer.sweeps.results import axes as common
 from trainer.sweeps.results.axes import COLOURS, GREY, KEY, NAMED, TICKS
 from trainer.sweeps.results.grid import Grid, numbers_in
@@ -67,7 +67,7 @@ def against(found: Grid, key: str, others: Sequence[str]) -> Figure:
     if numbers is None:
         axes.set_xlim(-0.5, len(xs) - 0.5)
     if numbers is None or len(xs) <= TICKS:
-        axes.set_xticks(xs, [lettered(value) for value in values])
+        axes.set_xticks(xs, [lettered(value) for value in class_names(values)])
         axes.xaxis.set_minor_locator(NullLocator())
         common.separate(axes, hide=numbers is not None)
     elif log:

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from trainer.compare.ranking import Ranked
 from trainer.engine.measures import measure
-from trainer.show.lettering import lettered
+from trainer.show.lettering import class_names, lettered
 from trainer.sweeps.results import axes as common
 from trainer.sweeps.results.axes import BEST, KEY, ORDERS
 from trainer.sweeps.results.grid import Grid
@@ -42,7 +42,7 @@ def heat_map(found: Grid, keys: tuple[str, str], others: Sequence[str]) -> Figur
     corner = found.places(keys[0])(best) - 0.5, found.places(keys[1])(best) - 0.5
     axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=BEST, linewidth=2.5, clip_on=False, zorder=3))
     for axis, values, key in ((axes.xaxis, across, keys[0]), (axes.yaxis, up, keys[1])):
-        axis.set_ticks(range(len(values)), [lettered(value) for value in values])
+        axis.set_ticks(range(len(values)), [lettered(value) for value in class_names(values)])
         axis.set_ticks(np.arange(0.5, len(values) - 1), minor=True)  # between the cells
         axis.set_label_text(lettered(key, KEY, 30))
     axes.tick_params(which="both", length=0)

@@ -5,14 +5,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from trainer.compare.ranking import Ranked, has_value, ranked, varied
-from trainer.compare.verdict import verdict
 from trainer.run import origin, records
 from trainer.run.directory import PAGE
 from trainer.run.sweep_log import Outcome
 from trainer.show import html
-from trainer.show.captions import caption
 from trainer.show.values import metric
 from trainer.sweeps.results import table as results
+from trainer.sweeps.results.captions import caption
 from trainer.system import inside
 from trainer.system.atomic import write_text
 from trainer.system.paths import argument, quoted
@@ -36,7 +35,7 @@ def leave(directory: Path, jobs: Sequence[Outcome], pictures: Sequence[Path], to
     title = f"{directory.parent.name} {directory.name}"
     body = [
         html.heading(title, _summary(jobs, best, took)),
-        html.notice(f"{result}.") if (result := verdict(rows)) else "",
+        *(html.notice("", f"{text}.") for label, text in results.facts(jobs) if label in ("result", "note")),
         html.section("The best", _best(directory, best)),
         html.section("Ranking", _ranking(directory, jobs, rows)),
         html.section("What was varied", [html.table(("key", "values"), _varied(jobs))]),
@@ -44,7 +43,7 @@ def leave(directory: Path, jobs: Sequence[Outcome], pictures: Sequence[Path], to
         html.section("What failed", _failed(jobs)),
         html.section("The way back", [html.commands([_typed(directory)]), html.facts(_environment(directory, best))]),
         html.section("Files", [html.table(("file", "what it holds"), *_files(directory))]),
-        html.section("What to do next", [html.commands(_following(directory, jobs, best))]),
+        html.section("What to do next", [html.commands(_following(directory, jobs))]),
     ]
     write_text(directory / PAGE, html.page(f"{title}: report", filter(None, body)))
 
@@ -72,11 +71,10 @@ def _best(directory: Path, best: Sequence[Ranked]) -> Iterator[str]:
         yield html.tiles([(row.objective, metric(row.objective, row.mean), spread), *test])
         yield html.facts((key, shortened(value, CELL)) for key, value in row.overrides.items())
         yield html.link(f"The report of job {row.best.job}", _report(directory, row.best))
-        yield html.commands([results.rerun(row)])
 
 
 def _ranking(directory: Path, jobs: Sequence[Outcome], rows: Sequence[Ranked]) -> Iterator[str]:
-    header, *_, cells = results.table(jobs)
+    header, cells = results.table(jobs)
     links = [_report(directory, row.best) for row in rows[:ROWS]]
     yield html.table(header, [[shortened(cell, CELL) for cell in line] for line in cells[:ROWS]], links)
     if any(links):
@@ -136,10 +134,9 @@ def _files(directory: Path) -> tuple[list[tuple[str, str]], list[str]]:
     return found, [name for name, _ in found]
 
 
-def _following(directory: Path, jobs: Sequence[Outcome], best: Sequence[Ranked]) -> list[str]:
-    evaluated = [f"trainer eval {argument(directory / str(row.best.job))}" for row in best]
+def _following(directory: Path, jobs: Sequence[Outcome]) -> list[str]:
     unfinished = [f"trainer resume {argument(directory)}"] * any(job.status != "completed" for job in jobs)
-    return [*evaluated, *unfinished, f"tensorboard --logdir {quoted(directory)}"]
+    return [*unfinished, *results.following(jobs, directory), f"tensorboard --logdir {quoted(directory)}"]
 
 
 def _report(directory: Path, job: Outcome) -> str:

@@ -10,6 +10,7 @@ from statistics import mean
 from trainer.compare import ranking
 from trainer.compare.ranking import FOLD, REPEATS, Ranked, has_value, ranked, varied
 from trainer.compare.verdict import verdict
+from trainer.run.directory import PAGE
 from trainer.run.records import PRUNED
 from trainer.run.sweep_log import Outcome
 from trainer.show.report import Facts
@@ -91,7 +92,7 @@ def facts(jobs: Sequence[Outcome]) -> Facts:
 
 def places(directory: Path, pictures: Sequence[Path]) -> Facts:
     """Where everything is."""
-    found = [("sweep", str(directory)), ("table", "results.csv")]
+    found = [("sweep", str(directory)), ("table", "results.csv"), ("report", PAGE)]
     if pictures:
         found.append(("pictures", f"{pictures[0].parent.name}/ ({', '.join(path.stem for path in pictures)})"))
     return found
