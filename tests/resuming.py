@@ -84,7 +84,7 @@ def differences(first: Path, second: Path) -> list[str]:
             found += [f"{name}.pt {where}" for where in unequal(one, other)]
     rows = [[{k: v for k, v in row.items() if k not in TIMES} for row in running.rows(run)] for run in (first, second)]
     found += [f"metrics.jsonl {where}" for where in unequal(*rows)]
-    points = [[(s, t, v) for s, t, v in scalars(run) if t not in TIMES] for run in (first, second)]
+    points = [[(s, t, v) for s, t, v in scalars(run) if t.rpartition("/")[2] not in TIMES] for run in (first, second)]
     found += [f"TensorBoard {where}" for where in unequal(*points)]
     results = [running.result(run) for run in (first, second)]
     for key in ("metrics", "best_epoch", "objective", "epochs", "steps", "stopped", "status"):
@@ -110,7 +110,7 @@ def unequal(one: Any, other: Any, where: str = "") -> list[str]:
 def scalars(run: Path) -> list[tuple[int, str, float]]:
     """Every point in TensorBoard's files as it stands there, nothing hidden: step, name, value."""
     found = []
-    for path in sorted(run.glob("events.out.tfevents.*")):
+    for path in sorted(run.rglob("events.out.tfevents.*")):
         for event in EventFileLoader(str(path)).Load():
             points = [value for value in event.summary.value if value.tensor.float_val]
             found += [(event.step, point.tag, point.tensor.float_val[0]) for point in points]

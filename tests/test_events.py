@@ -1,6 +1,7 @@
 """TensorBoard's file: what its own reader reads in it, beside what torch's own writer writes."""
 
 import os
+import re
 import socket
 import struct
 import time
@@ -20,11 +21,16 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter, summary
 
 from trainer.config.train import TensorBoard as TensorBoardConfig
+from trainer.engine.objective import Objective
 from trainer.engine.state import State
+from trainer.run import directory as runs
 from trainer.run.directory import EVENTS
+from trainer.run.hooks import charts
 from trainer.run.hooks.events import Events, buckets
 from trainer.run.hooks.tensorboard import TensorBoard
-from trainer.system.errors import StorageError
+from trainer.system.errors import RunError, StorageError
+
+OBJECTIVE = Objective("train/loss", "min")
 
 
 def records(path: Path) -> Iterator[Event]:
@@ -103,7 +109,7 @@ def test_the_hooks_picture_histograms_and_hyperparameters_are_those_of_torchs_wr
     model = nn.Linear(3, 2)
     model(torch.ones(4, 3)).sum().backward()
     settings, metrics = {"optim.lr": 0.1, "model.name": "linear", "on": True}, {"test/loss": 0.5}
-    hook = TensorBoard(tmp_path, TensorBoardConfig(histograms=True), model, epochs=3)
+    hook = TensorBoard(tmp_path, TensorBoardConfig(histograms=True), model, 3, OBJECTIVE)
     hook.begin(settings)
     hook.on_epoch(State(epoch=1, step=9), {"train/loss": 0.5})
     pixels = np.zeros((4, 4, 3), dtype=np.uint8)
@@ -112,11 +118,15 @@ def test_the_hooks_picture_histograms_and_hyperparameters_are_those_of_torchs_wr
     hook.close("completed")
     _, start, end = summary.hparams(settings, metrics)  # the first would be of this run alone
     torchs._get_file_writer().add_summary(start)
-    torchs.add_scalar("train/loss", 0.5, 9)
+    loss = {"loss": ["Multiline", [r"loss/train$"]], "objective: train/loss": ["Multiline", [r"Objective/train/loss$"]]}
+    loss["objective: train/loss"][1].append(r"Objective/best\ train/loss$")
+    torchs.add_custom_scalars({"loss and objective": loss})
+    every = ("loss/train", "Objective/best train/loss", "Objective/train/loss")
+    torchs._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=tag, simple_value=0.5) for tag in every]), 9)
     for name, parameter in model.named_parameters():
         torchs.add_histogram(f"weights/{name}", parameter, 9)
-        torchs.add_histogram(f"gradients/{name}", parameter.grad, 9)
-    torchs.add_image("plots", pixels, 12, dataformats="HWC")
+        torchs.add_histogram(f"weights/{name}.grad", parameter.grad, 9)
+    torchs.add_image("pictures/plots", pixels, 12, dataformats="HWC")
     torchs.add_scalar("test/loss", 0.5, 12)
     torchs._get_file_writer().add_summary(end)
     torchs.close()
@@ -222,14 +232,14 @@ def test_without_it_both_would_be_shown(tmp_path: Path) -> None:
 
 def test_a_hook_that_goes_on_forgets_what_came_after(tmp_path: Path) -> None:
     for purge_from, values in ((None, [1, 2, 3, 4]), (3, [30, 40])):
-        hook = TensorBoard(tmp_path, TensorBoardConfig(every_steps=1), nn.Linear(1, 1), 2, purge_from)
+        hook = TensorBoard(tmp_path, TensorBoardConfig(every_steps=1), nn.Linear(1, 1), 2, OBJECTIVE, purge_from)
         state = State(step=(purge_from or 1) - 1)
         for value in values:
             state.step += 1
             state.batch, state.losses = 1, torch.tensor([float(value)])
             hook.on_step(state)
         hook.close()
-    assert scalars(tmp_path, "train/step_loss") == [(1, 1), (2, 2), (3, 30), (4, 40)]
+    assert scalars(tmp_path, "loss/within_epochs") == [(1, 1), (2, 2), (3, 30), (4, 40)]
 
 
 # --- in a run -----------------------------------------------------------------------------------------
@@ -239,9 +249,9 @@ def test_a_run_has_one_file_with_every_figure_that_is_in_its_other_files(trainer
     run = train(trainer, "model=linear", "data.limit=100", "epochs=3", "plots=false", "tensorboard.graph=false")
     (path,) = run.glob(EVENTS)
     list(records(path))  # whole to the end
-    for name in ("train/loss", "val/accuracy", "lr"):
+    for curve, name in (("loss/train", "train/loss"), ("metrics/accuracy/val", "val/accuracy"), ("training/lr", "lr")):
         expected = [(row["step"], pytest.approx(row[name])) for row in rows(run)]
-        assert scalars(run, name) == expected
+        assert scalars(run, curve) == expected
     for name in ("test/loss", "test/accuracy"):
         assert scalars(run, name) == [(result(run)["steps"], pytest.approx(result(run)["metrics"][name]))]
 
@@ -269,7 +279,7 @@ def test_a_full_disk_is_named_at_the_latest_when_flushed(tmp_path: Path) -> None
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
 def test_a_hook_on_a_full_disk_closes_its_file(tmp_path: Path) -> None:
     """Python would otherwise write once more when it ends, and from 3.13 on complain on the screen."""
-    hook = TensorBoard(tmp_path, TensorBoardConfig(every_steps=1), nn.Linear(1, 1), 2, None)
+    hook = TensorBoard(tmp_path, TensorBoardConfig(every_steps=1), nn.Linear(1, 1), 2, OBJECTIVE)
     hook.events._file.close()
     full = Path("/dev/full").open("wb")  # noqa: SIM115
     hook.events._file, hook.events._writer._writer = full, full
@@ -277,3 +287,112 @@ def test_a_hook_on_a_full_disk_closes_its_file(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="disk full"):
         hook.close()
     assert full.closed
+
+
+# --- what TensorBoard shows first ---------------------------------------------------------------------
+
+
+def test_the_objective_and_the_loss_come_first_in_the_order_of_names() -> None:
+    """TensorBoard opens with the first two groups of curves unfolded, and lists metrics in the same order."""
+    row = ("lr", "seconds", "samples_per_second", "train/loss", "val/loss", "val/accuracy", "val/f1", "val/auc")
+    tags = [*map(charts.tag, row), charts.best("val/f1"), charts.raw("val/f1"), charts.STEP_LOSS, "test/auc"]
+    tags += [f"{charts.PICTURES}/confusion", "weights/fc1.weight"]
+    groups = list(dict.fromkeys(tag.partition("/")[0] for tag in sorted(tags)))
+    assert groups == ["Objective", "loss", "metrics", "pictures", "test", "training", "weights"]
+    assert sorted(tags)[0] == "Objective/best val/f1"
+    assert [tag for tag in sorted(tags) if tag.startswith("loss/")] == ["loss/train", "loss/val", "loss/within_epochs"]
+
+
+def test_a_chart_has_the_curves_of_all_splits_and_of_nothing_else() -> None:
+    names = ("epoch", "step", "lr", "train/loss", "val/loss", "train/accuracy", "val/accuracy", "val/accuracy_2")
+    found = charts.layout(names, "val/accuracy")
+    assert {title: [*inside] for title, inside in found.items()} == {
+        "loss and objective": ["loss", "objective: val/accuracy"],
+        "metrics": ["accuracy", "accuracy_2"],
+        "learning rate and speed": ["lr"],
+    }
+    tags = [*map(charts.tag, names), charts.STEP_LOSS, charts.raw("val/accuracy"), charts.best("val/accuracy")]
+
+    def shown(chart: tuple[str, list[str]]) -> set[str]:
+        return {tag for tag in tags for pattern in chart[1] if re.match(pattern, tag)}
+
+    assert shown(found["loss and objective"]["loss"]) == {"loss/train", "loss/val"}
+    assert shown(found["metrics"]["accuracy"]) == {"metrics/accuracy/train", "metrics/accuracy/val"}
+    assert len(shown(found["loss and objective"]["objective: val/accuracy"])) == 2
+
+
+def test_the_best_so_far_is_that_of_the_objective_also_of_a_training_that_goes_on(tmp_path: Path) -> None:
+    objective = Objective("val/loss", "min")
+    objective.improved({"val/loss": 0.5})  # before it was interrupted
+    hook = TensorBoard(tmp_path, TensorBoardConfig(), nn.Linear(1, 1), 3, objective, 2)
+    for epoch, value in ((2, 0.7), (3, 0.25)):
+        hook.on_epoch(State(epoch=epoch, step=epoch), {"val/loss": value})
+    hook.close()
+    assert scalars(tmp_path, "Objective/best val/loss") == [(2, 0.5), (3, 0.25)]
+    assert scalars(tmp_path, "Objective/val/loss") == [(2, pytest.approx(0.7)), (3, 0.25)]
+
+
+def test_an_objective_that_only_the_test_has_is_there_once(tmp_path: Path) -> None:
+    hook = TensorBoard(tmp_path, TensorBoardConfig(), nn.Linear(1, 1), 1, Objective("test/accuracy", "max"))
+    hook.on_epoch(State(epoch=1, step=4), {"train/loss": 1.0})
+    hook.finish({"test/accuracy": 0.75}, State(step=4))
+    hook.close()
+    assert scalars(tmp_path, "Objective/best test/accuracy") == [(4, 0.75)]
+
+
+# --- what a job of a sweep is called ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("optim.lr=0.1 seed=3", "optim.lr=0.1 seed=3"),
+        ("data.path=../../x", "data.path=.._.._x"),
+        (".hidden=1", ""),
+        ("", ""),
+        ("a=\x1b[31m\u202e", "a=_x1b[31m_u202e"),
+    ],
+)
+def test_a_job_is_called_by_what_differs(tmp_path: Path, label: str, name: str) -> None:
+    runs.call(tmp_path, label)
+    assert [path.name for path in tmp_path.iterdir()] == ([name] if name else [])
+    assert runs.of_tensorboard(tmp_path) == (tmp_path / name if name else tmp_path)
+
+
+def test_a_job_of_any_name_has_a_folder(tmp_path: Path) -> None:
+    runs.call(tmp_path, "name=" + "模" * 500)
+    (folder,) = tmp_path.iterdir()
+    Events(folder).close()
+    runs.call(tmp_path, "name=other")
+    assert [*tmp_path.iterdir()] == [folder]
+    assert runs.of_tensorboard(tmp_path) == folder
+
+
+def test_a_run_that_has_its_file_already_goes_on_beside_it(tmp_path: Path) -> None:
+    Events(tmp_path).close()
+    runs.call(tmp_path, "optim.lr=0.1")
+    assert runs.of_tensorboard(tmp_path) == tmp_path
+
+
+def test_a_folder_that_is_a_link_is_neither_written_to_nor_cut_back(tmp_path: Path) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    run.mkdir()
+    elsewhere.mkdir()
+    theirs = Events(elsewhere)
+    theirs.close()
+    length = theirs.path.stat().st_size
+    (run / "a=b").symlink_to(elsewhere)
+    runs.check_links(run)
+    assert runs.of_tensorboard(run) == run
+    runs.rewind(run, {theirs.path.name: 1})
+    assert theirs.path.stat().st_size == length
+
+
+@pytest.mark.parametrize("kind", ["link", "second name"])
+def test_a_file_in_such_a_folder_that_leads_elsewhere_is_refused(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "run" / "a=b").mkdir(parents=True)
+    mine, theirs = tmp_path / "mine", tmp_path / "run" / "a=b" / "events.out.tfevents.1.x"
+    mine.write_text("mine")
+    theirs.symlink_to(mine) if kind == "link" else os.link(mine, theirs)
+    with pytest.raises(RunError, match="a link" if kind == "link" else "another name"):
+        runs.check_links(tmp_path / "run")

@@ -491,7 +491,8 @@ def lenet() -> nn.Module:
 
 
 def board(directory: Path, model: nn.Module | None = None, epochs: int = 3, **keys: Any) -> TensorBoard:
-    return TensorBoard(directory, TensorBoardConfig(**keys), model or nn.Linear(2, 1), epochs)
+    objective = Objective("val/accuracy", "max")
+    return TensorBoard(directory, TensorBoardConfig(**keys), model or nn.Linear(2, 1), epochs, objective)
 
 
 def events(directory: Path) -> EventAccumulator:
@@ -519,17 +520,20 @@ def test_every_entry_of_a_row_but_its_place_is_a_curve_over_steps(tmp_path: Path
     hook = board(tmp_path)
     run(hook, epochs=3, steps=10)
     hook.close()
-    assert set(events(tmp_path).Tags()["scalars"]) >= {"lr", "train/loss", "seconds", "val/accuracy"}
-    assert not {"epoch", "step"} & set(events(tmp_path).Tags()["scalars"])
-    assert [step for step, _ in scalars(tmp_path, "lr")] == [10, 20, 30]
-    assert [value for _, value in scalars(tmp_path, "val/accuracy")] == pytest.approx([0.1, 0.2, 0.3])
+    assert set(events(tmp_path).Tags()["scalars"]) == {
+        *("Objective/best val/accuracy", "Objective/val/accuracy", "loss/train", "metrics/accuracy/val"),
+        *("training/lr", "training/seconds"),
+    }
+    assert [step for step, _ in scalars(tmp_path, "training/lr")] == [10, 20, 30]
+    for name in ("metrics/accuracy/val", "Objective/val/accuracy"):
+        assert [value for _, value in scalars(tmp_path, name)] == pytest.approx([0.1, 0.2, 0.3])
 
 
 def test_evaluations_within_an_epoch_are_points_too(tmp_path: Path) -> None:
     hook = board(tmp_path)
     hook.on_evaluation(State(step=5), row(1, **{"val/loss": 2.0}))
     hook.close()
-    assert scalars(tmp_path, "val/loss") == [(5, 2.0)]
+    assert scalars(tmp_path, "loss/val") == [(5, 2.0)]
 
 
 @pytest.mark.parametrize(("epochs", "steps", "every"), [(1, 10, 1), (2, 10, 4), (3, 10, 10), (6, 5, 7)])
@@ -538,7 +542,7 @@ def test_step_losses_have_a_point_per_so_many_steps(tmp_path: Path, epochs: int,
     run(hook, epochs, steps)
     hook.close()
     expected = range(every, epochs * steps + 1, every)
-    assert scalars(tmp_path, "train/step_loss") == [(step, float(step)) for step in expected]
+    assert scalars(tmp_path, "loss/within_epochs") == [(step, float(step)) for step in expected]
 
 
 def test_a_step_loss_is_kept_although_its_tensor_is_used_again(tmp_path: Path) -> None:
@@ -549,7 +553,7 @@ def test_a_step_loss_is_kept_although_its_tensor_is_used_again(tmp_path: Path) -
         hook.on_step(State(batch=1, step=step, losses=losses))
     hook.on_epoch(State(epoch=1, step=3), row(1))
     hook.close()
-    assert [value for _, value in scalars(tmp_path, "train/step_loss")] == [1, 2, 3]
+    assert [value for _, value in scalars(tmp_path, "loss/within_epochs")] == [1, 2, 3]
 
 
 def test_long_trainings_get_at_most_some_thousand_points_and_the_last(tmp_path: Path) -> None:
@@ -557,7 +561,7 @@ def test_long_trainings_get_at_most_some_thousand_points_and_the_last(tmp_path: 
     for epoch in range(1, 5004):
         hook.on_epoch(State(epoch=epoch, step=epoch), {"train/loss": 1.0})
     hook.close()
-    steps = [step for step, _ in scalars(tmp_path, "train/loss")]
+    steps = [step for step, _ in scalars(tmp_path, "loss/train")]
     assert len(steps) == 1001
     assert steps[:2] == [5, 10]
     assert steps[-1] == 5003
@@ -567,7 +571,7 @@ def test_an_epoch_that_ends_the_training_early_has_its_point(tmp_path: Path) -> 
     hook = board(tmp_path, epochs=5000)
     hook.on_epoch(State(epoch=7, step=7, stop="enough"), {"train/loss": 1.0})
     hook.close()
-    assert scalars(tmp_path, "train/loss") == [(7, 1.0)]
+    assert scalars(tmp_path, "loss/train") == [(7, 1.0)]
 
 
 def test_the_graph_has_the_layers_with_their_shapes(tmp_path: Path) -> None:
@@ -687,7 +691,7 @@ def test_a_model_without_a_graph_says_why_in_a_line_and_trains_on(
     assert model.training
     run(hook, epochs=1, steps=1)
     hook.close()
-    assert scalars(tmp_path, "train/loss") == [(1, 1.0)]
+    assert scalars(tmp_path, "loss/train") == [(1, 1.0)]
     assert capfd.readouterr() == ("", "")
 
 
@@ -706,7 +710,7 @@ def test_a_checkpoint_is_told_how_long_tensorboards_file_is_on_the_disk(
     name, length = hook.flush()
     file = (tmp_path / name).stat()
     assert lengths == {file.st_ino: length}
-    assert len(scalars(tmp_path, "train/loss")) == 2
+    assert len(scalars(tmp_path, "loss/train")) == 2
     hook.close()
 
 
@@ -718,9 +722,9 @@ def test_histograms_of_weights_and_gradients_are_written_if_asked_for(tmp_path: 
         hook = board(tmp_path / name, model, histograms=wanted)
         run(hook, epochs=2, steps=1)
         hook.close()
-        tags = {"weights/weight", "weights/bias", "gradients/weight", "gradients/bias"} if wanted else set()
+        tags = {f"weights/{name}" for name in ("weight", "bias", "weight.grad", "bias.grad")} if wanted else set()
         assert set(events(tmp_path / name).Tags()["histograms"]) == tags
-    found = events(tmp_path / "with").Histograms("gradients/weight")
+    found = events(tmp_path / "with").Histograms("weights/weight.grad")
     assert [event.step for event in found] == [1, 2]
     assert found[0].histogram_value.sum == pytest.approx(6)
 
@@ -730,7 +734,7 @@ def test_pictures_are_kept_pixel_by_pixel(tmp_path: Path) -> None:
     hook = board(tmp_path)
     hook.image("curves", encoded(pixels), State(step=30))
     hook.close()
-    (image,) = events(tmp_path).Images("curves")
+    (image,) = events(tmp_path).Images("pictures/curves")
     assert (image.width, image.height) == (8, 5)
     assert image.step == 30
     assert np.array_equal(Image.open(io.BytesIO(image.encoded_image_string)), pixels)
@@ -760,5 +764,5 @@ def test_values_that_are_not_finite_do_not_stop_the_curves(tmp_path: Path) -> No
     hook = board(tmp_path)
     hook.on_epoch(State(epoch=1, step=1), row(1, **{"val/r2": NAN}))
     hook.close()
-    ((_, value),) = scalars(tmp_path, "val/r2")
+    ((_, value),) = scalars(tmp_path, "metrics/r2/val")
     assert np.isnan(value)

@@ -20,6 +20,7 @@ from sweeping import job
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
+from trainer.engine.objective import Objective
 from trainer.run.hooks.tensorboard import TensorBoard
 from trainer.show.figures import grid, of
 from trainer.show.figures.grid import Cell, Line
@@ -256,7 +257,7 @@ def test_a_table_of_any_name_can_be_shown_and_read(name: str, tmp_path: Path) ->
 def test_tensorboard_takes_any_hyperparameter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from trainer.config.train import TensorBoard as Settings
 
-    board = TensorBoard(tmp_path, Settings(), torch.nn.Linear(1, 1), 1)
+    board = TensorBoard(tmp_path, Settings(), torch.nn.Linear(1, 1), 1, Objective("val/loss", "min"))
     given = {f"{name}{kind}": value for name in NASTY.values() for kind, value in (("s", name), ("n", 10**400))}
     board.begin({**given, "lr": 0.1, "n": 3})
     board.close()

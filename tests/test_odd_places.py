@@ -105,7 +105,7 @@ def test_a_clock_that_goes_back_costs_no_run_and_no_figure(trainer: Trainer, mon
         assert all(row["seconds"] >= 0 and row["samples_per_second"] > 0 for row in rows(run))
     events = EventAccumulator(str(first))
     events.Reload()
-    assert [event.step for event in events.Scalars("train/loss")] == [row["step"] for row in rows(first)]
+    assert [event.step for event in events.Scalars("loss/train")] == [row["step"] for row in rows(first)]
 
 
 # --- paths --------------------------------------------------------------------------------------------

@@ -604,7 +604,7 @@ def test_what_may_change_is_used_and_written_down(trainer: Trainer, parts: Path,
     assert config["checkpoint"] == {"every_steps": 1, "every_epochs": None, "every_minutes": None}
     assert (config["data"]["placement"], config["data"]["workers"]) == ("stream", 0)
     assert yaml.safe_load((parts / "overrides.yaml").read_text()) == [*ASKED, "output=parts", *typed]
-    assert {step for step, name, _ in resuming.scalars(parts) if name == "train/step_loss"} == {6, 7, 8, 9}
+    assert {step for step, name, _ in resuming.scalars(parts) if name == "loss/within_epochs"} == {6, 7, 8, 9}
     assert checkpoint(parts, "previous")["step"] in (8, 9)
     assert same(weights(parts), weights(whole))
     assert [row["step"] for row in rows(parts)] == [3, 6, 9]

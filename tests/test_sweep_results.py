@@ -334,7 +334,9 @@ def test_tensorboard_compares_all_jobs_by_every_key_and_knows_how_they_ended(tra
     columns = {info.name: info.differs for info in experiment.hparam_infos}
     assert {name for name, differs in columns.items() if differs} == {"model", "optim.lr"}
     assert {"model.hidden", "optim.momentum", "seed", "data"} <= columns.keys()  # also what one model alone has
-    assert {"val/accuracy", "test/accuracy", "test/loss"} <= {info.name.tag for info in experiment.metric_infos}
+    metrics = [info.name.tag for info in experiment.metric_infos]
+    assert metrics[:2] == ["Objective/best val/accuracy", "Objective/val/accuracy"]
+    assert {"loss/train", "loss/val", "test/accuracy", "test/loss"} <= set(metrics)
 
     every = [api_pb2.STATUS_UNKNOWN, api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE, api_pb2.STATUS_RUNNING]
     asked = api_pb2.ListSessionGroupsRequest(allowed_statuses=every, start_index=0, slice_size=100)
@@ -342,6 +344,11 @@ def test_tensorboard_compares_all_jobs_by_every_key_and_knows_how_they_ended(tra
     listed = {
         (group.hparams["model"].string_value, group.hparams["optim.lr"].number_value): group.sessions[0].status
         for group in groups
+    }
+    names = {group.sessions[0].name for group in groups}
+    assert names == {
+        *("0/model=linear optim.lr=0.01", "1/model=linear optim.lr=1e36"),
+        *("2/model=mlp optim.lr=0.01", "3/model=mlp optim.lr=1e36"),
     }
     assert listed == {
         ("linear", 0.01): api_pb2.STATUS_SUCCESS,

@@ -167,7 +167,7 @@ def _add_curves(path: Path, curves: dict[str, list[Any]]) -> None:
     for event in EventFileLoader(str(path)).Load():
         for value in event.summary.value:
             kind = value.metadata.plugin_data.plugin_name
-            if value.tag not in _TIMES and kind != "images" and not kind.startswith("graph"):
+            if value.tag.rpartition("/")[2] not in _TIMES and kind != "images" and not kind.startswith("graph"):
                 point = list(value.tensor.float_val) or value.tensor.SerializeToString().hex()
                 curves.setdefault(value.tag, []).append([event.step, point])
 

@@ -52,7 +52,7 @@ def run(count: int, folder: Path, say: Callable[[str], None]) -> Figures:
     figures.expect(figures.counts["steps taken"] > steps, "no step was taken twice: the kills prove nothing")
     figures.expect(points.total() == len(points), "a point is there more than once")
     figures.expect(rows.total() == len(rows), "a row is there more than once")
-    curve = {step for tag, step in points if tag == "train/step_loss"}
+    curve = {step for tag, step in points if tag == "loss/within_epochs"}
     figures.expect(curve == set(range(1, steps + 1)), "steps are missing")
     figures.expect_equal(whole, run, "the run")
     say(f"{steps} steps")

@@ -169,7 +169,7 @@ def _expect_saved(run: Path, case: Case, what: str, figures: Figures) -> None:
     step = running.checkpoint(run)["step"]
     figures.add("steps lost", 0 if case.steps is None else case.steps - step)
     figures.expect(case.steps in (None, step), f"{what}: last.pt is of step {step}, not {case.steps}")
-    drawn = {at for at, tag, _ in resuming.scalars(run) if tag == "train/step_loss"}
+    drawn = {at for at, tag, _ in resuming.scalars(run) if tag == "loss/within_epochs"}
     figures.expect(drawn >= set(range(1, step + 1)), f"{what}: TensorBoard has only {len(drawn)} of {step} steps")
 
 

@@ -42,7 +42,7 @@ class TensorBoard:
     """What goes into TensorBoard's file beside metrics.jsonl."""
 
     enabled: bool = key(True, "write events.out.tfevents.*", runtime=True)
-    every_steps: int = key(50, "one point of the curve train/step_loss per N steps", minimum=1, runtime=True)
+    every_steps: int = key(50, "one point of the curve loss/within_epochs per N steps", minimum=1, runtime=True)
     graph: bool = key(False, "the model's graph, drawn by torch.export: that takes seconds", runtime=True)
     histograms: bool = key(False, "histograms of weights and gradients, each epoch", runtime=True)
 

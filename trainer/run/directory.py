@@ -2,10 +2,11 @@
 
 import datetime
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from trainer.system.atomic import PART, storing
 from trainer.system.errors import RunError
 from trainer.system.inside import unlinked
 from trainer.system.paths import quoted
+from trainer.system.shown import shortened
 
 EVENTS = "events.out.tfevents.*"
 PLOTS = "plots"  # the folder of the pictures of a training
@@ -28,7 +30,40 @@ _FILES = (
     *(CARD, PAGE, "study.journal.lock", "mlflow.json", "predictions.csv", "per_class.csv", "suspects.csv"),
     *("*.pt", f".*{PART}"),
 )
+LABEL = 60  # letters of a folder that is called by what differs: a file system takes 255 bytes
 LOCK_SECONDS = 3.0  # workers of a run that was killed may hold its lock so long
+
+
+def of_tensorboard(directory: Path) -> Path:
+    """The folder of TensorBoard's files, which calls a run by the path of its folder: that which `call` has made."""
+    return next((Path(folder.path) for folder in _others(directory) if "=" in folder.name), directory)
+
+
+def call(directory: Path, label: str) -> None:
+    """Have TensorBoard call a job by what differs in it, unless it has called it something else already.
+
+    Raises:
+        StorageError: The folder for its files cannot be made.
+    """
+    name = re.sub(r"[/\\\0]", "_", shortened(label, LABEL, "..."))
+    if "=" in name and not name.startswith(".") and not any(event_files(directory)):
+        with storing(directory / name):
+            (directory / name).mkdir(exist_ok=True)
+
+
+def event_files(directory: Path) -> Iterator[Path]:
+    """TensorBoard's files in a directory, and in a folder of it that is no link."""
+    yield from directory.glob(EVENTS)
+    for folder in _others(directory):
+        yield from Path(folder.path).glob(EVENTS)
+
+
+def _others(directory: Path) -> list[os.DirEntry[str]]:
+    """The folders in a directory that are none with a purpose of their own, nor jobs; through no link."""
+    with suppress(OSError):
+        found = [entry for entry in os.scandir(directory) if entry.is_dir(follow_symlinks=False)]
+        return [entry for entry in found if entry.name not in _FOLDERS and not entry.name.isdecimal()]
+    return []
 
 
 def timestamp() -> str:
@@ -92,6 +127,8 @@ def check_links(directory: Path) -> None:
         for name in _FOLDERS:
             if (directory / name).is_dir() and not (directory / name).is_symlink():
                 entries += os.scandir(directory / name)
+        for folder in _others(directory):
+            entries += [entry for entry in os.scandir(folder) if fnmatch(entry.name, EVENTS)]
         for entry in entries:
             found = entry.stat(follow_symlinks=False)
             mode = found.st_mode
@@ -174,7 +211,7 @@ def rewind(directory: Path, lengths: Mapping[str, int]) -> None:
     for path in (directory / CARD, directory / PAGE, directory / CHECKPOINTS / CALIBRATED):
         with storing(path):
             path.unlink(missing_ok=True)
-    for path in [directory / "metrics.jsonl", *directory.glob(EVENTS)]:
+    for path in [directory / "metrics.jsonl", *event_files(directory)]:
         with storing(path):
             if path.name in lengths and path.exists():
                 with open(path, "r+b", opener=unlinked) as file:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trainer.checkpoint import Checkpoint
 from trainer.checkpoint.adoption import describe
@@ -19,7 +19,7 @@ from trainer.engine.optimizer_state import OptimizerState
 from trainer.engine.rates import rates
 from trainer.engine.state import State
 from trainer.engine.unused import NamesUnused
-from trainer.run import closing, heading, page, records, summary
+from trainer.run import board, closing, heading, page, records, summary
 from trainer.run import directory as runs
 from trainer.run.diverged import keep_batch
 from trainer.run.drawing import draw
@@ -49,9 +49,6 @@ from trainer.system.errors import (
     interrupted,
 )
 from trainer.system.paths import argument
-
-if TYPE_CHECKING:
-    from trainer.run.hooks.tensorboard import TensorBoard
 
 
 class Training:
@@ -113,7 +110,7 @@ class Training:
         screen.facts("", summary.beginning(parts, directory, self.before, resumed))
         self.log = MetricsLog(directory / "metrics.jsonl")
         self.table = self._table()
-        self.board = self._tensorboard()
+        self.board = board.opened(parts, directory, self.log.rows, self.found is not None, screen)
         told = Tracked(parts.name, directory, summary.hyperparameters(parts.config))
         self.tracking = tracking(self.settings.tracking, told, screen.warn)
         unused = NamesUnused(parts.model.named_parameters, screen.warn)
@@ -263,19 +260,6 @@ class Training:
 
     def _seconds(self) -> float:
         return float(self.before.get("seconds") or 0.0) + time.perf_counter() - self.started
-
-    def _tensorboard(self) -> "TensorBoard | None":
-        config = self.settings.tensorboard
-        if not config.enabled:
-            return None
-        from trainer.run.hooks.tensorboard import TensorBoard  # late: importing it takes a second
-
-        purge_from = self.state.step + 1 if self.found is not None else None
-        board = TensorBoard(self.directory, config, self.parts.model, self.parts.plan.epochs, purge_from)
-        board.begin(summary.hyperparameters(self.parts.config))
-        if config.graph and self.found is None and (reason := board.graph(self.parts.example)):
-            self.screen.say(f"  TensorBoard gets no graph of this model: {reason}", style="dim")
-        return board
 
     def _test(self) -> Tested:
         """The test split, read once, with the best weights where a validation set picked them."""

@@ -54,6 +54,8 @@ class Attempt:
         if not planned.started:
             runs.check_links(planned.directory)
             runs.rewind(planned.directory, {})  # of a run that was killed before its first checkpoint
+            if config.tensorboard.enabled:
+                runs.call(planned.directory, planned.label)
         opened = resuming.opened if planned.started else starting.opened
         return self._opened.enter_context(opened(config, self.screen, planned.directory, beside, planned.hooks))
 

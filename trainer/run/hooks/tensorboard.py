@@ -13,7 +13,9 @@ from torch.utils.tensorboard import summary
 
 from trainer.config.train import TensorBoard as TensorBoardConfig
 from trainer.engine.loop import Hook
+from trainer.engine.objective import Objective
 from trainer.engine.state import Row, State
+from trainer.run.hooks import charts
 from trainer.run.hooks.events import Events, buckets
 from trainer.system.errors import first_line
 from trainer.system.shown import shortened
@@ -27,7 +29,8 @@ POINTS = 1000  # a curve has no more points than about that: longer trainings sk
 class TensorBoard(Hook):
     """Writes what the loop reports; before the training `begin` and `graph` write, after it `image` and `finish`.
 
-    `purge_from` is for a training that is resumed: the first step that TensorBoard is to forget.
+    `objective` is one of its own, which has seen the rows of a training that is resumed; `purge_from` is the first step
+    that TensorBoard is to forget then.
     """
 
     def __init__(
@@ -36,9 +39,11 @@ class TensorBoard(Hook):
         config: TensorBoardConfig,
         model: nn.Module,
         epochs: int,
+        objective: Objective,
         purge_from: int | None = None,
     ) -> None:
-        self.config, self.model = config, model
+        self.config, self.model, self.objective = config, model, objective
+        self._has_layout = False
         self.events = Events(directory, purge_from)
         self.stride = max(1, epochs // POINTS)
         self.epochs = epochs
@@ -62,9 +67,11 @@ class TensorBoard(Hook):
             self._losses.append((state.step, state.loss.clone()))  # read later, because reading waits for the device
 
     def on_evaluation(self, state: State, row: Row) -> None:
+        self.objective.improved(row)
         self._scalars(state, row)
 
     def on_epoch(self, state: State, row: Row) -> None:
+        self.objective.improved(row)
         if state.epoch % self.stride and state.epoch != self.epochs and not state.stop:
             return
         self._scalars(state, row)
@@ -73,20 +80,34 @@ class TensorBoard(Hook):
             for name, parameter in self.model.named_parameters():
                 self._histogram(f"weights/{name}", parameter.detach(), edges, state.step)
                 if parameter.grad is not None:
-                    self._histogram(f"gradients/{name}", parameter.grad, edges, state.step)
+                    self._histogram(f"weights/{name}.grad", parameter.grad, edges, state.step)
 
     def _histogram(self, name: str, values: Tensor, edges: list[float], step: int) -> None:
         self.events.summary(summary.histogram(name, values.cpu().numpy(), edges), step)  # type: ignore[no-untyped-call]
 
     def _scalars(self, state: State, row: Row) -> None:
         self._read_losses()
-        self._write({name: value for name, value in row.items() if name not in ("epoch", "step")}, state.step)
+        if not self._has_layout:
+            self._lay_out(row)
+        values = {charts.tag(name): value for name, value in row.items() if name not in ("epoch", "step")}
+        self._write(values | self._of_objective(row), state.step)
+
+    def _of_objective(self, row: Row) -> dict[str, float]:
+        name, value = self.objective.name, self.objective.best
+        found = {charts.raw(name): row[name]} if name in row else {}
+        return found if value is None else {charts.best(name): value, **found}
+
+    def _lay_out(self, row: Row) -> None:
+        """Write the layout of the Custom Scalars tab, once it is known what rows have."""
+        found = charts.layout(row, self.objective.name)
+        self.events.summary(summary.custom_scalars(found))  # type: ignore[no-untyped-call]
+        self._has_layout = True
 
     def _read_losses(self) -> None:
         if self._losses:
             values = torch.stack([loss for _, loss in self._losses]).tolist()
             for (step, _), value in zip(self._losses, values, strict=True):
-                self._write({"train/step_loss": value}, step)
+                self._write({charts.STEP_LOSS: value}, step)
         self._losses.clear()
 
     def _write(self, values: dict[str, float], step: int) -> None:
@@ -120,7 +141,7 @@ class TensorBoard(Hook):
         """Write a picture for the Images tab, as the file that it is: `summary.image` would take 30 ms to make one."""
         width, height = struct.unpack(">II", png[16:24])
         image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
-        self.events.summary(Summary(value=[Summary.Value(tag=name, image=image)]), state.step)
+        self.events.summary(Summary(value=[Summary.Value(tag=f"{charts.PICTURES}/{name}", image=image)]), state.step)
 
     def begin(self, hyperparameters: dict[str, Any]) -> None:
         """Write the settings for the HParams tab. They come first, so that a run that fails is listed, too."""
@@ -130,7 +151,9 @@ class TensorBoard(Hook):
         self.events.summary(start)
 
     def finish(self, metrics: dict[str, float], state: State) -> None:
-        """Write the final metrics."""
+        """Write the final metrics, `test/accuracy`, say."""
+        if self.objective.best is None and self.objective.improved(metrics):  # rows do not have it
+            metrics = metrics | self._of_objective(metrics)
         self._write(metrics, state.step)
 
     def close(self, status: str = "interrupted") -> None:
