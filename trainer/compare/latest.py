@@ -33,6 +33,8 @@ def meant(word: str, wanted: Wanted) -> tuple[str, str] | None:
         RunError: There is no run yet, or the sweep has no job that has completed.
     """
     path = expanded(word)
+    if not word:
+        return None
     if not os.path.lexists(path):
         if path.name != LATEST:
             return None
