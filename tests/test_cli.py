@@ -19,6 +19,10 @@ from trainer.config import registry
 WITHOUT_TORCH = """
 import os, sys
 from trainer.cli.main import main
+os.environ["COMP_LINE"] = "trainer train model=mlp model."
+for words in ([], ["--version"], ["-sc", "query=bash"], ["completion", "bash"]):  # these are asked for often
+    main(words)
+    assert not {"omegaconf", "hydra", "rich", "numpy"} & set(sys.modules), words
 for words in ([], ["--help"], ["--version"], ["train", "--help"], ["eval", "--help"], ["inspect", "--help"],
               ["train", "--cfg", "job"], ["train", "epoch=3"], ["-sc", "query=bash"]):
     os.environ["COMP_LINE"] = "trainer train model="

@@ -9,7 +9,7 @@ from typing import Any
 
 from trainer.cli import fitting, form, limits, naming, no_key, spelling
 from trainer.config import registry
-from trainer.config.composition import GIVEN, give
+from trainer.config.choices import GIVEN
 from trainer.config.keys import MISSING, public
 from trainer.system import streams
 from trainer.system.errors import ConfigError, did_you_mean
@@ -81,9 +81,9 @@ class Arguments:
 
         chosen = {form.key(word): word.partition("=")[2] for word in self.words}
         if self.whole:
-            from trainer.config import whole
+            from trainer.config import composition, whole
 
-            give(whole.content(self.flags[_WHOLE], chosen))
+            composition.give(whole.content(self.flags[_WHOLE], chosen))
         texts = quoting.texts(self.verb, chosen)
         more = self.flags.get("--config-dir")
         if more is not None and not Path(more).is_dir():

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from trainer.config.composition import group_choices
+from trainer.config.choices import group_choices
 from trainer.system.errors import DataError, did_you_mean
 from trainer.system.paths import expanded, regular
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from trainer.config import index, meant, registry, synonyms
-from trainer.config.composition import group_choices
+from trainer.config.choices import group_choices
 
 _DID = "did you mean "
 

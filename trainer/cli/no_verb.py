@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from trainer.cli import datapath
 from trainer.config import registry, synonyms
-from trainer.config.composition import group_choices
+from trainer.config.choices import group_choices
 from trainer.system.errors import ConfigError, did_you_mean
 from trainer.system.paths import quoted
 

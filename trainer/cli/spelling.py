@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from trainer.cli import datapath, naming
 from trainer.config import index, registry, synonyms
-from trainer.config.composition import group_choices
+from trainer.config.choices import group_choices
 from trainer.config.index import Key
 from trainer.config.keys import public
 

@@ -11,6 +11,7 @@ from trainer.config import registry
 
 _HERE = Path(__file__).resolve().parent.parent
 CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
+GIVEN = "given"  # the name of a config that comes from elsewhere than a folder of configs
 _DEEPEST = 5  # choices of the user's own that begin with another choice
 _LONGEST = 2**16  # bytes: what stands on top of a file is enough
 

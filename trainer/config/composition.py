@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from trainer.config import registry, synonyms
 from trainer.config.choices import CONFIGS as CONFIGS
+from trainer.config.choices import GIVEN
 from trainer.config.choices import group_choices as group_choices
 from trainer.config.choices import ours as ours
 from trainer.system.errors import ConfigError, did_you_mean, first_line, listed
@@ -25,7 +26,6 @@ _UNUSED = ("launcher", "sweeper", "output", "help", "hydra_help", "job_logging",
 _OF_HYDRA = ("Config group override", "Exceeds the limit")
 
 
-GIVEN = "given"  # the name of a config that comes from elsewhere than a folder of configs
 _given: dict[str, dict[str, Any]] = {}
 
 

@@ -1,12 +1,14 @@
 """Whether a run that is to be resumed has come to its end, and what to say then. It needs no torch."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer.config.train import Train
 from trainer.run import records
-from trainer.show.report import Report
 from trainer.system.paths import argument, quoted
+
+if TYPE_CHECKING:  # it imports rich
+    from trainer.show.report import Report
 
 # How reasons to stop begin, and the keys that have to be given anew to go on after them.
 _ENDED_BY = {"no improvement": "early_stopping.", "until=": "until=", "max_minutes=": "max_minutes="}
@@ -17,7 +19,7 @@ _LONGER = {
 }
 
 
-def told(config: Train, screen: Report) -> dict[str, Any] | None:
+def told(config: Train, screen: "Report") -> dict[str, Any] | None:
     """Say that the run in `config.directory` is finished, if its result.json tells; the content of that, or None."""
     directory = config.directory
     assert directory is not None
@@ -42,7 +44,7 @@ def is_done(config: Train, epoch: int | None, step: int | None, result: dict[str
     return bool(keys) and not any(override.startswith(key) for key in keys for override in config.typed)
 
 
-def say(directory: Path, epoch: int, step: int, result: dict[str, Any], screen: Report) -> None:
+def say(directory: Path, epoch: int, step: int, result: dict[str, Any], screen: "Report") -> None:
     """Say that a run is finished, and what can be done with it."""
     stopped = result.get("stopped")
     facts = [("finished", f"{epoch} epochs, {step:,} steps")]
