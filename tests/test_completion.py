@@ -76,6 +76,7 @@ def files(empty: Path) -> Path:
         ("trainer eval lat", {"latest"}),
         ("trainer new mo", {"model"}),
         ("trainer config epo", {"epochs="}),
+        ("trainer config optim.mo", set()),
         ("trainer train --config ./t", {"./table.csv"}),
         ("trainer train data=./p", {"data=./photos/"}),
         ("trainer eval ./", {"./net.pt", "./runs/", "./photos/", "./elsewhere/"}),

@@ -11,6 +11,7 @@ from trainer.config import registry
 
 _HERE = Path(__file__).resolve().parent.parent
 CONFIGS = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if (p / "train.yaml").is_file())
+_FOLDERS = (Path("configs"), CONFIGS)  # the user's own goes first
 GIVEN = "given"  # the name of a config that comes from elsewhere than a folder of configs
 _DEEPEST = 5  # choices of the user's own that begin with another choice
 _LONGEST = 2**16  # bytes: what stands on top of a file is enough
@@ -18,8 +19,7 @@ _LONGEST = 2**16  # bytes: what stands on top of a file is enough
 
 def group_choices(group: str) -> list[str]:
     """The choices of a config group: ours and those in `./configs`."""
-    folders = [CONFIGS / group, Path("configs") / group]
-    return sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
+    return sorted({path.stem for folder in _FOLDERS for path in (folder / group).glob("*.yaml")})
 
 
 def ours(group: str) -> list[str]:
@@ -31,8 +31,7 @@ def file_of(group: str, choice: str) -> Path | None:
     """The file of a choice: the user's own goes before ours. None: there is no such choice."""
     if choice not in group_choices(group):
         return None
-    files = [folder / group / f"{choice}.yaml" for folder in (Path("configs"), CONFIGS)]
-    return next((file for file in files if file.is_file()), None)
+    return next((file for folder in _FOLDERS if (file := folder / group / f"{choice}.yaml").is_file()), None)
 
 
 def called(file: Path) -> str:
@@ -76,7 +75,7 @@ def sections(verb: str, words: Sequence[str]) -> dict[str, str]:
     """
     chosen: dict[str, str] = {}
     typed = dict(word.split("=", 1) for word in words if "=" in word)
-    _take_defaults(CONFIGS / f"{verb}.yaml", chosen)
+    _take_primary(verb, chosen)
     if "experiment" in typed and (file := file_of("experiment", typed["experiment"])) is not None:
         _take_defaults(file, chosen)
     chosen |= {group: choice for group, choice in typed.items() if group in registry.GROUPS}
@@ -116,6 +115,17 @@ def _values(group: str, choice: str) -> dict[str, Any]:
     """What the file of a choice holds; nothing where there is none."""
     file = file_of(group, choice)
     return {} if file is None else _read(file)
+
+
+def _take_primary(name: str, chosen: dict[str, str], depth: int = 0) -> None:
+    """Take what a config that is no choice in a group says, `train`, say, and what the one says that it begins with."""
+    file = next((path for folder in _FOLDERS if (path := folder / f"{name}.yaml").is_file()), None)
+    if file is None or depth > _DEEPEST:
+        return
+    for entry in _read(file).get("defaults") or []:
+        if isinstance(entry, str) and entry not in ("_self_", name):
+            _take_primary(entry, chosen, depth + 1)
+    _take_defaults(file, chosen)
 
 
 def _take_defaults(file: Path, chosen: dict[str, str]) -> None:
