@@ -112,6 +112,9 @@ def test_completion_offers_the_users_own_choices_and_their_keys(empty: Path) -> 
     (empty / "configs" / "model").mkdir(parents=True)
     (empty / "configs" / "model" / "mynet.yaml").write_text("# Mine.\n_target_: mynet.Net\nwidth: 3\n")
     (empty / "configs" / "model" / "wide.yaml").write_text("# Wide.\ndefaults:\n  - mlp\n  - _self_\nhidden: 999\n")
+    (empty / "configs" / "metric").mkdir()
+    (empty / "configs" / "metric" / "mine.yaml").write_text("_target_: mine.metric\n")
+    assert offered("trainer train metrics=f1,m") == {"metrics=f1,mae", "metrics=f1,mse", "metrics=f1,mine"}
     assert offered("trainer train model=my") == {"model=mynet"}
     assert offered("trainer train model=mynet model.") == {"model.width="}
     assert "model.hidden=" in offered("trainer train model=wide model.")

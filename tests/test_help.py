@@ -121,6 +121,17 @@ def test_help_has_the_keys_of_a_class_of_the_users_own(trainer: Trainer, empty: 
     assert "model._target_=mynet.Net model.width=7" in out
 
 
+def test_help_explains_an_argument_of_a_class_of_the_users_own(trainer: Trainer, empty: Path) -> None:
+    own = empty / "configs" / "model"
+    own.mkdir(parents=True)
+    (own / "mynet.yaml").write_text("# My own.\n_target_: mynet.Net\nwidth: 7\n")
+    for topic in ("width", "model.width"):
+        out = together(trainer("help", topic, "model=mynet").out)
+        assert "model.width an argument of mynet.Net, of your own" in out
+        assert "here 7, from configs/model/mynet.yaml" in out
+    assert "here 9, typed" in together(trainer("help", "width", "model=mynet", "model.width=9").out)
+
+
 def test_help_helps_also_where_the_rest_is_wrong(trainer: Trainer) -> None:
     ran = trainer("train", "model=lenett", "--help")
     assert ran.code == 0

@@ -139,6 +139,9 @@ def _values(verb: str, words: Sequence[str], word: str) -> Iterator[Candidate]:
     among = index.keys(verb, sections(verb, words)) if name.partition(".")[0] in registry.GROUPS else index.keys(verb)
     found = [one for one in among if name in (one.name, one.typed)]
     for one in found or [one for one in index.keys(verb) if one.name == name]:
+        for kind, named in registry.NAMED.items():  # metrics=mine is in ./configs/metric
+            if one.name == named:
+                yield from (Candidate(f"{above}{part}", _short(summary(kind, part))) for part in group_choices(kind))
         yield from (Candidate(f"{above}{offered}") for offered in (*one.values, *_OFFERED.get(one.word, ())))
         if one.has("text") and (kind := _kind(verb, one)):
             yield from (Candidate(f"{above}{place.word}", place.about) for place in _places(kind, item))

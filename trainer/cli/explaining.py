@@ -81,6 +81,16 @@ def _from(origin: str) -> str:
     return origin if origin in (TYPED, DECLARED) else f"from {origin}"
 
 
+def own(found: Composed, group: str, name: str) -> str:
+    """An argument of a class of the user's own, of which nothing is declared."""
+    page = Page()
+    page.heading(f"{group}.{name}")
+    page.text(f"an argument of {found.value(f'{group}._target_')}, of your own")
+    page.space()
+    page.rows([("here", f"{text(found.value(f'{group}.{name}'))}, {_from(found.origin(f'{group}.{name}'))}")])
+    return str(page)
+
+
 def flag(name: str, doc: str) -> str:
     """A flag of every verb."""
     page = Page()

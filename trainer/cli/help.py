@@ -58,6 +58,9 @@ def _page(found: Composed, topic: str, run: str | None) -> str:
             return explaining.list_of(topic, inside)
     if named := [(group, topic) for group in groups if topic in group_choices(group)]:
         return explaining.choice(found, *named[0])
+    for name, section in found.values.items():
+        if isinstance(section, dict) and "_target_" in section and topic.removeprefix(f"{name}.") in section:
+            return explaining.own(found, name, topic.removeprefix(f"{name}."))
     others = [other for other in registry.verbs() if verb == "train" and other != verb]
     for other in others:
         if several := [key for key in index.of_verb(other) if key.name == topic]:
