@@ -12,7 +12,6 @@ from trainer.show.values import duration
 from trainer.sweeps import runner
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Listed
-from trainer.sweeps.results import page
 from trainer.sweeps.results import table as results
 from trainer.sweeps.results.fitted import fitted
 from trainer.system import signals
@@ -110,6 +109,8 @@ class Sweep:
         jobs, pictures = self._all(), []
         try:
             pictures = self._draw(jobs)
+            from trainer.sweeps.results import page  # late: only now is it needed
+
             page.leave(self.directory, jobs, pictures, duration(time.monotonic() - self.started))
         finally:
             if facts := results.facts(jobs):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -22,6 +23,7 @@ from trainer.system.shown import shortened
 
 AXES = 9  # the most keys side by side
 NAMES = 12  # the most names along an axis
+EDGE = 0.03  # so near to the end of an axis texts stand within it
 BARS = 20  # the most keys whose importance is drawn
 
 
@@ -87,9 +89,11 @@ def parallel(found: Grid, keys: Sequence[str]) -> Figure:
     lines = [[*enumerate(line)] for line in zip(*heights, last, strict=True)]
     colours = matplotlib.colormaps[colour_map(found)]
     axes.add_collection(LineCollection(lines, colors=colours(np.array(last)), linewidths=1.3, alpha=0.75, zorder=2))
-    axes.plot(*zip(*lines[-1], strict=True), color=BEST, linewidth=2.6, marker="o", markersize=4, zorder=4)
+    axes.plot(
+        *zip(*lines[-1], strict=True), color=BEST, linewidth=2.6, marker="o", markersize=4, clip_on=False, zorder=4
+    )
     axes.set_xlim(-0.15, len(keys) + 0.02)
-    axes.set_ylim(-0.04, 1.04)
+    axes.set_ylim(0, 1)  # as high as the scale of the colours beside it
     axes.set_xticks(range(len(keys)), [lettered(key, KEY, 20) for key in keys], fontsize=9)
     axes.tick_params(axis="x", length=0)
     axes.set_yticks([])
@@ -117,7 +121,8 @@ def _axis(axes: Axes, place: int, found: Grid, rows: Sequence[Ranked], key: str)
         ticks = [((tick - low) / width, f"{math.exp(tick) if log else tick:.3g}") for tick in _round(places, log)]
     for height, text in ticks:
         box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
-        axes.text(place + 0.04, height, lettered(text, 16), fontsize=8, va="center", ha="left", bbox=box, zorder=5)
+        side: Any = "bottom" if height < EDGE else "top" if height > 1 - EDGE else "center"  # within the picture
+        axes.text(place + 0.04, height, lettered(text, 16), fontsize=8, va=side, ha="left", bbox=box, zorder=5)
     return [at[row.overrides.get(key, UNSET)] for row in rows]
 
 
