@@ -61,7 +61,7 @@ class Monitor:
         """Say how a job has ended, whose `label` is what differs from others."""
         self._running = [pair for pair in self._running if pair[0].number != job.job]
         self._note(job, label)
-        if job.seconds and job.status == "completed":
+        if job.seconds and job.status in ("completed", PRUNED):
             self._seconds.append(job.seconds)
         if self.screen.live:
             self._refresh()

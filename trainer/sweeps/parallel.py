@@ -21,7 +21,8 @@ from trainer.sweeps.worker import Place, serve
 from trainer.system import signals
 from trainer.system.machine import cores, gpus
 
-AHEAD = ("scipy.stats", "trainer.sweeps.results.figures")  # intervals of the mean, and matplotlib: most of a second
+# For intervals of the mean, and for pictures: most of a second, in parts after which a signal is answered.
+AHEAD = ("numpy", "scipy.stats", "matplotlib.figure", "trainer.sweeps.results.figures")
 
 
 class Worker:
@@ -91,9 +92,10 @@ class Parallel(Concurrent[Worker]):
         If that fails, it fails again where it is needed, and is said there.
         """
         self.ahead = True
-        with signals.delayed(), suppress(ImportError, OSError):
+        with suppress(ImportError, OSError):
             for name in AHEAD:
-                importlib.import_module(name)
+                with signals.delayed():  # a library may break where its import is interrupted
+                    importlib.import_module(name)
 
     def ended(self, job: Submitted[Worker]) -> Outcome | None:
         worker = job.handle
