@@ -97,6 +97,23 @@ def test_nothing_of_a_run_is_broken_on_a_terminal_of_any_width(terminal: Callabl
     assert f"  trainer predict {run} input=FOLDER" in text.replace("\n", "").replace("  trainer", "\n  trainer")
 
 
+@pytest.mark.parametrize("columns", [60, 120])
+def test_nothing_of_a_sweep_is_broken_on_a_terminal_of_any_width(terminal: Callable[..., str], columns: int) -> None:
+    text = terminal(columns, "train", "-m", *QUICK, "optim.lr=0.001,1e-2", "seed=0,1", "name=n")
+    lines = text.splitlines()
+    assert lines[0] == "sweep  4 jobs over optim.lr, seed"
+    (header,) = (number for number, line in enumerate(lines) if line.startswith("rank "))
+    names = lines[header].split()
+    assert {"rank", "seeds", "val/accuracy"} <= {*names}
+    rows = [line.split() for line in lines[header + 1 : header + 3]]
+    assert {row[names.index("seeds") - 1] for row in rows} == {"0.001", "1e-2"}
+    assert all(re.search(r"\d\.\d\d% ± \d+\.\d\d%", " ".join(row)) for row in rows)
+    assert all(len(line) <= columns for line in lines)
+    assert ("not shown: " in text) == (columns == 60)
+    (sweep,) = Path("runs/sweeps/n").iterdir()
+    assert f"  trainer eval {sweep}/" in text.replace("\n", "").replace("  trainer", "\n  trainer")
+
+
 @pytest.mark.parametrize("columns", [60, 80])
 def test_an_evaluation_and_predictions_fit_a_narrow_terminal(
     terminal: Callable[..., str], trained: Path, columns: int
