@@ -15,6 +15,7 @@ from running import QUICK, result
 
 from trainer.cli.main import main
 from trainer.run.directory import check_links
+from trainer.run.judgement import Judgement
 from trainer.show import html
 from trainer.show.card import Card, figures
 from trainer.show.run_page import RunPage
@@ -23,7 +24,7 @@ from trainer.system.shown import printable
 
 CHROMIUM = Path("/usr/bin/chromium")
 ELEMENTS = {
-    *("header", "h1", "p", "h3", "dl", "div", "dt", "dd", "b", "small", "ul", "li", "pre", "code", "a"),
+    *("header", "h1", "p", "h3", "dl", "div", "dt", "dd", "b", "span", "small", "ul", "li", "pre", "code", "a"),
     *("table", "thead", "tbody", "tr", "th", "td"),
 }
 HOSTILE = [
@@ -77,7 +78,7 @@ def safe(text: str) -> Page:
 def test_a_name_is_read_as_it_is_wherever_it_stands(name: str) -> None:
     parts = (
         html.heading(name, name),
-        html.notice(name),
+        html.notice("", name),
         html.paragraph(name),
         html.below(name),
         html.tiles([(name, name, name)]),
@@ -121,11 +122,24 @@ def test_what_is_no_picture_is_left_out() -> None:
 
 def made(name: str) -> RunPage:
     card = Card(name, name, name, figures({"accuracy": 0.5}, {}), [(name, name)], [(name, name)], [name], name, name)
-    table = ((name, "b"), [(name, name)])
+    table, triple = ((name, "b"), [(name, name)]), [(name, name, name)]
+    judged = Judgement(name, name)
     return RunPage(
-        card, [name], name, {}, table, table, table, name, table, name, [(name, name, name)], [(name, name)],
-        [("train.log", name)], [name],
-    )  # fmt: skip
+        card,
+        judged,
+        name,
+        {},
+        table,
+        table,
+        table,
+        name,
+        table,
+        name,
+        triple,
+        [(name, name)],
+        [("a.log", name)],
+        [name],
+    )
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -64,6 +64,13 @@ class Run:
 
         return plain(written_in(self.path))
 
+    @property
+    def report(self) -> Path | None:
+        """The file to open in a browser, report.html; None where the run has not come to its end."""
+        from trainer.run.directory import PAGE
+
+        return self.path / PAGE if (self.path / PAGE).is_file() else None
+
     def predictor(self, device: str = "auto") -> "Predictor":
         """The trained model, ready for new samples: `trainer.load` of this run."""
         from trainer.face.predicting import load

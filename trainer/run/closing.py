@@ -7,7 +7,7 @@ from typing import Any
 from trainer.engine import hardest
 from trainer.engine.metrics import Evaluation
 from trainer.run import judgement
-from trainer.run.directory import PLOTS, TEST
+from trainer.run.directory import PAGE, PLOTS, TEST
 from trainer.run.judgement import Ended, Judgement
 from trainer.run.parts import Parts
 from trainer.show import values
@@ -67,6 +67,8 @@ def hard(test: Evaluation, names: Iterable[str]) -> Iterator[tuple[str, str]]:
 def files(directory: Path) -> Facts:
     """Where the run is, and which pictures and tables are in it."""
     found = [("run", str(directory))]
+    if (directory / PAGE).exists():
+        found.append(("report", str(directory / PAGE)))
     for label, end in (("pictures", ".png"), ("tables", ".csv")):
         folders = {
             folder: names

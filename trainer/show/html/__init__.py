@@ -81,8 +81,8 @@ def paragraph(text: str) -> str:
 
 def notice(title: str, text: str, grave: bool = False) -> str:
     """A line that is not to be overlooked."""
-    bold = f"<b>{escaped(title[:1].upper() + title[1:])}</b>: " if title else ""
-    return f'<p class="notice{" grave" if grave else ""}" role="note">{bold}{escaped(text)}</p>'
+    bold = f"<b>{escaped(title[:1].upper() + title[1:])}:</b> " if title else ""
+    return f'<p class="notice{" grave" if grave else ""}" role="note">{bold}<span>{escaped(text)}</span></p>'
 
 
 def tiles(figures: Rows) -> str:
