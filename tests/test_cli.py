@@ -213,7 +213,8 @@ def test_the_last_lines_say_where_the_run_is_and_what_comes_next(trainer: Traine
     ran = trainer("train", *QUICK)
     (run,) = Path("runs/linear_digits").iterdir()
     lines = ran.out.splitlines()
-    assert f"  run  {run}" in lines
+    assert f"  run     {run}" in lines
+    assert f"  report  {run}/report.html" in lines
     assert f"  trainer eval {run}" in lines[lines.index("next") :]
 
 
