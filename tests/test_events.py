@@ -1,5 +1,6 @@
 """TensorBoard's file: what its own reader reads in it, beside what torch's own writer writes."""
 
+import io
 import os
 import re
 import socket
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Trainer
+from PIL import Image
 from running import result, rows, train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto.event_pb2 import Event
@@ -113,7 +115,9 @@ def test_the_hooks_picture_histograms_and_hyperparameters_are_those_of_torchs_wr
     hook.begin(settings)
     hook.on_epoch(State(epoch=1, step=9), {"train/loss": 0.5})
     pixels = np.zeros((4, 4, 3), dtype=np.uint8)
-    hook.image("plots", pixels, State(step=12))
+    png = io.BytesIO()
+    Image.fromarray(pixels).save(png, "png")  # as torch makes it one
+    hook.image("plots", png.getvalue(), State(step=12))
     hook.finish(metrics, State(step=12))
     hook.close("completed")
     _, start, end = summary.hparams(settings, metrics)  # the first would be of this run alone

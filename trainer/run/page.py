@@ -1,7 +1,6 @@
 """report.html of a run: what is known of a training once its model has been tested, collected for a browser."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ from trainer.run.outcome.testing import Tested
 from trainer.run.parts import Parts
 from trainer.show import values
 from trainer.show.run_page import RunPage, Table
-from trainer.system import inside
 from trainer.system.atomic import write_text
 from trainer.system.paths import argument
 from trainer.system.shown import shortened
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
 MOST = 12  # rows of mistakes, and of suspects
 PAIRS = 10  # of confused classes
-_LONGEST = 2**25  # bytes of a picture
 _FILES = {
     "checkpoints/best.pt": "the weights that were the best in the training",
     "checkpoints/last.pt": "the last weights, and what a training is resumed from",
@@ -46,7 +43,7 @@ _FILES = {
 
 @dataclass(frozen=True)
 class Told:
-    """A training that has been tested, has left its tables, and has `drawn` pictures, by their paths in its directory.
+    """A training that has been tested, has left its tables and has `drawn` pictures, by their paths in its directory.
 
     `result` is the content of result.json so far, and `rows` are those of metrics.jsonl.
     """
@@ -58,7 +55,7 @@ class Told:
     result: dict[str, Any]
     seconds: float
     rows: Sequence[Row]
-    drawn: Sequence[str]
+    drawn: Mapping[str, bytes]
 
 
 def leave(told: Told) -> dict[str, Any]:
@@ -72,7 +69,7 @@ def leave(told: Told) -> dict[str, Any]:
     """
     parts, directory, test, left, result = told.parts, told.directory, told.test, told.left, told.result
     intervals = card.intervals(test)
-    made = card.made(parts, directory, test, result, intervals, told.seconds, told.drawn)
+    made = card.made(parts, directory, test, result, intervals, told.seconds, [*told.drawn])
     write_text(directory / CARD, made.text())
     ended = Ended(told.rows, result["best_epoch"], parts.state.stop)
     found = judgement.judged(ended, test.evaluation, card.named(intervals), parts.data.classes)
@@ -80,7 +77,7 @@ def leave(told: Told) -> dict[str, Any]:
         card=made,
         judged=found,
         best=_best(result),
-        pictures=dict(_pictures(directory, told.drawn)),
+        pictures=told.drawn,
         classes=_classes(test, parts),
         confused=_confused(test, parts),
         mistakes=_mistakes(test.outcome) if test.outcome is not None else None,
@@ -89,7 +86,7 @@ def leave(told: Told) -> dict[str, Any]:
         calibration=_calibration(test.outcome) if test.outcome is not None else "",
         settings=[(key, shortened(value, 200), default) for key, value, default in differing.of(parts.config)],
         back=[*_back(parts, directory)],
-        files=[*_files(directory, told.drawn)],
+        files=[*_files(directory, [*told.drawn])],
         following=_following(parts, directory, found),
     )
     write_text(directory / PAGE, page.text())
@@ -98,13 +95,6 @@ def leave(told: Told) -> dict[str, Any]:
 
 def _best(result: dict[str, Any]) -> str:
     return f"The best epoch is {closing.best(result)}." if result["best_epoch"] is not None else ""
-
-
-def _pictures(directory: Path, drawn: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """The files that this training has just drawn: of others in the directory nobody knows whose they are."""
-    for path in drawn:
-        with suppress(OSError, ValueError):
-            yield path, inside.content(directory / path, _LONGEST)
 
 
 def _classes(test: Tested, parts: Parts) -> Table | None:
@@ -128,7 +118,7 @@ def _confused(test: Tested, parts: Parts) -> Table | None:
         if count:
             share = values.metric("accuracy", count / test.evaluation.counts[true])
             rows.append((_called(classes[true]), _called(classes[other]), f"{count:,}", share))
-    return ("true class", "taken for", "samples", "of the true class"), rows
+    return ("true class", "taken for", "samples", "share"), rows
 
 
 def _mistakes(outcome: Outcome) -> Table:
@@ -156,7 +146,7 @@ def _suspects(left: "Left") -> Table:
         shares = [values.metric("accuracy", share) for share in (own, other)]
         named = [_called(str(text)) for text in (name, SPLITS.get(split, split), label, suggested)]
         rows.append([*named[2:], *shares, *named[:2]])
-    return ("label", "suggested", "its probability", "of the suggested", "sample", "split"), rows
+    return ("label", "suggested", "its probability", "suggested's", "sample", "split"), rows
 
 
 def _calibration(outcome: Outcome) -> str:

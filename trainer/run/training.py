@@ -70,7 +70,7 @@ class Training:
         self.settings, self.state = parts.config, parts.state
         self.before: dict[str, Any] = found.training if found is not None else {"parent": parent}
         self.started = time.perf_counter()
-        self.drawn: list[str] = []  # pictures, by their paths in the directory
+        self.drawn: dict[str, bytes] = {}  # pictures, by their paths in the directory
         self.early_stopping = self._early_stopping()
         self.target = Target(parts.target) if parts.target is not None else None
         # Each part with state: a checkpoint holds what its `state_dict` gives, under this name.
@@ -288,6 +288,6 @@ class Training:
         return Trained(self.log.rows, parts.evaluator, test, subject(parts.config), kept, changing)
 
     def _image(self, folder: str, name: str, png: bytes) -> None:
-        self.drawn.append(f"{folder}/{name}.png")
+        self.drawn[f"{folder}/{name}.png"] = png
         if self.board is not None:
             self.board.image(name, png, self.state)
