@@ -93,7 +93,7 @@ class RunPage:
     def _tables(self) -> Iterator[str]:
         for title, found in (
             ("Most often confused", self.confused),
-            ("Each class, the least often right first", self.classes),
+            ("Classes, the least often right first", self.classes),
             ("Most confident mistakes" if self.classes is not None else "Largest errors", self.mistakes),
         ):
             if found is not None and found[1]:
