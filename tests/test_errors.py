@@ -270,7 +270,7 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "train model=keys": ("parts_that_fail.Keys", "width"),
     "train data=half": ("half has no attribute 'test'",),
     "train optim=none": ("parts_that_fail.no_optimizer", "torch.optim.Optimizer"),
-    "train scheduler=own": ("scheduler", "cosine"),
+    "train scheduler=own": ("parts_that_fail.Raises", "ValueError: no such luck", "HYDRA_FULL_ERROR=1"),
     # a home that nobody has
     "eval ckpt=~nobody-of-that-name/run": ("~nobody-of-that-name/run",),
     "train data=folder data.path=~nobody-of-that-name/images": ("~nobody-of-that-name/images",),

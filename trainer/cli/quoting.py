@@ -44,6 +44,10 @@ def prepared(override: str, texts: Mapping[str, Text], multirun: bool) -> str:
     key = name.lstrip("+")
     groups = (*registry.GROUPS, "experiment")
     text = texts.get(key)
+    if key in registry.NAMED:
+        from trainer.config import named  # late, for it is a mistake
+
+        raise named.misplaced(key, value)
     if key in groups and (call := _CONSTRUCTOR.fullmatch(value)):
         words = " ".join(f"{key}.{part.strip()}" for part in call[2].split(","))
         raise ConfigError(f"{key}={value}: a choice has no arguments", f"{key}={call[1].lower()} {words}")

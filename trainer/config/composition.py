@@ -152,8 +152,10 @@ def _nearest(group: str, choice: str, known: list[str]) -> str:
         return (
             f"one of your own is a file configs/{group.partition('/')[0]}/{name}.yaml that says: _target_: {name}.CLASS"
         )
-    library = f"choose from: {listed(sorted(known))}; a network of torchvision is model=torchvision model.arch=NAME"
-    return did_you_mean(choice, known, library if group == "model" else "")
+    more = {"model": "a network of torchvision is model=torchvision model.arch=NAME"}
+    more |= dict.fromkeys(("loss", "scheduler", "optim"), f"or write your own: trainer new {group} {choice}")
+    all_of_them = f"choose from: {listed(sorted(known))}; {more[group]}" if group in more else ""
+    return did_you_mean(choice, known, all_of_them)
 
 
 def _explanation(error: Exception) -> ConfigError | None:

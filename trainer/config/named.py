@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,32 @@ def entered(kind: str, cfg: DictConfig) -> Iterator[str]:
             with explained():
                 OmegaConf.update(cfg, path, OmegaConf.merge(_of_file(kind, name), given or {}), force_add=True)
         yield name
+
+
+def check_typed(kind: str, typed: Collection[str], entered: Collection[str]) -> None:
+    """Check that what was typed for parts of a kind is of those that are entered.
+
+    Raises:
+        ConfigError: It is of one that no key names.
+    """
+    for word in typed:
+        path, _, value = word.lstrip("+").partition("=")
+        root, _, rest = path.partition(".")
+        if root != kind:
+            continue
+        if not rest:
+            raise misplaced(kind, value)
+        if (name := rest.partition(".")[0]) not in entered:
+            raise ConfigError(f"{word}: nothing names {kind}.{name}", f"type {_short(kind)}={name}, too")
+
+
+def misplaced(kind: str, value: str) -> ConfigError:
+    """The error for `metric=f1`: the key that names parts is another one."""
+    return ConfigError(f"{kind}={value}: no such key", f"did you mean {_short(kind)}={value}?")
+
+
+def _short(kind: str) -> str:
+    return registry.NAMED[kind].removesuffix(".preset")
 
 
 def _asked(kind: str, cfg: DictConfig) -> list[Any]:

@@ -24,6 +24,7 @@ def take_named(config: Config) -> None:
             raise ConfigError(f"{kind}={shown(given)}: a section, not a value", hint)
         for name in named.entered(kind, config._cfg):
             take_part(config, kind, name)
+        named.check_typed(kind, config.typed, config.own.get(kind, ()))
 
 
 def complete(config: Config) -> None:
