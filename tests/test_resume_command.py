@@ -102,7 +102,7 @@ OTHER = {
     "clip_norm": "1.0", "loss.name": "mse", "loss.class_weight": "balanced",
     "label_smoothing": "0.1", "objective": "val/loss", "direction": "min",
     "evaluate.split": "test", "evaluate.every_epochs": "2", "evaluate.every_steps": "1",
-    "early_stopping.min_delta": "0.1",
+    "early_stopping.min_delta": "0.1", "hooks": "[watch]",
     "model.name": "linear", "model.in_features": "65", "model.out_features": "11", "model.hidden": "63",
     "model.activation": "tanh", "model.norm": "layer", "model.dropout": "0.1", "model.skip": "true",
     "data.name": "line", "data.batch_size": "16", "data.val_fraction": "0.2", "data.split_seed": "1",
@@ -143,6 +143,8 @@ def test_the_keys_that_are_tried_are_all_that_may_not_change() -> None:
 @pytest.mark.parametrize("key", OTHER)
 def test_a_key_of_the_steps_before_is_refused_with_both_values(parts: Path, key: str) -> None:
     typed = [f"run={parts}", f"{key}={OTHER[key]}"]
+    Path("configs/hook").mkdir(parents=True)
+    Path("configs/hook/watch.yaml").write_text("_target_: nowhere.Watch\n")
     with pytest.raises(ConfigError) as caught:
         reopened("resume", OmegaConf.from_dotlist(typed), typed)
     assert caught.value.message.startswith(f"{key}=")
