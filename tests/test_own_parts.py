@@ -287,6 +287,17 @@ def test_a_run_names_no_code_that_the_users_configs_do_not_name(trainer: Trainer
         assert f"{key}._target_=os.getcwd" in ran.err
 
 
+def test_a_whole_config_in_a_file_has_parts_of_ones_own_and_names_no_other_code(trainer: Trainer) -> None:
+    section = {"metric": {"agreement": {"_target_": "own_code.agreement"}}, "metrics": ["agreement"]}
+    Path("mine.yaml").write_text(yaml.safe_dump(section))
+    assert "val/agreement" in rows(train(trainer, "--config", "mine.yaml", *QUICK))[0]
+    section["metric"]["agreement"]["_target_"] = "os.getcwd"
+    Path("mine.yaml").write_text(yaml.safe_dump(section))
+    ran = trainer("train", "--config", "mine.yaml", *QUICK)
+    assert ran.code == 2
+    assert "metric.agreement._target_=os.getcwd names code, and a file names no code to run" in ran.err
+
+
 def test_other_weights_begin_without_an_augmentation_that_nobody_has_named_again(trainer: Trainer) -> None:
     run = train(trainer, *QUICK, "data.augment=noisy", "data.augment.flip=true")
     ran = trainer("train", f"from={run}", *SILENT, "epochs=1", "name=next", "data.augment.flip=false")

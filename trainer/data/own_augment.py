@@ -22,8 +22,8 @@ _TORCHVISION = "torchvision.transforms."
 class OwnAugmenter(Augmenter):
     """Changes images as `config` says, and then as the user's own callable does.
 
-    For each sample a seed is drawn, by which all generators are set while the callable changes it, or the batch that
-    begins with it. So a batch is the same whatever was drawn before it, and afterwards all is as if nothing was drawn.
+    For each sample a seed is drawn, and all generators are set by that of a batch's first sample while the callable
+    changes it. So a batch is the same whatever was drawn before it, and afterwards all is as if nothing was drawn.
     """
 
     def __init__(self, config: Augment, height: int, width: int, section: Custom) -> None:
@@ -65,19 +65,12 @@ class OwnAugmenter(Augmenter):
             ) from error
 
     def _changed(self, images: Tensor, drawn: Tensor, own: Callable[..., Any]) -> Tensor:
-        batch, seeds = images.permute(0, 3, 1, 2), drawn[:, -1].tolist()
-        with _generators(images.device):
-            if self.alone:
-                parts = [self._one(own, image[None], seed) for image, seed in zip(batch, seeds, strict=True)]
-                changed = torch.cat(parts)
-            else:
-                changed = self._one(own, batch, seeds[0])
+        batch = images.permute(0, 3, 1, 2)
+        with _generators(images.device, int(drawn[0, -1])):
+            changed = torch.cat([self._one(own, part) for part in torch.split(batch, 1 if self.alone else len(batch))])
         return changed.permute(0, 2, 3, 1)
 
-    def _one(self, own: Callable[..., Any], images: Tensor, seed: int) -> Tensor:
-        torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed)
+    def _one(self, own: Callable[..., Any], images: Tensor) -> Tensor:
         found = own(images)
         if not isinstance(found, Tensor) or (found.shape, found.dtype) != (images.shape, images.dtype):
             given = f"{tuple(found.shape)}, {found.dtype}" if isinstance(found, Tensor) else type(found).__name__
@@ -89,11 +82,14 @@ class OwnAugmenter(Augmenter):
 
 
 @contextmanager
-def _generators(device: torch.device) -> Iterator[None]:
-    """After the block all generators stand where they stood before."""
+def _generators(device: torch.device, seed: int) -> Iterator[None]:
+    """Within the block all generators go on from `seed`; after it they stand where they stood before."""
     before = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed)
             yield
     finally:
         random.setstate(before[0])
