@@ -82,4 +82,4 @@ def test_every_hint_to_install_names_this_project_and_an_extra_that_it_has() -> 
                 assert hint[0] == extras.DISTRIBUTION, path
                 named.add(hint[1])
             named.update(re.findall(r"\binstall\(\"([a-z]+)\"\)", text))
-    assert named == project["optional-dependencies"].keys() - {"test", "dev", "benchmarks"}
+    assert named == project["optional-dependencies"].keys() - {"test", "dev", "benchmarks", "docs"}

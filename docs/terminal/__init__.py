@@ -1,0 +1,1 @@
+"""Pictures of terminals, made from the real program:  python -m docs.terminal"""
