@@ -2,14 +2,18 @@
 
 import ast
 import importlib.util
+import json
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import Trainer
+from documented import blocks
 
 from trainer.config import registry
 from trainer.run import records
@@ -21,11 +25,13 @@ RECIPES = sorted((ROOT / "configs" / "experiment").glob("*.yaml"))
 
 
 def commands() -> Iterator[str]:
-    """Every `trainer ...` line of the fenced blocks and of the recipes' headers, without what stands behind it."""
-    for page in PAGES:
-        for block in re.findall(r"^ *```bash\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
-            lines = (re.sub(r"\s{2,}(# )?.*$", "", line.strip()) for line in block.splitlines())
-            yield from (line for line in lines if line.startswith("trainer ") and "--info" not in line)
+    """The `trainer ...` lines of the pages that are not run by tests/documented, and those of the recipes' headers."""
+    for page in blocks.PAGES:
+        for block in blocks.blocks(page):
+            if block.language in blocks.SHELL:
+                lines = block.script.splitlines() if "not run" in block.marks else []
+                lines += [line for line, _ in blocks.divided(block.script)[1]]
+                yield from (re.sub(r"\s{2,}(# )?.*$", "", line) for line in lines if line.startswith("trainer "))
     for recipe in RECIPES:
         yield from re.findall(r"^#\s+(trainer .*?)(?:\s{2,}.*)?$", recipe.read_text(encoding="utf-8"), re.MULTILINE)
 
@@ -157,3 +163,72 @@ def test_the_messages_that_are_explained_are_those_that_the_program_has() -> Non
     unknown = [message for message in explained if not re.search(r".*".join(map(re.escape, message.split("…"))), said)]
     assert len(explained) > 40
     assert unknown == []
+
+
+@pytest.mark.parametrize("page", blocks.PAGES, ids=lambda page: page.stem)
+def test_every_block_is_run_or_says_why_not(page: Path) -> None:
+    assert blocks.mistakes(page) == []
+
+
+def test_every_page_has_its_place_in_the_navigation() -> None:
+    def places(part: object) -> Iterator[str]:
+        if isinstance(part, str):
+            yield part
+        for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+            yield from places(inner)
+
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    named = {place for place in places(config["nav"]) if (ROOT / "docs" / place).exists()}
+    assert named == {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+
+
+def test_the_files_that_are_explained_are_those_that_a_run_leaves(trainer: Trainer, empty: Path) -> None:
+    page = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"^\| `([^`]+)`", page, re.MULTILINE))
+    assert trainer("train", "model=linear", "data=digits", "epochs=1", "data.limit=100").code == 0
+    (run,) = (empty / "runs" / "linear_digits").iterdir()
+    left = {re.sub(r"(tfevents\.).*", r"\1…", path.name) for path in run.rglob("*") if path.is_file()}
+    assert {name for name in left if not name.startswith(".")} <= explained
+
+
+@pytest.mark.slow
+def test_the_script_and_the_command_that_stand_side_by_side_come_to_the_same(empty: Path, trainer: Trainer) -> None:
+    for name, text in files_of(ROOT / "docs" / "from-pytorch.md").items():
+        (empty / name).parent.mkdir(parents=True, exist_ok=True)
+        (empty / name).write_text(text, encoding="utf-8")
+    found = {}
+    for batch in ("64", "1437"):
+        script = [sys.executable, "script.py", batch]
+        ran = subprocess.run(script, cwd=empty, capture_output=True, text=True, timeout=120, check=True)
+        loss, accuracy = re.findall(r"[\d.]+", ran.stdout)
+        words = (
+            "model=net",
+            "data=digits8",
+            "optim=sgd",
+            "optim.lr=0.1",
+            "optim.momentum=0.9",
+            "epochs=20",
+            "plots=false",
+        )
+        assert trainer("train", *words, f"data.batch_size={batch}", f"name=batch{batch}").code == 0
+        (result,) = (empty / "runs" / f"batch{batch}").glob("*/result.json")
+        metrics = json.loads(result.read_text())["metrics"]
+        found[batch] = float(loss), metrics["test/loss"], float(accuracy) / 100, metrics["test/accuracy"]
+    assert found["1437"][1] == pytest.approx(found["1437"][0], rel=1e-3)  # four digits are printed
+    assert found["1437"][3] == pytest.approx(found["1437"][2], abs=1e-4)
+    assert found["64"][3] == pytest.approx(found["64"][2], abs=0.05)  # in another order
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning_and_asks_the_network_for_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("material", reason="mkdocs-material is not installed")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) > 30
+    for page in pages:
+        loaded = re.findall(
+            r"<(?:script|link|img|iframe)[^>]*?(?:src|href)=\"?(https?:[^\" >]*)", page.read_text(encoding="utf-8")
+        )
+        assert loaded == [], page.name

@@ -96,7 +96,11 @@ def mistakes(page: Path) -> list[str]:
     for block in blocks(page):
         if block.language not in (*SHELL, *SHOWN, "python"):
             found.append(f"{block.place}: a block of `{block.language}` is neither run nor shown")
-        if block.language not in SHELL and re.search(r"^(\$ |trainer \w+ )", block.text, re.MULTILINE):
+        if (
+            block.language not in SHELL
+            and "not run" not in block.marks
+            and re.search(r"^(\$ |trainer \w+ )", block.text, re.MULTILINE)
+        ):
             found.append(f"{block.place}: commands belong in a block of bash or console, so that they are run")
         if block.language == "console" and not block.script:
             found.append(f"{block.place}: a console without a line that begins with `$ `")
