@@ -1,7 +1,8 @@
 """What recipes reach, in one run each with its own seed:  python -m benchmarks.recipes --data DIR [NAME ...]
 
-The results stand in recipes.json, and as the table of records in the README between its two comments. `DIR` holds `MNIST/raw`,
-`cifar10-images` (CIFAR-10 as `{train,test}/CLASS/*.jpg`) and `insurance.csv`; a recipe whose data are not there is left out.
+The results stand in recipes.json, and as the table of records in the README between its two comments. `DIR` holds
+`MNIST/raw`, `cifar10-images` (CIFAR-10 as `{train,test}/CLASS/*.jpg`) and `insurance.csv`; a recipe whose data are not
+there is left out.
 """
 
 import argparse

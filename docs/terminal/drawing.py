@@ -46,16 +46,14 @@ def drawn(screen: Screen, columns: int, moves: bool) -> str:
 
 def _style(rules: dict[tuple[float, float], str], length: float) -> str:
     fonts = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
-    parts = [
-        f"text{{font:14px {fonts};fill:{PLAIN};white-space:pre}}.b{{font-weight:bold}}.d{{fill:{DIM}}}.h{{visibility:hidden}}"
-    ]
+    parts = [f"text{{font:14px {fonts};fill:{PLAIN};white-space:pre}}.b{{font-weight:bold}}.d{{fill:{DIM}}}"]
+    parts.append(".h{visibility:hidden}")
     parts += [f".c{number}{{fill:{colour}}}" for number, colour in COLOURS.items()]
     for (start, end), name in rules.items():
         at = f"{100 * start / length:.2f}%{{visibility:visible}}"
         gone = f"{100 * end / length:.2f}%{{visibility:hidden}}" if end < length else ""
-        parts.append(
-            f"@keyframes {name}{{0%{{visibility:hidden}}{at}{gone}}}.{name}{{animation:{name} {length:.1f}s step-end infinite}}"
-        )
+        parts.append(f"@keyframes {name}{{0%{{visibility:hidden}}{at}{gone}}}")
+        parts.append(f".{name}{{animation:{name} {length:.1f}s step-end infinite}}")
     parts.append("@media (prefers-reduced-motion:reduce){g{animation:none!important}}")
     return "".join(parts)
 

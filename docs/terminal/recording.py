@@ -35,6 +35,7 @@ class Change:
 class Screen:
     """A terminal without end: as much of one as rich's progress bars and tables ask for."""
 
+    columns: int
     changes: list[Change] = field(default_factory=list)
     rows: dict[int, list[Cell]] = field(default_factory=dict)
     row: int = 0
@@ -73,6 +74,8 @@ class Screen:
         elif letter == "\r":
             self.column = 0
         elif letter >= " ":
+            if self.column >= self.columns:
+                self.row, self.column = self.row + 1, 0
             line = self.rows.setdefault(self.row, [])
             line.extend([(" ", PLAIN)] * (self.column + 1 - len(line)))
             line[self.column] = (letter, self.style)
@@ -108,7 +111,8 @@ def styled(style: Style, numbers: list[int]) -> Style:
         elif number == 38 and numbers[:1] == [5]:
             colour, numbers = cube(numbers[1]), numbers[2:]
         elif number == 38 and numbers[:1] == [2]:
-            colour, numbers = "#{:02x}{:02x}{:02x}".format(*numbers[1:4]), numbers[4:]
+            red, green, blue, *numbers = numbers[1:]
+            colour = f"#{red:02x}{green:02x}{blue:02x}"
         elif 30 <= number <= 37 or 90 <= number <= 97:
             colour = str(number % 10)
     return colour, bold, dim
@@ -119,15 +123,14 @@ def cube(number: int) -> str:
     if number < 16:
         return str(number % 8)
     if number >= 232:
-        return "#{0:02x}{0:02x}{0:02x}".format(8 + 10 * (number - 232))
+        return "#" + 3 * f"{8 + 10 * (number - 232):02x}"
     levels = (0, 95, 135, 175, 215, 255)
-    number -= 16
-    return "#{:02x}{:02x}{:02x}".format(levels[number // 36], levels[number // 6 % 6], levels[number % 6])
+    return "#" + "".join(f"{levels[(number - 16) // place % 6]:02x}" for place in (36, 6, 1))
 
 
 def recorded(commands: list[str], folder: Path, environment: dict[str, str], columns: int) -> Screen:
     """Type the commands one after the other in `folder`, whose name is shown as `~`."""
-    screen, now = Screen(), 0.5
+    screen, now = Screen(columns), 0.5
     for command in commands:
         screen.write("\x1b[1;32m$\x1b[0m ")
         for letter in command:

@@ -10,18 +10,21 @@ from formats import write_mnist
 from PIL import Image
 
 # Runs by name, each made by a command where `files` lie; what trains for long is interrupted.
+PHOTOS = "train model=lenet data=folder data.path=photos data.size=28 data.val_fraction=0.25 epochs=2"
+HOUSES = "model=mlp data=table data.path=houses.csv"
 RUNS = {
-    "photos": "train model=lenet data=folder data.path=photos data.size=28 epochs=2 data.val_fraction=0.25",
-    "photos2": "train model=lenet data=folder data.path=photos data.size=28 epochs=2 data.val_fraction=0.25 seed=1",
+    "photos": PHOTOS,
+    "photos2": f"{PHOTOS} seed=1",
     "mnist": "train model=lenet data=mnist epochs=2",
     "digits": "train model=lenet data=digits epochs=4",
     "digits2": "train model=lenet data=digits epochs=4 seed=1 optim.lr=0.002",
-    "table": "train model=mlp data=table data.path=houses.csv data.target=price epochs=3",
-    "regions": "train model=mlp data=table data.path=houses.csv data.target=garden data.val_fraction=0.2 epochs=3",
+    "table": f"train {HOUSES} data.target=price epochs=3",
+    "regions": f"train {HOUSES} data.target=garden data.val_fraction=0.2 epochs=3",
     "interrupted": "train model=lenet data=mnist epochs=300",
-    "sweep": "train -m model=mlp data=table data.path=houses.csv data.target=price optim.lr=0.001,0.01 seed=0,1 epochs=2",
+    "sweep": f"train -m {HOUSES} data.target=price optim.lr=0.001,0.01 seed=0,1 epochs=2",
     "folds": "train -m model=mlp data=folder data.path=photos data.size=16 data.folds=5 data.fold=range(5) epochs=2",
-    "search": "train -m search=optuna search.trials=3 search.startup=2 data=digits optim=sgd epochs=1 optim.lr=tag(log,interval(1e-4,1))",
+    "search": "train -m search=optuna search.trials=3 search.startup=2 data=digits optim=sgd epochs=1 "
+    "optim.lr=tag(log,interval(1e-4,1))",
 }
 # What a name stands for where a page does not say.
 MEANT = {"RUN": "photos", "RUN2": "photos2", "A": "digits", "B": "digits2", "SWEEP": "sweep"}

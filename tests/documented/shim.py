@@ -1,7 +1,8 @@
 """What stands in the place of a command of the fresh environment: it is forked, where torch is imported already.
 
-Copied there under the names `trainer`, `tensorboard` and `program`, which runs the code that it is given; `DOCUMENTED_ORDERS` is the socket of `tests/fork_server.py`. It is run
-by `python -I -S`, so it imports nothing of the environment.
+Copied there under the names `trainer`, `tensorboard` and `program`, which runs the code that it is given;
+`DOCUMENTED_ORDERS` is the socket of `tests/fork_server.py`. It is run by `python -I -S`, so it imports nothing of the
+environment.
 """
 
 import json
