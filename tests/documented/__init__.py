@@ -15,6 +15,7 @@ before a block, which readers do not see, say what is special about it:
     <!-- with: RUN=newest -->               the run that was made last
     <!-- exit code: 2 -->                   the block ends with this exit code: it shows a mistake
     <!-- in full -->                        as it is typed, not shortened
+    <!-- pictures -->                       with pictures and TensorBoard's file
     <!-- stays -->                          `trainer serve` runs on until the page ends
 
 Lines that need a GPU, a network or a cluster are found by their words (`blocks.NEEDS`) and listed, too.

@@ -91,7 +91,7 @@ def _marks(before: list[str]) -> tuple[str, dict[str, str]]:
 
 def mistakes(page: Path) -> list[str]:
     """Blocks of the page of which nobody can say whether they are to be run."""
-    known = {"not run", "with", "exit code", "in full", "stays"}
+    known = {"not run", "with", "exit code", "in full", "pictures", "stays"}
     found = []
     for block in blocks(page):
         if block.language not in (*SHELL, *SHOWN, "python"):

@@ -132,6 +132,8 @@ def _shell(block: Block, folder: Path, variables: dict[str, str]) -> None:
     script, _ = divided(block.script)
     wanted = int(block.marks.get("exit code", "0"))
     more = {"DOCUMENTED_IN_FULL": "1"} if "in full" in block.marks else {}
+    if "pictures" in block.marks:
+        more["DOCUMENTED_PICTURES"] = "1"
     if "stays" in block.marks:
         more["DOCUMENTED_STAYS"] = str(folder / "stays.txt")
     trap = "trap 'echo \"-- exit code $? of: $BASH_COMMAND\" >&2' ERR\n"
@@ -153,7 +155,7 @@ def _shell(block: Block, folder: Path, variables: dict[str, str]) -> None:
 
 def _pattern(line: str) -> str:
     """What a line of a console looks like on another machine, on another day: numbers differ, and `…` is anything."""
-    text = re.sub(r"\d[\d.,:_-]*", "0", " ".join(line.split()))
+    text = re.sub(r"\d[\d.,:_-]*", "0", re.sub(r"\bruns/\w+/", "runs/…/", " ".join(line.split())))
     return re.escape(text).replace("0", r"\d[\d.,:_-]*").replace("…", ".*")
 
 

@@ -31,7 +31,7 @@ def shortened(argv: list[str]) -> list[str]:
     if argv[0] == "resume":
         return argv
     keys = {word.split("=")[0] for word in argv}
-    added = {"plots": "false", "tensorboard.enabled": "false"}
+    added = {} if "DOCUMENTED_PICTURES" in os.environ else {"plots": "false", "tensorboard.enabled": "false"}
     if not keys & {*LENGTHS, "config"}:
         added["epochs"] = "1"
     return [*argv, *(f"{key}={value}" for key, value in added.items() if key not in keys)]
