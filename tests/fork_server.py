@@ -1,11 +1,12 @@
 """Forks a process per order: torch and trainer are imported already, which takes a fresh process seconds.
 
-An order is a message of JSON: what to run, its arguments, its environment, its working directory. Four files come with
+`python fork_server.py SOCKET [MODULE ...]` imports more modules, too. An order is a message of JSON: what to run, its arguments, its environment, its working directory. Four files come with
 it: the process's standard input, output and error, and one for its id, and for its exit status when it has ended.
 """
 
 import contextlib
 import gc
+import importlib
 import io
 import json
 import os
@@ -98,5 +99,7 @@ if __name__ == "__main__":
 
     with contextlib.redirect_stdout(io.StringIO()):
         cli.main(["train", "--cfg", "job"])  # imports Hydra
+    for module in sys.argv[2:]:
+        importlib.import_module(module)
     gc.freeze()  # or a child would copy every page that it looks through
     serve(socket.socket(fileno=int(sys.argv[1])))

@@ -15,6 +15,7 @@ from pathlib import Path
 from .blocks import ROOT
 
 HERE = Path(__file__).resolve().parent
+IMPORTED = ("torch.export._trace", "onnxscript", "matplotlib.pyplot")
 LIMIT = 300  # seconds that one command may take: only one that hangs does
 
 
@@ -75,7 +76,7 @@ def fresh(scratch: Path) -> Iterator[Fresh]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as orders:
         orders.bind(str(made.orders))
         server = subprocess.Popen(
-            [made.python, ROOT / "tests" / "fork_server.py", str(orders.fileno())],
+            [made.python, ROOT / "tests" / "fork_server.py", str(orders.fileno()), *IMPORTED],
             cwd=scratch,
             env=made.variables(scratch),
             pass_fds=[orders.fileno()],

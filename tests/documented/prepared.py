@@ -95,7 +95,7 @@ def runs(folder: Path, variables: dict[str, str], names: set[str]) -> None:
                 text=True,
                 timeout=300,
             )
-            assert ran.returncode == 0, ran.stdout + ran.stderr
+            assert ran.returncode == 0, f"{name}: exit code {ran.returncode}\n{ran.stdout}{ran.stderr}"
         made = next((folder / "out" / name).glob("sweeps/*/2*" if "-m" in words else "*/2*"))
         made.rename(folder / "made" / name)
 
