@@ -15,7 +15,7 @@ import yaml
 from conftest import Trainer
 from documented import blocks
 
-from trainer.config import registry
+from trainer.config import index, registry
 from trainer.run import records
 
 ROOT = Path(__file__).parents[1]
@@ -168,6 +168,23 @@ def test_the_messages_that_are_explained_are_those_that_the_program_has() -> Non
 @pytest.mark.parametrize("page", blocks.PAGES, ids=lambda page: page.stem)
 def test_every_block_is_run_or_says_why_not(page: Path) -> None:
     assert blocks.mistakes(page) == []
+
+
+def test_keys_that_the_text_names_are_keys() -> None:
+    known = {key.name for verb in registry.verbs() for key in index.keys(verb)}
+    known |= {"data.augment"}  # short for data.augment.preset
+    examples = {
+        "optim.lrr",
+        "model.hidden",
+        "loss.gamma",
+        "metric.top2.k",
+        "hook.watch.limit",
+    }  # misspelt, or one's own
+    for page in blocks.PAGES:
+        text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        words = " ".join(re.findall(r"`([^`\n]+)`", text))
+        named = set(re.findall(r"(?<![\w.'-])([a-z_]+(?:\.[a-z_]\w*)+)=", words))
+        assert {name for name in named - known - examples if not name.startswith("augment.")} == set(), page.name
 
 
 def test_every_page_has_its_place_in_the_navigation() -> None:
