@@ -3,13 +3,14 @@
 from typing import Any
 
 from trainer.cli.composed import Composed, composed
+from trainer.compare import latest
 from trainer.config import kept, registry
 from trainer.config.keys import shown
 from trainer.config.reopening import written_in
 from trainer.config.written import plain
 from trainer.run import records
-from trainer.system.errors import RunError, TrainerError
-from trainer.system.paths import quoted, resolved
+from trainer.system.errors import TrainerError
+from trainer.system.paths import resolved
 from trainer.system.shown import shortened
 
 _LONGEST = 100  # characters of a value
@@ -21,9 +22,8 @@ def in_run(name: str, run: str) -> str:
     Raises:
         RunError: There is no such run, or its config cannot be read.
     """
-    place = resolved(run)
-    if (place / records.SWEEP_LOG).is_file():
-        raise RunError(f"{run} is a sweep", f"name one of its jobs: trainer help {name} {quoted(place / '0')}")
+    found = latest.meant(run, latest.Wanted(unsaved=True))
+    place = resolved(run if found is None else found[0])
     kept_there = plain(written_in(place))
     words = [word for word in records.overrides(place) if "=" in word]
     now = _again(words)
@@ -32,7 +32,8 @@ def in_run(name: str, run: str) -> str:
         value = section.get("_target_") or section.get("name")
     else:
         value = _of(kept_there, name)
-    return _text(value) + _origin(name, value, words, now)
+    which = "" if found is None else f" ({run} is taken as {found[0]}, {found[1]})"
+    return _text(value) + _origin(name, value, words, now) + which
 
 
 def _origin(name: str, value: Any, words: list[str], now: Composed | None) -> str:
