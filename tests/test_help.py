@@ -139,6 +139,16 @@ def test_help_helps_also_where_the_rest_is_wrong(trainer: Trainer) -> None:
     assert "model=lenet " in ran.out
 
 
+@pytest.mark.parametrize(
+    "words", [("help", "--help"), ("help", "help"), ("help", "completion"), ("completion", "--help")], ids=" ".join
+)
+def test_help_explains_itself_and_completion(trainer: Trainer, words: tuple[str, ...]) -> None:
+    ran = trainer(*words)
+    assert ran.code == 0
+    assert f"  trainer {'completion' if 'completion' in words else 'help'} " in ran.out
+    assert len(ran.out.splitlines()) > 3
+
+
 EXPLAINED = [
     (["lr"], ["optim.lr", "type float or auto", "limits above 0", "default auto, with optim=auto", "adamw"]),
     (["lr", "optim=sgd", "optim.lr=3"], ["default 0.01, with optim=sgd", "here 3, typed"]),

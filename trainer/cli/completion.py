@@ -5,7 +5,7 @@ import pwd
 from collections.abc import Sequence
 from contextlib import suppress
 
-from trainer.cli import bash
+from trainer.cli import bash, verbs
 from trainer.cli.candidates import candidates
 from trainer.cli.shells import SCRIPTS, installed
 from trainer.system.errors import ConfigError, did_you_mean
@@ -20,6 +20,8 @@ def command(args: Sequence[str]) -> str:
         UserError: There is no such shell, or a file cannot be written.
     """
     words = list(args)
+    if "--help" in words or "-h" in words:
+        return verbs.help_beside("completion")
     installs = words[:1] == ["install"]
     shells = words[1:] if installs else words
     for shell in shells:

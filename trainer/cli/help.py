@@ -19,9 +19,12 @@ def answer(words: Sequence[str]) -> str:
     Raises:
         UserError: There is no such thing, the rest of the words cannot be composed, or the run cannot be read.
     """
-    words = [word for word in words if word not in ("--help", "-h")]
-    if not words:
-        return verbs.overview()
+    asked = [word for word in words if word not in ("--help", "-h")]
+    if not asked:
+        return verbs.help_beside("help") if words else verbs.overview()
+    words = asked
+    if words[0] in verbs.BESIDE:
+        return verbs.help_beside(words[0])
     verb, *rest = words if words[0] in registry.verbs() else ["train", *words]
     if verb == words[0] and (not rest or rest[0].startswith("-") or "=" in rest[0] or os.path.exists(rest[0])):
         return verbs.help_of(verb, rest)

@@ -69,7 +69,7 @@ class Page:
         """
         rows = [(printable(name), meaning) for name, meaning in rows]
         widest = max((len(name) + 4 for name, _ in rows), default=0)
-        column = min(max(widest, column), self._width * 2 // 5)
+        column = min(max(widest, column), self._width * 2 // 5 if column else self._width // 2)
         for name, meaning in rows:
             indent = " " * column
             beside = self._wrapped(meaning, indent, indent, most if name else None) if meaning else []

@@ -21,6 +21,23 @@ BESIDE = {
     "help": "explain a key, a choice, a group or a verb: trainer help optim.lr",
     "completion": "install tab completion for bash, zsh or fish: trainer completion install",
 }
+_WAYS = {
+    "help": {
+        "trainer help KEY": "a key, or its last word: trainer help lr",
+        "trainer help KEY RUN": "also its value in a run, and where that came from",
+        "trainer help KEY key=value ...": "also its value on a command line, and where that comes from",
+        "trainer help GROUP": "what may be chosen: trainer help data",
+        "trainer help GROUP=CHOICE": "a choice and its keys: trainer help model=mlp",
+        "trainer help VERB": "the same as trainer VERB --help",
+        "trainer help VERB KEY": "a key of that verb: trainer help eval split",
+        "trainer help WORD": "the keys whose meaning has that word in it: trainer help learning",
+    },
+    "completion": {
+        "trainer completion install": "for the shell that you log in with",
+        "trainer completion install zsh": "for another: bash, zsh or fish",
+        "trainer completion zsh": "print the script that is installed",
+    },
+}
 # The parts of the help of `trainer train`: their groups, and the verb's own keys (or sections) in them, in this order.
 _PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Data": (("data",), ()),
@@ -88,6 +105,15 @@ def help_of(verb: str, words: Sequence[str] = ()) -> str:
     if mistake is not None:
         page.heading("These are the defaults")
         page.text(mistake.message)
+    return str(page)
+
+
+def help_beside(word: str) -> str:
+    """The same of `help` and `completion`."""
+    page = Page()
+    page.text(f"{BESIDE[word][0].upper()}{BESIDE[word][1:].partition(':')[0]}.", "")
+    page.space()
+    page.rows(_WAYS[word].items())
     return str(page)
 
 
