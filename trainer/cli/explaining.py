@@ -114,7 +114,7 @@ def group(found: Composed, name: str, run: str | None) -> str:
     doc = {key.name: key.doc for key in index.of_verb(found.given.verb)}
     page = Page()
     page.heading(f"{name}=NAME")
-    page.text(doc.get(name, "a recipe, with all the choices and values of a training"))
+    page.text(doc.get(name, "a recipe, with all the choices and values of a training").partition(": ")[0])
     page.heading("Choices")
     page.rows((choice, summary(name, choice)) for choice in group_choices(name))
     chosen = found.choices.get(name, "None")
@@ -123,7 +123,7 @@ def group(found: Composed, name: str, run: str | None) -> str:
     elif chosen != "None":
         page.heading(f"Here: {name}={chosen}, {_from(found.origin(name))}")
     if name in registry.GROUPS and (common := index.of_group(name)):
-        page.heading(f"Keys of every {name}")
+        page.heading("Keys that every choice has")
         page.rows(((f"{key.typed}={_default(key)}", _meaning(key)) for key in common), column=_COLUMN)
     page.heading("More")
     page.rows([(f"trainer help {name}=NAME", "a choice, with its own keys")])
@@ -150,7 +150,7 @@ def choice(found: Composed, group: str, name: str) -> str:
     again = composed(found.given.verb, [*found.given.overrides, f"{group}={name}"])
     keys = [key for key in again.keys() if key.group == group]  # noqa: SIM118
     own = [key for key in keys if key.section is not None]
-    for title, some in (("Its own keys", own), (f"Keys of every {group}", [key for key in keys if key not in own])):
+    for title, some in (("Its own keys", own), ("Keys that every choice has", [key for key in keys if key not in own])):
         if some:
             page.heading(title)
             page.rows(((f"{key.typed}={_given(again, key)}", _meaning(key)) for key in some), column=_COLUMN)
