@@ -267,9 +267,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).touch()
     (folder / "configs" / "model" / "x$(touch ran).yaml").write_text("# Mine.\n_target_: x.X\n")
     home = tmp_path / "home"
-    home.mkdir()
+    (home / "my runs").mkdir(parents=True)
+    (home / "net.pt").touch()
     for name, value in (("HOME", home), ("PATH", f"{program(tmp_path / 'bin')}:{os.environ['PATH']}")):
         monkeypatch.setenv(name, str(value))
+    (folder / "trainer").symlink_to(tmp_path / "bin" / "trainer")
     return folder
 
 
@@ -298,6 +300,9 @@ TYPED = [
     ("trainer eval my", "trainer eval my\\ photos/"),
     ("trainer eval ckpt=my\\ ph", "trainer eval ckpt=my\\ photos/"),
     ("trainer eval ckpt=my\\ photos/", "trainer eval ckpt=my\\ photos/x.pt "),
+    ("trainer eval ~/ne", "trainer eval ~/net.pt "),
+    ("trainer train from=~/my", "trainer train from=~/my\\ runs/"),
+    ("./trainer train plots=f", "./trainer train plots=false "),
     ("trainer train model=x", "trainer train model=x\\$\\(touch\\ ran\\) "),
     ("trainer train 'data.augment=li", "trainer train 'data.augment=light'"),
     ("trainer trian x", "trainer trian x"),
@@ -329,6 +334,8 @@ def test_fish_completes(folder: Path) -> None:
         ("trainer eval ckpt=my\\ ph", "ckpt=my photos/"),
         ("trainer eval 'ckpt=my photos/", "ckpt=my photos/x.pt\tcheckpoint"),
         ("trainer train model=x", "model=x$(touch ran)\tMine"),
+        ("trainer eval ~/ne", "~/net.pt\tcheckpoint"),
+        ("./trainer train plots=f", "plots=false"),
         ("trainer trian x", ""),
     ]
     asked = "\n".join(f"echo (complete -C {in_fish(line)} | string collect)" for line, _ in lines)

@@ -35,6 +35,10 @@ _trainer() {
             ends_shown+=("$word${about:+  -- $about}")
         fi
     done < <(command "$program" -sc query=zsh -- trainer "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)
+    if compset -P '(|*=)\~/'; then  # which zsh would quote
+        ends=("${(@)ends#(|*=)\~/}")
+        opens=("${(@)opens#(|*=)\~/}")
+    fi
     (( $#ends )) && compadd -l -d ends_shown -- "${ends[@]}"
     (( $#opens )) && compadd -l -S '' -d opens_shown -- "${opens[@]}"
     (( $#ends + $#opens ))
