@@ -135,6 +135,19 @@ def test_help_explains_an_argument_of_a_class_of_the_users_own(trainer: Trainer,
     assert "here 9, typed" in together(trainer("help", "width", "model=mynet", "model.width=9").out)
 
 
+def test_help_shows_no_variable_of_other_programs(
+    trainer: Trainer, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "hunter2")
+    monkeypatch.setenv("TRAINER_DATA", "/data/here")
+    own = empty / "configs" / "model"
+    own.mkdir(parents=True)
+    (own / "mynet.yaml").write_text("_target_: mynet.Net\nwidth: ${oc.env:SECRET,1}\n")
+    out = trainer("train", "model=mynet", "data=mnist", "--help").out
+    assert "hunter2" not in out
+    assert "data.root=/data/here" in out
+
+
 def test_help_helps_also_where_the_rest_is_wrong(trainer: Trainer) -> None:
     ran = trainer("train", "model=lenett", "--help")
     assert ran.code == 0

@@ -58,7 +58,7 @@ FLAGS = {
     "--help": "print this",
     "--hydra-help": "print what Hydra's own flags do",
 }
-_ENVIRONMENT = re.compile(r"\$\{oc\.env:(\w+), *'?(.*?)'?\}")
+_ENVIRONMENT = re.compile(r"\$\{oc\.env:(TRAINER_\w+), *'?(.*?)'?\}")  # of no other program: it may be a secret
 _LONGEST = 28  # characters of a value beside its key
 _LINES = 2  # of what a key means
 _COLUMN = 30  # where that begins
