@@ -9,6 +9,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from trainer.system.shown import printable
 
+LONGEST, SHORTEST = 40, 10  # characters of a bar
+# What stands beside it: a spinner, a slash, spaces between them, and three columns that stay free. A terminal writes ^C
+# where the line ends, and a line that it has wrapped for that could not be taken away.
+BESIDE = 9
+
+
+def bar_width(room: int) -> int:
+    """The width of a bar in so much room."""
+    return max(SHORTEST, min(LONGEST, room))
+
 
 class Bar(Protocol):
     """A bar that is drawn when it is told to."""
@@ -23,22 +33,21 @@ class Bar(Protocol):
 class TerminalBar:
     """A line below what is printed."""
 
-    SHORTEST = 18  # characters of a bar that can still be read, with the spinner and the spaces
-
     def __init__(self, console: Console, ascii_only: bool) -> None:
         spinner = SpinnerColumn("line" if ascii_only else "dots")
         texts = TextColumn("{task.description}"), TextColumn("{task.fields[figures]}")
-        columns = spinner, texts[0], BarColumn(), MofNCompleteColumn(), texts[1]
-        self._console = console
+        self._console, self._bar = console, BarColumn()
+        columns = spinner, texts[0], self._bar, MofNCompleteColumn(), texts[1]
         self._progress = Progress(*columns, console=console, auto_refresh=False, transient=True)
         self._progress.start()
         self._task = self._progress.add_task("", visible=False, figures="")
 
     def draw(self, before: str, done: int, total: int, after: Sequence[str]) -> None:
-        room, figures = self._console.width - len(before) - len(f"{total}/{total}") - self.SHORTEST, ""
+        room, figures = self._console.width - len(before) - 2 * len(str(total)) - BESIDE, ""
         for figure in after:
-            if len(longer := f"{figures}  {figure}") <= room:
+            if len(longer := f"{figures}  {figure}") <= room - SHORTEST:
                 figures = longer
+        self._bar.bar_width = bar_width(room - len(figures))
         figures = figures.strip()
         self._progress.update(
             self._task, description=before, completed=done, total=total, visible=True, figures=figures

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.status import Status
 from rich.text import Text
 
-from trainer.show.bars import NotebookBar
+from trainer.show.bars import BESIDE, NotebookBar, bar_width
 
 T = TypeVar("T")
 Size = Callable[[T], int]
@@ -51,7 +51,9 @@ def on_a_terminal(
 ) -> Iterator[T]:
     """Yield `items` beside a bar that is shown after some `patience`."""
     said = TextColumn("{task.description}", markup=False)
-    columns = (said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    count = len(str(total)) if total is not None else 8
+    width = bar_width(console.width - len(doing) - 2 * count - len("0:00:00") - BESIDE)
+    columns = (said, BarColumn(width), MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=console, transient=True, refresh_per_second=5)
     task, begun = progress.add_task(doing, total=total), time.monotonic()
     try:
