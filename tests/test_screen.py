@@ -1,6 +1,7 @@
 """The lines of a training on the screen: which epochs are shown, and what the log has."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -117,3 +118,13 @@ def test_the_closing_lines_say_where_pictures_are_and_commands_are_whole(trainer
         there = {path.stem for path in (directory / folder).glob("*.png")}
         assert set(re.split(", | and ", names)) == there
     assert f"  trainer predict {directory} input=FOLDER" in lines
+
+
+def test_commands_to_go_on_with_name_the_users_own_files_and_work_as_they_are(trainer: Trainer, images: Path) -> None:
+    ran = trainer("train", "model=linear", "data=folder", f"data.path={images}", "epochs=1", *SILENT)
+    lines = ran.out.splitlines()
+    commands = [shlex.split(line) for line in lines[lines.index("next") + 1 :]]
+    assert [words[:2] for words in commands] == [["trainer", verb] for verb in ("eval", "predict", "inspect")]
+    assert f"input={images}" in commands[1]
+    for words in commands:
+        assert trainer(*words[1:]).code == 0

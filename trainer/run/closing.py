@@ -85,7 +85,7 @@ def files(directory: Path) -> Facts:
 def following(parts: Parts, directory: Path, found: Judgement | None) -> list[str]:
     """Commands to go on with after a training."""
     run = argument(directory)
-    commands = [f"trainer eval {run}", f"trainer predict {run} input={'FOLDER' if parts.data.is_image else 'FILE'}"]
+    commands = [f"trainer eval {run}", f"trainer predict {run} {_input(parts)}"]
     if found is not None and found.longer:
         commands.insert(0, f"trainer resume {run} epochs={2 * parts.state.epoch}")
     if parts.data.is_image:
@@ -99,3 +99,11 @@ def best(result: dict[str, Any]) -> str:
     """The best epoch, and its objective."""
     name, value = result["objective"]["name"], result["objective"]["value"]
     return f"{result['best_epoch']} ({name} {values.metric(name, value)})"
+
+
+def _input(parts: Parts) -> str:
+    """What to predict for: the user's own files, if the data are such, until they type others."""
+    path = getattr(parts.config.samples, "path", None)
+    if isinstance(path, str):
+        return quoted(f"input={path}")
+    return "input=FOLDER" if parts.data.is_image else "input=FILE"
