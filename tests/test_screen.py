@@ -128,3 +128,15 @@ def test_commands_to_go_on_with_name_the_users_own_files_and_work_as_they_are(tr
     assert f"input={images}" in commands[1]
     for words in commands:
         assert trainer(*words[1:]).code == 0
+
+
+@pytest.mark.parametrize(("schedule", "longer"), [("constant", True), ("cosine", False)])
+def test_a_run_that_should_go_on_is_resumed_as_it_says_unless_its_schedule_is_at_its_end(
+    trainer: Trainer, schedule: str, longer: bool
+) -> None:
+    short = ("model=linear", "data.limit=200", "epochs=3", "optim=adam", f"scheduler={schedule}")
+    ran = trainer("train", *short, *SILENT)
+    commands = [shlex.split(line) for line in ran.out.splitlines() if line.startswith("  trainer resume")]
+    assert bool(commands) == longer, ran.out
+    for words in commands:
+        assert trainer(*words[1:]).code == 0

@@ -86,7 +86,7 @@ def following(parts: Parts, directory: Path, found: Judgement | None) -> list[st
     """Commands to go on with after a training."""
     run = argument(directory)
     commands = [f"trainer eval {run}", f"trainer predict {run} {_input(parts)}"]
-    if found is not None and found.longer:
+    if found is not None and found.longer and _can_be_longer(parts):
         commands.insert(0, f"trainer resume {run} epochs={2 * parts.state.epoch}")
     if parts.data.is_image:
         commands.append(f"trainer inspect {run} inspect.out=filters.png")
@@ -99,6 +99,11 @@ def best(result: dict[str, Any]) -> str:
     """The best epoch, and its objective."""
     name, value = result["objective"]["name"], result["objective"]["value"]
     return f"{result['best_epoch']} ({name} {values.metric(name, value)})"
+
+
+def _can_be_longer(parts: Parts) -> bool:
+    """Whether `trainer resume` takes more epochs: no schedule was laid out for these, and no steps are counted."""
+    return not getattr(parts.config.scheduler, "whole", True) and parts.config.max_steps is None
 
 
 def _input(parts: Parts) -> str:
