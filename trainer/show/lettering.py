@@ -1,5 +1,6 @@
 """Texts in pictures: any name is drawn as the letters that it has, in the room that there is, without a warning."""
 
+import logging
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +43,10 @@ def lettering() -> Iterator[None]:
     """Within the block pictures are made and drawn, in fonts that have their letters as far as there are such."""
     wanted = {**STYLE, "font.family": fonts().families}
     before = {name: matplotlib.rcParams[name] for name in wanted}  # `rc_context` copies all three hundred
+    log = logging.getLogger("matplotlib.font_manager")
+    level = log.level
     matplotlib.rcParams.update(wanted)
+    log.setLevel(logging.ERROR)  # that a font has no bold letters is nothing to say
     try:
         with uncollected(), warnings.catch_warnings():
             for message in ("Glyph .* missing", "Matplotlib currently does not support .* natively"):
@@ -50,6 +54,7 @@ def lettering() -> Iterator[None]:
             yield
     finally:
         matplotlib.rcParams.update(before)
+        log.setLevel(level)
 
 
 def lettered(text: str, most: int = 24, width: int | None = None) -> str:

@@ -19,6 +19,7 @@ COLUMNS, ROWS = 6, 4  # of images, at most
 SIDE, GAP = 140, 6  # pixels of the room that an image has, and between two
 LINE = 1.3 * SMALL * DPI / 72  # pixels of a line of words
 BLANK = 0.5 * LINE  # between the rows
+TOP = 0.05  # inches below the heading
 
 
 class Line(NamedTuple):
@@ -62,9 +63,9 @@ def draw(cells: Sequence[Cell], what: str, how: str) -> Figure:
     above = math.ceil(lines * LINE + 0.3 * LINE) if lines else 0
     rows = math.ceil(len(cells) / columns)
     tall = rows * (above + height) + math.ceil((rows - 1) * BLANK)
-    figure = page(tall / DPI + EDGE, what, how)
+    figure = page(TOP + tall / DPI + EDGE, what, how)
     canvas = blank(tall, columns * (side + GAP) - GAP)
-    left, top = round(DPI * EDGE), round(HEAD * DPI)
+    left, top = round(DPI * EDGE), round((HEAD + TOP) * DPI)
     total = DPI * figure.get_size_inches()[1]
     for number, (cell, image) in enumerate(zip(cells, images, strict=True)):
         row, column = divmod(number, columns)

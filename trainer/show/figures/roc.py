@@ -29,7 +29,7 @@ from trainer.show.lettering import class_names, fitted
 EACH = 10  # classes up to which each has its curve
 WORST = 5  # curves of more classes, beside the mean of all
 SIDE, LEFT, NEXT = 3.05, 0.6, 4.3  # inches of both axes, and where they begin
-NAME = 1.3  # inches of a name in the legend
+NAME, KEYED = 1.3, 3.5  # inches of a name in the key, and of a column of it
 FINE = 2000  # a curve has no two points within that part of its axes
 CORNERS = (0.02, 0.05, 0.1, 0.2, 1.0)  # parts of the axes that are shown: good models have their curves in a corner
 _CHANCE: Style = {"color": MARK, "linewidth": 1, "linestyle": "--"}
@@ -92,7 +92,7 @@ def draw(outcome: Outcome, subject: str) -> Figure | None:
             left.plot([0, 1], [0, 1], **_CHANCE)
     if binary:
         right.axhline(float((outcome.targets == 1).double().mean()), **_CHANCE)
-    key(figure, LEFT, below - 0.55, [*entries, ("chance", _CHANCE, "")], NEXT - LEFT)
+    key(figure, LEFT, below - 0.55, [*entries, ("chance", _CHANCE, "")], KEYED)
     return figure
 
 
