@@ -67,7 +67,7 @@ class Sweep:
 
     @contextmanager
     def _warning(self) -> Iterator[None]:
-        """Within the block a file that cannot be written is a warning: something else has stopped the sweep."""
+        """Within the block a file that cannot be written is a warning: something else matters more."""
         try:
             yield
         except StorageError as error:
@@ -107,17 +107,19 @@ class Sweep:
     def _end(self) -> None:
         """Draw the pictures, and say where everything is and what can be done next."""
         jobs, pictures = self._all(), []
+        go_on = [f"trainer resume {quoted(self.directory)}"] if self.source.unfinished(jobs) else []
+        following = [*go_on, *results.following(jobs, self.directory)]
         try:
             pictures = self._draw(jobs)
             from trainer.sweeps.results import page  # late: only now is it needed
 
-            page.leave(self.directory, jobs, pictures, duration(time.monotonic() - self.started))
+            with self._warning():
+                page.leave(self.directory, jobs, pictures, duration(time.monotonic() - self.started), following)
         finally:
             if facts := results.facts(jobs):
                 self.screen.panel("sweep", facts)
             self.screen.facts("", results.places(self.directory, pictures))
-            go_on = [f"trainer resume {quoted(self.directory)}"] if self.source.unfinished(jobs) else []
-            self.screen.commands([*go_on, *results.following(jobs, self.directory)])
+            self.screen.commands(following)
 
     def _all(self) -> list[Outcome]:
         """The jobs that have ended, and those that did not run."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trainer.compare.ranking import Ranked, has_value, ranked, varied
 from trainer.run import origin, records
-from trainer.run.directory import PAGE
+from trainer.run.directory import PAGE, event_files
 from trainer.run.sweep_log import Outcome
 from trainer.show import html
 from trainer.show.values import metric
@@ -14,7 +14,7 @@ from trainer.sweeps.results import table as results
 from trainer.sweeps.results.captions import caption
 from trainer.system import inside
 from trainer.system.atomic import write_text
-from trainer.system.paths import argument, quoted
+from trainer.system.paths import quoted
 from trainer.system.shown import counted, shortened
 
 ROWS = 200  # of the ranking; results.csv has all
@@ -24,8 +24,12 @@ CELL, REASON = 60, 500  # letters
 _LONGEST = 2**25  # bytes of a picture
 
 
-def leave(directory: Path, jobs: Sequence[Outcome], pictures: Sequence[Path], took: str) -> None:
+def leave(
+    directory: Path, jobs: Sequence[Outcome], pictures: Sequence[Path], took: str, following: Sequence[str]
+) -> None:
     """Write the report of a sweep that has `took` so long, and has just drawn its `pictures`.
+
+    `following` are commands to go on with.
 
     Raises:
         StorageError: It cannot be written.
@@ -43,18 +47,14 @@ def leave(directory: Path, jobs: Sequence[Outcome], pictures: Sequence[Path], to
         html.section("What failed", _failed(jobs)),
         html.section("The way back", [html.commands([_typed(directory)]), html.facts(_environment(directory, best))]),
         html.section("Files", [html.table(("file", "what it holds"), *_files(directory))]),
-        html.section("What to do next", [html.commands(_following(directory, jobs))]),
+        html.section("What to do next", [html.commands([*following, *_board(directory, best)])]),
     ]
     write_text(directory / PAGE, html.page(f"{title}: report", filter(None, body)))
 
 
 def _summary(jobs: Sequence[Outcome], best: Sequence[Ranked], took: str) -> str:
     done = sum(has_value(job) for job in jobs)
-    of = (
-        f"{counted(len(jobs), 'job')}"
-        if done == len(jobs)
-        else f"{done:,} of {counted(len(jobs), 'job')} with a result"
-    )
+    of = counted(len(jobs), "job") + (f", of which {done:,} have a result" if done < len(jobs) else "")
     names = " and ".join(dict.fromkeys(row.objective for row in best))
     return f"{of}, in {took}" + (f", ranked by {names}." if names else ".")
 
@@ -134,9 +134,10 @@ def _files(directory: Path) -> tuple[list[tuple[str, str]], list[str]]:
     return found, [name for name, _ in found]
 
 
-def _following(directory: Path, jobs: Sequence[Outcome]) -> list[str]:
-    unfinished = [f"trainer resume {argument(directory)}"] * any(job.status != "completed" for job in jobs)
-    return [*unfinished, *results.following(jobs, directory), f"tensorboard --logdir {quoted(directory)}"]
+def _board(directory: Path, best: Sequence[Ranked]) -> list[str]:
+    """The command that shows the jobs in TensorBoard, if they have left something for it."""
+    found = any(any(event_files(directory / str(row.best.job))) for row in best)
+    return [f"tensorboard --logdir {quoted(directory)}"] * found
 
 
 def _report(directory: Path, job: Outcome) -> str:
