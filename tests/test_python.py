@@ -40,7 +40,7 @@ NAMES = {
     "train": "(*overrides: str, **keys: Any) -> trainer.face.run.Run",
 }
 MEMBERS = {
-    "Run": {"path", "status", "metrics", "history", "config", "predictor"},
+    "Run": {"path", "status", "metrics", "history", "config", "report", "predictor"},
     "Predictor": {"classes", "columns"},
     "Answers": {"predicted", "probability", "probabilities", "classes"},
 }
