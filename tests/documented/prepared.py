@@ -54,7 +54,7 @@ def files(folder: Path) -> None:
     rng = np.random.default_rng(0)
     _classes(folder / "photos", ("cat", "dog"), 12, rng)
     _classes(folder / "other", ("bird", "cat", "dog"), 6, rng)
-    for part, count in (("train", 16), ("test", 2)):
+    for part, count in (("train", 20), ("test", 2)):
         names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
         _classes(folder / "cifar10-images" / part, names, count, rng, (32, 32))
     for name, original in (("photo.jpg", "cat/0.jpg"), ("a.jpg", "dog/1.jpg"), ("b.jpg", "cat/2.jpg")):
