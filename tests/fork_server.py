@@ -1,7 +1,8 @@
 """Forks a process per order: torch and trainer are imported already, which takes a fresh process seconds.
 
-`python fork_server.py SOCKET [MODULE ...]` imports more modules, too. An order is a message of JSON: what to run, its arguments, its environment, its working directory. Four files come with
-it: the process's standard input, output and error, and one for its id, and for its exit status when it has ended.
+`python fork_server.py SOCKET [MODULE ...]` imports these modules, too. An order is a message of JSON: what to run, its
+arguments, its environment, its working directory. Four files come with it: the process's standard input, output and
+error, and one for its id, and for its exit status when it has ended.
 """
 
 import contextlib

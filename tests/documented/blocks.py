@@ -44,7 +44,7 @@ class Block:
         """Of a block of the shell, what is typed: of a console what follows `$ `, and lines that go on after it."""
         if self.language != "console":
             return self.text
-        typed = re.findall(r"^\$ (.*(?:\\\n.*)*)$", self.text, re.MULTILINE)
+        typed = re.findall(r"^\$ ((?:.*\\\n)*.*)$", self.text, re.MULTILINE)
         return "".join(f"{line}\n" for line in typed)
 
     @property
@@ -53,7 +53,9 @@ class Block:
         if self.language != "console":
             return []
         return [
-            line for line in re.sub(r"^\$ .*(\\\n.*)*$", "", self.text, flags=re.MULTILINE).splitlines() if line.strip()
+            line
+            for line in re.sub(r"^\$ (?:.*\\\n)*.*$", "", self.text, flags=re.MULTILINE).splitlines()
+            if line.strip()
         ]
 
 

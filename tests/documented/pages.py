@@ -16,6 +16,9 @@ from .blocks import ROOT, SHELL, Block, blocks, divided
 from .environment import LIMIT, Fresh
 from .prepared import MEANT, PLACES
 
+# What runs need that a page names, and what commands take up by themselves.
+SMALL = ("photos", "houses.csv", "configs", "mynet.py")
+
 # Executes what it reads, a block a line, in one namespace.
 PROGRAM = """
 import json, sys, traceback
@@ -76,8 +79,9 @@ def run(page: Path, made: Fresh, shelf: Path, below: Path) -> Outcome:
     outcome, started = Outcome(page), time.perf_counter()
     folder = below / re.sub(r"\W", "_", str(page.relative_to(ROOT)))
     folder.mkdir(parents=True)
+    text = page.read_text(encoding="utf-8")
     for entry in shelf.iterdir():
-        if entry.name not in ("made", "out", "runs", "cache", "data"):
+        if entry.name not in ("made", "out", "runs", "cache", "data") and (entry.name in text or entry.name in SMALL):
             (shutil.copytree if entry.is_dir() else shutil.copy)(entry, folder / entry.name)
     variables = made.variables(shelf)
     with _Python(folder, variables) as python, _stopped(folder / "stays.txt"):
@@ -149,11 +153,11 @@ def _shell(block: Block, folder: Path, variables: dict[str, str]) -> None:
     )
     said = re.sub(r"\s+", " ", ran.stdout + ran.stderr)
     for line in block.shown:
-        assert re.search(_pattern(line), said), f"it does not say {line!r}\n{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
+        assert re.search(pattern(line), said), f"it does not say {line!r}\n{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
     assert ran.returncode == wanted, f"exit code {ran.returncode}\n{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
 
 
-def _pattern(line: str) -> str:
+def pattern(line: str) -> str:
     """What a line of a console looks like on another machine, on another day: numbers differ, and `…` is anything."""
     text = re.sub(r"\d[\d.,:_-]*", "0", re.sub(r"\bruns/\w+/", "runs/…/", " ".join(line.split())))
     return re.escape(text).replace("0", r"\d[\d.,:_-]*").replace("…", ".*")

@@ -20,7 +20,7 @@ RUNS = {
     "digits2": "train model=lenet data=digits epochs=4 seed=1 optim.lr=0.002",
     "table": f"train {HOUSES} data.target=price epochs=3",
     "regions": f"train {HOUSES} data.target=garden data.val_fraction=0.2 epochs=3",
-    "interrupted": "train model=lenet data=mnist epochs=300",
+    "interrupted": "train model=lenet data=mnist epochs=15",
     "sweep": f"train -m {HOUSES} data.target=price optim.lr=0.001,0.01 seed=0,1 epochs=2",
     "folds": "train -m model=mlp data=folder data.path=photos data.size=16 data.folds=5 data.fold=range(5) epochs=2",
     "search": "train -m search=optuna search.trials=3 search.startup=2 data=digits optim=sgd epochs=1 "
@@ -54,7 +54,7 @@ def files(folder: Path) -> None:
     rng = np.random.default_rng(0)
     _classes(folder / "photos", ("cat", "dog"), 12, rng)
     _classes(folder / "other", ("bird", "cat", "dog"), 6, rng)
-    for part, count in (("train", 20), ("test", 2)):
+    for part, count in (("train", 40), ("test", 2)):
         names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
         _classes(folder / "cifar10-images" / part, names, count, rng, (32, 32))
     for name, original in (("photo.jpg", "cat/0.jpg"), ("a.jpg", "dog/1.jpg"), ("b.jpg", "cat/2.jpg")):

@@ -27,9 +27,10 @@ def shortened(argv: list[str]) -> list[str]:
         or {"--cfg", "--info", "--help"} & {*argv}
     ):
         return argv
-    argv = [re.sub(r"^(epochs=|search\.trials=)\d+$", r"\g<1>3", word) for word in argv]
-    if argv[0] == "resume":
+    argv = [re.sub(r"^(search\.trials=)\d+$", r"\g<1>3", word) for word in argv]
+    if argv[0] == "resume":  # what is prepared is short
         return argv
+    argv = [re.sub(r"^(epochs=)\d+$", r"\g<1>3", word) for word in argv]
     keys = {word.split("=")[0] for word in argv}
     added = {} if "DOCUMENTED_PICTURES" in os.environ else {"plots": "false", "tensorboard.enabled": "false"}
     if not keys & {*LENGTHS, "config"}:
