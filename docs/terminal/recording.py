@@ -9,11 +9,12 @@ import shlex
 import struct
 import termios
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 TICK = 0.1  # seconds: what changes within one is one change
 PAUSE = 0.6  # a longer silence is shown as so long
+LONGEST = 9.0  # seconds that a command takes in the picture, however busy the machine is
 TYPED = 0.04  # seconds per letter of a command
 ROWS = 200  # so high that nothing scrolls
 
@@ -138,8 +139,18 @@ def recorded(commands: list[str], folder: Path, environment: dict[str, str], col
             screen.note(now)
             now += TYPED
         screen.write("\r\n")
-        now = _run(command, screen, now + 0.3, folder, environment, columns) + 1.0
+        typed = len(screen.changes)
+        ended = _run(command, screen, now + 0.3, folder, environment, columns)
+        screen.changes[typed:] = _quickened(screen.changes[typed:], now, min(1.0, LONGEST / (ended - now)))
+        now += min(LONGEST, ended - now) + 1.0
     return screen
+
+
+def _quickened(changes: list[Change], start: float, factor: float) -> list[Change]:
+    """The same in less time; of what would be on a line for less than a tick only the last stays."""
+    quick = [replace(change, when=start + factor * (change.when - start)) for change in changes]
+    later = {row: [c.when for c in quick if c.row == row] for row in {change.row for change in quick}}
+    return [c for c in quick if not any(c.when < when < c.when + TICK for when in later[c.row])]
 
 
 def _run(command: str, screen: Screen, now: float, folder: Path, environment: dict[str, str], columns: int) -> float:
