@@ -103,13 +103,11 @@ def test_where_there_is_no_run_it_is_said(empty: Path) -> None:
         arguments.read("eval", ["latest"])
 
 
-def test_the_newest_run_is_evaluated_exported_and_said_to_be_finished(trainer: Trainer) -> None:
+@pytest.mark.slow
+def test_the_newest_run_is_evaluated_and_said_to_be_finished(trainer: Trainer) -> None:
     made = train(trainer, *QUICK)
     assert evaluate(trainer, "latest") == reported(made)
-    ran = trainer("eval", "runs/linear_digits")
-    assert f"note: runs/linear_digits is taken as {made}, the newest run" in ran.err
     ran = trainer("resume", "latest")
     assert ran.code == 0
     assert f"{made} is finished" in ran.out
-    assert trainer("resume", "latest", "epochs=2").code == 0
-    assert "2 epochs" in trainer("resume", str(made / "checkpoints" / "last.pt")).out
+    assert f"{made} is finished" in trainer("resume", str(made / "checkpoints" / "last.pt")).out

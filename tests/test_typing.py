@@ -95,7 +95,7 @@ MISTAKES: dict[str, tuple[str, ...]] = {
     "train grad_clip=1": ("'clip_norm'",),
     "train output_dir=x": ("'output'",),
     "train val_split=0.2": ("'data.val_fraction'",),
-    "train augment=strong": ("did you mean data.augment.preset=strong?",),
+    "train augment=strong": ("did you mean data.augment=strong?",),
     "train metric=f1": ("did you mean metrics=f1?",),
     "train augmentation=strong": ("'data.augment.preset'",),
     "train gpu=true": ("'device=cuda'",),

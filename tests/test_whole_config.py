@@ -40,11 +40,16 @@ def own(empty: Path) -> Path:
 @pytest.mark.parametrize(
     "words",
     [
-        "",
+        pytest.param("", marks=pytest.mark.slow),
         "model=mlp model.hidden=[64,32] optim=sgd optim.lr=1e-3 scheduler=onecycle loss=cross_entropy",
         "experiment=mnist_lenet seed=3 until='val/accuracy>0.99' name='a: b # c' early_stopping.patience=5",
-        "experiment=small_folder data.path='my photos' data.augment=strong data.mean=[0.1,0.2,0.3] precision=bfloat16",
-        "model=resnet18 data=cifar10 data.limit=1_000 optim.backbone_lr=1e-05 compile=off",
+        pytest.param(
+            "experiment=small_folder data.path='my photos' data.augment=strong data.mean=[0.1,0.2,0.3] precision=bfloat16",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "model=resnet18 data=cifar10 data.limit=1_000 optim.backbone_lr=1e-05 compile=off", marks=pytest.mark.slow
+        ),
         "model=mlp data=table data.path=houses.csv data.target=-1 data.drop=['a, b',c] data.val_fraction=auto",
         "metrics=[f1,ours] metric.ours.beta=2 loss=mine hooks=[watching]",
         "model=mynet data=mine model.width=8 data.val_fraction=0.25 search=optuna sweep=parallel",
@@ -73,6 +78,7 @@ def test_what_is_typed_goes_before_the_file(empty: Path) -> None:
     assert composed("--config", "my.yaml", "optim.lr=0.5")["optim"]["lr"] == 0.5
 
 
+@pytest.mark.slow
 def test_the_same_training_gives_the_same_weights_alone_and_in_a_sweep(trainer: Trainer) -> None:
     words = (*QUICK, "optim.lr=0.02", "seed=3")
     Path("my.yaml").write_text(trainer("config", *words).out)
@@ -156,6 +162,7 @@ def test_a_file_of_no_kind_is_not_waited_for(trainer: Trainer) -> None:
     assert "goes with train" in trainer("eval", "RUN", "--config", "long.yaml").err
 
 
+@pytest.mark.slow
 def test_a_runs_own_config_trains_it_again(trainer: Trainer) -> None:
     run = train(trainer, *QUICK, "seed=5")
     again = train(trainer, "--config", str(run / "config.yaml"))
