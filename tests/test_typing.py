@@ -311,6 +311,7 @@ for line in open("commands").read().splitlines():
     print(code, "torch" in sys.modules)
 """
 EARLY = [
+    "train -m seed=0,1 data=folder data.path=nothing",
     "eval nothing.pt",
     "eval runs/nothing",
     "eval latest",

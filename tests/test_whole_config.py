@@ -44,7 +44,7 @@ def own(empty: Path) -> Path:
         "model=mlp model.hidden=[64,32] optim=sgd optim.lr=1e-3 scheduler=onecycle loss=cross_entropy",
         "experiment=mnist_lenet seed=3 until='val/accuracy>0.99' name='a: b # c' early_stopping.patience=5",
         pytest.param(
-            "experiment=small_folder data.path='my photos' data.augment=strong data.mean=[0.1,0.2,0.3] precision=bfloat16",
+            "experiment=small_folder data.path='my photos' data.augment=strong data.mean=[0.1,0.2,0.3]",
             marks=pytest.mark.slow,
         ),
         pytest.param(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from trainer.cli import early
 from trainer.cli.arguments import Arguments, bare
 from trainer.cli.jobs import Job, Jobs
 from trainer.config import registry
@@ -22,7 +23,7 @@ from trainer.show.report import Report
 from trainer.sweeps import runner, search
 from trainer.sweeps.engine import Sweep
 from trainer.sweeps.plan import Asked, Listed
-from trainer.system.errors import ConfigError, TrainerError, TrainingFailedError, UnknownKeyError
+from trainer.system.errors import ConfigError, TrainerError, TrainingFailedError, UnknownKeyError, UserError
 from trainer.system.paths import expanded
 
 if TYPE_CHECKING:  # it needs Optuna
@@ -66,7 +67,28 @@ def _listed(jobs: Jobs, asking: "Asking") -> tuple[Make, Path]:
     """What makes the source of jobs that are known from the start, and the folder of the sweep's directory."""
     each = map(asking, jobs.combinations())
     asked = list(Report().track(each, jobs.count, "composing jobs", many=1000, patience=0.5))
+    _check_early(asked)
     return partial(Listed, asked=asked), _top(jobs.common if asking.last is None else jobs.composed(asking.last)[0])
+
+
+def _check_early(asked: Sequence[Asked]) -> None:
+    """Check before anything is started what no job can do without: its device, its data, the run it begins with.
+
+    Raises:
+        UserError: No job has it. Otherwise those that do are run, and the others fail.
+    """
+    first: UserError | None = None
+    for job in asked:
+        try:
+            if job.config is None:
+                return
+            early.check("train", job.config)
+        except UserError as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise first
 
 
 # What a job is told where it is left to the data: settings are not to be ranked by the test split.

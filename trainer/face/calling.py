@@ -69,7 +69,9 @@ def composed(verb: str, words: Sequence[str]) -> Iterator[Any]:
 
     with composition.forgotten():
         with _COMPOSING, composition.ready():
-            config = main.configured(arguments.read(verb, words))
+            given = arguments.read(verb, words)
+            config = main.configured(given)
+            given.say()
         import_torch()
         yield config
 
