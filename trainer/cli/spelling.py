@@ -4,17 +4,15 @@
 `data=folder data.path=./photos`.
 """
 
-import functools
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from trainer.cli import datapath, naming
 from trainer.config import index, registry, synonyms
 from trainer.config.choices import group_choices
 from trainer.config.index import Key
-from trainer.config.keys import public
 
 _WORD = re.compile(r"[\w.:-]+")
 _NUMBER = re.compile(r"-?[\d.]+")
@@ -75,7 +73,7 @@ def _of_flag(verb: str, word: str, queue: list[str]) -> str:
     off = name.removeprefix("no_") in _truths(verb) and name not in _truths(verb)
     if off and not equals:
         return f"{name.removeprefix('no_')}=false"
-    known = name in _keys(verb) or name in registry.GROUPS or "." in name or _last_words(verb, name)
+    known = bool(_of_name(verb, name)) or name in registry.GROUPS or "." in name or _last_words(verb, name)
     if not known or (not equals and name not in _truths(verb) and not queue):
         return word
     if equals:
@@ -106,7 +104,7 @@ def _place_of(verb: str, key: str, value: str) -> str | None:
         return None
     if key in registry.GROUPS:  # model=best.pt
         return its if value.endswith(naming.WEIGHTS) and os.path.isfile(value) else None
-    return None if key in _keys(verb) else its
+    return None if _of_name(verb, key) else its
 
 
 def _value(verb: str, key: str, value: str) -> str:
@@ -115,7 +113,9 @@ def _value(verb: str, key: str, value: str) -> str:
         return value if value in options else synonyms.choice(key, value, options) or value
     if key == "device":
         return device(value)
-    found = _keys(verb).get(key, ())
+    if _NUMBER.fullmatch(value) and key not in synonyms.VALUES:
+        return value
+    found = _of_name(verb, key)
     if not found or os.path.exists(value):
         return value
     if value.lower() == "none" and all(_may_be_null(each, value) for each in found):
@@ -153,18 +153,20 @@ def _is_data(verb: str, word: str) -> bool:
     return naming.is_no_run(word) if os.path.isdir(word) else word.lower().endswith(datapath.TABLES)
 
 
-@functools.cache
-def _keys(verb: str) -> dict[str, list[Key]]:
-    """The keys of a verb and of all its sections, by their names; also those of a training that is opened again."""
-    found: dict[str, list[Key]] = {}
-    for key in index.keys(verb):
-        found.setdefault(public(key.name), []).append(key)
-    return found
+def _of_name(verb: str, name: str) -> list[Key]:
+    """The keys of this name, of the verb or of the sections of one group; to look at all others takes time."""
+    group = name.partition(".")[0]
+    among: Iterable[Key] = index.of_verb(verb)
+    if group in index.groups("train" if verb in registry.REOPENING else verb) and "." in name:
+        among = (key for section in registry.names(group) for key in index.of_section(group, section))
+    elif verb in registry.REOPENING:
+        among = index.keys(verb)
+    return [key for key in among if key.name == name]
 
 
 def _truths(verb: str) -> set[str]:
     """The keys that are true or false."""
-    return {name for name, keys in _keys(verb).items() if all(key.hint is bool for key in keys)}
+    return {key.name for key in index.keys(verb) if key.hint is bool}
 
 
 def _last_words(verb: str, name: str) -> bool:
