@@ -131,6 +131,18 @@ def test_what_a_choice_has_is_found_without_composing_it() -> None:
             assert choices.sections("train", words) == {name: composed[name]["name"] for name in registry.GROUPS}
 
 
+@pytest.mark.parametrize("verb", registry.verbs())
+def test_what_a_verb_has_by_default_is_found_without_composing_it(verb: str, empty: Path) -> None:
+    with ready():
+        cfg, chosen = compose(verb, [])
+    found = choices.defaults(verb)
+    assert found is not None
+    assert found[0] == plain(cfg)
+    assert found[1] == {group: choice for group, choice in chosen.items() if not group.startswith("hydra/")}
+    (empty / "configs").mkdir()
+    assert choices.defaults(verb) is None
+
+
 @pytest.mark.slow
 def test_what_a_recipe_chooses_is_found_without_composing_it() -> None:
     for choice in choices.group_choices("experiment"):

@@ -9,6 +9,7 @@ from typing import Any
 from trainer.cli import arguments
 from trainer.cli.arguments import Arguments
 from trainer.config import index
+from trainer.config.choices import defaults
 from trainer.config.index import Key
 
 _SWEEP = ("-m", "--multirun")  # a sweep is shown as one of its jobs would be
@@ -60,6 +61,8 @@ def composed(verb: str, words: Sequence[str]) -> Composed:
     Raises:
         ConfigError: They cannot be read, or not be composed.
     """
+    if not words and (found := defaults(verb)) is not None:
+        return Composed(arguments.read(verb, ["--cfg", "job"]), *found)
     from trainer.config import composition
     from trainer.config.written import plain
 
