@@ -212,6 +212,8 @@ def _choice(found: Composed, group: str) -> list[tuple[str, str]]:
 
     chosen = found.choices.get(group, "None")
     others = ", ".join(choice for choice in group_choices(group) if choice != chosen)
+    if group == "data":
+        others += "; or your own: data=./photos, data=houses.csv"
     if chosen != "None":
         return [(f"{group}={chosen}", summary(group, chosen)), ("", f"or {others}")]
     docs = {key.name: key.doc for key in index.of_verb(found.given.verb)}
