@@ -11,6 +11,7 @@ from trainer.cli.composed import Composed, composed
 from trainer.cli.pages import Page
 from trainer.config import index, registry
 from trainer.config.base import FACTS
+from trainer.config.choices import group_choices, summary
 from trainer.config.index import Key
 from trainer.config.keys import MISSING, shown
 from trainer.system.errors import TrainerError
@@ -208,8 +209,6 @@ def _unknown(found: Composed, group: str) -> list[tuple[str, str]]:
 
 
 def _choice(found: Composed, group: str) -> list[tuple[str, str]]:
-    from trainer.config.choices import group_choices, summary
-
     chosen = found.choices.get(group, "None")
     others = ", ".join(choice for choice in group_choices(group) if choice != chosen)
     if group == "data":
