@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 from processes import Machine, until
 
+from trainer.cli.main import main
 from trainer.system import signals
 from trainer.system.errors import InterruptedRunError, TerminatedError
 from trainer.system.signals import ENDING, Answer, answered, hurried
@@ -141,3 +142,19 @@ def test_signals_while_the_process_ends_change_neither_its_exit_code_nor_what_it
     ended = machine.run(*argv, code=LATE)
     assert ended.code == code, ended.err
     assert len(ended.err.splitlines()) == (2 if code else 0)
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_a_library_makes_a_class_is_no_error_of_the_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], signum: int, code: int
+) -> None:
+    class Field:
+        def __set_name__(self, owner: type, name: str) -> None:
+            os.kill(HERE, signum)
+
+    def imported() -> str:
+        return type("Made", (), {"field": Field()}).__name__
+
+    monkeypatch.setattr("trainer.cli.verbs.overview", imported)
+    assert main([]) == code
+    assert capsys.readouterr().err.startswith("error: ")

@@ -48,6 +48,8 @@ def _code(args: list[str]) -> int:
     except KeyboardInterrupt as error:
         return _show(interrupted(error))
     except Exception as error:
+        if (behind := signals.interruption(error)) is not None:
+            return _show(interrupted(behind))
         explained = circumstances.explained(error)
         if explained is None:
             raise

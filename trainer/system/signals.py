@@ -46,6 +46,19 @@ def _answering() -> bool:
     return error is not None
 
 
+def interruption(error: BaseException) -> KeyboardInterrupt | None:
+    """The signal that an error comes from: Python makes an error of its own of what is raised while it makes a class.
+
+    So it is where a library is just being imported.
+    """
+    cause: BaseException | None = error
+    for _ in range(100):  # no chain is as long, unless it is a circle
+        if cause is None or isinstance(cause, KeyboardInterrupt):
+            break
+        cause = cause.__cause__
+    return cause if isinstance(cause, KeyboardInterrupt) else None
+
+
 _answers: list[Answer] = []  # of the commands under way, one within another in tests
 
 
