@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,15 @@ from sklearn.metrics import (
 from trainer.engine.calibration import Calibration
 from trainer.engine.outcome import Outcome
 from trainer.show import figures
+from trainer.show.captions import CAPTIONS
 from trainer.show.figures import confusion, grid, predictions, reliability, residuals, roc
-from trainer.show.figures.style import MARK, SPLITS
+from trainer.show.figures.style import CLASSES, MARK, OTHER, SPLITS, WRONG
 from trainer.show.fonts import fonts
 from trainer.show.lettering import class_names
 from trainer.show.rendering import render
 from trainer.system.shown import amount, share
+
+ROOT = Path(__file__).parent.parent
 
 
 def figure_of(module: Any, outcome: Outcome) -> Figure:
@@ -435,3 +439,15 @@ def test_a_share_is_not_rounded_to_certainty(part: float, text: str) -> None:
 )  # fmt: skip
 def test_an_amount_is_short(value: float, text: str) -> None:
     assert amount(value) == text
+
+
+def test_a_colour_of_a_split_means_nothing_else() -> None:
+    found = [*SPLITS.values(), *CLASSES, WRONG, MARK, OTHER]
+    assert len({*found}) == len(found)
+
+
+def test_every_picture_has_a_caption_and_a_chapter() -> None:
+    chapters = re.findall(r"^## (\w+)$", (ROOT / "docs" / "pictures.md").read_text(), re.MULTILINE)
+    assert {chapter.lower() for chapter in chapters} - {"names"} == {*CAPTIONS}
+    drawn_here = {path.stem for path in Path(figures.__file__).parent.glob("*.py")} - {"__init__", "style", "grid"}
+    assert drawn_here <= {*CAPTIONS}

@@ -154,15 +154,15 @@ def _picture(config: Inspect, built: "nn.Module | None", loaded: "Dataset", out:
 
 def _drawn(config: Inspect, built: "nn.Module | None", loaded: "Dataset", out: Path) -> str:
     """Draw the picture `out`; what it shows."""
-    from trainer.run.subject import subject
+    from trainer.run import subject
     from trainer.show import pictures
     from trainer.show.figures import filters
 
     kernels = filters.kernels(built) if config.ckpt is not None and built is not None else None
-    figure = filters.draw(kernels, subject(config)) if kernels is not None else None
+    figure = filters.draw(kernels, subject.subject(config)) if kernels is not None else None
     what = f"first-layer filters, {', '.join(filters.SCALINGS)}"
     if figure is None:
-        figure, what = pictures.training_grid(loaded, config.called("data")), "training images"
+        figure, what = pictures.training_grid(loaded, subject.data(config)), "training images"
     try:
         figure.savefig(out)
     except OSError as error:

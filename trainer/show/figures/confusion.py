@@ -24,7 +24,8 @@ BLOCKS = 300  # rows and columns that can be told apart; of more classes some ar
 STEEP = 25  # names from which on those of columns are upright
 PAIRS, PAIR = 20, 0.17  # of the most confused classes where not every cell is written in, and inches of their line
 GAMMA, FAINT = 0.65, 0.4  # of the colours, without numbers the latter: on a linear scale rare mistakes are not seen
-TABLE = 2.9  # inches of the table of classes, which is there where the matrix leaves room
+BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue
+TABLE = 2.6  # inches of the table of classes, which is there where the matrix leaves room
 POINTS = 72  # of an inch
 DIGIT = 0.64  # of the font's size: the width of a digit
 
@@ -65,7 +66,7 @@ def draw(outcome: Outcome, subject: str) -> Figure | None:
         axes.set_yticks([])
         _name(axes, shown, letters, turned, side / size)
     if font:
-        _write(axes, matrix, shares, font, shared)
+        _write(axes, matrix, shares, outcome.split, font, shared)
     _bar(figure, image, left + side + 0.1, below + listed, min(side, 2.4))
     rest = left + side + 0.75
     if WIDTH - rest > TABLE:
@@ -105,14 +106,15 @@ def _name(axes: Axes, names: Sequence[str], font: float, turned: bool, cell: flo
         axes.text(number, below, name, fontsize=font, **(aslant if turned else {"ha": "center", "va": "top"}))
 
 
-def _write(axes: Axes, matrix: Tensor, shares: Numbers, font: float, shared: bool) -> None:
+def _write(axes: Axes, matrix: Tensor, shares: Numbers, split: str, font: float, shared: bool) -> None:
+    dark = shades(split)(shares**GAMMA)[..., :3] @ BRIGHTNESS < 0.5
     counts = matrix.flatten()
     chosen = counts.argsort(descending=True, stable=True)[: min(WRITTEN, int((counts > 0).sum()))]
     for row, column in (divmod(number, len(matrix)) for number in chosen.tolist()):
         part = shares[row, column]
         text = str(int(matrix[row, column])) + (f"\n{share(part)}" if shared else "")
-        colour = "white" if part**GAMMA > 0.6 else "black"
-        axes.text(column, row, text, ha="center", va="center", fontsize=font, color=colour, linespacing=1.05)
+        letters = "white" if dark[row, column] else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=font, color=letters, linespacing=1.05)
 
 
 def _table(figure: Figure, matrix: Tensor, names: Sequence[str], left: float) -> None:
