@@ -210,6 +210,13 @@ def test_the_curves_of_two_classes_are_those_of_scikit_learn() -> None:
     rendered(figure)
 
 
+def test_a_dollar_in_the_name_of_the_positive_class_is_a_dollar() -> None:
+    logits, targets = drawn(20, 2)
+    said = texts(figure_of(roc, of_classes(logits, targets, ["no", "US$"])))
+    assert "positive: US\\$; " in said
+    assert "\nUS\\$\nAUC" in said
+
+
 def test_samples_of_one_score_are_one_point() -> None:
     targets = torch.tensor([0, 1, 1, 0, 1])
     score = torch.tensor([0.1, 0.1, 0.9, 0.9, 0.9])
@@ -396,13 +403,16 @@ def test_large_images_are_made_smaller() -> None:
 
 
 def test_a_class_whose_letters_no_font_has_is_called_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.show.fonts._candidates", list)
+    searches = []
+    monkeypatch.setattr("trainer.show.fonts._candidates", lambda: searches.append(1) or [])
     fonts.cache_clear()
     made = of_classes(torch.eye(3), torch.tensor([0, 1, 1]), ["שלום", "漢字", "cat"], images(3))
     assert class_names(made.data.classes or ()) == ["שלום", "#1", "cat"]
     for picture in (confusion, predictions):
         assert "no font has the letters of #1" in texts(figure_of(picture, made))
         rendered(figure_of(picture, made))
+    assert len(searches) == 1  # of the machine's fonts, for all letters of a script
+    fonts.cache_clear()
 
 
 # --- what is not finite -----------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Which letters can be drawn, how wide they are, and which fonts of this machine have what the usual one lacks."""
 
+import unicodedata
 from functools import cache
 from typing import Any
 
@@ -21,6 +22,7 @@ class Fonts:
         self.families = [USUAL]
         self._opened = [_opened(font_manager.findfont(USUAL))]
         self._widths: dict[str, float | None] = {}
+        self._without: set[str] = set()  # scripts for which no font was found: each search opens all fonts
 
     def width(self, letter: str) -> float | None:
         """How wide a letter is drawn alone, in units of the font's size; None where no font has it."""
@@ -36,6 +38,9 @@ class Fonts:
 
     def _found(self, letter: str) -> Any:
         """A font of the machine that has the letter, which is from now on one of the families."""
+        script = unicodedata.name(letter, "").partition(" ")[0]
+        if script in self._without:
+            return None
         for family, path in _candidates():
             try:
                 font = _opened(path)
@@ -46,6 +51,7 @@ class Fonts:
                 self._opened.append(font)
                 matplotlib.rcParams["font.family"] = self.families  # of the texts that are made from now on
                 return font
+        self._without.add(script)
         return None
 
 

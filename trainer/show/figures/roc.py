@@ -56,13 +56,13 @@ def draw(outcome: Outcome, subject: str) -> Figure | None:
     if classes is None or outcome.outputs.numel() > LARGEST:
         return None
     scaled, names = outcome.calibration.scaled(outcome.outputs), class_names(classes)
-    found = rankings(scaled, outcome.targets)
-    each = [_of_class(fitted(names[one], NAME, LETTERS), ranking) for one, ranking in found]
+    ranked = rankings(scaled, outcome.targets)
+    each = [_of_class(fitted(names[one], NAME, LETTERS), found) for one, found in ranked]
     if not each:
         return None
     binary, mean = len(classes) == 2, _mean(each)
     shown = each if len(each) <= EACH else sorted(each, key=lambda curves: curves.auc)[:WORST]
-    what = f"positive: {each[0].name}" if binary else "each class against all others"
+    what = f"positive: {names[1]}" if binary else "each class against all others"
     drawn = [*_styled(shown, outcome)]
     if shown is not each:
         what += f", of which the {WORST} worst"
