@@ -330,6 +330,7 @@ def test_auto_batches_small_models_and_runs_the_rest_side_by_side(trainer: Train
     [
         (("model=linear",), True),
         (("model=mlp", "model.hidden=128"), True),
+        (("model=mlp", "model.hidden=[64,32]"), True),
         (("model=mlp", "model.hidden=129"), False),
         (("model=linear", "on_nan=skip"), False),
         (("model=linear", "data.placement=stream", "data.workers=0"), False),

@@ -460,7 +460,9 @@ def test_jobs_with_a_loss_of_ones_own_are_not_stacked_and_those_with_a_schedule_
     assert alone.code == together.code == 0
     assert "job 0 runs by itself: the loss is your own, which is made for one model" in alone.out
     assert "2 jobs as one program" in together.out
-    assert "2 jobs as one program" not in trainer("train", "-m", *QUICK, "seed=0,1", "metrics=errors", "sweep=auto").out
+    apart = trainer("train", "-m", *QUICK, "seed=0,1", "metrics=errors", "sweep=auto").out
+    assert "2 jobs as one program" not in apart
+    assert "jobs run side by side: a metric is your own, which is made for one model" in apart
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ class Auto:
         self.monitor, self.done = monitor, done
         self.batched = Batched(jobs=settings.jobs or Batched().jobs)
         self.parallel = Parallel(jobs=settings.jobs)
+        self.said: set[str] = set()  # why jobs are not one program
 
     def run(self, jobs: Iterator[Planned]) -> None:
         while taken := list(islice(jobs, self.batched.jobs)):
@@ -29,8 +30,17 @@ class Auto:
                 if (len(group) > 1 or group[0].together) and pays(group[0]):
                     self._run(self.batched, group)
                 else:
+                    self._say_why(group)
                     rest += group
             self._run(self.parallel if len(rest) > 1 else Serial(), rest)
+
+    def _say_why(self, group: Sequence[Planned]) -> None:
+        """Say once which part of the user's own keeps jobs apart that would else be one program."""
+        config = group[0].asked.config
+        part = stays_alone(config) if config is not None and len(group) > 1 else ""
+        if part and part not in self.said:
+            self.said.add(part)
+            self.monitor.screen.say(f"jobs run side by side: {part} is your own, which is made for one model")
 
     def _run(self, settings: Any, jobs: Sequence[Planned]) -> None:
         runner.make(settings, self.monitor, self.done).run(iter(jobs))
@@ -46,4 +56,7 @@ def pays(job: Planned) -> bool:
     if config.device.startswith("cuda") or (config.device == "auto" and gpus()):
         return True
     model = config.written("model")
-    return model.get("name") == "linear" or (model.get("name") == "mlp" and int(model["hidden"]) <= SMALL)
+    hidden = model.get("hidden")
+    widths = hidden if isinstance(hidden, list) else [hidden]
+    narrow = all(isinstance(width, int) and width <= SMALL for width in widths)
+    return model.get("name") == "linear" or (model.get("name") == "mlp" and narrow)
