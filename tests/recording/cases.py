@@ -65,6 +65,7 @@ RESUMED = (
 
 OTHERS = (
     case("augmented, mixed and averaged", f"{LENET} {MIXED}"),
+    case("further metrics", f"train model=linear metrics=[f1,auc] objective=val/f1 data.limit=200 epochs=2 {QUIET}"),
     case(
         "table, smoothed labels, float64",
         "train model=mlp model.activation=tanh data=csv data.path={inputs}/flowers.csv data.target=kind epochs=4 "
