@@ -122,7 +122,7 @@ def test_what_cannot_be_reproduced_is_one_line(trainer: Trainer, run: Path) -> N
     Path("sweep/sweep.jsonl").touch()
     ran = trainer("reproduce", "sweep")
     assert ran.code == 2
-    assert "trainer reproduce sweep/0" in ran.err
+    assert ran.err == "error: sweep has no job that has completed\n  go on with it: trainer resume sweep\n"
     assert trainer("reproduce", "nowhere").code == 2
 
 

@@ -99,8 +99,8 @@ def check(result: dict[str, Any]) -> None:
     assert error.startswith("error: ")
     assert len(error) < 500
     assert len(hint) <= 1
-    assert result["out"] == ""
-    assert SECRET not in result["err"]
+    assert len(result["out"].splitlines()) <= 1  # which file is evaluated, before torch is there
+    assert SECRET not in result["out"] + result["err"]
     assert result["seen"] == []
     assert result["imported"] == []
     assert result["untouched"]
@@ -297,7 +297,7 @@ def test_weights_that_are_not_finite_are_evaluated_only_if_that_is_asked_for(tmp
     weights = hostile.weights() | {"linear.bias": torch.tensor([float("nan")])}
     (tmp_path / "x.pt").write_bytes(hostile.saved(hostile.honest(model=weights)))
     refused = trainer("eval", f"ckpt={tmp_path / 'x.pt'}")
-    assert (refused.code, refused.out) == (2, "")
+    assert (refused.code, refused.out) == (2, f"eval  {tmp_path / 'x.pt'}, device auto\n")
     assert refused.err == (
         f"error: {tmp_path / 'x.pt'} has weights that are not finite, first linear.bias\n"
         "  use them all the same: eval.allow_nonfinite=true\n"

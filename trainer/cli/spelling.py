@@ -102,6 +102,8 @@ def _place_of(verb: str, key: str, value: str) -> str | None:
     its = next((each.name for each in index.of_verb(verb) if each.has("positional")), None)
     if its in (None, key, "path") or key not in synonyms.PLACES:
         return None
+    if (verb, key) == ("reproduce", "from"):  # the weights that the training began with, at another place
+        return None
     if key in registry.GROUPS:  # model=best.pt
         return its if value.endswith(naming.WEIGHTS) and os.path.isfile(value) else None
     return None if _of_name(verb, key) else its
