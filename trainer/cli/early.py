@@ -13,6 +13,7 @@ from trainer.run import finished, jobs
 from trainer.system.errors import ConfigError, DataError
 from trainer.system.paths import expanded
 
+_TABLE = "a table: .csv, .tsv, .txt, .data or .parquet"
 _FILES = ("path", "test_path", "val_path")  # keys of data that are files or folders of the user's
 
 
@@ -65,9 +66,10 @@ def _check_data(config: Any) -> None:
             continue
         if not path:
             raise ConfigError(f"data.{name}= is empty", f"give data.{name}=..., or leave it out")
-        if not expanded(path).exists() and not expanded(path).is_symlink():
-            what = "folder" if section.name == "folder" else "file"
-            hint = "it holds one folder per class, or train/ and test/ with those" if what == "folder" else None
-            raise DataError(
-                f"data.{name}={path}: no such {what}", hint or "a table: .csv, .tsv, .txt, .data or .parquet"
-            )
+        place, folder = expanded(path), section.name == "folder"
+        if folder and place.is_file():
+            hint = "a table is data=table, and one that lists images data=images"
+            raise DataError(f"data.{name}={path} is no folder", hint)
+        if not place.exists() and not place.is_symlink():
+            hint = "it holds one folder per class, or train/ and test/ with those" if folder else _TABLE
+            raise DataError(f"data.{name}={path}: no such {'folder' if folder else 'file'}", hint)

@@ -69,11 +69,11 @@ def prepared(override: str, texts: Mapping[str, Text], multirun: bool) -> str:
 def _several(key: str, value: str) -> ConfigError:
     """The mistake of several values for one run."""
     sweep = f"trainer train -m {key}={value}"
-    if re.fullmatch(r"-?\d*,\d+", value):
+    hints = [str(each.hint) for each in index.keys("train") if each.name == key]
+    if re.fullmatch(r"-?\d*,\d+", value) and any("float" in hint for hint in hints):
         point = value.replace(",", ".")
         return ConfigError(f"{key}={value}: a decimal comma, or two values?", f"{key}={point}; or a sweep: {sweep}")
-    lists = any("list" in str(each.hint) for each in index.keys("train") if each.name == key)
-    a_list = f"a list is [{value}]; " if lists else ""
+    a_list = f"a list is [{value}]; " if any("list" in hint for hint in hints) else ""
     return ConfigError(f"{key}={value}: several values for one run", f"{a_list}a sweep is {sweep}")
 
 

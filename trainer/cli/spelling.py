@@ -140,6 +140,8 @@ def device(word: str) -> str:
         return "auto"
     if match := re.fullmatch(r"(?:gpu|cuda|cuda:|gpu:)?(\d{1,3})", small):
         return f"cuda:{int(match[1])}"
+    if small == "mps:0":
+        return "mps"
     return small if small in ("auto", "cpu", "cuda", "mps") or re.fullmatch(r"cuda:\d+", small) else word
 
 

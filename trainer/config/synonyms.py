@@ -12,6 +12,9 @@ KEYS: dict[str, tuple[str, ...]] = {
     "optim": ("optimizer", "optimiser", "opt"),
     "scheduler": ("lr_scheduler", "schedule", "lr_schedule", "sched"),
     "scheduler.warmup_steps": ("warmup", "warmup_ratio", "warmup_epochs", "num_warmup_steps"),
+    "scheduler.min_lr": ("eta_min", "end_lr", "final_lr"),
+    "scheduler.step_size": ("step", "lr_step", "decay_epochs"),
+    "tensorboard.every_steps": ("log_interval", "log_every", "log_every_n_steps", "logging_steps"),
     "data": ("dataset", "datasets", "train_data", "ds", "datamodule"),
     "data.batch_size": (
         *("bs", "batch", "batchsize", "batches", "train_batch_size", "mini_batch_size", "minibatch", "bsz"),
