@@ -6,15 +6,17 @@ CUDA, which would not survive a fork. Each worker initialises its own CUDA, whic
 
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import trainer
+from trainer.system.signals import blocked
 
 PRELOADED = "trainer.sweeps.preload"
 BOARD = "trainer.run.hooks.tensorboard"  # a fifth of a second, which a job without it need not wait for
@@ -31,7 +33,8 @@ def start(words: Collection[str] = ()) -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([PRELOADED, *([] if "tensorboard.enabled=false" in words else [BOARD])])
-    with environment(importing()):
+    resource_tracker.ensure_running()  # first, for starting it unblocks SIGINT
+    with environment(importing()), blocked(signal.SIGINT):  # until it ignores the signal itself
         forkserver.ensure_running()
     return context
 
