@@ -20,8 +20,9 @@ before a block, which readers do not see, say what is special about it:
 
 Lines that need a GPU, a network or a cluster are found by their words (`blocks.NEEDS`) and listed, too.
 
-Trainings are shortened (`shim.py`): where no length is typed, `epochs=1` is appended; a length that is typed is cut to
-three epochs and a search to three trials; pictures and TensorBoard's file are left out, and `trainer serve` and
-`tensorboard`, which would run on, are asked once and stopped. Everything else is typed as the page has it, by a real
-shell. The commands run in processes that are forked from one that has imported torch, as in the other tests.
+Trainings are shortened (`shim.py`): where no length is typed, `epochs=1` is appended, and of a recipe `epochs=5`; a
+length that is typed is cut to three epochs and a search to three trials; pictures and TensorBoard's file are left out,
+and `trainer serve` and `tensorboard`, which would run on, are asked once and stopped. Everything else is typed as the
+page has it, by a real shell. The commands run in processes that are forked from one that has imported torch, as in the
+other tests.
 """
