@@ -79,7 +79,7 @@ def test_what_people_type_is_within_the_limits(words: list[str]) -> None:
         (["search=optuna", "model.dropout=range(0,1,1e-12)"], "too many values for a range"),
         (["search=optuna", "epochs=range(1,1000000000000000000)"], "too many values for a range"),
         (["search=optuna", f"epochs=int(interval(1,{'9' * 50}))"], "error: epochs"),
-        (["search=optuna", f"epochs=interval(1,{'9' * 50})"], "error: epochs=5e+49"),
+        (["search=optuna", f"epochs=interval(1,{'9' * 50})"], "error: epochs=5"),
     ],
     ids=str,
 )
@@ -109,7 +109,7 @@ def test_the_count_of_jobs_is_that_of_the_combinations(empty: Path, values: list
     "word",
     [
         *("model=null", "experiment=null", "+=1", "=1", "=", "~", "model=..", "model=../x", "a..b=1", "seed=1e400"),
-        *(f"model={'x' * 5000}", f"optim.lr={'9' * 350}", f"data.limit={'9' * 350}", "data.limit=1e18", "a\nb=1"),
+        *(f"model={'x' * 5000}", f"optim.lr={'9' * 350}", f"data.limit={'9' * 350}", "data.limit=1e400", "a\nb=1"),
         *("model.hidden=${model.hidden}", "seed=${seed}", f"name='{'${' * 50}a{'}' * 50}'", "seed=${oc.env:NOPE_NOT}"),
         *("\udcff=1", "optim.\udcff=1", "op\x1btim=1", "seed=1\n2", f"from={'x' * 5000}", f"output={'x' * 300}"),
     ],

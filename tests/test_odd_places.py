@@ -371,7 +371,8 @@ def test_a_full_disk_below_the_screen_is_said_once_and_ends_no_training(
         code = cli.main(list(words))
         return Ran(code, *capfd.readouterr())
 
-    warning = "warning: cannot write to standard output: No space left on device\n"
+    label = "\x1b[1;31mwarning:\x1b[0m" if terminal else "warning:"
+    warning = f"{label} cannot write to standard output: No space left on device\n"
     assert run("train", *LINE) == Ran(0, "", warning)
     made = completed()
     assert run("train", "-m", "seed=0,1", *LINE) == Ran(0, "", warning)
@@ -390,7 +391,7 @@ def test_a_process_ends_well_whatever_became_of_its_streams(machine: Machine) ->
     assert os.read(reader, 1)
     os.close(reader)
     ended = leaving.wait()
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.err) == (0, "note: epochs=2 is typed again: epochs=40 is taken\n")
     with open("/dev/full", "wb") as nowhere:
         into = {"stdout": nowhere.fileno(), "stderr": nowhere.fileno()}
         assert machine.run("train", *LINE, **into, **buffered).code == 0

@@ -118,7 +118,7 @@ def _asked(kind: str, cfg: DictConfig) -> list[Any]:
     """What the key of a kind names."""
     with explained():  # a `${...}` may lead nowhere
         found = OmegaConf.select(cfg, registry.NAMED[kind], throw_on_missing=False)
-    return list(found) if OmegaConf.is_list(found) else [] if found is None else [found]
+        return list(found) if OmegaConf.is_list(found) else [] if found is None else [found]
 
 
 def _file(kind: str, name: str) -> Path:

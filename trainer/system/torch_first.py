@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from trainer.system import signals
+from trainer.system.garbage import uncollected
 
 
 @contextmanager
@@ -18,14 +19,9 @@ def set_aside() -> Iterator[None]:
     if "torch" in sys.modules:  # many commands in one process, of which each leaves garbage
         yield
         return
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         yield
         gc.freeze()
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def import_torch() -> None:
