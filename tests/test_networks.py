@@ -149,7 +149,7 @@ def test_only_networks_of_the_library_itself_have_a_name() -> None:
 
 def test_timm_is_asked_for_where_it_is_missing(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "timm", None)
-    ran = trainer("train", "model=timm", "model.arch=resnet18", "data=folder", "data.path=nowhere")
+    ran = trainer("train", "model=timm", "model.arch=resnet18")
     assert ran.code == 2
     assert ran.err.split("\n")[:2] == [
         "error: model=timm needs timm, which is not installed",

@@ -290,7 +290,6 @@ def test_what_is_right_already_is_left_as_it_is(furnished: Path) -> None:
     (furnished / "configs" / "data").mkdir(parents=True)
     (furnished / "configs" / "data" / "photos.yaml").write_text("_target_: mine.Photos\n")
     assert arguments.read("train", ["data=photos"]).overrides == ["data=photos"]  # a choice goes before a folder
-    assert arguments.read("train", ["seed=1", "seed=2", "seed=1"]).notes == ["seed=2 is typed again: seed=1 is taken"]
     assert spelling.device("my-accelerator") == "my-accelerator"
 
 

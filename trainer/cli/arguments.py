@@ -141,7 +141,6 @@ def read(verb: str, args: Sequence[str]) -> Arguments:
         notes[:] = [f"{line} {model}" if " is taken as data=" in line else line for line in notes]
         overrides.append(model)
         args.append(model)
-    notes += form.overruled(overrides)
     given = Arguments(verb, flags, overrides, args, notes)
     _check(given)
     return given

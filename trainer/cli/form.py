@@ -1,7 +1,6 @@
 """The form of an override: `KEY=VALUE`, or `~KEY`."""
 
 import re
-from collections.abc import Sequence
 
 from trainer.config import index
 from trainer.system.errors import ConfigError
@@ -36,13 +35,3 @@ def in_full(override: str) -> str:
     if name.lstrip("+") in _WITH_PRESETS and not value.startswith(("{", "${")):
         return f"{name}.preset={value}"
     return override
-
-
-def overruled(overrides: Sequence[str]) -> list[str]:
-    """What to say of keys that were typed twice with different values: the last one holds."""
-    last = {key(word): word for word in overrides if "=" in word}
-    return [
-        f"{word} is typed again: {last[key(word)]} is taken"
-        for word in overrides
-        if last.get(key(word), word) != word and not word.startswith("~")
-    ]

@@ -33,9 +33,10 @@ def start(words: Collection[str] = ()) -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([PRELOADED, *([] if "tensorboard.enabled=false" in words else [BOARD])])
-    resource_tracker.ensure_running()  # first, for starting it unblocks SIGINT
-    with environment(importing()), blocked(signal.SIGINT):  # until it ignores the signal itself
-        forkserver.ensure_running()
+    with environment(importing()):
+        resource_tracker.ensure_running()  # first, for starting it unblocks SIGINT
+        with blocked(signal.SIGINT):  # until the server ignores the signal itself
+            forkserver.ensure_running()
     return context
 
 
