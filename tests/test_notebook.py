@@ -75,7 +75,7 @@ def test_a_training_is_followed_stopped_and_resumed_and_the_kernel_goes_on(noteb
     assert stopped.error.startswith("KeyboardInterrupt: interrupted in epoch ")
     assert "resume it: trainer resume runs/lenet_digits/" in stopped.error
     assert len(stopped.traceback) < 8  # not all that the loop was in
-    assert re.match(r"epoch \d/5000  \d+/21  [\d,]+ samples/s  loss ", stopped.bars[0])
+    assert re.match(r"epoch \d/5000  \d+/21  [\d:.]+ (s )?left  loss .* samples/s", stopped.bars[0])
     assert stopped.bars[-1] == ""  # it is taken away
     assert notebook.run("run = trainer.runs()[0]; run.status").value == "'interrupted'"
     resumed = notebook.run("run = trainer.resume(run, epochs=len(run.history['epoch']) + 1); run.status")

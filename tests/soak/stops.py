@@ -59,7 +59,7 @@ def cases(signum: int, notes: Path, batches: int) -> list[Case]:
     test = batches - 60
     return [
         Case("assembling", (stop("trainer.run.parts:Parts.__init__"),)),
-        Case("opening", (stop("trainer.run.training:Training._opening"),)),
+        Case("opening", (stop("trainer.run.training:Training._table"),)),
         Case("training", (stop(STEP, at=5),), SPARE, 5),
         Case("the first step", (stop(STEP),), SPARE, 1),
         Case("evaluation", (slow(EVALUATED, seconds=0.3), stop(EVALUATED, at=3)), SPARE, 3, 4),
