@@ -84,18 +84,21 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("data"), help="where the data lie")
     asked = parser.parse_args()
     reached = {entry["name"]: Reached(**entry) for entry in json.loads(RESULTS.read_text(encoding="utf-8"))}
+    if unknown := set(asked.names) - RECIPES.keys():
+        parser.error(f"no such recipe: {', '.join(sorted(unknown))}")
+    run = commit()  # before its own results are written
     for name in asked.names or RECIPES:
         command, metric, needed = RECIPES[name]
         if not (asked.data / needed).exists():
             print(f"{name} is left out: there is no {needed} in {asked.data}")
             continue
-        reached[name] = measured(name, command, metric, asked.data.resolve())
+        reached[name] = measured(name, command, metric, asked.data.resolve(), run)
         print(reached[name].row(), flush=True)
         write([reached[known] for known in RECIPES if known in reached])
     return 0
 
 
-def measured(name: str, command: str, metric: str, data: Path) -> Reached:
+def measured(name: str, command: str, metric: str, data: Path, run: str) -> Reached:
     """Run the recipe as it is typed, in the folder of the data."""
     trainer = Path(sys.executable).with_name("trainer")
     with tempfile.TemporaryDirectory(prefix="recipes-") as folder:
@@ -110,7 +113,7 @@ def measured(name: str, command: str, metric: str, data: Path) -> Reached:
     threads = found["environment"]["device"].split(", ")[1]
     today = datetime.date.today().isoformat()
     figure = found["metrics"][metric]
-    return Reached(name, command, metric, figure, low, high, found["seconds"], f"{here}, {threads}", today, commit())
+    return Reached(name, command, metric, figure, low, high, found["seconds"], f"{here}, {threads}", today, run)
 
 
 def commit() -> str:
