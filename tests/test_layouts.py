@@ -17,7 +17,7 @@ CHECKING = Path(
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_gradients_of_small_convolutions_are_right(threads: int) -> None:
     checked = {"LD_PRELOAD": str(CHECKING), "MALLOC_CHECK_": "3"} if CHECKING.exists() else {}
     ran = subprocess.run(
