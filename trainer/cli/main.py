@@ -17,6 +17,7 @@ from trainer.sweeps import again
 from trainer.system import circumstances, signals, streams
 from trainer.system.colours import painted
 from trainer.system.errors import ConfigError, MissingKeyError, TrainerError, interrupted, listed
+from trainer.system.leaving import Leaving
 from trainer.system.paths import resolved
 from trainer.system.shown import LONGEST, shortened
 from trainer.system.torch_first import set_aside
@@ -28,6 +29,7 @@ LONGEST_HINT = 8000  # a hint may be a command with many words, to be typed agai
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code; without `argv`, the command that this process was started for."""
     args = list(sys.argv[1:] if argv is None else argv)
+    leaving = Leaving() if argv is None else None
     with signals.answered(*signals.ENDING, for_good=argv is None) as answer, streams.prepared() as stdout:
         try:
             code = _code(args)
@@ -37,7 +39,10 @@ def main(argv: list[str] | None = None) -> int:
             code = _show(interrupted(error))
     unwritten = stdout.lost is not None and not isinstance(stdout.lost, BrokenPipeError)
     # What a training says is in its directory, too; what other commands say is all that they do.
-    return 1 if unwritten and not code and args[:1] not in (["train"], ["resume"]) else code
+    code = 1 if unwritten and not code and args[:1] not in (["train"], ["resume"]) else code
+    if leaving is not None:
+        leaving.code = code
+    return code
 
 
 def _code(args: list[str]) -> int:
