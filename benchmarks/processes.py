@@ -41,7 +41,7 @@ def run(words: Sequence[str], directory: Path, environment: Mapping[str, str]) -
     """`python WORDS...` in `directory`, which must be its own; waits for the end."""
     report, log = directory / "report.json", directory / "output.log"
     busy, own = guard.busy(), _own()
-    _adopt_orphans()
+    _adopt_orphans(True)
     with log.open("wb") as output:
         started = time.monotonic()
         process = subprocess.Popen(
@@ -62,6 +62,7 @@ def run(words: Sequence[str], directory: Path, environment: Mapping[str, str]) -
         wall = time.monotonic() - started
     process.returncode = os.waitstatus_to_exitcode(status)  # reaped above: Popen need not
     cpu = usage.ru_utime + usage.ru_stime + _of_orphans(process.pid)
+    _adopt_orphans(False)
     after = guard.busy()
     # A counter that stands still is none: some sandboxes show a /proc/stat of zeros.
     others = None
@@ -79,10 +80,10 @@ def run(words: Sequence[str], directory: Path, environment: Mapping[str, str]) -
     )
 
 
-def _adopt_orphans() -> None:
-    """Processes whose parents have ended become children of this one, where the system can do that."""
+def _adopt_orphans(whether: bool) -> None:
+    """Whether processes whose parents have ended become children of this one, where the system can do that."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(whether))
 
 
 def _of_orphans(group: int) -> float:
