@@ -9,7 +9,7 @@ from typing import Any
 
 from trainer.cli import fitting, form, limits, naming, no_key, spelling
 from trainer.config import registry
-from trainer.config.choices import GIVEN
+from trainer.config.choices import CONFIGS, GIVEN
 from trainer.config.keys import MISSING, public
 from trainer.system import streams
 from trainer.system.errors import ConfigError, did_you_mean
@@ -50,6 +50,11 @@ class Arguments:
     def shows(self) -> bool:
         """Whether a config is to be shown, and nothing is to be run."""
         return not {"--cfg", "--info", "--hydra-help"}.isdisjoint(self.flags)
+
+    @property
+    def folder(self) -> Path:
+        """Where the configs lie that all others are added to: trainer's own."""
+        return Path(self.flags.get("--config-path", CONFIGS)).absolute()
 
     @property
     def name(self) -> str:

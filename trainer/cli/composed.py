@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from trainer.cli import arguments
@@ -47,12 +46,16 @@ class Composed:
 
     def value(self, name: str, otherwise: Any = None) -> Any:
         """The value of a key by its full name, with `${...}` as it is written; `otherwise` where there is none."""
-        node: Any = self.values
-        for word in name.split("."):
-            if not isinstance(node, dict) or word not in node:
-                return otherwise
-            node = node[word]
-        return node
+        return within(self.values, name, otherwise)
+
+
+def within(values: Any, name: str, otherwise: Any = None) -> Any:
+    """What nested plain values have by a full name, such as `optim.lr`; `otherwise` where there is nothing."""
+    for word in name.split("."):
+        if not isinstance(values, dict) or word not in values:
+            return otherwise
+        values = values[word]
+    return values
 
 
 def composed(verb: str, words: Sequence[str]) -> Composed:
@@ -75,4 +78,4 @@ def composed(verb: str, words: Sequence[str]) -> Composed:
 def _ready(given: Arguments) -> AbstractContextManager[None]:
     from trainer.config import composition
 
-    return composition.ready(Path(given.flags.get("--config-path", composition.CONFIGS)).absolute())
+    return composition.ready(given.folder)

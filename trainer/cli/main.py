@@ -124,7 +124,7 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
         warm.start(given.line)  # first of all: it takes longer than everything up to the first job
     from trainer.config import composition
 
-    with composition.ready(Path(given.flags.get("--config-path", composition.CONFIGS)).absolute()):
+    with composition.ready(given.folder):
         if given.multirun and verb == "train":
             from trainer.cli import sweep
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from trainer.cli.composed import Composed, composed
+from trainer.cli.composed import Composed, composed, within
 from trainer.compare import latest
 from trainer.config import kept, registry
 from trainer.config.keys import shown
@@ -31,7 +31,7 @@ def in_run(name: str, run: str) -> str:
         section = kept_there.get(name) or {}
         value = section.get("_target_") or section.get("name")
     else:
-        value = _of(kept_there, name)
+        value = within(kept_there, name)
     which = "" if found is None else f" ({run} is taken as {found[0]}, {found[1]})"
     return _text(value) + _origin(name, value, words, now) + which
 
@@ -54,13 +54,6 @@ def _again(words: list[str]) -> Composed | None:
         return composed("train", [word for word in words if kept.may_say(word)])
     except TrainerError:
         return None
-
-
-def _of(values: dict[str, Any], name: str) -> Any:
-    node: Any = values
-    for word in name.split("."):
-        node = node.get(word) if isinstance(node, dict) else None
-    return node
 
 
 def _text(value: Any) -> str:

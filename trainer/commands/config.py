@@ -11,7 +11,6 @@ trainer config model=mlp optim.lr=0.01 > my.yaml
 trainer train --config my.yaml                   the same training
 trainer train --config my.yaml seed=1            what is typed goes before the file
 """
-NEEDS_TORCH = False
 
 
 @dataclass

@@ -17,7 +17,6 @@ EXAMPLES = """
 trainer new model mynet              mynet.py and configs/model/mynet.yaml; then: trainer train model=mynet
 trainer new loss focal               kinds: model, data, loss, metric, scheduler, augment, hook, optim
 """
-NEEDS_TORCH = False
 
 # Each kind by what trains with the new part.
 TRAINS = {

@@ -97,10 +97,11 @@ def _age(place: Place) -> tuple[datetime.datetime, int, str]:
 
 
 def _best(sweep: Path) -> tuple[str, str]:
-    if len(jobs.jobs_of(sweep)) == 1:
-        return str(jobs.jobs_of(sweep)[0].directory), f"the one finished job of {sweep}"
+    finished = jobs.jobs_of(sweep)
+    if len(finished) == 1:
+        return str(finished[0].directory), f"the one finished job of {sweep}"
     try:
-        (best,) = jobs.jobs_of(sweep, best=1)
+        (best,) = jobs.best_of(finished, 1, sweep)
     except RunError as error:
         raise RunError(error.message, f"give one of its jobs: {quoted(sweep / '0')}") from error
     return str(best.directory), f"the best job of {sweep}"

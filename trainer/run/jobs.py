@@ -13,11 +13,12 @@ from trainer.system.paths import expanded, quoted
 
 @dataclass(frozen=True)
 class Job:
-    """A finished job: its run directory, what was typed for it, and its objective, of which less is better."""
+    """A finished job: its run directory, what was typed for it, and what it has of its objective: less is better."""
 
     directory: Path
     words: dict[str, str]
     badness: float
+    objective: str
 
 
 def is_sweep(ckpt: str) -> bool:
@@ -32,21 +33,27 @@ def jobs_of(sweep: Path, best: int | None = None, key: str = "eval.best") -> lis
         RunError: There is none, or those of different objectives cannot be compared.
     """
     folders = [path for path in sweep.iterdir() if path.name.isdecimal() and path.name.isascii()]
-    found, objectives = [], set()
+    found = []
     for directory in sorted(folders, key=lambda path: int(path.name)):
         result = records.read_result(directory) if not directory.is_symlink() else {}
         if result.get("status") != "completed" or records.pruned(result):
             continue
         objective = result["objective"]
         value, sign = objective["value"], 1 if objective["direction"] == "min" else -1
-        objectives.add(objective["name"])
         words = dict(word.split("=", 1) for word in records.overrides(directory) if "=" in word)
-        found.append(Job(directory, words, math.inf if value is None else sign * value))
+        found.append(Job(directory, words, math.inf if value is None else sign * value, objective["name"]))
     if not found:
         raise RunError(f"{sweep} has no job that has completed", f"go on with it: trainer resume {quoted(sweep)}")
-    if best is None:
-        return found
-    if len(objectives) > 1:
+    return found if best is None else best_of(found, best, sweep, key)
+
+
+def best_of(found: Sequence[Job], best: int, sweep: Path, key: str = "eval.best") -> list[Job]:
+    """Of the jobs of a sweep the `best` so many, which `key` asks for, in their order.
+
+    Raises:
+        RunError: Those of different objectives cannot be compared.
+    """
+    if len(objectives := {job.objective for job in found}) > 1:
         names = " and ".join(sorted(objectives))
         raise RunError(f"{sweep} has jobs of {names}, which cannot be compared", f"leave {key} out")
     chosen = sorted(found, key=lambda job: job.badness)[:best]
