@@ -62,6 +62,15 @@ def confused(found: Evaluation, most: int = 2) -> list[Mistake]:
     return [Mistake(true, guessed, int(cells[true, guessed]), found.counts[true]) for true, guessed in first]
 
 
+def pairs(confusion: torch.Tensor, most: int) -> list[tuple[int, int]]:
+    """The pairs of different classes (true, predicted) with the most samples, and of as many the greater share."""
+    wrong = confusion.to(torch.float64, copy=True)
+    wrong.fill_diagonal_(0)
+    order = wrong + 0.99 * wrong / confusion.sum(1, keepdim=True).clamp(min=1)
+    places = order.flatten().argsort(descending=True, stable=True)[: min(most, int((wrong > 0).sum()))]
+    return [divmod(int(place), len(confusion)) for place in places]
+
+
 def never_guessed(found: Evaluation) -> list[int]:
     """The classes that no sample was taken for, of those that have enough samples for that to say something."""
     each = zip(range(len(found.counts)), found.counts, found.guessed, strict=True)

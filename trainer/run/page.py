@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.engine import hardest
 from trainer.engine.measures import SPLITS
 from trainer.engine.outcome import Outcome
 from trainer.engine.state import Row
@@ -109,15 +110,11 @@ def _confused(test: Tested, parts: Parts) -> Table | None:
     matrix, classes = test.evaluation.confusion, parts.data.classes
     if matrix is None or classes is None:
         return None
-    wrong = matrix.clone()
-    wrong.fill_diagonal_(0)
-    counts, places = wrong.flatten().sort(descending=True, stable=True)
     rows = []
-    for count, place in zip(counts[:PAIRS].tolist(), places[:PAIRS].tolist(), strict=True):
-        true, other = divmod(place, len(classes))
-        if count:
-            share = values.metric("accuracy", count / test.evaluation.counts[true])
-            rows.append((_called(classes[true]), _called(classes[other]), f"{count:,}", share))
+    for true, other in hardest.pairs(matrix, PAIRS):
+        count = int(matrix[true, other])
+        share = values.metric("accuracy", count / test.evaluation.counts[true])
+        rows.append((_called(classes[true]), _called(classes[other]), f"{count:,}", share))
     return ("true class", "taken for", "samples", "share"), rows
 
 

@@ -10,6 +10,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from trainer.engine import hardest
 from trainer.engine.outcome import Outcome
 from trainer.show.figures.style import EDGE, HEAD, LETTERS, MUTED, SMALL, WIDTH, Numbers, head, page, panel, shades
 from trainer.show.lettering import class_names, fitted, said_of, width_of
@@ -48,7 +49,7 @@ def draw(outcome: Outcome, subject: str) -> Figure | None:
     turned = longest > 0.95 * side / size
     below = 0.4 + (longest * (1 if size > STEEP else 0.75) if turned else 0.1)
     font, shared = _font(matrix, side / size)
-    pairs = [] if font and size <= NAMED // 2 else _worst(matrix)
+    pairs = [] if font and size <= NAMED // 2 else hardest.pairs(matrix, PAIRS)
     listed = 0.35 + PAIR * math.ceil(len(pairs) / 2) if pairs else 0.0
     how = _how(matrix, font) + said_of(names, classes)
     figure = page(side + below + listed + 0.05, head(outcome, subject), how)
@@ -149,15 +150,6 @@ def _pooled(shares: Numbers) -> Numbers:
     count = len(padded) // size
     pooled: Numbers = padded.reshape(count, size, count, size).max((1, 3))
     return pooled
-
-
-def _worst(matrix: Tensor) -> list[tuple[int, int]]:
-    """The pairs of different classes (true, predicted) with the most samples, and of as many the greater share."""
-    wrong = matrix.double()
-    wrong.fill_diagonal_(0)
-    order = wrong + 0.99 * wrong / matrix.sum(1, keepdim=True).clamp(min=1)
-    places = order.flatten().argsort(descending=True, stable=True)[: min(PAIRS, int((wrong > 0).sum()))]
-    return [divmod(int(place), len(matrix)) for place in places]
 
 
 def _list(
