@@ -20,7 +20,20 @@ FACTS = ("features", "outputs", "num_classes", "channels", "size")  # what model
 
 # Keys that no result depends on: where a run lies, and what is done beside training.
 BESIDE = (
-    *("name", "output", "device", "plots", "tables", "checkpoint", "tensorboard", "sweep", "search", "tracking"),
+    *(
+        "name",
+        "output",
+        "device",
+        "devices",
+        "rank_timeout",
+        "plots",
+        "tables",
+        "checkpoint",
+        "tensorboard",
+        "sweep",
+        "search",
+        "tracking",
+    ),
     *(f"data.{key}" for key in ("placement", "workers", "cache", "cache_limit", "download", "eval_batch_size")),
 )
 

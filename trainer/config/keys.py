@@ -5,6 +5,7 @@ from dataclasses import field
 from typing import Any
 
 MISSING: Any = "???"  # OmegaConf's mark for a value that the user must give
+MOST_RANKS = 1024  # processes that one command may start: more is a slip of the finger
 
 
 def key(
