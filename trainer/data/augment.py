@@ -76,6 +76,11 @@ class Augmenter:
         """Whether there is anything to do."""
         return any(vars(self.changes).values())
 
+    @property
+    def changes_batches(self) -> bool:
+        """Whether what becomes of an image depends on the others of its batch."""
+        return False
+
     def draw(self, samples: int, generator: torch.Generator) -> Tensor:
         """Draw (samples, K) int64: a column for each entry of `drawn`."""
         return torch.stack([torch.randint(h, (samples,), generator=generator) for h in self.drawn.values()], dim=1)

@@ -5,7 +5,7 @@ A batch goes from indices to raw samples, augmented ones, and the inputs of the 
 
 import copy
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import repeat
 
@@ -18,6 +18,7 @@ from trainer.data.resident import Resident
 from trainer.data.splits import Split, Standardised
 from trainer.data.streamed import Streamed
 
+Indices = Tensor | slice
 Raw = tuple[Tensor | slice | None, ...]  # what `Batches.inputs` makes a batch of
 Batch = tuple[Tensor, Tensor]
 
@@ -128,31 +129,47 @@ class Batches:
         return [min(self.batch_size, self.used - i) for i in range(0, self.used, self.batch_size)]
 
     def __iter__(self) -> Iterator[Batch]:
+        return self.every()
+
+    def every(self, number: int = 1, first: int = 0) -> Iterator[Batch]:
+        """Every so many-th batch of the split in order, from batch `first` on."""
         indices = [slice(i, i + self.batch_size) for i in range(0, self.total, self.batch_size)]
-        for read in self.source.read(indices):
+        for read in self.source.read(indices[first::number]):
             yield self.inputs((*read, None, None))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch number `epoch` from batch `start` on."""
         return map(self.inputs, self.raw(epoch, start))
 
-    def raw(self, epoch: int, start: int = 0) -> Iterator[Raw]:
-        """The batches of an epoch as `inputs` takes them: which samples, how each is changed, how all are mixed."""
+    def raw(self, epoch: int, start: int = 0, read: Callable[[int], Indices] | None = None) -> Iterator[Raw]:
+        """The batches of an epoch as `inputs` takes them: which samples, how each is changed, how all are mixed.
+
+        `read` gives the places in a batch of so many samples that are read of it: all, where there is no such function.
+        """
+
+        def places(each: Sequence[Tensor]) -> Sequence[Tensor]:
+            whole = each[start:]
+            return (
+                whole
+                if read is None
+                else [of[read(count)] for of, count in zip(whole, self.sizes[start:], strict=True)]
+            )
+
         if not self.depends_on_seed:
-            indices: Sequence[Tensor | slice] = [slice(None)]
+            indices: Sequence[Indices] = [slice(None) if read is None else read(self.total)][start:]
         else:
             order = self._order(generator(self.seed, epoch, "order"))
-            indices = torch.split(order.to(self.source.order_device)[: self.used], self.batch_size)
+            indices = places(torch.split(order.to(self.source.order_device)[: self.used], self.batch_size))
         changes: Iterator[Tensor | None] = repeat(None)
         if self.augment is not None:
             drawn = self.augment.draw(self.total, generator(self.seed, epoch, "augment")).to(self.device)
-            changes = iter(torch.split(drawn[: self.used], self.batch_size)[start:])
+            changes = iter(places(torch.split(drawn[: self.used], self.batch_size)))
         mixes: Iterator[Tensor | None] = repeat(None)
         if self.mixer is not None:
             rows = self.mixer.draw(len(self), generator(self.seed, epoch, "mix")).to(self.device)
             mixes = iter(torch.split(rows, 1)[start:])
-        for read in self.source.read(indices[start:]):
-            yield *read, next(changes), next(mixes)
+        for found in self.source.read(indices):
+            yield *found, next(changes), next(mixes)
 
     def _order(self, drawing: torch.Generator) -> Tensor:
         """The numbers of the samples of an epoch, one after the other."""

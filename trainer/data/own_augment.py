@@ -43,6 +43,10 @@ class OwnAugmenter(Augmenter):
     def changes_images(self) -> bool:
         return True
 
+    @property
+    def changes_batches(self) -> bool:
+        return True
+
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """Return changed copies of `images`, given the rows of `draw` that are theirs."""
         return self._changed(super().apply(images, drawn), drawn, self.guarded)

@@ -12,6 +12,7 @@ from trainer.config.train import Train
 from trainer.data.batches import Batches
 from trainer.data.known import Trained
 from trainer.data.loading import eval_batch_size, example, load_dataset, single_sample, stream_workers, training_batches
+from trainer.data.parts import PartBatches
 from trainer.data.splits import Dataset
 from trainer.engine import device, rng, state
 from trainer.engine.average import Average
@@ -21,6 +22,7 @@ from trainer.engine.evaluator import Evaluator
 from trainer.engine.objective import Objective, choose_loss, choose_objective, choose_target, followed
 from trainer.engine.optimizers import make_optimizer
 from trainer.engine.own import make_metrics
+from trainer.engine.ranks import ALONE, Ranks
 from trainer.engine.schedule import Schedule, make_schedule
 from trainer.engine.state import Plan, Row, State, Step
 from trainer.engine.steps import kind, make_step
@@ -56,6 +58,7 @@ class Parts:
     trained: Trained  # the samples that it is trained on, as a checkpoint remembers them
     average: Average | None  # of the weights, which is evaluated in their place
     hooks: list[OwnHook]  # of the user's own
+    ranks: Ranks  # that take each step together
     chosen: list[tuple[str, str]]  # what the config left to be chosen by the data, and why it is so
     generators: rng.Generators = field(default_factory=rng.Generators)  # that the run draws from
 
@@ -126,12 +129,14 @@ def assemble(
     found: Checkpoint | None = None,
     beside: Parts | None = None,
     anew: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Parts:
     """Build every part without writing anything; the model gets the weights of `found`, if that is given.
 
     If the training begins `anew` with these weights, it may have other classes or columns than that of `found`. The
     screen is told, also later, what did not go as planned. With `beside`, the parts of another run with the same data
-    on the same device, the samples are shared with that.
+    on the same device, the samples are shared with that. With several `ranks`, each assembles the same parts, of which
+    only the batches are cut.
 
     Raises:
         UserError: something does not exist, does not fit or is not here.
@@ -170,6 +175,8 @@ def assemble(
     optimizer = make_optimizer(config, model, outputs, captured=compiled == "cudagraph")
     schedule = make_schedule(config, optimizer, total_steps, followed(objective, evaluated))
     step, batches = make_step(compiled, model, loss, optimizer, schedule, train, compute, config, screen.say)
+    if ranks.size > 1:
+        batches = PartBatches(train, ranks.part)
     state = State()
     average = _average(config, model)
     shown, size = average.averaged if average is not None else model, eval_batch_size(config, data)
@@ -195,5 +202,6 @@ def assemble(
         trained=beside.trained if beside is not None else Trained(data.train),
         average=average,
         hooks=make_hooks(config, model, optimizer, screen.say),
+        ranks=ranks,
         chosen=chosen,
     )

@@ -78,6 +78,10 @@ class DivergedError(TrainingFailedError):
         self.batch, self.step = batch, step
 
 
+class LostRankError(TrainingFailedError):
+    """Another of the processes that train together has ended, or does not answer: it says itself why, if it can."""
+
+
 class UnprovedError(TrainerError):
     """An exported file that does not answer as the trained model does."""
 
