@@ -29,9 +29,11 @@ def page() -> str:
 
 
 def _of_verb(verb: str) -> str:
-    keys = index.of_verb(verb)
-    same = verb != "train" and keys == index.of_verb("train")
-    return "The keys of `trainer train`.\n" if same else _table(keys)
+    keys, trained = index.of_verb(verb), index.of_verb("train")
+    if verb == "train" or not {*trained} <= {*keys}:
+        return _table(keys)
+    own = [key for key in keys if key not in trained]
+    return f"The keys of `trainer train`, and:\n\n{_table(own)}" if own else "The keys of `trainer train`.\n"
 
 
 def _table(keys: Iterable[Key]) -> str:

@@ -142,6 +142,10 @@ def _composed(verb: str, words: Sequence[str]) -> tuple[Composed, TrainerError |
 def _training(page: Page, found: Composed) -> None:
     """The parts of the help of a training, with those keys first that people set most."""
     own = {key.name: key for key in index.of_verb(found.given.verb) if not key.is_group}
+    trained = {key.name for key in index.of_verb("train")}
+    if beside := [own.pop(name) for name in [*own] if name not in trained]:
+        page.heading(found.given.verb.capitalize())
+        _part(page, found, (), beside)
     for title, (groups, names) in _PARTS.items():
         page.heading(title)
         keys = [key for name in names for key in own.values() if key.name.split(".")[0] == name]

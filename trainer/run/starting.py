@@ -46,14 +46,9 @@ def opened(
     `reproduced` is the run whose config this is, which has been completed by that of the checkpoint it began with.
     """
     look = project.look()  # which goes on while the data are read
-    weights = checkpoint.read(config.from_, "from") if config.from_ is not None else None
+    weights = begun_with(config, screen, completed=reproduced is not None)
     parent = None
     if weights is not None:
-        _check_finite(weights, config, screen)
-        if reproduced is None:
-            adopt(config, weights, other_data=True)
-        if config.written("model").get("weights") is not None:
-            raise ConfigError("from= and model.weights= are two sets of weights to start from", "leave one of them out")
         parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
     parts = assemble(config, screen, weights, beside, anew=True)
     if weights is not None:
@@ -71,6 +66,23 @@ def opened(
         raise
     finally:
         screen.close()
+
+
+def begun_with(config: Train, screen: Report, completed: bool = False) -> Checkpoint | None:
+    """The checkpoint whose weights the training begins with, None without one; `config` is `completed` by it.
+
+    Raises:
+        UserError: There is no such checkpoint, or it cannot be begun with.
+    """
+    if config.from_ is None:
+        return None
+    weights = checkpoint.read(config.from_, "from")
+    _check_finite(weights, config, screen)
+    if not completed:
+        adopt(config, weights, other_data=True)
+    if config.written("model").get("weights") is not None:
+        raise ConfigError("from= and model.weights= are two sets of weights to start from", "leave one of them out")
+    return weights
 
 
 def _check_finite(weights: Checkpoint, config: Train, screen: Report) -> None:

@@ -90,6 +90,10 @@ class UnequalError(TrainerError):
     """Two things that should be the same are not: a training that was repeated, say."""
 
 
+class UnfitError(TrainerError):
+    """A training that something is wrong with, as `trainer check` found: its data, its model, this machine."""
+
+
 class StorageError(TrainerError):
     """A file that cannot be written: a full disk, a directory that went away."""
 

@@ -1,0 +1,80 @@
+"""The looks, taken one after the other, and what they find on the screen."""
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import chain, groupby
+from typing import Any
+
+from trainer.config.train import Train
+from trainer.preflight.finding import Finding
+from trainer.preflight.looks import AREAS, Look
+from trainer.preflight.subject import Subject
+from trainer.show import findings
+from trainer.show.report import Report
+from trainer.show.values import duration
+from trainer.system import circumstances
+from trainer.system.errors import TrainerError, UnfitError
+from trainer.system.shown import counted
+
+
+def run(config: Train, looks: Sequence[Look], screen: Report) -> dict[str, Any]:
+    """Take the `looks` at what `config` would train, and show what each finds.
+
+    Returns:
+        `looks`, how many were taken; `notes`, how many findings are worth knowing.
+
+    Raises:
+        UserError: The training would be refused.
+        UnfitError: Something is wrong with it.
+    """
+    begun = time.perf_counter()
+    subject = Subject(config, screen)
+    kinds = []
+    try:
+        for area, among in groupby(looks, lambda look: look.area):
+            named = False
+            for finding in chain.from_iterable(_taken(look, subject) for look in among):
+                if not named:
+                    screen.say(AREAS[area], style="bold")
+                    named = True
+                kinds.append(_kind(finding))
+                findings.show(screen, kinds[-1], finding.looked_at, finding.found, finding.advice)
+    finally:
+        subject.close()
+    wrong, notes = kinds.count("wrong"), kinds.count("note")
+    took = f"{counted(len(looks), 'look')} in {duration(time.perf_counter() - begun)}"
+    if wrong:
+        raise UnfitError(
+            f"{counted(wrong, 'thing')} {'is' if wrong == 1 else 'are'} wrong ({took})",
+            "below each stands what to type; then check again",
+        )
+    worth = f", {counted(notes, 'thing')} worth knowing" if notes else ""
+    screen.say(f"nothing wrong{worth} ({took})", style="bold green")
+    return {"looks": len(looks), "notes": notes}
+
+
+def _taken(look: Look, subject: Subject) -> Iterator[Finding]:
+    """What a look finds, also where it cannot be taken to its end for a reason that the user should know."""
+    found = look.look(subject)
+    while True:
+        try:
+            with subject.screen.doing(f"looking at {look.about}"):
+                finding = next(found, None)
+        except TrainerError as error:
+            finding, found = _failed(look, error), iter(())
+        except Exception as error:
+            explained = circumstances.explained(error)
+            if explained is None:
+                raise
+            finding, found = _failed(look, explained), iter(())
+        if finding is None:
+            return
+        yield finding
+
+
+def _failed(look: Look, error: TrainerError) -> Finding:
+    return Finding(look.about, error.message, error.hint or "the training would fail in the same way", wrong=True)
+
+
+def _kind(finding: Finding) -> str:
+    return "wrong" if finding.wrong else "note" if finding.advice else "fine"

@@ -1,0 +1,1 @@
+"""Looks at this machine: whether the training fits, and how long it takes."""

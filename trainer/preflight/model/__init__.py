@@ -1,0 +1,1 @@
+"""Looks at the model: whether it can learn what it is given."""

@@ -1,0 +1,1 @@
+"""Looks at a training on several processes."""
