@@ -18,7 +18,7 @@ from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
 from trainer.sweeps.worker import Place, serve
-from trainer.system import signals
+from trainer.system import forking, signals
 from trainer.system.machine import cores, gpus
 
 # For intervals of the mean, and for pictures: most of a second, in parts after which a signal is answered.
@@ -33,7 +33,7 @@ class Worker:
         self.orders, theirs = context.Pipe()
         place = replace(Place.here(threads), environment={**os.environ, **share})
         self.process: BaseProcess = context.Process(target=serve, args=(theirs, os.getpid(), place))
-        with warm.environment(share | warm.importing()):  # of a worker that is no fork
+        with forking.environment(share | forking.importing()):  # of a worker that is no fork
             self.process.start()
         theirs.close()
 

@@ -17,9 +17,9 @@ from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted, libra
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done
-from trainer.sweeps.warm import environment, lies_in
 from trainer.sweeps.worker import Place, work
 from trainer.system.errors import ConfigError, RunError
+from trainer.system.forking import environment, lies_in
 from trainer.system.machine import cores
 from trainer.system.shown import printable
 from trainer.system.signals import blocked

@@ -9,8 +9,8 @@ from multiprocessing.connection import Connection
 
 from trainer.run.sweep_log import Outcome
 from trainer.sweeps.plan import Planned
-from trainer.sweeps.warm import lies_in
 from trainer.system.errors import InterruptedRunError
+from trainer.system.forking import lies_in
 from trainer.system.signals import answered, handled
 from trainer.system.workers import end_with
 
