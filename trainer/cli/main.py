@@ -14,7 +14,7 @@ from trainer.cli import arguments, datapath, early, naming, no_verb, verbs
 from trainer.cli.arguments import Arguments
 from trainer.config import registry
 from trainer.sweeps import again
-from trainer.system import circumstances, signals, streams
+from trainer.system import circumstances, seats, signals, streams
 from trainer.system.colours import painted
 from trainer.system.errors import ConfigError, MissingKeyError, TrainerError, interrupted, listed
 from trainer.system.leaving import Leaving
@@ -122,6 +122,10 @@ def _run(verb: str, args: list[str], directory: Path | None = None) -> int:
         from trainer.sweeps import warm
 
         warm.start(given.line)  # first of all: it takes longer than everything up to the first job
+    elif any(word.startswith("devices=") and word != "devices=1" for word in given.line) and seats.taken() is None:
+        from trainer.run.ranks import launcher
+
+        launcher.warm()
     from trainer.config import composition
 
     with composition.ready(given.folder):

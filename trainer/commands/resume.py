@@ -32,6 +32,13 @@ def run(config: "Train") -> dict[str, Any]:
         TrainingFailedError, InterruptedRunError: The run directory says how the training ended.
     """
     from trainer.run import heading
+    from trainer.run.ranks import spread
+
+    if spread.several(config):
+        from trainer.run.ranks.tasks import Continue
+
+        result: dict[str, Any] = spread.run(Continue(config), heading.of_training(config, config.directory))
+        return result
     from trainer.show.beginning import beginning
 
     with beginning(*heading.of_training(config, config.directory)) as screen:

@@ -22,6 +22,13 @@ def run(config: Train) -> dict[str, Any]:
         TrainingFailedError, InterruptedRunError: The run directory says how the training ended.
     """
     from trainer.run import heading
+    from trainer.run.ranks import spread
+
+    if spread.several(config):
+        from trainer.run.ranks.tasks import Begin
+
+        result: dict[str, Any] = spread.run(Begin(config), heading.of_start(config))
+        return result
     from trainer.show.beginning import beginning
 
     with beginning(*heading.of_start(config)) as screen:

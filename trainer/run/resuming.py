@@ -11,9 +11,11 @@ from trainer.config.kept import may_say
 from trainer.config.train import Train
 from trainer.data.described import fingerprint
 from trainer.engine.loop import Hook
+from trainer.engine.ranks import ALONE, Ranks
 from trainer.run import directory as runs
 from trainer.run import finished, origin, project, records
 from trainer.run.parts import Parts, assemble
+from trainer.run.ranks import sameness
 from trainer.run.restoring import check_resumable
 from trainer.run.summary import environment
 from trainer.run.training import Training
@@ -22,8 +24,10 @@ from trainer.system.errors import CheckpointError, DataError, FormatError, RunEr
 from trainer.system.paths import quoted
 
 
-def run(config: Train, screen: Report) -> dict[str, Any]:
+def run(config: Train, screen: Report, ranks: Ranks = ALONE) -> dict[str, Any]:
     """Resume the run in `config.directory`, or say that it is finished; the content of result.json.
+
+    The other `ranks` follow.
 
     Raises:
         UserError: there is nothing to resume, or the data are not those that the training began with.
@@ -35,20 +39,26 @@ def run(config: Train, screen: Report) -> dict[str, Any]:
         found, before = _latest(directory, screen), records.read_result(directory)
         epoch, step = found.training.get("epoch"), found.training.get("step")
         if before.get("status") == "completed" and finished.is_done(config, epoch, step, before):
+            ranks.told("")
             finished.say(directory, found.training["epoch"], found.training["step"], before, screen)
             return before
-        with _continued(config, screen, directory, found) as training:
+        with _continued(config, screen, directory, found, ranks=ranks) as training:
             return training.run()
 
 
 @contextmanager
 def opened(
-    config: Train, screen: Report, directory: Path, beside: Parts | None = None, watching: Sequence[Hook] = ()
+    config: Train,
+    screen: Report,
+    directory: Path,
+    beside: Parts | None = None,
+    watching: Sequence[Hook] = (),
+    ranks: Ranks = ALONE,
 ) -> Iterator[Training]:
-    """The training to be resumed within the block; `beside` and `watching` as in `starting.opened`."""
+    """The training to be resumed within the block; `beside`, `watching` and `ranks` as in `starting.opened`."""
     with runs.locked(directory):
         found = _latest(directory, screen)
-        with _continued(config, screen, directory, found, beside, watching) as training:
+        with _continued(config, screen, directory, found, beside, watching, ranks) as training:
             yield training
 
 
@@ -60,11 +70,13 @@ def _continued(
     found: Checkpoint,
     beside: Parts | None = None,
     watching: Sequence[Hook] = (),
+    ranks: Ranks = ALONE,
 ) -> Iterator[Training]:
     look = project.look()
-    check_resumable(found, finite=config.on_nan != "ignore")
-    config.choices.update(found.description["choices"])
-    parts = assemble(config, screen, found, beside)
+    take_choices(config, found)
+    ranks.told(str(found.path))
+    parts = assemble(config, screen, found, beside, ranks=ranks)
+    sameness.check(parts)
     if found.description["fingerprint"] != fingerprint(parts.data.train):
         raise DataError(
             f"data={config.title('data')}: the samples are not those that {directory} was trained on",
@@ -76,12 +88,22 @@ def _continued(
         typed_now = [override for override in config.typed if not override.startswith("run=")]
         records.write_overrides(directory, [*records.overrides(directory), *typed_now])
         state = training.state
-        origin.add(directory, environment(parts.compute), look.answer(), state.epoch, state.step)
+        origin.add(directory, environment(parts.compute, ranks.size), look.answer(), state.epoch, state.step)
         # Until this ends, what the run had come to is not how it ended.
         records.write_result(directory, records.read_result(directory) | {"status": "interrupted"})
         yield training
     finally:
         screen.close()
+
+
+def take_choices(config: Train, found: Checkpoint) -> None:
+    """Let `config` be of the choices that the training in the checkpoint began with.
+
+    Raises:
+        CheckpointError: There is no training in it that can be resumed.
+    """
+    check_resumable(found, finite=config.on_nan != "ignore")
+    config.choices.update(found.description["choices"])
 
 
 def _latest(directory: Path, screen: Report) -> Checkpoint:

@@ -10,9 +10,11 @@ from trainer.checkpoint import Checkpoint
 from trainer.checkpoint.adoption import adopt
 from trainer.config.train import Train
 from trainer.engine.loop import Hook
+from trainer.engine.ranks import ALONE, Ranks
 from trainer.run import directory as runs
 from trainer.run import meeting, origin, project, records
 from trainer.run.parts import Parts, assemble
+from trainer.run.ranks import sameness
 from trainer.run.summary import cut_short, environment
 from trainer.run.training import Training
 from trainer.show.report import Report
@@ -39,18 +41,21 @@ def opened(
     beside: Parts | None = None,
     watching: Sequence[Hook] = (),
     reproduced: Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Training]:
     """The training that `config` asks for, to be run within the block; in `directory`, or a new one.
 
     `beside` are the parts of another training with the same data, which are shared; `watching` are the caller's hooks;
     `reproduced` is the run whose config this is, which has been completed by that of the checkpoint it began with.
+    The other `ranks` follow.
     """
     look = project.look()  # which goes on while the data are read
     weights = begun_with(config, screen, completed=reproduced is not None)
     parent = None
     if weights is not None:
         parent = {"path": str(weights.path), **{k: weights.training.get(k) for k in ("epoch", "step")}}
-    parts = assemble(config, screen, weights, beside, anew=True)
+    parts = assemble(config, screen, weights, beside, anew=True, ranks=ranks)
+    sameness.check(parts)
     if weights is not None:
         meeting.warn(weights, config, parts.data, screen)
     if directory is None:
@@ -58,7 +63,7 @@ def opened(
     try:
         with runs.locked(directory):
             records.write_overrides(directory, config.typed)
-            origin.write(directory, environment(parts.compute), look.answer(), parent, reproduced)
+            origin.write(directory, environment(parts.compute, ranks.size), look.answer(), parent, reproduced)
             yield Training(parts, directory, screen, parent=parent, watching=watching).open()
     except BaseException as error:
         if not (directory / "result.json").exists():  # the run ended before it had anything to say

@@ -59,8 +59,12 @@ def opening(parts: Parts) -> Facts:
         ("training", f"{length}, {batch}, {rate}, {title('scheduler')} schedule"),
         *parts.chosen,
         ("loss", f"{parts.step.loss.name}{scaled}, {picked}, seed {settings.seed}"),
-        ("device", str(parts.compute) + _COMPILED[parts.compiled]),
+        ("device", str(parts.compute) + _COMPILED[parts.compiled] + _shared(parts.ranks.size)),
     ]
+
+
+def _shared(ranks: int) -> str:
+    return f", each of {ranks} ranks" if ranks > 1 else ""
 
 
 def beginning(parts: Parts, directory: Path, before: dict[str, Any], resumed: bool) -> Facts:
@@ -113,7 +117,7 @@ def ending(parts: Parts, seconds: float) -> dict[str, Any]:
         "epochs": parts.state.epoch,
         "steps": parts.state.step,
         "stopped": parts.state.stop or None,
-        "environment": environment(parts.compute),
+        "environment": environment(parts.compute, parts.ranks.size),
     }
 
 
@@ -128,14 +132,15 @@ def closing_seconds(parts: Parts, per_step: float) -> float:
     return pace * sum(len(parts.data.split(str(split))) for split in splits) + FILES + PICTURES * parts.config.plots
 
 
-def environment(compute: Compute) -> dict[str, str]:
-    """Versions and device: what a figure depends on beside the config."""
+def environment(compute: Compute, ranks: int = 1) -> dict[str, str]:
+    """Versions and device, and how many ranks there were: what a figure depends on beside the config."""
     return {
         "trainer": __version__,
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "platform": platform.platform(),
         "device": str(compute),
+        **({"ranks": str(ranks)} if ranks > 1 else {}),
     }
 
 

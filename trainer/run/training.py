@@ -14,22 +14,18 @@ from trainer.data.described import described
 from trainer.data.folder import skipping
 from trainer.engine.loop import Hook, fit
 from trainer.engine.metrics import Evaluation
-from trainer.engine.objective import Objective
-from trainer.engine.optimizer_state import OptimizerState
 from trainer.engine.rates import rates
 from trainer.engine.state import State
 from trainer.engine.unused import NamesUnused
 from trainer.run import board, closing, heading, page, records, summary
 from trainer.run import directory as runs
+from trainer.run.deciding import Deciding
 from trainer.run.diverged import keep_batch
 from trainer.run.drawing import draw
 from trainer.run.hooks.checkpoints import Checkpoints
-from trainer.run.hooks.early_stopping import EarlyStopping
 from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.hooks.own import begun
 from trainer.run.hooks.screen import Screen
-from trainer.run.hooks.target import Target
-from trainer.run.hooks.time_limit import TimeLimit
 from trainer.run.hooks.tracking import Tracked, tracking
 from trainer.run.outcome import testing
 from trainer.run.outcome.testing import Tested
@@ -44,6 +40,7 @@ from trainer.system.atomic import write_text
 from trainer.system.errors import (
     DivergedError,
     InterruptedRunError,
+    LostRankError,
     StoppedError,
     StorageError,
     interrupted,
@@ -71,18 +68,8 @@ class Training:
         self.before: dict[str, Any] = found.training if found is not None else {"parent": parent}
         self.started = time.perf_counter()
         self.drawn: dict[str, bytes] = {}  # pictures, by their paths in the directory
-        self.early_stopping = self._early_stopping()
-        self.target = Target(parts.target) if parts.target is not None else None
-        # Each part with state: a checkpoint holds what its `state_dict` gives, under this name.
-        self.stateful: dict[str, Stateful] = {
-            "optimizer": OptimizerState(parts.optimizer, finite=self.settings.on_nan != "ignore"),
-            "scheduler": parts.schedule,
-            "rng": parts.generators,
-            **({"early_stopping": self.early_stopping} if self.early_stopping is not None else {}),
-            **({"average": parts.average} if parts.average is not None else {}),
-            **({"target": self.target} if self.target is not None else {}),
-            **begun(parts.hooks, directory),
-        }
+        self.deciding = Deciding(parts)
+        self.stateful: dict[str, Stateful] = {**self.deciding.stateful(), **begun(parts.hooks, directory)}
 
     def open(self) -> "Training":
         """Restore what a checkpoint holds, bring the directory to that step, and open the files that are written to.
@@ -114,7 +101,7 @@ class Training:
         told = Tracked(parts.name, directory, summary.hyperparameters(parts.config))
         self.tracking = tracking(self.settings.tracking, told, screen.warn)
         unused = NamesUnused(parts.model.named_parameters, screen.warn)
-        first, ending = (parts.average, *parts.hooks, unused), (self.early_stopping, self.target, self._time_limit())
+        first, ending = (parts.average, *parts.hooks, unused), self.deciding.ending(self._seconds, screen.say)
         hooks = [*first, self.log, self.table, self.board, self.tracking, *ending, *self.watching]
         # Last, for a checkpoint holds the schedule's state after the epoch.
         self.hooks = [hook for hook in (*hooks, parts.schedule, self.checkpoints) if hook is not None]
@@ -150,6 +137,9 @@ class Training:
             result |= page.leave(told)
             result["status"] = "completed"
         except BaseException as error:
+            if isinstance(error, LostRankError):
+                error.message = self.parts.ranks.why() or error.message
+                error.hint = f"resume it: {self._resume()}"
             result |= summary.cut_short(error)
             if isinstance(error, KeyboardInterrupt | InterruptedRunError):
                 raise self._interrupted(error) from error
@@ -199,20 +189,6 @@ class Training:
 
     def _resume(self) -> str:
         return f"trainer resume {argument(self.directory)}"
-
-    def _early_stopping(self) -> EarlyStopping | None:
-        early, objective = self.settings.early_stopping, self.parts.objective
-        if early.patience is None:
-            return None
-        return EarlyStopping(Objective(objective.name, objective.direction, early.min_delta), early.patience)
-
-    def _time_limit(self) -> TimeLimit | None:
-        minutes, parts = self.settings.max_minutes, self.parts
-        if minutes is None:
-            return None
-        return TimeLimit(
-            minutes, self._seconds, partial(summary.closing_seconds, parts), parts.schedule, self.screen.say
-        )
 
     def _table(self) -> Screen:
         parts, before = self.parts, (self.before.get("best") or {}).get("value")

@@ -98,6 +98,11 @@ class Report:
             whole = grid.wrapped(said, self.room, len(title) + 2)
             self.show(Text.assemble((title, "bold cyan"), f"  {whole}"))
 
+    def take_over(self, heading: tuple[str, str], lines: Sequence[str]) -> None:
+        """Know the first line and others, which another process has printed already."""
+        self._heading = "  ".join(printable(part) for part in heading)
+        self.log(self._heading, *map(printable, lines))
+
     def warn(self, text: str) -> None:
         """Print a warning."""
         self.say(f"warning: {shortened(text, LONGEST, '...')}", style="bold red")

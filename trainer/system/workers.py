@@ -16,14 +16,24 @@ def end_with(parent: int) -> None:
     Linux kills a child when the thread ends that forked it. A worker that a server of multiprocessing forked, or one
     on another system, has a thread that waits for the parent's end of a pipe to close.
     """
-    if sys.platform == "linux" and os.getppid() == parent:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == parent:  # else the parent ended before the system knew
-            return
+    if os.getppid() == parent and end_with_starter():
+        return
     creator = multiprocessing.parent_process()
     if creator is None or not creator.is_alive():
         os._exit(1)
     threading.Thread(target=_end_after, args=(creator,), daemon=True).start()
+
+
+def end_with_starter() -> bool:
+    """End this process when the one ends that has forked it, were it stopped by then; whether the system sees to that.
+
+    In a process that a server of multiprocessing has forked, that is the server, which ends with `parent`.
+    """
+    if sys.platform != "linux":
+        return False
+    starter = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    return starter != 1 and os.getppid() == starter  # else it ended before the system knew
 
 
 def _end_after(creator: multiprocessing.process.BaseProcess) -> None:

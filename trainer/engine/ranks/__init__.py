@@ -4,7 +4,7 @@ What they have to know of one another goes through a `Ranks`. `ALONE` is that of
 no torch.distributed; `joined` meets the others.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from torch import Tensor
@@ -20,6 +20,7 @@ class Ranks:
     """
 
     rank, size = 0, 1
+    why: Callable[[], str] = str  # says why another rank was lost, as far as whoever started them all knows
 
     @property
     def first(self) -> bool:
