@@ -9,6 +9,7 @@ from trainer.config.train import Train
 from trainer.preflight.finding import Finding
 from trainer.preflight.looks import AREAS, Look
 from trainer.preflight.subject import Subject
+from trainer.run import summary
 from trainer.show import findings
 from trainer.show.report import Report
 from trainer.show.values import duration
@@ -29,6 +30,7 @@ def run(config: Train, looks: Sequence[Look], screen: Report) -> dict[str, Any]:
     """
     begun = time.perf_counter()
     subject = Subject(config, screen)
+    screen.facts("", summary.opening(subject.first))
     kinds = []
     try:
         for area, among in groupby(looks, lambda look: look.area):

@@ -5,10 +5,14 @@ from functools import cached_property
 from typing import Any
 
 from trainer.config.train import Train
-from trainer.data.splits import Dataset
+from trainer.data.splits import Dataset, Split
+from trainer.data.table.columns import understood
+from trainer.preflight.samples import Samples, read, rows_of
 from trainer.run import starting
 from trainer.run.parts import Parts, assemble
 from trainer.show.report import Report
+
+FEW = 2000  # training samples that most looks are content with
 
 
 class Subject:
@@ -50,9 +54,25 @@ class Subject:
         return assemble(config, screen, self.weights, beside, anew=True)
 
     @cached_property
-    def is_table(self) -> bool:
-        """Whether a sample is a row of numbers."""
-        return not self.data.is_image
+    def few(self) -> Split:
+        """Some training samples, read once for all looks that are content with so many."""
+        return read(self.data.train, FEW)
+
+    @cached_property
+    def rows(self) -> Samples:
+        """The same as rows of numbers."""
+        return rows_of(self.few)
+
+    @cached_property
+    def columns(self) -> list[tuple[str, list[int]]]:
+        """The columns of a table by their names in the file, with the numbers of the features that each became."""
+        data = self.data
+        if data.plan is None:
+            names = data.columns or [f"column {number + 1}" for number in range(data.train.shape.numel())]
+            return [(name, [number]) for number, name in enumerate(names)]
+        places = {name: number for number, name in enumerate(data.columns)}
+        planned = [understood(column) for column in data.plan]
+        return [(column.name, [places[name] for name in column.features]) for column in planned if column.features]
 
     def close(self) -> None:
         """End what reads batches."""

@@ -1,0 +1,79 @@
+"""A column, or a pixel, that gives the target away: known by itself what all others together do not tell."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from trainer.preflight import guessing
+from trainer.preflight.finding import Finding
+from trainer.preflight.subject import Subject
+from trainer.system.shown import counted
+
+ABOUT = "columns that give the target away"
+ERROR = 0.02  # of a model of one column: at most so much, where ...
+WITHOUT = 0.1  # ... the others together make at least this error
+FEWEST = 50  # samples
+COLUMNS = 50  # that are looked at one by one; of more, those that go with the target most
+
+
+def look(subject: Subject) -> Iterator[Finding]:
+    """Compare what a tree says of the targets by one column with what a forest says by all others."""
+    data = subject.data
+    if len(subject.few) < FEWEST:
+        return
+    if data.is_image:
+        yield from _of_images(subject)
+        return
+    columns, classes = subject.columns, data.classes is not None
+    if len(columns) < 3:
+        return
+    rows, targets = subject.rows.rows, subject.rows.targets
+    found = False
+    for name, places in _likely(columns, rows, targets, classes):
+        error = guessing.error_of_one(rows[:, places], targets, classes)
+        if error > ERROR:
+            continue
+        others = np.delete(rows, places, axis=1)
+        without = guessing.error_of_all(others, targets, classes)
+        if without < WITHOUT:
+            continue
+        found = True
+        told = f"'{name}' alone: error {error:.1%}; all other columns together: {without:.1%}"
+        advice = f"if it is not known beforehand, leave it out: data.drop=[{name}]"
+        yield Finding("leaks", told, advice, wrong=True)
+    if not found:
+        yield Finding("leaks", f"none of {counted(len(columns), 'column')} tells the target by itself")
+
+
+def _likely(
+    columns: list[tuple[str, list[int]]], rows: np.ndarray, targets: np.ndarray, classes: bool
+) -> list[tuple[str, list[int]]]:
+    """The columns that go with the target most, by their correlation with it or with a class."""
+    if len(columns) <= COLUMNS:
+        return columns
+    wanted = np.eye(int(targets.max()) + 1)[targets] if classes else targets
+    strength = np.abs(_standard(rows).T @ _standard(wanted)).max(1)
+    return sorted(columns, key=lambda column: -float(strength[column[1]].max()))[:COLUMNS]
+
+
+def _standard(values: np.ndarray) -> np.ndarray:
+    spread = values.std(0)
+    found: np.ndarray = (values - values.mean(0)) / np.where(spread > 0, spread, 1)
+    return found
+
+
+def _of_images(subject: Subject) -> Iterator[Finding]:
+    """A mark on the images: a pixel whose grey value tells the class, where most pixels do not."""
+    if subject.data.classes is None:
+        return
+    images = subject.few.inputs.double().numpy()
+    errors = guessing.errors_of_each(images.reshape(len(images), -1), subject.few.targets.numpy())
+    best, usual = int(errors.argmin()), float(np.quantile(errors, 0.1))
+    if errors[best] > ERROR or usual < WITHOUT:
+        yield Finding("leaks", f"no pixel tells the class by itself: error {errors[best]:.1%} of the best")
+        return
+    _, row, column = np.unravel_index(best, images.shape[1:])
+    told = (
+        f"the pixel in row {row + 1}, column {column + 1} alone: error {errors[best]:.1%}; others {usual:.1%} or more"
+    )
+    yield Finding("leaks", told, "a mark on the images tells the class: cut it off, or paint it over", wrong=True)
