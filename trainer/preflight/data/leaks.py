@@ -14,44 +14,46 @@ ERROR = 0.02  # of a model of one column: at most so much, where ...
 WITHOUT = 0.1  # ... the others together make at least this error
 FEWEST = 50  # samples
 COLUMNS = 50  # that are looked at one by one; of more, those that go with the target most
+TARGETS = 3  # quantities of several that are looked at
+Columns = list[tuple[str, list[int]]]  # names, and the numbers of their features
 
 
 def look(subject: Subject) -> Iterator[Finding]:
     """Compare what a tree says of the targets by one column with what a forest says by all others."""
-    data = subject.data
+    data, columns = subject.data, subject.columns
     if len(subject.few) < FEWEST:
         return
     if data.is_image:
         yield from _of_images(subject)
         return
-    columns, classes = subject.columns, data.classes is not None
     if len(columns) < 3:
         return
-    rows, targets = subject.rows.rows, subject.rows.targets
-    found = False
-    for name, places in _likely(columns, rows, targets, classes):
-        error = guessing.error_of_one(rows[:, places], targets, classes)
-        if error > ERROR:
-            continue
-        others = np.delete(rows, places, axis=1)
-        without = guessing.error_of_all(others, targets, classes)
-        if without < WITHOUT:
-            continue
-        found = True
-        told = f"'{name}' alone: error {error:.1%}; all other columns together: {without:.1%}"
-        advice = f"if it is not known beforehand, leave it out: data.drop=[{name}]"
-        yield Finding("leaks", told, advice, wrong=True)
-    if not found:
+    targets = subject.rows.targets
+    wanted = [targets] if data.classes is not None else np.split(targets, targets.shape[1], axis=1)[:TARGETS]
+    findings = [finding for target in wanted for finding in _of_columns(subject, columns, target)]
+    yield from findings
+    if not findings:
         yield Finding("leaks", f"none of {counted(len(columns), 'column')} tells the target by itself")
 
 
-def _likely(
-    columns: list[tuple[str, list[int]]], rows: np.ndarray, targets: np.ndarray, classes: bool
-) -> list[tuple[str, list[int]]]:
+def _of_columns(subject: Subject, columns: Columns, target: np.ndarray) -> Iterator[Finding]:
+    rows, classes = subject.rows.rows, subject.data.classes is not None
+    for name, places in _likely(columns, rows, target, classes):
+        error = guessing.error_of_one(rows[:, places], target, classes)
+        if error > ERROR:
+            continue
+        without = guessing.error_of_all(np.delete(rows, places, axis=1), target, classes)
+        if without >= WITHOUT:
+            told = f"'{name}' alone: error {error:.1%}; all other columns together: {without:.1%}"
+            drop = f": data.drop=[{name}]" if subject.data.plan is not None else ""
+            yield Finding("leaks", told, f"if it is not known beforehand, leave it out{drop}", wrong=True)
+
+
+def _likely(columns: Columns, rows: np.ndarray, target: np.ndarray, classes: bool) -> Columns:
     """The columns that go with the target most, by their correlation with it or with a class."""
     if len(columns) <= COLUMNS:
         return columns
-    wanted = np.eye(int(targets.max()) + 1)[targets] if classes else targets
+    wanted = np.eye(int(target.max()) + 1)[target] if classes else target
     strength = np.abs(_standard(rows).T @ _standard(wanted)).max(1)
     return sorted(columns, key=lambda column: -float(strength[column[1]].max()))[:COLUMNS]
 
@@ -63,7 +65,7 @@ def _standard(values: np.ndarray) -> np.ndarray:
 
 
 def _of_images(subject: Subject) -> Iterator[Finding]:
-    """A mark on the images: a pixel whose grey value tells the class, where most pixels do not."""
+    """A mark on the images: a pixel whose value tells the class, where most pixels do not."""
     if subject.data.classes is None:
         return
     images = subject.few.inputs.double().numpy()
@@ -73,7 +75,6 @@ def _of_images(subject: Subject) -> Iterator[Finding]:
         yield Finding("leaks", f"no pixel tells the class by itself: error {errors[best]:.1%} of the best")
         return
     _, row, column = np.unravel_index(best, images.shape[1:])
-    told = (
-        f"the pixel in row {row + 1}, column {column + 1} alone: error {errors[best]:.1%}; others {usual:.1%} or more"
-    )
+    where = f"the pixel in row {row + 1}, column {column + 1}"
+    told = f"{where} alone: error {errors[best]:.1%}; nine in ten pixels: {usual:.1%} or more"
     yield Finding("leaks", told, "a mark on the images tells the class: cut it off, or paint it over", wrong=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from trainer.data.batches import Batches
+from trainer.data.splits import Split
 from trainer.preflight.finding import Finding
 from trainer.preflight.subject import Subject
 from trainer.system.errors import listed
@@ -20,34 +21,39 @@ def look(subject: Subject) -> Iterator[Finding]:
     """Measure the inputs of some training samples as the model sees them."""
     data, few = subject.data, subject.few
     if data.is_image and few.dtype == torch.uint8 and int(few.inputs.max()) < DIM:
-        found = f"none is above {int(few.inputs.max())} of 255: the files seem to hold 0..1 as whole numbers"
-        yield Finding("pixel values", found, "write the images anew, with values of 0..255", wrong=True)
+        found = f"no pixel is above {int(few.inputs.max())} of 255: the files seem to hold 0..1 as whole numbers"
+        yield Finding("normalisation", found, "write the images anew, with values of 0..255", wrong=True)
         return
-    compute = subject.first.compute
-    batches = Batches(few, len(few), torch.device("cpu"), compute.dtype, data.mean, data.std, workers=0)
-    inputs, _ = next(iter(batches))
-    dims = (0, 2, 3) if data.is_image else (0,)
-    means, deviations = inputs.double().mean(dims), inputs.double().std(dims, correction=0)
-    mean, std = float(means.mean()), float(inputs.double().std(correction=0))
+    dtype = subject.first.compute.dtype
+    batches = Batches(few, len(few), torch.device("cpu"), dtype, data.mean, data.std, workers=0)
+    inputs = next(iter(batches))[0].double()
+    mean, std = float(inputs.mean()), float(inputs.std(correction=0))
     told = f"the model sees mean {mean:.3g}, deviation {std:.3g}"
-    varied = deviations[deviations > 0]
-    given = "data.mean= and data.std=" if hasattr(subject.config.data, "mean") else "the mean and std of the data set"
-    if (std and not LOW < std < HIGH) or abs(mean) > FAR * max(1.0, std):
-        measured = _measured(subject)
-        advice = f"{given}: what was measured is {measured} (of values in 0..1)" if data.is_image else _rows_advice()
-        yield Finding("normalisation", told, advice, wrong=True)
-    elif not data.is_image and len(varied) > 1 and float(varied.max()) > APART * float(varied.min()):
-        found = f"columns of deviations from {float(varied.min()):.3g} to {float(varied.max()):.3g}"
-        yield Finding("normalisation", found, _rows_advice(), wrong=True)
+    apart = _apart(inputs) if not data.is_image else 1.0
+    if apart > APART:
+        found = f"{told}; one column varies {apart:,.0f} times as much as another"
+        yield Finding("normalisation", found, _advice(subject), wrong=True)
+    elif std and (not LOW < std < HIGH or abs(mean) > FAR * max(1.0, std)):
+        yield Finding("normalisation", told, _advice(subject), wrong=True)
     else:
         yield Finding("normalisation", told)
 
 
-def _rows_advice() -> str:
-    return "standardise the columns: give the data set mean and std"
+def _apart(inputs: torch.Tensor) -> float:
+    """How many times the smallest deviation of a column that varies is that of the largest."""
+    deviations = inputs.std(0, correction=0)
+    varied = deviations[deviations > 0]
+    return float(varied.max() / varied.min()) if len(varied) else 1.0
 
 
-def _measured(subject: Subject) -> str:
-    inputs = subject.few.inputs.double() / (255 if subject.few.dtype == torch.uint8 else 1)
+def _advice(subject: Subject) -> str:
+    if not subject.data.is_image:
+        return "standardise the columns: give the data set mean and std"
+    where = "data.mean= and data.std=" if hasattr(subject.config.data, "std") else "mean and std of the data set"
+    return f"{where}: the training images have {_measured(subject.few)}"
+
+
+def _measured(images: Split) -> str:
+    inputs = images.inputs.double() / (255 if images.dtype == torch.uint8 else 1)
     means, stds = inputs.mean((0, 2, 3)).tolist(), inputs.std((0, 2, 3), correction=0).tolist()
-    return f"mean [{listed([f'{m:.3g}' for m in means])}], std [{listed([f'{s:.3g}' for s in stds])}]"
+    return f"mean=[{listed([f'{m:.3g}' for m in means])}] std=[{listed([f'{s:.3g}' for s in stds])}]"
