@@ -68,7 +68,7 @@ def cases(signum: int, notes: Path, batches: int) -> list[Case]:
         Case("testing", (slow(EVALUATED, seconds=0.3, at=test), stop(EVALUATED, at=test + 3)), (), 12, test + 4),
         Case("drawing", (stop("trainer.show.rendering:render", at=2),), ("plots=true",), 12),
         Case("drawing, within", (stop("matplotlib.axes:Axes.set_xlabel"),), ("plots=true",), 12),
-        Case("closing", (stop("trainer.run.training:Training._close"),), (), 12),
+        Case("closing", (stop("trainer.run.training:Training.close"),), (), 12),
         Case("twice, before the save", (stop(STEP, at=5), stop(end)), SPARE, again=True),
         Case(
             "twice, within a slow save",

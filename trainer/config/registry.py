@@ -22,7 +22,7 @@ OF_THE_USER = OF_A_TRAINING  # groups in which a class of the user's own may be 
 # Kinds of parts of the user's own that a key names: `metrics=[f1,mine]` has configs/metric/mine.yaml.
 NAMED = {"metric": "metrics", "hook": "hooks", "augment": "data.augment.preset"}
 GROUPS = (*OF_A_TRAINING, *OF_A_SWEEP, *BESIDE)
-TRAINING = ("train", "config", "check")  # the verbs whose config is that of a new training
+TRAINING = ("train", "config", "check", "profile")  # the verbs whose config is that of a new training
 REOPENING = ("resume", "reproduce")  # the verbs whose config is that of a run, with the few keys that may change
 
 _PACKAGE = Path(__file__).parent.parent

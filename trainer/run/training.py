@@ -151,14 +151,14 @@ class Training:
             raise
         finally:
             try:
-                self._close(result)
+                self.close(result)
             except KeyboardInterrupt as error:
                 raise self._interrupted(error) from error
         suspects = left.facts() if left is not None else []
         closing.show(self.screen, self.parts, self.directory, self.log.rows, result, test.evaluation, suspects)
         return result
 
-    def _close(self, result: dict[str, Any]) -> None:
+    def close(self, result: dict[str, Any]) -> None:
         """Write what is left; where the training failed, as much of it as can be."""
         self.table.close()
         self.parts.close(at_once=result["status"] == "interrupted")

@@ -1,0 +1,37 @@
+"""How long a training takes to begin: Python, imports, reading the data, building the model."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trainer.show.report import Report
+
+
+class Listening(Report):
+    """A screen that shows nothing, and keeps what is said to be done within it with the seconds that it took."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.done: list[tuple[str, float]] = []
+
+    @property
+    def seconds(self) -> float:
+        """Of all that was done."""
+        return sum(seconds for _, seconds in self.done)
+
+    @contextmanager
+    def doing(self, text: str, long: bool = False) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.done.append((text, time.perf_counter() - begun))
+
+
+def age() -> float | None:
+    """Seconds since this process was started; None where the system does not say."""
+    try:
+        started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])  # in ticks since the boot
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError, ValueError, IndexError):
+        return None
