@@ -23,6 +23,7 @@ from trainer.engine.steps.eager import EagerStep
 from trainer.models.mlp import ACTIVATIONS, MLP
 from trainer.sweeps.batched.batches import stacked as side_by_side
 from trainer.sweeps.batched.chain import chain
+from trainer.sweeps.batched.dropout import Dropout
 from trainer.sweeps.batched.optimizer import StackedOptimizer, alike
 from trainer.sweeps.batched.stack import Stack
 from trainer.sweeps.batched.step import StackedStep
@@ -367,6 +368,17 @@ def test_without_any_rate_nothing_is_dropped_or_drawn() -> None:
     assert generator.get_state().equal(before)
 
 
+def test_on_other_devices_rates_are_placed_once_for_a_graph_can_move_nothing_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layers = [nn.Dropout(p) for p in (0.5, 0.2)]
+    drop = Dropout(layers[0], layers, [torch.Generator()] * 2)
+    there = torch.ones(2, 3, 5, device="meta")
+    assert drop.of_all(there).shape == there.shape
+    monkeypatch.setattr(torch, "tensor", None)
+    assert drop.of_all(there).shape == there.shape
+
+
 def test_a_rate_of_one_drops_everything_and_leaves_gradients() -> None:
     stack = Stack([nn.Sequential(nn.Linear(5, 5), nn.Dropout(p)) for p in (1.0, 0.5)], [torch.Generator()] * 2)
     outputs = stack(torch.rand(3, 5), True)
@@ -594,7 +606,7 @@ def test_captured_steps_follow_learning_rates_and_eager_ones_between(name: str, 
 
 
 def test_the_update_of_stacked_parameters_is_captured_where_that_of_each_is() -> None:
-    models = made("linear")
+    models = [model.float() for model in made("linear")]
     own: list[torch.optim.Optimizer] = [torch.optim.Adam(m.parameters(), capturable=True) for m in models]
     stack = Stack(models, [torch.Generator()] * JOBS)
     stacked = StackedOptimizer([*stack.trained.values()], own, [alike(o) for o in own], False)

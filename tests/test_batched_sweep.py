@@ -364,6 +364,17 @@ def test_auto_takes_no_more_jobs_at_a_time_than_it_may() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize(("model", "dropout"), [("mlp", "0.3"), ("lenet", "0.5")])
+def test_dropout_of_a_batched_sweep_is_captured(trainer: Trainer, model: str, dropout: str) -> None:
+    asked = (f"model={model}", f"model.dropout={dropout},0.1", "device=cuda", "compile=cudagraph", *SILENT)
+    ran = trainer("train", "-m", *asked, "sweep=batched", "data.limit=300", "epochs=3", "data.batch_size=32")
+    assert ran.code == 0
+    assert "2 jobs as one program" in ran.out
+    assert "compile:" not in ran.out + ran.err
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_captured_batched_sweep_is_the_eager_one(trainer: Trainer, optimizer: str) -> None:
     args = (

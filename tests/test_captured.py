@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -198,7 +199,11 @@ def test_the_reason_is_what_failed_and_not_what_failed_after_it() -> None:
     assert [line.split(": ")[-1] for line in said] == ["called a synchronizing CUDA operation"]
 
 
-@pytest.mark.parametrize("draw", [lambda: torch.rand(()), lambda: random.random()], ids=["torch", "python"])
+@pytest.mark.parametrize(
+    "draw",
+    [lambda: torch.rand(()), random.random, lambda: np.random.rand(), lambda: np.random.seed(1)],
+    ids=["torch", "python", "numpy", "seed"],
+)
 def test_a_model_that_draws_numbers_on_the_cpu_is_not_captured(draw: Callable[[], object]) -> None:
     """A graph would take the same branch, or the same number, in every step, and nothing would tell."""
 
@@ -282,7 +287,8 @@ def on_a_gpu(
         if "capturable" in group:
             group["capturable"] = True
     eager = EagerStep(model, LOSS, optimizer, 1.0, nullcontext)
-    step, source = (CapturedStep(eager, train.inputs, True, say), RawBatches(train)) if captured else (eager, train)
+    whole = capturable(optimizer)
+    step, source = (CapturedStep(eager, train.inputs, whole, say), RawBatches(train)) if captured else (eager, train)
     schedule = Schedule(Cosine(warmup_steps=5), optimizer, 36, "train/loss", "min")
     fit(step, source, Plan(4), hooks=[schedule])
     return [p.detach().cpu() for p in model.parameters()]
@@ -302,6 +308,17 @@ def test_a_graph_on_a_gpu_trains_as_eager_steps_do(name: str, close: float, drop
         found.append(on_a_gpu(model, name, captured))
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=close)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_graph_on_a_gpu_is_exact_in_float64() -> None:
+    device, found = torch.device("cuda"), []
+    for captured in (True, False):
+        train = Batches(images(), 8, device, dtype=torch.float64, mean=(0.5,), std=(0.25,))
+        found.append(on_a_gpu(lenet().double(), "adamw", captured, train=train))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
 
 
 @pytest.mark.gpu
@@ -358,8 +375,9 @@ def test_a_model_that_waits_for_the_gpu_falls_back(wait: Callable[[Tensor], obje
         (lambda p: torch.optim.AdamW(p, fused=True), False),
         (lambda p: torch.optim.RMSprop(p, capturable=True), True),
         (lambda p: torch.optim.Adagrad(p), False),
+        (lambda p: torch.optim.SGD([q.detach().double() for q in p], fused=True), False),
     ],
-    ids=["sgd-fused", "sgd", "adamw", "adamw-untold", "rmsprop", "adagrad"],
+    ids=["sgd-fused", "sgd", "adamw", "adamw-untold", "rmsprop", "adagrad", "float64"],
 )
 def test_only_updates_that_wait_for_nothing_go_into_a_graph(make: Callable[[Any], Any], found: bool) -> None:
     assert bool(capturable(make(lenet().parameters()))) == found

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,10 +37,14 @@ class Eager(Step, Protocol):
 
 
 def capturable(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether its update can be in a graph: a fused kernel, or one that was told of it, waits for nothing."""
+    """Whether its update can be in a graph: a fused kernel, or one that was told of it, waits for nothing.
+
+    The learning rates of a graph are float32, as fused kernels take them, which would spoil an update in float64.
+    """
     known = declared(optimizer) is not None and not is_changed(optimizer)
+    exact = any(p.dtype == torch.float64 for group in optimizer.param_groups for p in group["params"])
     # Fused Adam has to be told of it, too.
-    return known and all(group.get("capturable", group.get("fused")) for group in optimizer.param_groups)
+    return known and not exact and all(group.get("capturable", group.get("fused")) for group in optimizer.param_groups)
 
 
 class CudaGraphs:
@@ -215,4 +220,5 @@ class CapturedStep:
 
 def _host_randomness() -> object:
     """The states of the generators that a model might draw from on the CPU."""
-    return random.getstate(), torch.get_rng_state().numpy().tobytes()
+    _, words, *rest = np.random.get_state(legacy=True)
+    return random.getstate(), torch.get_rng_state().numpy().tobytes(), np.asarray(words).tobytes(), rest

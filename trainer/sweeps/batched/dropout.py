@@ -29,6 +29,7 @@ class Dropout(nn.Module):
         self.channels = not isinstance(kind, nn.Dropout)  # whether whole channels are dropped
         self.rates = [float(module.p) for module in same]  # type: ignore[arg-type]
         self.generators, self.counts = generators, counts
+        self._placed: dict[tuple[torch.device, torch.dtype], Tensor] = {}  # the rates: a CUDA graph can move none there
         self.register_buffer("job", torch.zeros((), dtype=torch.long), persistent=False)
         self.train(kind.training)
 
@@ -46,7 +47,10 @@ class Dropout(nn.Module):
         """The factors of activations `x` of shape (jobs, B, ...)."""
         shape = (*x.shape[:3], *(1 for _ in x.shape[3:])) if self.channels else x.shape
         if x.device.type != "cpu":
-            rates = torch.tensor(self.rates, dtype=x.dtype).to(x.device).view(-1, *(1 for _ in shape[1:]))
+            where = x.device, x.dtype
+            if where not in self._placed:
+                self._placed[where] = torch.tensor(self.rates, dtype=x.dtype, device=x.device)
+            rates = self._placed[where].view(-1, *(1 for _ in shape[1:]))
             kept = torch.rand(shape, dtype=x.dtype, device=x.device) >= rates
             return torch.where(kept, 1 / (1 - rates), 0)  # the product would be nan with a rate of 1
         # Numbers are drawn in the order of memory, which for images is the one that they have in a single model.
