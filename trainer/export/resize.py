@@ -94,11 +94,12 @@ def _either(first: Tensor, one: Callable[..., Tensor], other: Callable[..., Tens
 
 
 def _across_first(images: Tensor, down: Tensor, across: Tensor) -> Tensor:
-    return _rounded(down @ _rounded(images.double() @ across.T))
+    # `across.T` would be an input of its own to torch 2.11, which then takes the graph for one that changes its inputs.
+    return _rounded(down @ _rounded(nn.functional.linear(images.double(), across)))
 
 
 def _down_first(images: Tensor, down: Tensor, across: Tensor) -> Tensor:
-    return _rounded(_rounded(down @ images.double()) @ across.T)
+    return _rounded(nn.functional.linear(_rounded(down @ images.double()), across))
 
 
 def _rounded(sums: Tensor) -> Tensor:
