@@ -20,7 +20,7 @@ from trainer.data import cache, splits
 from trainer.data.cache import stored
 from trainer.data.cache_entry import Allocate, Declared
 from trainer.data.folder.files import Files
-from trainer.data.loading import stream_workers
+from trainer.data.placing import Placing, placed
 from trainer.data.preparing import prepare
 from trainer.data.sets.folder import Folder
 from trainer.data.splits import Dataset, Split
@@ -47,15 +47,15 @@ class LargeMapped(Large, cache.Mapped):
     """The same, in the cache."""
 
 
-def workers(kind: type, compute: Compute, free: float, **keys: Any) -> int | None:
-    """`stream_workers` for 1 GiB of samples on a device with `free` GiB."""
+def place(kind: type, compute: Compute, free: float, begun: bool = False, **keys: Any) -> Placing:
+    """How 1 GiB of samples are read on a device with `free` GiB."""
     split = Split(object.__new__(kind), torch.zeros(1024))
     loaded = Dataset("large", split.take(slice(500)), split.take(slice(500, None)))
     config: Any = SimpleNamespace(samples=Data(**keys))
     with pytest.MonkeyPatch.context() as patch:
         pretending.free_memory(patch, int(free * GiB))
         pretending.cores(patch, 6)
-        return stream_workers(config, loaded, compute.device)
+        return placed(config, loaded, compute.device, begun)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,9 @@ def workers(kind: type, compute: Compute, free: float, **keys: Any) -> int | Non
         (Large, CUDA, 100, {"placement": "stream", "workers": 5}, 5),
         (Large, CUDA, 100, {"workers": 5}, None),
         (Large, CPU, 100, {"placement": "stream"}, 0),
-        (LargeMapped, CPU, 0, {}, None),  # where they lie is memory already
+        (LargeMapped, CPU, 1.4, {}, None),  # where they lie is memory already
         (LargeMapped, CPU, 0, {"placement": "device"}, None),
+        (LargeMapped, CPU, 0, {"window": None}, None),
         (LargeMapped, CPU, 100, {"placement": "stream", "workers": 1}, 1),
         (LargeMapped, CUDA, 1.9, {}, 2),
         (LargeMapped, CUDA, 2, {}, None),
@@ -83,12 +84,49 @@ def workers(kind: type, compute: Compute, free: float, **keys: Any) -> int | Non
 def test_samples_are_streamed_where_they_do_not_fit(
     kind: type, compute: Compute, free: float, keys: dict[str, Any], expected: int | None
 ) -> None:
-    assert workers(kind, compute, free, **keys) == expected
+    assert place(kind, compute, free, **keys) == Placing(expected)
+
+
+@pytest.mark.parametrize(
+    ("compute", "free", "keys", "expected"),
+    [
+        (CPU, 1.3, {}, 128),
+        (CPU, 0.5, {}, 64),
+        (CPU, 0, {}, 16),
+        (CUDA, 1.3, {}, 128),
+        (CPU, 1.3, {"window": 2.5}, 2.5),
+        (CPU, 100, {"placement": "windows", "window": 300}, 300),
+        (CPU, 4, {"placement": "windows"}, 512),
+    ],
+)
+def test_a_file_larger_than_memory_is_read_in_windows_of_an_eighth_of_it(
+    compute: Compute, free: float, keys: dict[str, Any], expected: float
+) -> None:
+    found = place(LargeMapped, compute, free, **keys)
+    assert (found.workers, found.window) == (None, expected * 10**6)
+    assert str(found) == f"read in windows of {expected:g} MB"
+
+
+def test_a_training_that_has_begun_keeps_the_order_of_its_samples() -> None:
+    assert place(LargeMapped, CPU, 0.5, begun=True) == Placing()
+    assert place(LargeMapped, CPU, 0.5, begun=True, window=100).window == 100 * 10**6
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "said"),
+    [
+        (LargeFiles, {}, r"windows: the images are decoded from their files, which workers read"),
+        (LargeMapped, {"window": None}, r"windows: all samples of this training are shuffled together"),
+    ],
+)
+def test_windows_that_cannot_be_are_refused(kind: type, keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        place(kind, CPU, 100, placement="windows", **keys)
 
 
 def test_what_shall_lie_on_the_device_and_does_not_fit_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"data\.placement=device: the samples take 1\.0 GiB, and cuda has 0\.5 GiB"):
-        workers(Large, CUDA, 0.5, placement="device")
+        place(Large, CUDA, 0.5, placement="device")
 
 
 # --- from the command line ----------------------------------------------------------------------------

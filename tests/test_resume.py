@@ -33,12 +33,19 @@ MODELS = {
     ),
 }
 PLACES = {"resident": ("data.placement=device",), "streamed": ("data.placement=stream", "data.workers=1")}
+PLACES["windows"] = ("data.placement=windows", "data.window=0.01")  # of about two batches
 
 
 @pytest.mark.parametrize(
     ("model", "place"),
     [
-        *(("lenet", "resident"), ("lenet", "streamed"), ("mlp", "resident"), ("linear", "resident")),
+        *(
+            ("lenet", "resident"),
+            ("lenet", "streamed"),
+            ("lenet", "windows"),
+            ("mlp", "resident"),
+            ("linear", "resident"),
+        ),
         *(pytest.param(model, "streamed", marks=pytest.mark.slow) for model in ("mlp", "linear")),
     ],
 )

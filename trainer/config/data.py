@@ -101,11 +101,20 @@ class Data:
     augment: Augment = field(default_factory=Augment, metadata={"doc": "random changes to training images"})
     placement: str = key(
         "auto",
-        "device: all samples lie on the training device; stream: batches come from files or main memory; "
-        "auto: on the device if they take at most half of its free memory",
-        choices=("auto", "device", "stream"),
+        "device: all samples lie on the training device; stream: batches come from files or main memory; windows: from "
+        "one file, of which a window is read at a time; auto: on the device if they take at most half of its free "
+        "memory, in windows if they are larger than main memory",
+        choices=("auto", "device", "stream", "windows"),
         private=True,
         runtime=True,
+    )
+    window: float | str | None = key(
+        "auto",
+        "MB of samples that are shuffled together, of which memory holds two times as many while they are read from "
+        "a file; null: all samples; auto: all, or an eighth of the free memory where they are larger than that",
+        words=("auto",),
+        above=0,
+        private=True,
     )
     workers: int | None = key(
         None,

@@ -15,8 +15,10 @@ from torch import Tensor
 from trainer.data.augment import Augmenter
 from trainer.data.mixing import Mixer
 from trainer.data.resident import Resident
+from trainer.data.shuffle import in_windows
 from trainer.data.splits import Split, Standardised
 from trainer.data.streamed import Streamed
+from trainer.data.windows import Windows
 
 Indices = Tensor | slice
 Raw = tuple[Tensor | slice | None, ...]  # what `Batches.inputs` makes a batch of
@@ -63,6 +65,9 @@ class Batches:
     they are a batch, and become (B, C, H, W) floats in channels-last memory. Iterating goes through the split in order,
     without augmentation; `epoch` in the random order of (seed, epoch). With `balanced`, an epoch has as many samples of
     each class, drawn with replacement. Set `drops_last` to leave a smaller last batch out of each epoch.
+
+    With a `window` of so many bytes the samples are read in windows. An epoch shuffles all samples together, or
+    those of `shuffled` bytes (`trainer.data.shuffle`), wherever they lie.
     """
 
     def __init__(
@@ -80,6 +85,8 @@ class Batches:
         target_std: Sequence[float] | None = None,
         balanced: bool = False,
         mixer: Mixer | None = None,
+        window: int | None = None,
+        shuffled: int | None = None,
     ) -> None:
         self.total = len(split)
         self.batch_size = min(batch_size or self.total, self.total)
@@ -88,7 +95,7 @@ class Batches:
         self.is_image = len(split.shape) == 3
         if self.is_image:
             self.moments = moments(mean, std, split.dtype, dtype, device)
-        else:
+        elif mean is not None or split.dtype != dtype or window is None:
             split = replace(split, samples=Standardised(split.samples, _wide(mean), _wide(std), dtype))
         # The numbers of the samples of each class that there is, which a balanced epoch draws from.
         present = torch.unique(split.targets) if balanced else ()
@@ -96,7 +103,18 @@ class Batches:
         if split.targets.is_floating_point():
             targets = Standardised(split.targets, _wide(target_mean), _wide(target_std), dtype)
             split = replace(split, targets=targets[:])
-        self.source = Resident(split, device) if workers is None else Streamed(split, device, workers)
+        self.shuffle = None if shuffled is None else in_windows(split, shuffled, self.batch_size)
+        self.source: Resident | Streamed | Windows
+        if window is not None:
+            self.source = Windows(split, device, self._batches_of(window, split))
+        else:
+            self.source = Resident(split, device) if workers is None else Streamed(split, device, workers)
+
+    def _batches_of(self, window: int, split: Split) -> int:
+        """How many batches a window has; those of the shuffle, where there is one, lie together."""
+        if self.shuffle is not None:
+            return self.shuffle.window // self.batch_size
+        return max(1, window * self.total // max(1, split.nbytes * self.batch_size))
 
     def reseeded(self, seed: int) -> "Batches":
         """The same samples, where they are, in the order of another seed."""
@@ -168,11 +186,13 @@ class Batches:
         if self.mixer is not None:
             rows = self.mixer.draw(len(self), generator(self.seed, epoch, "mix")).to(self.device)
             mixes = iter(torch.split(rows, 1)[start:])
-        for found in self.source.read(indices):
+        for found in self.source.read(indices, start):
             yield *found, next(changes), next(mixes)
 
     def _order(self, drawing: torch.Generator) -> Tensor:
         """The numbers of the samples of an epoch, one after the other."""
+        if not self.classes and self.shuffle is not None:
+            return self.shuffle.order(drawing)
         if not self.classes:
             return torch.randperm(self.total, generator=drawing)
         each, more = divmod(self.total, len(self.classes))
@@ -181,6 +201,8 @@ class Batches:
             of_one[torch.randint(len(of_one), (each + (number in larger),), generator=drawing)]
             for number, of_one in enumerate(self.classes)
         ]
+        if self.shuffle is not None:
+            return self.shuffle.order(drawing, torch.cat(drawn))
         return torch.cat(drawn)[torch.randperm(self.total, generator=drawing)]
 
     def inputs(self, raw: Raw) -> Batch:

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -71,12 +71,8 @@ class Mapped:
     def __init__(self, path: Path, shape: tuple[int, ...], mapped: Array | None = None) -> None:
         self.path = path
         if mapped is None:
-            try:
+            with self._unchanged():
                 mapped = cache_entry.mapped(path, shape)
-            except (OSError, ValueError) as error:
-                raise DataError(
-                    f"{path} was removed or changed while it was in use (its source may have changed)", "start again"
-                ) from error
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nobody writes to it
             self._images = torch.from_numpy(mapped).permute(0, 3, 1, 2)
@@ -92,9 +88,28 @@ class Mapped:
     def __getitem__(self, index: Any) -> Tensor:
         return rows_of(self._images, index)
 
-    def __reduce__(self) -> tuple[type["Mapped"], tuple[Path, tuple[int, ...]]]:
+    def file(self) -> IO[bytes]:
+        """The file, open where its values begin, for who reads and does not map it."""
+        with self._unchanged():
+            return cache_entry.array_file(self.path, self.lying)
+
+    @property
+    def lying(self) -> tuple[int, ...]:
+        """The shape as it lies in the file, (N, H, W, C)."""
         count, channels, height, width = self.shape
-        return Mapped, (self.path, (count, height, width, channels))
+        return count, height, width, channels
+
+    @contextlib.contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{self.path} was removed or changed while it was in use (its source may have changed)", "start again"
+            ) from error
+
+    def __reduce__(self) -> tuple[type["Mapped"], tuple[Path, tuple[int, ...]]]:
+        return Mapped, (self.path, self.lying)
 
 
 def stored(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 
@@ -97,18 +97,30 @@ def opened(path: Path, declared: Declared) -> tuple[dict[str, Array], Facts] | N
     return arrays, facts
 
 
-def mapped(path: Path, shape: tuple[int, ...]) -> Array:
-    """The images of a `.npy` file, mapped into memory.
+def mapped(path: Path, shape: tuple[int, ...], dtype: str = "uint8") -> Array:
+    """The array of a `.npy` file, mapped into memory.
 
     Raises:
         OSError, ValueError: It is not there, not this user's own, or not exactly as it was written.
     """
-    header = _header("uint8", shape)
-    with open(path, "rb", opener=_our_own) as file:
-        # A file that is shorter than what is mapped would end the process with SIGBUS.
-        if os.fstat(file.fileno()).st_size != len(header) + math.prod(shape) or file.read(len(header)) != header:
-            raise ValueError(f"{path} is not of shape {shape}")
-        return np.memmap(file, "uint8", "r", len(header), shape)
+    with array_file(path, shape, dtype) as file:
+        return np.memmap(file, dtype, "r", file.tell(), shape)
+
+
+def array_file(path: Path, shape: tuple[int, ...], dtype: str = "uint8") -> IO[bytes]:
+    """A `.npy` file, open where its values begin.
+
+    Raises:
+        OSError, ValueError: It is not there, not this user's own, or not exactly as it was written.
+    """
+    header = _header(dtype, shape)
+    file = open(path, "rb", opener=_our_own)  # noqa: SIM115, for it is returned
+    # A file that is shorter than what is mapped would end the process with SIGBUS.
+    size = len(header) + math.prod(shape) * np.dtype(dtype).itemsize
+    if os.fstat(file.fileno()).st_size != size or file.read(len(header)) != header:
+        file.close()
+        raise ValueError(f"{path} is not of shape {shape}")
+    return file
 
 
 def _numbers(path: Path, wanted: Numbers) -> Array:

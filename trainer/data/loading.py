@@ -13,17 +13,14 @@ from trainer.config.data import Data
 from trainer.config.train import Train
 from trainer.data.augment import Augmenter, named
 from trainer.data.batches import Batches
-from trainer.data.cache import Mapped
 from trainer.data.custom import adapt
 from trainer.data.described import as_trained
-from trainer.data.folder.files import Files
 from trainer.data.mixing import Mixer
 from trainer.data.own_augment import OwnAugmenter
+from trainer.data.placing import Placing, together
 from trainer.data.preparing import prepare
 from trainer.data.splits import Dataset, Track, packed, untracked
 from trainer.system.errors import ConfigError
-from trainer.system.machine import cores
-from trainer.system.memory import RESIDENT_SHARE, free_memory
 
 
 def load_dataset(
@@ -68,11 +65,11 @@ def training_batches(
     loaded: Dataset,
     device: torch.device,
     dtype: torch.dtype,
-    workers: int | None,
+    placing: Placing,
     wants_two: bool = False,
     beside: Batches | None = None,
 ) -> Batches:
-    """The training split on the device, or streamed by `workers`, in random order and augmented as `config` says.
+    """The training split on the device, or read as `placing` says, in random order and augmented as `config` says.
 
     `wants_two` says that a batch of one sample is too small for the model. With `beside`, the batches of another
     run with the same data, the samples are shared with that.
@@ -98,11 +95,13 @@ def training_batches(
             loaded.std,
             _augmenter(config, loaded),
             config.seed,
-            workers,
+            placing.workers,
             loaded.target_mean,
             loaded.target_std,
             balanced,
             _mixer(common, loaded),
+            placing.window,
+            together(common),
         )
     droppable = 0 < batches.last < batches.total
     batches.drops_last = droppable and (
@@ -143,35 +142,6 @@ def _mixer(common: Data, loaded: Dataset) -> Mixer | None:
         return None
     shape = tuple(loaded.train.shape[1:]) if loaded.is_image else ()
     return Mixer(given.mixup, given.cutmix, shape, None if loaded.classes is None else len(loaded.classes))
-
-
-def stream_workers(config: Config, loaded: Dataset, device: torch.device) -> int | None:
-    """How many processes read batches if the samples do not lie on the device; None if they do.
-
-    Raises:
-        ConfigError: The config wants them on the device, and they do not fit.
-    """
-    common: Data = config.samples
-    splits = [split for split in (loaded.train, loaded.val, loaded.test) if split is not None]
-    decoding = any(isinstance(split.samples, Files) for split in splits)
-    if not decoding and common.placement != "stream":
-        mapped = device.type == "cpu" and all(isinstance(split.samples, Mapped) for split in splits)
-        needed, free = sum(split.nbytes for split in splits), free_memory(device)
-        if mapped or needed <= RESIDENT_SHARE * free:
-            return None
-        if common.placement == "device":
-            if needed > free:
-                raise ConfigError(
-                    f"data.placement=device: the samples take {needed / 2**30:.1f} GiB, and {device} has "
-                    f"{free / 2**30:.1f} GiB free",
-                    "use data.placement=stream",
-                )
-            return None
-    if common.workers is not None:
-        return common.workers
-    if device.type == "cpu":  # training needs the same cores
-        return max(1, cores() // 2) if decoding else 0
-    return max(1, min(8, cores() - 1)) if decoding else 2
 
 
 def eval_batch_size(config: Config, loaded: Dataset) -> int:

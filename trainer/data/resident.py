@@ -32,7 +32,7 @@ class Resident:
                 self.inputs[done : done + len(chunk)] = packed(chunk)
                 done += len(chunk)
 
-    def read(self, indices: Sequence[Tensor | slice]) -> Iterator[tuple[Any, ...]]:
+    def read(self, indices: Sequence[Tensor | slice], before: int = 0) -> Iterator[tuple[Any, ...]]:
         """Each batch as `samples` takes it: its indices, for there is nothing to wait for."""
         return zip(indices)
 

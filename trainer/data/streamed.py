@@ -58,7 +58,7 @@ class Streamed:
             generator=torch.Generator(),  # its own: it draws a seed, which must not change dropout
         )
 
-    def read(self, indices: Sequence[Tensor | slice]) -> Iterator[tuple[Any, ...]]:
+    def read(self, indices: Sequence[Tensor | slice], before: int = 0) -> Iterator[tuple[Any, ...]]:
         """Each batch as `samples` takes it: inputs and targets that are on the device, or on their way there."""
         self.planned[:] = [rows if isinstance(rows, slice) else rows.numpy() for rows in indices]
         self.iterations += 1

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.data.batches import Batch, Batches
+from trainer.data.placing import ON_DEVICE, Placing
 from trainer.data.splits import Dataset
 from trainer.engine import calibration, metrics
 from trainer.engine.calibration import Calibration
@@ -24,14 +25,14 @@ Shown = Callable[[Iterable[Batch], int, str], Iterable[Batch]]  # of batches, th
 
 @dataclass
 class Evaluator:
-    """Evaluates a model on the splits of a data set, which are put on the device once, or streamed by `workers`."""
+    """Evaluates a model on the splits of a data set, which are put on the device once, or read as `placing` says."""
 
     model: nn.Module
     data: Dataset
     compute: Compute
     loss: Loss
     batch_size: int
-    workers: int | None = None
+    placing: Placing = ON_DEVICE
     stopped: Callable[[], object] = bool  # whether to give up an evaluation
     latest: Evaluation | None = None  # what was found last
     shown: Shown | None = None  # how far an evaluation is
@@ -51,7 +52,8 @@ class Evaluator:
                 compute.dtype,
                 data.mean,
                 data.std,
-                workers=self.workers,
+                workers=self.placing.workers,
+                window=self.placing.ahead,
                 target_mean=data.target_mean,
                 target_std=data.target_std,
             )

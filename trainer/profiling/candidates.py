@@ -97,7 +97,7 @@ def found(seen: Seen) -> list[Candidate]:
 def _placement(seen: Seen) -> Iterator[Candidate]:
     parts, share = seen.parts, seen.measured.share(parts_of.DATA)
     data, device = parts.data, parts.compute.device
-    if parts.evaluator.workers is None or share < SHARE or parts.config.samples.placement != "stream":
+    if parts.evaluator.placing.workers is None or share < SHARE or parts.config.samples.placement != "stream":
         return
     splits = [split for split in (data.train, data.val, data.test) if split is not None]
     if sum(split.nbytes for split in splits) <= RESIDENT_SHARE * free_memory(device):
@@ -107,7 +107,7 @@ def _placement(seen: Seen) -> Iterator[Candidate]:
 
 def _workers(seen: Seen) -> Iterator[Candidate]:
     parts, share = seen.parts, seen.measured.share(parts_of.DATA)
-    workers = parts.evaluator.workers
+    workers = parts.evaluator.placing.workers
     more = min(cores(), max(1, 2 * (workers or 0)))
     if workers is None or share < SHARE or more <= workers:
         return

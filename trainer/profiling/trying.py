@@ -13,7 +13,8 @@ import torch
 
 from trainer.config.train import Train
 from trainer.data.batches import Batches
-from trainer.data.loading import stream_workers, training_batches
+from trainer.data.loading import training_batches
+from trainer.data.placing import ON_DEVICE, placed
 from trainer.engine import device
 from trainer.engine.loop import grouped
 from trainer.profiling.candidates import Candidate, Seen
@@ -145,12 +146,12 @@ def _with(candidate: Candidate, parts: Parts) -> Parts:
 def _samples(config: Train, parts: Parts) -> Batches:
     """The training split as a config has it; where samples lie on the device, those that are there."""
     where = parts.compute
-    workers = stream_workers(config, parts.data, where.device)
-    if workers is None and parts.evaluator.workers is None:
+    placing = placed(config, parts.data, where.device)
+    if placing == parts.evaluator.placing == ON_DEVICE:
         train = copy.copy(parts.train)
         train.batch_size = min(config.samples.batch_size or train.total, train.total)
         return train
-    return training_batches(config, parts.data, where.device, where.dtype, workers)
+    return training_batches(config, parts.data, where.device, where.dtype, placing)
 
 
 def _rarer(seen: Seen, candidate: Candidate, every: int) -> Tried:

@@ -13,7 +13,8 @@ from trainer.config.base import Config, Custom
 from trainer.config.locating import beside
 from trainer.data.described import changed
 from trainer.data.known import found_again
-from trainer.data.loading import eval_batch_size, example, load_dataset, stream_workers
+from trainer.data.loading import eval_batch_size, example, load_dataset
+from trainer.data.placing import placed
 from trainer.data.splits import Dataset, Split
 from trainer.engine import calibration
 from trainer.engine.device import Compute
@@ -69,8 +70,8 @@ class Evaluated:
         first, outputs = example(self.data, compute.device, compute.dtype), int(self.data.facts()["outputs"])
         built = build_model(config, first, outputs, self.found)
         loss = self._loss(compute, missing, screen)
-        batch_size, workers = eval_batch_size(config, self.data), stream_workers(config, self.data, compute.device)
-        self.evaluator = Evaluator(built, self.data, compute, loss, batch_size, workers)
+        batch_size, placing = eval_batch_size(config, self.data), placed(config, self.data, compute.device)
+        self.evaluator = Evaluator(built, self.data, compute, loss, batch_size, placing)
         self.evaluator.shown = screen.evaluating
         self.evaluator.own = make_metrics(config, self.data, self.split, compute) if len(self.samples) else []
         self.evaluator.calibration = calibration.said(self.found.description, self.data.classes)

@@ -11,8 +11,9 @@ from trainer.config import custom
 from trainer.config.train import Train
 from trainer.data.batches import Batches
 from trainer.data.known import Trained
-from trainer.data.loading import eval_batch_size, example, load_dataset, single_sample, stream_workers, training_batches
+from trainer.data.loading import eval_batch_size, example, load_dataset, single_sample, training_batches
 from trainer.data.parts import PartBatches
+from trainer.data.placing import placed, settled
 from trainer.data.splits import Dataset
 from trainer.engine import device, rng, state
 from trainer.engine.average import Average
@@ -158,9 +159,10 @@ def assemble(
         model = build_model(config, first, outputs, found, fit)
     if found is None and (offer := preprocessing.offer(config)):
         screen.say(offer)
-    workers = stream_workers(config, data, compute.device)  # before anything lies on the device
+    placing = placed(config, data, compute.device, found is not None and not anew)  # before anything lies there
+    chosen += settled(config, data, placing, ranks.told)
     shared = beside.train if beside is not None else None
-    train = training_batches(config, data, first.device, first.dtype, workers, has_batch_norm(model), shared)
+    train = training_batches(config, data, first.device, first.dtype, placing, has_batch_norm(model), shared)
     if train.sizes[-1] == 1 and has_batch_norm(model) and not trains_on(model, first):
         raise single_sample(train)
     evaluated = "test" if config.evaluate.split == "test" else "val" if data.val is not None else None
@@ -180,7 +182,7 @@ def assemble(
     state = State()
     average = _average(config, model)
     shown, size = average.averaged if average is not None else model, eval_batch_size(config, data)
-    evaluator = Evaluator(shown, data, compute, loss, size, workers, lambda: state.interrupted, own=own)
+    evaluator = Evaluator(shown, data, compute, loss, size, placing, lambda: state.interrupted, own=own)
     if beside is not None:
         evaluator.share(beside.evaluator)
     return Parts(

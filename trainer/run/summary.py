@@ -43,9 +43,6 @@ def opening(parts: Parts) -> Facts:
     picked = f"best by {parts.objective.name}" if parts.picks_best else "the last weights are tested"
     if parts.average is not None:
         picked += f", averaged (ema {parts.average.decay:g})"
-    where = {None: "on the device", 0: "streamed", 1: "streamed by 1 worker"}.get(
-        parts.evaluator.workers, f"streamed by {parts.evaluator.workers} workers"
-    )
     scaled = " of the standardised target" if data.target_std is not None else ""
     cache = [("cache", data.cache)] if data.cache else []
     rate = f"{title('optim')} lr {parts.optimizer.defaults['lr']:g}"
@@ -53,7 +50,7 @@ def opening(parts: Parts) -> Facts:
         rate += f" (all but the last layer {settings.optim.backbone_lr:g})"
     return [
         ("model", f"{total:,} parameters{frozen}"),
-        ("data", f"{counts} of {shape}, {kind}, {where}"),
+        ("data", f"{counts} of {shape}, {kind}, {parts.evaluator.placing}"),
         *cache,
         *(("note", line) for line in data.notes),
         ("training", f"{length}, {batch}, {rate}, {title('scheduler')} schedule"),

@@ -50,8 +50,8 @@ def pays(job: Planned) -> bool:
     """Whether a job and others like it are faster as one program than side by side."""
     config = job.asked.config
     assert config is not None
-    placement = config.written("data").get("placement")
-    if stays_alone(config) or config.on_nan == "skip" or config.compile == "inductor" or placement == "stream":
+    streams = config.written("data").get("placement") in ("stream", "windows")
+    if stays_alone(config) or config.on_nan == "skip" or config.compile == "inductor" or streams:
         return False  # such jobs cannot be batched, and would run one after the other
     if config.device.startswith("cuda") or (config.device == "auto" and gpus()):
         return True

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,9 +29,34 @@ def free_memory(device: torch.device) -> int:
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):
         free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # unknown: assume half of all
-    with suppress(OSError, ValueError, KeyError):  # a container's own limit
-        limit, used, stat = (Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("max", "current", "stat"))
+    return min([free, *(left for place in _groups() if (left := _left(place)) is not None)])
+
+
+def _groups() -> Iterator[tuple[Path, str, str]]:
+    """The control groups of this process and those above it, with the names of their files: those of both versions."""
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if not controllers:
+                yield from ((Path(f"/sys/fs/cgroup{above}"), "max", "current") for above in _upwards(path))
+            elif "memory" in controllers.split(","):
+                top = "/sys/fs/cgroup/memory"
+                yield from ((Path(f"{top}{above}"), "limit_in_bytes", "usage_in_bytes") for above in _upwards(path))
+    yield Path("/sys/fs/cgroup"), "max", "current"  # of a container, which sees its own group as the top
+
+
+def _upwards(path: str) -> list[str]:
+    parts = path.rstrip("/").split("/")
+    return ["/".join(parts[:length]) for length in range(len(parts), 0, -1)]
+
+
+def _left(group: tuple[Path, str, str]) -> int | None:
+    """Bytes that a control group leaves; None where it has no limit."""
+    folder, limit, used = group
+    with suppress(OSError, ValueError, KeyError):
+        most, now, stat = ((folder / f"memory.{name}").read_text() for name in (limit, used, "stat"))
         parts = dict(line.split() for line in stat.splitlines())
-        cached = int(parts["active_file"]) + int(parts["inactive_file"])  # the system gives it up
-        free = min(free, max(0, int(limit) - int(used) + cached))
-    return free
+        total = "total_" if "total_active_file" in parts else ""  # with the groups below, where both are counted
+        cached = int(parts[f"{total}active_file"]) + int(parts[f"{total}inactive_file"])  # the system gives it up
+        return max(0, int(most) - int(now) + cached)
+    return None

@@ -14,7 +14,7 @@ AHEAD = 2  # batches that torch lets each process read ahead
 
 def look(subject: Subject) -> Iterator[Finding]:
     """Compare what they need with what there is."""
-    workers = subject.first.evaluator.workers
+    workers = subject.first.evaluator.placing.workers
     if not workers:
         return
     train = subject.data.train

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.config.base import Custom
+from trainer.data.placing import ON_DEVICE
 from trainer.engine import rng
 from trainer.engine.loop import Hooks
 from trainer.engine.optimizers import declared, is_changed
@@ -151,8 +152,8 @@ def reason_against(member: Member) -> str:
     groups = [[id(p) for p in group["params"]] for group in parts.optimizer.param_groups]
     if groups != [[id(p) for p in parts.model.parameters() if p.requires_grad]]:
         return "its optimizer has groups of parameters"
-    if parts.evaluator.workers is not None:
-        return "its samples are streamed"
+    if parts.evaluator.placing != ON_DEVICE:
+        return f"its samples are {parts.evaluator.placing}"
     if parts.step.on_nan == "skip":
         return "on_nan=skip looks at each step by itself"
     if parts.config.max_minutes is not None:
