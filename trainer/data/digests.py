@@ -18,7 +18,11 @@ def digests(split: Split) -> Tensor:
     """
     if split.digests is not None:
         return split.digests
-    return torch.cat([torch.from_numpy(of_rows(chunk.contiguous().numpy())) for chunk in split.chunks()])
+    found, done = torch.empty(len(split), dtype=torch.int64), 0  # at once: small pieces would keep large ones from use
+    for chunk in split.chunks():
+        found[done : done + len(chunk)] = torch.from_numpy(of_rows(chunk.contiguous().numpy()))
+        done += len(chunk)
+    return found
 
 
 def of_rows(inputs: np.ndarray) -> np.ndarray:
