@@ -1,6 +1,6 @@
 """Images that are three times as large as the memory that a training may take: samples per second, and its peak.
 
-    python -m benchmarks.larger --folder FOLDER                 3 GB of images in FOLDER, which stay there; 1 GB of memory
+    python -m benchmarks.larger --folder FOLDER         3 GB of images in FOLDER, which stay there; 1 GB of memory
     python -m benchmarks.larger --folder FOLDER --gigabytes 6 --times 3 --model cifar_lenet --steps 2000
 
 The images (3x32x32) lie in a file of the cache, sorted by class. In each round a training of one epoch has all memory,
@@ -19,7 +19,7 @@ from statistics import median
 
 from benchmarks import limited
 
-MODULE = '''
+MODULE = """
 import numpy as np
 from trainer.data.cache import stored
 from trainer.data.cache_entry import Declared
@@ -45,7 +45,7 @@ def load(count, cache):
     found = stored(cache, "larger", {"count": count}, "", make, declared)
     train, test, classes = found.split("train"), found.split("test"), tuple("0123456789")
     return Dataset("larger", train, test, None, classes, (0.5,) * 3, (0.25,) * 3, cache=found.note)
-'''
+"""
 KEYS = "_target_: larger_images.load\ncount: 1000\ncache: cache\nval_fraction: 0\nbatch_size: 256\n"
 SILENT = ("plots=false", "tables=false", "tensorboard.enabled=false", "checkpoint.every_minutes=null")
 
@@ -83,7 +83,9 @@ def main() -> None:
         took = f"{peak.anonymous / 1e6:.0f} MB of its own, {peak.charged / 1e6:.0f} MB with the page cache"
         print(f"{free:,.0f} samples/s from memory, {narrow:,.0f} in windows, ratio {ratios[-1]:.3f}; at most {took}")
     print(f"ratio {median(ratios):.3f}")
-    print(*(line for line in Path("run.log").read_text().splitlines() if line.startswith(("  data", "  order"))), sep="\n")
+    print(
+        *(line for line in Path("run.log").read_text().splitlines() if line.startswith(("  data", "  order"))), sep="\n"
+    )
 
 
 def train(words: Sequence[str], limit: int | None, *more: str) -> tuple[float, limited.Peak]:

@@ -64,7 +64,11 @@ def run(words: Sequence[str], limit: int | None, log: Path) -> Peak:
 
         with log.open("wb") as output:
             child = subprocess.Popen(
-                [sys.executable, *words], stdout=output, stderr=subprocess.STDOUT, preexec_fn=enter, start_new_session=True
+                [sys.executable, *words],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=enter,
+                start_new_session=True,
             )
             anonymous = 0
             while child.poll() is None:

@@ -15,6 +15,7 @@ from composing import composed
 from conftest import Trainer
 from running import SILENT
 
+from trainer.data.placing import ON_DEVICE, Placing
 from trainer.engine.loop import Hook
 from trainer.engine.state import Row, State
 from trainer.profiling import candidates, kernels, session, trying, watching
@@ -200,7 +201,7 @@ def seen(measured: dict[str, float], **given: Any) -> Seen:
         data=SimpleNamespace(train=None, val=None, test=None),
         plan=SimpleNamespace(epochs=10, evaluate_epochs=1),
         train=SimpleNamespace(batch_size=32, total=32 * 1000),
-        evaluator=SimpleNamespace(workers=None),
+        evaluator=SimpleNamespace(placing=ON_DEVICE),
         compiled="off",
     )
     for name, value in given.items():
@@ -220,8 +221,8 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("measured", "given", "words"),
     [
-        ({"data/reading": 5.0, "forward": 5.0}, {"evaluator": SimpleNamespace(workers=0)}, "data.workers=1"),
-        ({"data/reading": 5.0, "forward": 5.0}, {"evaluator": SimpleNamespace(workers=1)}, "data.workers=2"),
+        ({"data/reading": 5.0, "forward": 5.0}, {"evaluator": SimpleNamespace(placing=Placing(0))}, "data.workers=1"),
+        ({"data/reading": 5.0, "forward": 5.0}, {"evaluator": SimpleNamespace(placing=Placing(1))}, "data.workers=2"),
         ({"forward": 5.0, "evaluation/data": 5.0}, {}, "evaluate.every_epochs=10"),
         ({"forward": 5.0, "optimizer": 15.0}, {}, "data.batch_size=128"),
         ({"forward": 900.0, "backward": 1000.0}, {}, "OMP_NUM_THREADS=2"),

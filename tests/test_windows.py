@@ -18,6 +18,7 @@ from trainer.data.batches import Batches
 from trainer.data.cache import Mapped, stored
 from trainer.data.cache_entry import Allocate, Declared
 from trainer.data.mixing import Mixer
+from trainer.data.parts import PartBatches
 from trainer.data.shuffle import Shuffle, in_windows
 from trainer.data.splits import Split
 from trainer.system.errors import DataError
@@ -132,6 +133,23 @@ def test_what_is_read_in_windows_is_what_lies_in_memory(lying: Split, which: str
     for start in (0, 1, 9, 10, 11, len(read) - 1):
         assert equal(everything(read.epoch(2, start)), everything(resident.epoch(2, start)))
     assert equal(everything(read), everything(resident))
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_ranks_read_their_parts_of_the_same_windows(lying: Split, mixed: bool) -> None:
+    split = some(lying, "most")
+    keys: dict[str, Any] = {"mixer": Mixer(0.4, None, SHAPE, 10)} if mixed else {}
+    resident = Batches(split, 32, CPU, shuffled=30_000, **keys)
+    whole = everything(resident.epoch(1, 3))
+    for rank in range(3):
+
+        def part(count: int, rank: int = rank) -> slice:
+            return slice(count * rank // 3, count * (rank + 1) // 3)
+
+        read = PartBatches(Batches(split, 32, CPU, window=30_000, shuffled=30_000, **keys), part).epoch(1, 3)
+        for found, (inputs, targets) in zip(read, whole, strict=True):
+            assert torch.equal(found.inputs, inputs[found.rows])
+            assert torch.equal(found.targets, targets[found.rows])
 
 
 def test_windows_need_not_be_those_of_the_shuffle(lying: Split) -> None:

@@ -48,7 +48,7 @@ class Windows:
         """
         first = self.batches - before % self.batches
         starts = [0, *range(first, len(indices), self.batches)]
-        windows = [indices[start:end] for start, end in pairwise((*starts, len(indices)))]
+        windows = [indices[start:end] for start, end in pairwise((*starts, len(indices))) if start < end]
         buffers = _Buffer(), _Buffer()
         ahead = None
         for number, window in enumerate(windows):
