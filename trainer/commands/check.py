@@ -44,7 +44,7 @@ def run(config: Check) -> dict[str, Any]:
     from trainer.run import heading
     from trainer.show.beginning import beginning
 
-    with beginning("check", heading.asked(config)) as screen:
+    with beginning("check", heading.of_start(config)[1]) as screen:
         from trainer.preflight import checking
 
     return checking.run(config, looks.chosen(config.check.only), screen)

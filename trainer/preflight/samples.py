@@ -48,10 +48,11 @@ def rows_of(split: Split) -> Samples:
     """The samples of a split in memory as rows: features as they are, images scaled down."""
     inputs = split.inputs
     if inputs.dim() == 4:
-        inputs = torch.cat([_small(images) for images in torch.split(inputs, 500)])
+        inputs = small(inputs, SIDE)
     return Samples(inputs.double().flatten(1).numpy(), split.targets.numpy())
 
 
-def _small(images: Tensor) -> Tensor:
-    height, width = images.shape[2:]
-    return functional.adaptive_avg_pool2d(images.float(), (min(SIDE, height), min(SIDE, width)))
+def small(images: Tensor, side: int) -> Tensor:
+    """Images (N, C, H, W) scaled down to so many pixels a side."""
+    size = min(side, images.shape[2]), min(side, images.shape[3])
+    return torch.cat([functional.adaptive_avg_pool2d(part.float(), size) for part in torch.split(images, 100)])

@@ -1,6 +1,7 @@
 """The training that is looked at: its config, its data, and its parts, made anew for each look that changes them."""
 
 import copy
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,8 +12,9 @@ from trainer.preflight.samples import Samples, read, rows_of
 from trainer.run import starting
 from trainer.run.parts import Parts, assemble
 from trainer.show.report import Report
+from trainer.system.paths import quoted
 
-FEW = 2000  # training samples that most looks are content with
+FEW, FEW_BYTES = 2000, 2**27  # training samples that most looks are content with, and what they take
 
 
 class Subject:
@@ -45,6 +47,7 @@ class Subject:
         `for batch in parts.batches.epoch(0): loss = parts.step([batch])`. Another batch size is
         `parts.train.batch_size = 8`, for the batches of each are its own.
         """
+        changes = {"hooks": [], **changes}  # those of the user's own may begin something when they are made
         return self._assembled(self._quiet, self.first, changes)
 
     def _assembled(self, screen: Report, beside: Parts | None, changes: dict[str, Any]) -> Parts:
@@ -56,7 +59,7 @@ class Subject:
     @cached_property
     def few(self) -> Split:
         """Some training samples, read once for all looks that are content with so many."""
-        return read(self.data.train, FEW)
+        return read(self.data.train, min(FEW, max(1, FEW_BYTES // (self.data.train.nbytes // len(self.data.train)))))
 
     @cached_property
     def rows(self) -> Samples:
@@ -73,6 +76,12 @@ class Subject:
         places = {name: number for number, name in enumerate(data.columns)}
         planned = [understood(column) for column in data.plan]
         return [(column.name, [places[name] for name in column.features]) for column in planned if column.features]
+
+    def dropping(self, names: Sequence[str]) -> str:
+        """What leaves columns out, as it is typed; in words where the data set is no table of ours."""
+        if self.data.plan is None:
+            return "leave it out of the samples" if len(names) == 1 else "leave them out of the samples"
+        return quoted(f"data.drop=[{','.join(names)}]")
 
     def close(self) -> None:
         """End what reads batches."""

@@ -24,8 +24,7 @@ def look(subject: Subject) -> Iterator[Finding]:
     rows = np.concatenate([bounded(split).inputs.double().numpy() for split in splits])
     found = [name for name, places in subject.columns if len(places) == 1 and _counts(rows[:, places[0]])]
     if found:
-        advice = f"leave them out, data.drop=[{','.join(found[:5])}]" if data.plan else "leave them out of the samples"
-        yield Finding("identifiers", f"numbers of the rows: {listed(found[:5])}", advice)
+        yield Finding("identifiers", f"numbers of the rows: {listed(found[:5])}", subject.dropping(found[:5]))
     else:
         yield Finding("identifiers", f"none of {counted(len(subject.columns), 'column')}")
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from trainer.preflight import guessing
 from trainer.preflight.finding import Finding
+from trainer.preflight.samples import small
 from trainer.preflight.subject import Subject
 from trainer.system.shown import counted
 
@@ -14,6 +15,7 @@ ERROR = 0.02  # of a model of one column: at most so much, where ...
 WITHOUT = 0.1  # ... the others together make at least this error
 FEWEST = 50  # samples
 COLUMNS = 50  # that are looked at one by one; of more, those that go with the target most
+SIDE, CLASSES = 32, 100  # images are scaled down to so many pixels a side; of so many classes at most
 TARGETS = 3  # quantities of several that are looked at
 Columns = list[tuple[str, list[int]]]  # names, and the numbers of their features
 
@@ -45,8 +47,8 @@ def _of_columns(subject: Subject, columns: Columns, target: np.ndarray) -> Itera
         without = guessing.error_of_all(np.delete(rows, places, axis=1), target, classes)
         if without >= WITHOUT:
             told = f"'{name}' alone: error {error:.1%}; all other columns together: {without:.1%}"
-            drop = f": data.drop=[{name}]" if subject.data.plan is not None else ""
-            yield Finding("leaks", told, f"if it is not known beforehand, leave it out{drop}", wrong=True)
+            advice = f"if it is not known beforehand: {subject.dropping([name])}"
+            yield Finding("leaks", told, advice, wrong=True)
 
 
 def _likely(columns: Columns, rows: np.ndarray, target: np.ndarray, classes: bool) -> Columns:
@@ -66,15 +68,16 @@ def _standard(values: np.ndarray) -> np.ndarray:
 
 def _of_images(subject: Subject) -> Iterator[Finding]:
     """A mark on the images: a pixel whose value tells the class, where most pixels do not."""
-    if subject.data.classes is None:
+    if subject.data.classes is None or len(subject.data.classes) > CLASSES:
         return
-    images = subject.few.inputs.double().numpy()
+    images = small(subject.few.inputs, SIDE).double().numpy()
+    scale = subject.few.shape[1] / images.shape[2]
     errors = guessing.errors_of_each(images.reshape(len(images), -1), subject.few.targets.numpy())
     best, usual = int(errors.argmin()), float(np.quantile(errors, 0.1))
     if errors[best] > ERROR or usual < WITHOUT:
         yield Finding("leaks", f"no pixel tells the class by itself: error {errors[best]:.1%} of the best")
         return
     _, row, column = np.unravel_index(best, images.shape[1:])
-    where = f"the pixel in row {row + 1}, column {column + 1}"
+    where = f"the pixel in row {int(row * scale) + 1}, column {int(column * scale) + 1}"
     told = f"{where} alone: error {errors[best]:.1%}; nine in ten pixels: {usual:.1%} or more"
     yield Finding("leaks", told, "a mark on the images tells the class: cut it off, or paint it over", wrong=True)

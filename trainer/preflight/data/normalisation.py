@@ -7,6 +7,7 @@ import torch
 from trainer.data.batches import Batches
 from trainer.data.splits import Split
 from trainer.preflight.finding import Finding
+from trainer.preflight.samples import read
 from trainer.preflight.subject import Subject
 from trainer.system.errors import listed
 
@@ -14,12 +15,13 @@ ABOUT = "the normalisation"
 LOW, HIGH = 0.1, 10.0  # deviations of what the model sees
 FAR = 3.0  # how far its mean may be from 0, in deviations of 1 or its own, whichever is larger
 APART = 1000.0  # one column's deviation to another's
+SAMPLES = 500  # that are measured
 DIM = 16  # values of 0..255 below which images seem to hold 0..1
 
 
 def look(subject: Subject) -> Iterator[Finding]:
     """Measure the inputs of some training samples as the model sees them."""
-    data, few = subject.data, subject.few
+    data, few = subject.data, read(subject.few, SAMPLES)
     if data.is_image and few.dtype == torch.uint8 and int(few.inputs.max()) < DIM:
         found = f"no pixel is above {int(few.inputs.max())} of 255: the files seem to hold 0..1 as whole numbers"
         yield Finding("normalisation", found, "write the images anew, with values of 0..255", wrong=True)
@@ -50,7 +52,7 @@ def _advice(subject: Subject) -> str:
     if not subject.data.is_image:
         return "standardise the columns: give the data set mean and std"
     where = "data.mean= and data.std=" if hasattr(subject.config.data, "std") else "mean and std of the data set"
-    return f"{where}: the training images have {_measured(subject.few)}"
+    return f"{where}: the training images have {_measured(read(subject.few, SAMPLES))}"
 
 
 def _measured(images: Split) -> str:

@@ -21,11 +21,14 @@ TIMES = 64  # the batch size at most, to which steps grow
 SHARE = 0.25  # of free memory, up to which they grow
 SECONDS = 4.0  # that all of them take at most
 SPARED = 0.9  # of free memory that a batch may take: there are other programs
+RESETS = Path("/proc/self/clear_refs")
 SURE = 2**25  # bytes by which two steps differ, so that it is no noise
 
 
 def look(subject: Subject) -> Iterator[Finding]:
     """Measure the peak of memory in steps of growing batches."""
+    if subject.first.compute.device.type != "cuda" and not RESETS.exists():
+        return  # only Linux says what a process took at most since it was asked
     parts = subject.parts(compile="off")
     meter = Meter(parts.compute.device)
     size, free = parts.train.batch_size, free_memory(parts.compute.device)
@@ -62,7 +65,7 @@ class Meter:
             torch.cuda.reset_peak_memory_stats(self.device)
             return int(torch.cuda.memory_allocated(self.device))
         _give_back()
-        Path("/proc/self/clear_refs").write_text("5")
+        RESETS.write_text("5")
         return _of_process("VmRSS")
 
     def peak(self) -> int:

@@ -21,7 +21,8 @@ LONG = 12 * 3600.0
 
 def look(subject: Subject) -> Iterator[Finding]:
     """Time steps with their batches, and the evaluation of a part of a split."""
-    parts = subject.parts()
+    inductor = subject.first.compiled == "inductor"  # which takes up to a minute to compile a step
+    parts = subject.parts(compile="off") if inductor else subject.parts()
     waiting = torch.cuda.synchronize if parts.compute.device.type == "cuda" else _nothing
     step = _seconds_of_a_step(parts, waiting)
     pace = _seconds_of_a_sample(parts, waiting)
@@ -34,7 +35,7 @@ def look(subject: Subject) -> Iterator[Finding]:
     test = pace * len(data.test) + FILES + PICTURES
     whole = step * total + evaluation * evaluations + test
     times = f"{counted(steps, 'step')} of {_short(step)}" + (f", evaluation {_short(evaluation)}" if evaluation else "")
-    yield Finding("time of an epoch", f"{duration(epoch)} ({times})")
+    yield Finding("time of an epoch", f"{duration(epoch)} ({times}{', not compiled' if inductor else ''})")
     early = subject.settled.early_stopping.patience is not None
     length = f"{'at most ' if early else ''}{duration(whole)} for {counted(plan.epochs, 'epoch')} and the test"
     if plan.max_steps is not None and total == plan.max_steps:
