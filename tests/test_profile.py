@@ -9,16 +9,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pretending
 import pytest
 import torch
 from composing import composed
 from conftest import Trainer
 from running import SILENT
+from test_captured import Pretend
 
 from trainer.data.placing import ON_DEVICE, Placing
 from trainer.engine.loop import Hook
 from trainer.engine.state import Row, State
-from trainer.profiling import candidates, kernels, session, trying, watching
+from trainer.engine.steps.captured import CapturedStep, RawBatches
+from trainer.engine.steps.eager import EagerStep
+from trainer.profiling import candidates, kernels, session, together, trying, watching
 from trainer.profiling.candidates import Candidate, Seen
 from trainer.profiling.clock import Clock
 from trainer.profiling.session import Measured, Session
@@ -26,6 +30,7 @@ from trainer.profiling.startup import Listening
 from trainer.profiling.trying import Tried
 from trainer.run.training import Training
 from trainer.show.flops import Counter
+from trainer.system.errors import TrainingFailedError
 from trainer.system.paths import quoted
 
 DIGITS = (*SILENT, "data.limit=200", "data.batch_size=16")  # 180 to train, in 12 steps, and 20 to validate
@@ -181,6 +186,20 @@ def test_a_gpu_is_waited_for_in_a_sample_of_steps_and_the_time_of_all_is_divided
     assert clock.parts() == pytest.approx({"forward": 30.0, "backward": 60.0, "rest": 0.0, "hooks/Log": 10.0})
 
 
+def test_a_captured_step_is_a_whole_and_is_told_apart_as_it_is_without_the_graph(empty: Path) -> None:
+    with opened(empty) as training:
+        parts, eager = training.parts, training.parts.step
+        assert isinstance(eager, EagerStep)
+        parts.step = CapturedStep(eager, parts.train.inputs, True, print, Pretend(parts.model))
+        parts.batches = RawBatches(parts.train)
+        watched = Session(training, limit=60.0)
+        measured, apart = watched.run(), watched.without_graph()
+    assert {part for part in measured.parts if part.startswith("data/")} == {"data/reading"}
+    assert measured.of("step") > 0
+    assert measured.of("forward") == measured.of("backward") == measured.of("optimizer") == 0
+    assert apart.keys() >= {"data", "forward", "backward", "optimizer"}
+
+
 def test_operations_are_those_that_torch_counts_forward_and_backward(empty: Path) -> None:
     with opened(empty, like=DIGITS) as training:
         parts, clock = training.parts, Clock()
@@ -196,7 +215,13 @@ def test_operations_are_those_that_torch_counts_forward_and_backward(empty: Path
 def seen(measured: dict[str, float], **given: Any) -> Seen:
     """What a profile of an epoch with these parts has shown."""
     parts: Any = SimpleNamespace(
-        config=SimpleNamespace(on_nan="stop", samples=SimpleNamespace(placement="auto")),
+        config=SimpleNamespace(
+            on_nan="stop",
+            samples=SimpleNamespace(placement="auto"),
+            device="cpu",
+            given=lambda group: True,
+            written=lambda group: {"name": "mlp"},
+        ),
         compute=SimpleNamespace(device=torch.device("cpu"), precision="float64"),
         data=SimpleNamespace(train=None, val=None, test=None),
         plan=SimpleNamespace(epochs=10, evaluate_epochs=1),
@@ -208,13 +233,13 @@ def seen(measured: dict[str, float], **given: Any) -> Seen:
         setattr(parts, name, value)
     total = sum(measured.values())
     found = Measured(measured, total, [total], [total], 1000, 1000, 1, 1, [], 0.0, 0.0)
-    product = kernels.Operator("mm", "", 1.0, 1.0, 1e9)
+    product = kernels.Operator("mm", "", 1.0, 1.0, 1e9, True)
     return Seen(parts, found, kernels.Kernels([product], 1.0, None, 1))
 
 
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates, "cores", lambda: 2)
+    pretending.cores(monkeypatch, 2)
 
 
 @pytest.mark.usefixtures("two_cores")
@@ -230,6 +255,13 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_is_seen_decides_what_is_tried(measured: dict[str, float], given: dict[str, Any], words: str) -> None:
     assert candidates.found(seen(measured, **given))[0].words == words
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_a_small_convolutional_net_is_tried_on_two_ranks() -> None:
+    shown = seen({"forward": 500.0, "backward": 500.0})
+    shown.parts.config.written = lambda group: {"name": "lenet"}
+    assert "devices=2" in [candidate.words for candidate in candidates.found(shown)]
 
 
 @pytest.mark.usefixtures("two_cores")
@@ -285,6 +317,21 @@ def test_the_command_shows_a_profile_and_leaves_it_in_a_folder(trainer: Trainer,
     assert sum(kept["parts"].values()) == pytest.approx(kept["seconds"], rel=0.05)
     assert kept["command"] == " ".join(["trainer train", *map(quoted, SMALL)])
     assert trainer(*words).code == 0  # in the place of the first
+
+
+def test_a_profile_is_of_one_process(trainer: Trainer) -> None:
+    ran = trainer("profile", *SMALL, "devices=2")
+    assert ran.code == 2
+    assert "devices=2: a profile is of one process" in ran.err
+
+
+@pytest.mark.slow
+def test_two_ranks_are_tried_by_the_command_that_is_suggested(empty: Path) -> None:
+    found = together.speeds([*DIGITS, "epochs=2"], 2, steps=10)
+    assert len(found) == 2
+    assert all(speed > 0 for pair in found for speed in pair)
+    with pytest.raises(TrainingFailedError, match=r"optim\.lr"):
+        together.speeds([*DIGITS, "optim.lr=-1"], 2, steps=10)
 
 
 def test_a_folder_with_other_files_is_no_place_for_a_profile(trainer: Trainer, empty: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from trainer.config.keys import key
 from trainer.config.train import Train
+from trainer.system.errors import ConfigError
 
 SUMMARY = "where the time of a training goes, and one change that was tried"
 EXAMPLES = """
@@ -57,6 +58,9 @@ def run(config: Profile) -> dict[str, Any]:
     from trainer.run import heading
     from trainer.show.beginning import beginning
 
+    if config.devices not in (1, "auto"):
+        hint = "leave it out: a profile tries by itself what it may bring"
+        raise ConfigError(f"devices={config.devices}: a profile is of one process", hint)
     age = startup.age() if "torch" not in sys.modules else None  # else this process has done other things before
     begun = time.perf_counter()
     place.check(config.profile.out)

@@ -1,5 +1,6 @@
 """What might make a training faster, by rules of what was seen; docs/profile.md states them in words."""
 
+import copy
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from trainer.profiling import clock as parts_of
 from trainer.profiling.kernels import Kernels
 from trainer.profiling.session import Measured
 from trainer.run.parts import Parts
+from trainer.run.ranks import number
 from trainer.system.machine import cores
 from trainer.system.memory import RESIDENT_SHARE, free_memory
 
@@ -21,6 +23,7 @@ LARGER = 4, 2  # times as large a batch, if an epoch then still has ...
 FEWEST = 8  # ... so many steps
 SMALL_STEP = 0.02  # seconds of a step in which threads wait for each other longer than they compute
 SHARE = 0.1  # of an epoch that a part has to take to be worth a change
+LONGEST_TEST = 10.0  # seconds: trainings on several devices are tried from their start to their end
 LONG = 600.0  # seconds of a training that may spend half a minute on compiling
 FIXED = 0.02  # of an epoch that is spent per step and not per sample
 EVALUATION = 0.05  # of the time that evaluations may take, where there are fewer of them
@@ -41,6 +44,7 @@ class Candidate:
     threads: int | None = None
     harmless: bool = False  # whether the result stays as it is, but for rounding
     rarer: int | None = None  # evaluations after every so many epochs
+    devices: int | None = None
 
     def typed(self, command: str) -> str:
         """The command with this change."""
@@ -54,6 +58,7 @@ class Seen:
     parts: Parts
     measured: Measured
     kernels: Kernels
+    eager: dict[str, float] = field(default_factory=dict)  # seconds of the parts of a step that is captured else
 
     @property
     def cuda(self) -> bool:
@@ -84,7 +89,7 @@ class Seen:
     @property
     def products(self) -> float:
         """The share of the operators' time that is matrix products and convolutions, which precision makes faster."""
-        found = sum(operator.seconds for operator in self.kernels.operators if operator.flops)
+        found = sum(operator.seconds for operator in self.kernels.operators if operator.product)
         return found / self.kernels.seconds if self.kernels.seconds else 0.0
 
 
@@ -199,11 +204,28 @@ def _evaluation(seen: Seen) -> Iterator[Candidate]:
     yield Candidate(f"evaluate.every_epochs={every}", why, effect, saved, rarer=every)
 
 
+def _devices(seen: Seen) -> Iterator[Candidate]:
+    parts, measured = seen.parts, seen.measured
+    asked = copy.copy(parts.config)
+    asked.devices = "auto"
+    devices, _, _ = number.chosen(asked, parts.train.batch_size)
+    test = parts.data.test
+    if devices == 1 or measured.evaluation * len(test or ()) > LONGEST_TEST * max(1, measured.of_evaluated):
+        return
+    if seen.cuda:
+        why = f"{devices} GPUs are there, and the one that is used is busy for {1 - (seen.idle or 0.0):.0%} of a step"
+    else:
+        why = f"a small convolutional net on {devices} cores, whose forward and backward take {seen.computing:.0%}"
+    saved = seen.computing * (1 - (seen.idle or 0.0)) * (1 - 1 / devices) / 2
+    yield Candidate(f"devices={devices}", why, ROUNDING, saved, harmless=True, devices=devices)
+
+
 _RULES: tuple[Callable[[Seen], Iterator[Candidate]], ...] = (
     _placement,
     _workers,
     _batch,
     _threads,
+    _devices,
     _precision,
     _compiled,
     _evaluation,

@@ -28,6 +28,7 @@ from trainer.system.atomic import replacing
 
 WAIT, WARM = 1, 2  # steps before the profiler is started, and those in which it looks and keeps nothing
 TRACE = "trace.json.gz"
+_PRODUCTS = ("gemm", "conv", "xmma", "wgrad", "dgrad")  # in the names of NVIDIA's kernels
 _STEP = "ProfilerStep"  # the region that the profiler has for a step
 
 
@@ -39,7 +40,8 @@ class Operator:
     shapes: str  # of its inputs, in the call that took longest
     calls: float  # in a step
     seconds: float  # in a step: of the device that computes
-    flops: float  # in a step, of matrix products and convolutions
+    flops: float  # in a step, of matrix products and convolutions; 0: it has none, or they are not known
+    product: bool  # whether it is one of those
 
 
 @dataclass
@@ -153,7 +155,8 @@ def _operators(events: Sequence[FunctionEvent], on_gpu: bool) -> list[Operator]:
         flops_of_all = sum(map(flops.of, calls))
         shapes = _shapes(longest)
         called_so = name.removeprefix("aten::")
-        found.append(Operator(called_so, shapes, len(calls) / len(steps), median(seconds), flops_of_all / len(steps)))
+        each = len(calls) / len(steps), median(seconds), flops_of_all / len(steps)
+        found.append(Operator(called_so, shapes, *each, flops_of_all > 0))
     return _longest_first(found)
 
 
@@ -162,8 +165,12 @@ def _of_graph(events: Sequence[FunctionEvent], steps: int) -> list[Operator]:
     called: dict[str, list[float]] = defaultdict(list)
     for event in _on_gpu(events):
         called[event.name].append(_seconds(event, on_gpu=True))
-    each = called.items()
-    return _longest_first([Operator(name, "", len(found) / steps, sum(found) / steps, 0.0) for name, found in each])
+    return _longest_first(
+        [
+            Operator(name, "", len(found) / steps, sum(found) / steps, 0.0, any(word in name for word in _PRODUCTS))
+            for name, found in called.items()
+        ]
+    )
 
 
 def _longest_first(found: list[Operator]) -> list[Operator]:

@@ -85,7 +85,7 @@ def _seen(training: Training, options: Options, screen: Report, folder: Path) ->
             found = kernels.recorded(step, batches, parts.plan.accumulate, clock, options.steps, trace, session.wait)
         finally:
             replaced.put_back()
-    return Seen(parts, measured, found)
+    return Seen(parts, measured, found, session.without_graph())
 
 
 def _tried(seen: Seen, options: Options, screen: Report) -> list[trying.Tried]:
@@ -100,7 +100,7 @@ def _tried(seen: Seen, options: Options, screen: Report) -> list[trying.Tried]:
 
 def _command(config: Train) -> str:
     """What is typed to train as was profiled."""
-    return " ".join(["trainer train", *(quoted(word) for word in config.typed if not word.startswith("profile."))])
+    return " ".join(["trainer train", *map(quoted, trying.typed(config))])
 
 
 def _draw(seen: Seen, tried: Sequence[trying.Tried], subject: str, path: Path) -> None:

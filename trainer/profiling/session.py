@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +15,7 @@ from trainer.config.tracking import Untracked
 from trainer.config.train import Train
 from trainer.engine.loop import Hook, fit, grouped
 from trainer.engine.state import Row, State
+from trainer.engine.steps.captured import CapturedStep
 from trainer.profiling import clock as parts_of
 from trainer.profiling.clock import Clock
 from trainer.profiling.startup import Listening
@@ -81,8 +83,8 @@ class Measured:
 
 def bare(config: Train) -> list[str]:
     """Take out of a config what would end a profile, or tell others of it; what is to be said of that."""
-    for key in ("until", "early_stopping.patience", "max_minutes"):
-        config.change(key, None)
+    for key, value in (("until", None), ("early_stopping.patience", None), ("max_minutes", None), ("devices", 1)):
+        config.change(key, value)
     if config.tracking.name == "none":
         return []
     told = config.tracking.name
@@ -164,6 +166,29 @@ class Session:
             first_step=first,
             checkpoint=checkpoint,
         )
+
+    def without_graph(self) -> dict[str, float]:
+        """The seconds of the parts of a step that is captured, as it is without that; nothing of other steps.
+
+        The parts of a replayed graph cannot be told apart. All of these steps are waited for.
+        """
+        parts, clock, replaced = self.parts, Clock(wait=self.wait or (lambda: None)), Replaced()
+        if not isinstance(parts.step, CapturedStep):
+            return {}
+        step = watch_step(parts.step.eager, clock, replaced)
+        batches = watched_batches(parts.train, parts.train, clock)
+        clock.start()
+        clock.sample(True)
+        taken = 0
+        for group in islice(grouped(batches.epoch(0), parts.plan.accumulate), WARM_STEPS):
+            step(group)
+            taken += 1
+        clock.stop()
+        replaced.put_back()
+        found = dict.fromkeys(map(parts_of.kind, clock.sampled), 0.0)
+        for part, seconds in clock.sampled.items():
+            found[parts_of.kind(part)] += seconds / taken
+        return found
 
     def _warm(self) -> tuple[float, float]:
         """Take some steps that nobody measures; the seconds of the very first, and of a later one."""

@@ -12,19 +12,21 @@ from trainer.profiling.trying import Tried
 from trainer.run import summary
 from trainer.show.report import Report
 from trainer.show.values import duration
-from trainer.system.shown import counted
+from trainer.system.shown import counted, shortened
 
 CALLED = {
     parts_of.DATA: "data",
     parts_of.FORWARD: "forward, loss",
     parts_of.BACKWARD: "backward",
     parts_of.OPTIMIZER: "optimizer",
-    parts_of.STEP: "step, one CUDA graph",
+    parts_of.STEP: "step, captured",
     parts_of.EVALUATION: "evaluation",
     parts_of.HOOKS: "logging, checkpoints",
     parts_of.REST: "the loop, unexplained",
 }
 LEAST = 0.002  # of the epoch: smaller parts of parts are not shown
+UNQUIET = 1.25  # times as long as the shortest took the longest plain epoch, where the machine is not quiet
+NAME = 40  # letters of an operator: those of kernels have hundreds
 OPERATORS = 8  # that are shown
 SHAPES = 44  # letters of an operator's shapes
 
@@ -92,6 +94,9 @@ def beside(screen: Report, seen: Seen) -> None:
             f"{measured.checkpoint:.3f} s each, with the wait for the disk, in a thread beside the training",
         ),
     ]
+    if max(measured.plain) > UNQUIET * min(measured.plain):
+        spread = f"plain epochs took {min(measured.plain):.3f} to {max(measured.plain):.3f} s"
+        facts.append(("note", f"{spread}: other programs had the cores; profile again when they rest"))
     begin, closing = sum(seconds for _, seconds in measured.start), summary.closing_seconds(seen.parts, seen.step)
     evaluations = plan.epochs / plan.evaluate_epochs
     training = plan.epochs * (measured.whole - measured.evaluation) + evaluations * measured.evaluation
@@ -101,6 +106,10 @@ def beside(screen: Report, seen: Seen) -> None:
     if seen.idle is not None and seen.kernels.busy is not None:
         busy = f"kernels and copies take {1000 * seen.kernels.busy:.3f} ms of a step"
         facts.append(("GPU idle", f"{seen.idle:.0%} of a plain step: {busy}"))
+    if seen.eager:
+        whole = sum(seen.eager.values())
+        each = ", ".join(f"{part} {seconds / whole:.0%}" for part, seconds in seen.eager.items())
+        facts.append(("uncaptured", f"{1000 * whole:.3f} ms a step without the graph, each part waited for: {each}"))
     screen.facts("", facts)
 
 
@@ -116,12 +125,12 @@ def operators(screen: Report, seen: Seen) -> None:
     kernels = seen.kernels
     rows = [
         (
-            operator.name,
+            shortened(operator.name, NAME),
             f"{operator.calls:.3g}",
             f"{1000 * operator.seconds:.3f}",
             f"{operator.seconds / kernels.seconds:.1%}",
             _rate(operator),
-            operator.shapes if len(operator.shapes) <= SHAPES else operator.shapes[: SHAPES - 1] + "…",
+            shortened(operator.shapes, SHAPES),
         )
         for operator in kernels.operators[:OPERATORS]
     ]
@@ -142,9 +151,9 @@ def suggestion(screen: Report, tried: Sequence[Tried], measured: Measured, comma
         return
     last = tried[-1]
     for one in tried[: -1 if last.gains else None]:
-        screen.say(f"tried, no gain: {one.candidate.words}: {said(one)}")
+        screen.say(f"tried, no sure gain: {one.candidate.words}: {said(one)}")
     if not last.gains:
-        screen.say("suggestion: none; what was tried is not faster here", style="bold")
+        screen.say("suggestion: none; what was tried is not surely faster here", style="bold")
         return
     facts = [
         ("seen", last.candidate.why),
@@ -189,6 +198,7 @@ def as_json(seen: Seen, tried: Sequence[Tried], name: str, command: str) -> dict
         "operators": [vars(operator) for operator in kernels.operators],
         "gpu_busy_in_a_step": kernels.busy,
         "gpu_idle": seen.idle,
+        "step_without_graph": seen.eager,
         "tried": [
             {
                 "change": one.candidate.words,

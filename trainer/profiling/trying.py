@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from statistics import median
@@ -17,8 +17,9 @@ from trainer.data.loading import training_batches
 from trainer.data.placing import ON_DEVICE, placed
 from trainer.engine import device
 from trainer.engine.loop import grouped
+from trainer.profiling import together
 from trainer.profiling.candidates import Candidate, Seen
-from trainer.profiling.session import waiting
+from trainer.profiling.session import Measured, waiting
 from trainer.profiling.startup import Listening
 from trainer.run.parts import Parts, assemble
 from trainer.system.errors import TrainerError, first_line
@@ -53,19 +54,27 @@ def attempt(seen: Seen, candidate: Candidate, limit: float = SECONDS) -> Tried:
     """Try one, in rounds of at most `limit` seconds unless three steps take longer."""
     if candidate.rarer is not None:
         return _rarer(seen, candidate, candidate.rarer)
-    parts, other = seen.parts, seen.parts
+    parts, other, measured = seen.parts, seen.parts, seen.measured
     try:
+        if candidate.devices is not None:
+            steps = max(STEPS, int(together.SECONDS / seen.step))
+            speeds = together.speeds(typed(parts.config), candidate.devices, steps)
+            return _tried(measured, candidate, speeds)
         if candidate.changes:
             other = _with(candidate, parts)
         sides = _Side(parts, torch.get_num_threads()), _Side(other, candidate.threads or torch.get_num_threads())
-        ratios = [with_it / without for without, with_it in _rounds(*sides, min(limit, SECONDS))]
+        return _tried(measured, candidate, _rounds(*sides, min(limit, SECONDS)))
     except (TrainerError, RuntimeError) as error:  # out of memory, say, or a precision that this device lacks
         return Tried(candidate, failed=first_line(error))
     finally:
         if other is not parts:
             other.close(at_once=True)
         _compute_as(parts, torch.get_num_threads())
-    measured = seen.measured
+
+
+def _tried(measured: Measured, candidate: Candidate, speeds: Iterable[tuple[float, float]]) -> Tried:
+    """What came of it, by the speeds of each round without and with it."""
+    ratios = [with_it / without for without, with_it in speeds]
     training = measured.training * measured.of_steps / measured.steps
     epoch = measured.whole - training + training / median(ratios)
     return Tried(candidate, ratios, epoch)
@@ -124,6 +133,11 @@ def _compute_as(parts: Parts, threads: int) -> None:
     config = parts.config
     torch.set_num_threads(threads)
     device.choose(config.device, config.precision, config.deterministic)
+
+
+def typed(config: Train) -> list[str]:
+    """What was typed to train so, without the keys of the profile."""
+    return [word for word in config.typed if not word.startswith("profile.")]
 
 
 def _with(candidate: Candidate, parts: Parts) -> Parts:
