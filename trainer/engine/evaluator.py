@@ -1,8 +1,9 @@
 """A model and the splits it is evaluated on, ready on the device."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,9 @@ from trainer.engine.outcome import Outcome, in_double
 from trainer.engine.own import Beside, OwnMetric
 from trainer.models.mode import evaluating
 from trainer.system.errors import StoppedError
+
+if TYPE_CHECKING:
+    from trainer.engine.ranks.rounds import Rounds
 
 Shown = Callable[[Iterable[Batch], int, str], Iterable[Batch]]  # of batches, the samples in them, and their split
 
@@ -39,6 +43,7 @@ class Evaluator:
     pace: float | None = None  # seconds per sample that it took
     calibration: Calibration = calibration.NONE  # of the model, which `raw` outputs have not
     own: Sequence[OwnMetric] = ()  # metrics of the user's own
+    rounds: "Rounds | None" = None  # in which several ranks evaluate together
     _batches: dict[str, Batches] = field(default_factory=dict)
 
     def batches(self, split: str) -> Batches:
@@ -79,7 +84,7 @@ class Evaluator:
         Raises:
             StoppedError: `stopped` said so before the last batch.
         """
-        return self._evaluated(split, self.model)
+        return self._evaluated(split)
 
     def outcome(self, split: str) -> Outcome:
         """Evaluate the model on a split, and keep what it says of each sample.
@@ -88,30 +93,37 @@ class Evaluator:
             StoppedError: `stopped` said so before the last batch.
         """
         kept: list[Tensor] = []
-
-        def forward(inputs: Tensor) -> Tensor:
-            outputs: Tensor = self.model(inputs)
-            kept.append(outputs)
-            return outputs
-
-        evaluation = self._evaluated(split, forward)
+        evaluation = self._evaluated(split, kept)
         outputs = self.data.in_units(in_double(kept))
         return Outcome(split, self.data, self.data.split(split), outputs, evaluation, self.calibration)
 
-    def _evaluated(self, split: str, forward: Callable[[Tensor], Tensor]) -> Evaluation:
-        if self.calibration != calibration.NONE:
-            forward = self._calibrated(forward)
+    def _evaluated(self, split: str, kept: list[Tensor] | None = None) -> Evaluation:
+        """Evaluate the model, whose outputs go into `kept`."""
         with evaluating(self.model), torch.inference_mode(), self.compute.autocast():
             begun = time.perf_counter()
             loss, batches = self.loss, self.batches(split)
-            given = batches if self.shown is None else self.shown(batches, batches.total, split)
-            (self.latest,) = evaluate(forward, given, loss.function, loss.mean, self.metric(), self.stopped)
+            answers = self._answers(batches, split)
+            if kept is not None:
+                answers = _kept(answers, kept)
+            if self.calibration != calibration.NONE:
+                answers = self._calibrated(answers)
+            (self.latest,) = summed_up(answers, loss.function, loss.mean, self.metric())
             self.pace = (time.perf_counter() - begun) / batches.total
+            if self.rounds is not None:
+                self.pace = self.rounds.pace(self.pace)
         return self.latest
 
-    def _calibrated(self, forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def _answers(self, batches: Batches, split: str) -> Iterable[Batch]:
+        if self.rounds is None:
+            given = batches if self.shown is None else self.shown(batches, batches.total, split)
+            return answers(self.model, given, self.stopped)
+        found = self.rounds.answers(self.model, batches, self.stopped)
+        return found if self.shown is None else self.shown(found, batches.total, split)
+
+    def _calibrated(self, answers: Iterable[Batch]) -> Iterator[Batch]:
         """In double precision, or rounding might decide otherwise than for the outcome's probabilities."""
-        return lambda inputs: self.calibration.scaled(forward(inputs).to(wide(self.compute.device)))
+        for outputs, targets in answers:
+            yield self.calibration.scaled(outputs.to(wide(self.compute.device))), targets
 
     def outputs(self, split: str, count: int) -> Tensor:
         """The model's outputs for the first `count` samples, on the CPU."""
@@ -160,12 +172,36 @@ def evaluate(
     Raises:
         StoppedError: `stopped` said so before the last batch.
     """
-    total: Tensor | float = 0.0
-    count = 0
+    return summed_up(answers(forward, batches, stopped), loss, mean, metric)
+
+
+def answers(
+    forward: Callable[[Tensor], Tensor], batches: Iterable[Batch], stopped: Callable[[], object]
+) -> Iterator[Batch]:
+    """What a model answers to each batch, and the targets.
+
+    Raises:
+        StoppedError: `stopped` said so before the last batch.
+    """
     for inputs, targets in batches:
         if stopped():
             raise StoppedError
-        outputs = forward(inputs)
+        yield forward(inputs), targets
+
+
+def _kept(answers: Iterable[Batch], into: list[Tensor]) -> Iterator[Batch]:
+    for outputs, targets in answers:
+        into.append(outputs)
+        yield outputs, targets
+
+
+def summed_up(
+    answers: Iterable[Batch], loss: Callable[[Tensor, Tensor], Tensor], mean: bool, metric: Metric
+) -> list[Evaluation]:
+    """For each model the metric's figures of its `answers`, (outputs, targets), and the loss over all samples."""
+    total: Tensor | float = 0.0
+    count = 0
+    for outputs, targets in answers:
         metric.update(outputs, targets)
         total = total + loss(outputs, targets).to(wide(targets.device)) * (len(targets) if mean else 1)
         count += len(targets)

@@ -1,5 +1,6 @@
 """The random generators that a training draws from: torch's, and in a user's own code Python's and NumPy's."""
 
+import hashlib
 import random
 from typing import Any
 
@@ -16,6 +17,43 @@ def seed(value: int) -> None:
     torch.manual_seed(value)
     random.seed(value)
     np.random.seed(value)
+
+
+def mark() -> str:
+    """A digest of the states of all generators that code of this process draws from."""
+    kept = Generators().state_dict()
+    digest = hashlib.blake2b(kept["cpu"].numpy().tobytes(), digest_size=8)
+    if kept["cuda"]:
+        digest.update(torch.cuda.get_rng_state().numpy().tobytes())
+    for of in (kept["python"][1], kept["numpy"][1]):
+        digest.update(of.numpy().tobytes())
+    digest.update(repr((kept["python"][::2], kept["numpy"][2:])).encode())
+    return digest.hexdigest()
+
+
+def plain() -> dict[str, Any]:
+    """The states of all generators that code of this process draws from, as plain values: JSON holds them."""
+    kept = Generators().state_dict()
+    version, words, gauss = kept["python"]
+    name, keys, *rest = kept["numpy"]
+    device = torch.cuda.get_rng_state().tolist() if kept["cuda"] else None
+    return {
+        "cpu": kept["cpu"].tolist(),
+        "cuda": device,
+        "python": [version, words.tolist(), gauss],
+        "numpy": [name, keys.tolist(), *rest],
+    }
+
+
+def go_on_from(states: dict[str, Any]) -> None:
+    """Let all generators of this process go on from where those of another stood; of GPUs, that of the current one."""
+    torch.set_rng_state(torch.tensor(states["cpu"], dtype=torch.uint8))
+    if states["cuda"] is not None:
+        torch.cuda.set_rng_state(torch.tensor(states["cuda"], dtype=torch.uint8))
+    version, words, gauss = states["python"]
+    random.setstate((version, tuple(words), gauss))
+    name, keys, *rest = states["numpy"]
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
 
 
 class Generators:

@@ -54,6 +54,7 @@ class State:
     interrupted: int = 0  # the number of a signal that asks to stop now, even within an evaluation
     losses: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.float64))  # (*jobs, steps) of this epoch
     reported: int = 0  # steps of the current epoch up to its last evaluation
+    now: Callable[[], float] | None = None  # the seconds of a clock that all ranks read alike; None: any will do
 
     @property
     def loss(self) -> Tensor:

@@ -24,6 +24,7 @@ class Tally:
 
     def __init__(self, step: Step, samples: list[int], state: State, apart: Sequence[list[int]] = ()) -> None:
         self.step, self.samples, self.steps = step, samples, len(samples)
+        self.now = state.now or time.perf_counter
         dtype = wide(step.device)
         self.weights = torch.tensor(self.samples, dtype=torch.float64).to(step.device, dtype)
         self.apart = torch.tensor(apart, dtype=torch.float64).to(step.device, dtype) if apart else None
@@ -33,12 +34,12 @@ class Tally:
 
     def start(self, state: State) -> None:
         """Start the clock of an epoch that begins, or is resumed."""
-        self.started = self.checked = time.perf_counter()
+        self.started, self.checked = time.perf_counter(), self.now()
         self.first, self.evaluating = state.batch, 0.0
 
     def watch(self, state: State) -> None:
         """Check the losses now and then: reading them waits for the device, which single steps need not."""
-        now = time.perf_counter()
+        now = self.now()
         if now - self.checked > CHECK_SECONDS:
             self.checked = now
             self.check(state)

@@ -1,6 +1,8 @@
 """Everything a training run is made of, assembled from its config before anything is written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,6 @@ from trainer.config.train import Train
 from trainer.data.batches import Batches
 from trainer.data.known import Trained
 from trainer.data.loading import eval_batch_size, example, load_dataset, single_sample, training_batches
-from trainer.data.parts import PartBatches
 from trainer.data.placing import placed, settled
 from trainer.data.splits import Dataset
 from trainer.engine import device, rng, state
@@ -35,6 +36,10 @@ from trainer.run.choosing import choose
 from trainer.run.hooks import tracking
 from trainer.run.hooks.own import OwnHook, make_hooks
 from trainer.show.report import Report
+from trainer.system.errors import ConfigError
+
+if TYPE_CHECKING:
+    from trainer.engine.ranks.agreement import Agreement
 
 
 @dataclass
@@ -60,6 +65,7 @@ class Parts:
     average: Average | None  # of the weights, which is evaluated in their place
     hooks: list[OwnHook]  # of the user's own
     ranks: Ranks  # that take each step together
+    agreement: "Agreement | None"  # of several ranks: the last of the hooks of each, and what signals are told
     chosen: list[tuple[str, str]]  # what the config left to be chosen by the data, and why it is so
     generators: rng.Generators = field(default_factory=rng.Generators)  # that the run draws from
 
@@ -96,6 +102,10 @@ class Parts:
         self.train.give_up()
         self.evaluator.give_up()
 
+    def alone(self) -> None:
+        """Evaluate without the other ranks from now on, for their training is over."""
+        self.evaluator.rounds = None
+
     def close(self, at_once: bool) -> None:
         """End what reads batches; `at_once` whatever it is at."""
         self.train.close(at_once)
@@ -103,6 +113,8 @@ class Parts:
 
     def evaluate(self) -> Row:
         """The metrics of the split that is evaluated during training."""
+        if self.ranks.size > 1 and self.config.sync_batchnorm == "false":
+            self.ranks.copy(self.evaluator.model.buffers())  # the running means of each are of its own samples
         return self.evaluator(self.evaluated).named(self.evaluated, *self.kinds) if self.evaluated else {}
 
     @property
@@ -122,6 +134,18 @@ def _average(config: Train, model: nn.Module) -> Average | None:
     if config.ema is None:
         return None
     return Average(model, config.ema, skips=config.on_nan == "skip", finite=config.on_nan != "ignore")
+
+
+def _agreement(
+    ranks: Ranks, state: State, optimizer: torch.optim.Optimizer, hooks: Sequence[OwnHook], compute: Compute
+) -> "Agreement | None":
+    """What several ranks agree by; all know whether rank 0 has hooks that see each step."""
+    if ranks.size == 1:
+        return None
+    from trainer.engine.ranks.agreement import LATE, Agreement  # late, as one process does without
+
+    steps = ranks.told(any(hook.sees_steps for hook in hooks))
+    return Agreement(ranks, state, optimizer, steps, LATE if compute.device.type == "cuda" else 0)
 
 
 def assemble(
@@ -165,6 +189,13 @@ def assemble(
     train = training_batches(config, data, first.device, first.dtype, placing, has_batch_norm(model), shared)
     if train.sizes[-1] == 1 and has_batch_norm(model) and not trains_on(model, first):
         raise single_sample(train)
+    apart = ranks.size > 1 and config.sync_batchnorm == "false" and has_batch_norm(model)
+    if apart and train.sizes[-1] < 2 * ranks.size and not trains_on(model, first):
+        raise ConfigError(
+            f"sync_batchnorm=false: the last batch has {train.sizes[-1]} samples for {ranks.size} devices, and batch "
+            "normalisation needs two on each",
+            "set data.drop_last=true, or leave sync_batchnorm=false out",
+        )
     evaluated = "test" if config.evaluate.split == "test" else "val" if data.val is not None else None
     own = make_metrics(config, data, evaluated or "test", compute)
     objective = choose_objective(config, data, evaluated)
@@ -173,18 +204,20 @@ def assemble(
     plan = _plan(config)
     total_steps = plan.total_steps(len(plan.samples(train.sizes)))
     draws = "augment" in config.own
-    compiled = kind(config.compile, compute.device.type, total_steps, config.on_nan, draws)
+    compiled = kind(config.compile, compute.device.type, total_steps, config.on_nan, draws, ranks.size)
     optimizer = make_optimizer(config, model, outputs, captured=compiled == "cudagraph")
     schedule = make_schedule(config, optimizer, total_steps, followed(objective, evaluated))
-    step, batches = make_step(compiled, model, loss, optimizer, schedule, train, compute, config, screen.say)
-    if ranks.size > 1:
-        batches = PartBatches(train, ranks.part)
-    state = State()
-    average = _average(config, model)
+    state, average = State(), _average(config, model)
+    hooks = make_hooks(config, model, optimizer, screen.say) if ranks.first else []
+    agreement = _agreement(ranks, state, optimizer, hooks, compute)
+    making = compiled, model, loss, optimizer, schedule, train, compute, config, screen.say, agreement
+    step, batches = make_step(*making)
     shown, size = average.averaged if average is not None else model, eval_batch_size(config, data)
     evaluator = Evaluator(shown, data, compute, loss, size, placing, lambda: state.interrupted, own=own)
     if beside is not None:
         evaluator.share(beside.evaluator)
+    if agreement is not None:
+        evaluator.rounds = agreement.rounds()
     return Parts(
         config=config,
         compute=compute,
@@ -203,7 +236,8 @@ def assemble(
         state=state,
         trained=beside.trained if beside is not None else Trained(data.train),
         average=average,
-        hooks=make_hooks(config, model, optimizer, screen.say),
+        hooks=hooks,
         ranks=ranks,
+        agreement=agreement,
         chosen=chosen,
     )

@@ -104,7 +104,8 @@ class Training:
         first, ending = (parts.average, *parts.hooks, unused), self.deciding.ending(self._seconds, screen.say)
         hooks = [*first, self.log, self.table, self.board, self.tracking, *ending, *self.watching]
         # Last, for a checkpoint holds the schedule's state after the epoch.
-        self.hooks = [hook for hook in (*hooks, parts.schedule, self.checkpoints) if hook is not None]
+        last = parts.schedule, self.checkpoints, parts.agreement
+        self.hooks = [hook for hook in (*hooks, *last) if hook is not None]
         return self
 
     def run(self) -> dict[str, Any]:
@@ -113,8 +114,9 @@ class Training:
 
     def _fit(self) -> None:
         parts = self.parts
-        with stopping(self.state, give_up=parts.give_up):
+        with stopping(parts.agreement or self.state, give_up=parts.give_up):
             fit(parts.step, parts.batches, parts.plan, parts.evaluate, self.hooks, self.state)
+        parts.alone()
 
     def finish(self, train: Callable[[], object]) -> dict[str, Any]:
         """Do what is left of the training by `train`, test the model and say how it ended, on screen and in the files.

@@ -1,6 +1,7 @@
 """Ways to take one optimizer step, ready made for the loop: eager, compiled, or captured as a CUDA graph."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -16,17 +17,24 @@ from trainer.engine.steps.compiled import Compiled
 from trainer.engine.steps.eager import EagerStep, SkippingStep
 from trainer.system.errors import ConfigError, DeviceError
 
+if TYPE_CHECKING:
+    from trainer.engine.ranks.agreement import Agreement
+
 WORTH_CAPTURING = 100  # steps of a training, from which on a CUDA graph pays
 
 
-def kind(compile: str, device: str, steps: int, on_nan: str = "stop", draws: bool = False) -> str:
+def kind(compile: str, device: str, steps: int, on_nan: str = "stop", draws: bool = False, ranks: int = 1) -> str:
     """What `compile=` means on a device, for a training of so many steps: off, inductor or cudagraph.
 
     Raises:
         DeviceError: CUDA graphs on another device.
         ConfigError: CUDA graphs of steps that may be skipped, for each has to be looked at before it is taken; or of
-            an augmentation of the user's own that `draws` while it runs.
+            an augmentation of the user's own that `draws` while it runs. Or anything but `off` with several `ranks`.
     """
+    if ranks > 1:
+        if compile not in ("auto", "off"):
+            raise ConfigError(f"compile={compile} is for one device, and this training has {ranks}", "use compile=auto")
+        return "off"
     skips = on_nan == "skip"
     if skips and compile == "cudagraph":
         raise ConfigError("on_nan=skip looks at each step, which a CUDA graph does not allow", "use compile=auto")
@@ -52,8 +60,20 @@ def make_step(
     compute: Compute,
     config: Train,
     say: Callable[[str], None],
+    agreement: "Agreement | None" = None,
 ) -> tuple[state.Step, state.BatchSource]:
-    """Make the step of that `kind`, and the batches as it takes them; `say` is told where the kind does not work."""
+    """Make the step of that `kind`, and the batches as it takes them; `say` is told where the kind does not work.
+
+    With an `agreement` its ranks take each step together.
+    """
+    if agreement is not None:
+        from trainer.data.parts import PartBatches  # late, as one process does without
+        from trainer.engine.steps.ranked import RankedSkippingStep, RankedStep
+
+        given = model, loss, optimizer, config.clip_norm, compute.autocast, config.on_nan
+        of_ranks = RankedSkippingStep if config.on_nan == "skip" else RankedStep
+        together = of_ranks(*given, agreement=agreement, synced=config.sync_batchnorm != "false")
+        return together, PartBatches(train, agreement.ranks.part)
     make = SkippingStep if config.on_nan == "skip" else EagerStep
     eager = make(model, loss, optimizer, config.clip_norm, compute.autocast, config.on_nan)
     if kind == "inductor":

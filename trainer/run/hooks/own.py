@@ -55,6 +55,11 @@ class OwnHook(Hook):
         if self.has_state:
             self.state_dict()
 
+    @property
+    def sees_steps(self) -> bool:
+        """Whether it is told of each step."""
+        return "on_step" in self._calls
+
     def _call(self, event: str) -> Callable[..., Any]:
         method, needed = getattr(self.own, event), _EVENTS[event]
         try:
