@@ -16,7 +16,7 @@ from trainer import checkpoint
 from trainer.engine.loop import Hook, fit
 from trainer.engine.ranks import ALONE, Ranks
 from trainer.engine.state import Row, State
-from trainer.run.hooks.early_stopping import EarlyStopping
+from trainer.run.deciding import Deciding
 from trainer.run.parts import Parts, assemble
 from trainer.show.report import Report
 
@@ -108,9 +108,8 @@ def trained(ranks: Ranks = ALONE, *words: str) -> dict[str, Any]:
 def come_to(parts: Parts) -> dict[str, Any]:
     """What the training of `parts` comes to."""
     recorder = Recorder()
-    early = parts.config.early_stopping
-    stopper = EarlyStopping(parts.objective, early.patience) if early.patience is not None else None
-    hooks = [parts.average, *parts.hooks, recorder, stopper, parts.schedule, parts.agreement]
+    ending = Deciding(parts).ending(parts.agreement.seconds if parts.agreement is not None else float, lambda _: None)
+    hooks = [parts.average, *parts.hooks, recorder, *ending, parts.schedule, parts.agreement]
     state = fit(
         parts.step, parts.batches, parts.plan, parts.evaluate, [hook for hook in hooks if hook is not None], parts.state
     )

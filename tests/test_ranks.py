@@ -38,6 +38,49 @@ def check(made: Crew, *words: str, within: float = 1e-10) -> dict[str, Any]:
     return alone
 
 
-@pytest.mark.parametrize("words", [("model=linear",), ("model=mlp",), ("model=lenet", "data.size=16")])
-def test_same(two: Crew, words: tuple[str, ...]) -> None:
-    check(two, *words)
+LENET = ("model=lenet", "data.size=16")
+QUICK = {
+    "dropout": LENET,
+    "accumulated": (*LENET, "model.dropout=0", "accumulate=2"),
+    "mixed": (*LENET, "data.augment.mixup=0.4", "data.augment.cutmix=1"),
+    "a part without samples": ("model=mlp", "data.limit=182", "data.val_fraction=0", "data.batch_size=181"),
+    "averaged": ("model=mlp", "ema=0.9", "metrics=[auc,f1]", "evaluate.every_steps=3"),
+    "skipping": ("model=mlp", "on_nan=skip", "optim.lr=1e200", "epochs=1"),
+}
+SLOW = {
+    "linear": ("model=linear", "accumulate=2"),
+    "mlp": ("model=mlp", "accumulate=2"),
+    "batch norm": ("model=resnet18", "data.size=16", "data.limit=103", "epochs=1", "accumulate=2"),
+    "augmented": (*LENET, "data.augment.preset=strong", "accumulate=3"),
+    "class weights": ("model=mlp", "loss.class_weight=balanced", "label_smoothing=0.1", "clip_norm=0.1"),
+    "balanced": ("model=mlp", "data.sampler=balanced", "data.drop_last=true"),
+    "regression": ("model=mlp", "data=diabetes", "loss=half_sse", "optim.lr=1e-5", "scheduler=plateau"),
+    "full batch": ("model=linear", "data=quadratic", "data.batch_size=null"),
+    "early stopping": ("model=mlp", "epochs=30", "early_stopping.patience=1", "optim.lr=0.05"),
+    "streamed": (*LENET, "data.placement=stream", "data.workers=1"),
+    "one step more": (*LENET, "max_steps=9", "scheduler=cosine", "model.dropout=0.2"),
+}
+
+
+@pytest.mark.parametrize("case", QUICK)
+def test_two_ranks_come_to_the_weights_of_one(two: Crew, case: str) -> None:
+    check(two, *QUICK[case])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SLOW)
+def test_two_ranks_come_to_the_weights_of_one_in_all_that_a_training_has(two: Crew, case: str) -> None:
+    check(two, *SLOW[case])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["dropout", "accumulated", "a part without samples", "linear", "mlp", "batch norm"])
+def test_three_ranks_come_to_the_weights_of_one(three: Crew, case: str) -> None:
+    check(three, *(QUICK | SLOW)[case])
+
+
+@pytest.mark.slow
+def test_stochastic_depth_drops_the_same_samples(two: Crew) -> None:
+    """It is drawn by a function deep in a network of torchvision's, whose batch norm of 2x2 values is ill-conditioned."""
+    network = "model=torchvision", "model.arch=efficientnet_b0", "data.size=16", "data.limit=70", "epochs=1"
+    check(two, *network, within=1e-8)

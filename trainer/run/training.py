@@ -101,7 +101,7 @@ class Training:
         told = Tracked(parts.name, directory, summary.hyperparameters(parts.config))
         self.tracking = tracking(self.settings.tracking, told, screen.warn)
         unused = NamesUnused(parts.model.named_parameters, screen.warn)
-        first, ending = (parts.average, *parts.hooks, unused), self.deciding.ending(self._seconds, screen.say)
+        first, ending = (parts.average, *parts.hooks, unused), self.deciding.ending(self._agreed, screen.say)
         hooks = [*first, self.log, self.table, self.board, self.tracking, *ending, *self.watching]
         # Last, for a checkpoint holds the schedule's state after the epoch.
         last = parts.schedule, self.checkpoints, parts.agreement
@@ -238,6 +238,13 @@ class Training:
 
     def _seconds(self) -> float:
         return float(self.before.get("seconds") or 0.0) + time.perf_counter() - self.started
+
+    def _agreed(self) -> float:
+        """The same by a clock that all ranks read alike."""
+        agreement = self.parts.agreement
+        if agreement is None:
+            return self._seconds()
+        return float(self.before.get("seconds") or 0.0) + agreement.seconds()
 
     def _test(self) -> Tested:
         """The test split, read once, with the best weights where a validation set picked them."""

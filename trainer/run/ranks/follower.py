@@ -1,11 +1,12 @@
 """A training on any rank but the first: it takes part in each step and evaluation, and has no screen and no files."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.config.train import Train
-from trainer.engine.loop import Hook, fit
+from trainer.engine.loop import fit
 from trainer.engine.ranks import Ranks
 from trainer.run import resuming, starting
 from trainer.run.deciding import Deciding
@@ -14,6 +15,7 @@ from trainer.run.ranks import sameness
 from trainer.run.restoring import restore
 from trainer.run.signals import stopping
 from trainer.show.report import Report
+from trainer.system.errors import DivergedError
 
 
 def begin(config: Train, ranks: Ranks) -> None:
@@ -35,17 +37,15 @@ def resume(config: Train, ranks: Ranks) -> None:
 
 def _follow(parts: Parts, found: Checkpoint | None) -> None:
     sameness.check(parts)
-    deciding = Deciding(parts)
+    deciding, agreement = Deciding(parts), parts.agreement
+    assert agreement is not None
+    before = float(found.training.get("seconds") or 0.0) if found is not None else 0.0
+    ending = deciding.ending(lambda: before + agreement.seconds(), lambda _: None)
+    hooks = [hook for hook in (parts.average, *ending, parts.schedule, agreement) if hook is not None]
     if found is not None:
         restore(found, parts.state, deciding.stateful(), len(parts.samples))
     try:
-        with stopping(parts.state, give_up=parts.give_up):
-            fit(parts.step, parts.batches, parts.plan, parts.evaluate, _hooks(parts, deciding), parts.state)
+        with stopping(agreement, give_up=parts.give_up), suppress(DivergedError):  # which rank 0 finds, too, and says
+            fit(parts.step, parts.batches, parts.plan, parts.evaluate, hooks, parts.state)
     finally:
         parts.close(at_once=bool(parts.state.interrupted))
-
-
-def _hooks(parts: Parts, deciding: Deciding) -> list[Hook]:
-    """Those that move the weights, or end the training, in the order of rank 0."""
-    hooks = [parts.average, *deciding.ending(lambda: 0.0, lambda _: None), parts.schedule]
-    return [hook for hook in hooks if hook is not None]
