@@ -1,10 +1,12 @@
 """Ranks for tests: processes that meet once, and then do one case after another."""
 
 import multiprocessing
+import random
+import signal
 import socket
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
@@ -18,6 +20,7 @@ from trainer.engine.ranks import ALONE, Ranks
 from trainer.engine.state import Row, State
 from trainer.run.deciding import Deciding
 from trainer.run.parts import Parts, assemble
+from trainer.run.signals import stopping
 from trainer.show.report import Report
 
 PATIENCE = 60.0  # seconds that a case may take
@@ -36,8 +39,7 @@ class Crew:
         pipes = [context.Pipe() for _ in range(size)]
         self.channels: list[Connection] = [ours for ours, _ in pipes]
         self.processes = [
-            context.Process(target=_serve, args=(rank, size, port, theirs), daemon=True)
-            for rank, (_, theirs) in enumerate(pipes)
+            context.Process(target=_serve, args=(rank, size, port, theirs)) for rank, (_, theirs) in enumerate(pipes)
         ]
         for process in self.processes:
             process.start()
@@ -105,11 +107,51 @@ def trained(ranks: Ranks = ALONE, *words: str) -> dict[str, Any]:
     return come_to(assemble(composed("train", *words), Report(quiet=True), ranks=ranks))
 
 
-def come_to(parts: Parts) -> dict[str, Any]:
+def nudged(ranks: Ranks, what: str, *words: str) -> dict[str, Any]:
+    """What it comes to where rank 1 is sent a `signal` after four steps, or where a `hook` of rank 0 does much."""
+    parts = assemble(composed("train", *words), Report(quiet=True), ranks=ranks)
+    if parts.agreement is not None:
+        parts.agreement.steps = what == "hook"
+    hook = Meddling(parts) if what == "hook" else Signalled(parts)
+    return come_to(parts, [hook] if ranks.rank == (what == "signal") else [])
+
+
+class Signalled(Hook):
+    """Has a signal come after four steps."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def on_step(self, state: State) -> None:
+        if state.step == 4:
+            with stopping(self.parts.agreement or state):
+                signal.raise_signal(signal.SIGTERM)
+
+
+class Meddling(Signalled):
+    """Does what hooks of a user may do."""
+
+    def on_step(self, state: State) -> None:
+        torch.rand(state.step)
+        random.random()
+        self.parts.optimizer.param_groups[0]["lr"] *= 0.9
+        with torch.no_grad():
+            self.parts.optimizer.param_groups[0]["params"][-1].clamp_(-0.01, 0.01)
+        state.stop = "enough" if state.step == 4 else ""
+
+
+def messages(ranks: Ranks) -> list[Any]:
+    """What each rank hears of the others."""
+    told = ranks.told({"of": ranks.rank, "long": "x" * 5000})
+    of_all = ranks.of_all([ranks.rank, "y" * 5000 * ranks.rank])
+    return [told, of_all, ranks.gathered(torch.full((2,), float(ranks.rank))).tolist()]
+
+
+def come_to(parts: Parts, beside: Sequence[Hook] = ()) -> dict[str, Any]:
     """What the training of `parts` comes to."""
     recorder = Recorder()
     ending = Deciding(parts).ending(parts.agreement.seconds if parts.agreement is not None else float, lambda _: None)
-    hooks = [parts.average, *parts.hooks, recorder, *ending, parts.schedule, parts.agreement]
+    hooks = [parts.average, *beside, recorder, *ending, parts.schedule, parts.agreement]
     state = fit(
         parts.step, parts.batches, parts.plan, parts.evaluate, [hook for hook in hooks if hook is not None], parts.state
     )
