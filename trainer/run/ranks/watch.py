@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer.run.ranks.ended import Ended, by_death
 
-GRACE = 20.0  # seconds that rank 0 has for its end, once another has failed, and the others once it has ended
+GRACE = 20.0  # seconds that rank 0 has for its end, once another has failed
 OTHERS = 2.0  # seconds in which all that have lost the same rank say so
 
 
@@ -62,24 +62,18 @@ class Watch:
         return self.blamed() is not None or waited
 
     def due(self) -> list[int]:
-        """The ranks to be killed now.
+        """The ranks to be killed now: once all have to end, those that have no files are not waited for.
 
-        Those without files are not waited for once all have to end, nor is rank 0 where it still waits for the others.
+        Rank 0 is, for `GRACE` seconds, unless it still waits for the others to come.
         """
         if not self.failed and 0 not in self.ended:
             return []
         if self._deadline is None:
             self._deadline = self.clock() + GRACE
-        late = self.clock() >= self._deadline
-        found = [
-            rank
-            for rank in range(self.size)
-            if rank not in self.ended and (late or (self.failed and (rank != 0 or not self.met)))
-        ]
-        if late:
-            found = [rank for rank in range(self.size) if rank not in self.gone]
+        late = self.clock() >= self._deadline or (self.failed and not self.met)
+        found = [rank for rank in range(self.size) if rank not in self.gone and (rank or late)]
         self.killed.update(rank for rank in found if rank not in self.ended)
-        return [rank for rank in found if rank not in self.gone]
+        return found
 
     def answer(self) -> str | None:
         """What rank 0 is to be told now, where it has asked why it has lost another; None: nothing yet."""
