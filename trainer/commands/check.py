@@ -22,6 +22,7 @@ class CheckOptions:
     only: list[str] = key(
         [], "look at these areas, or take these looks only", choices=looks.names(), text=True, often=True
     )
+    out: str | None = key(None, "a picture of the learning rates: FILE.png, .pdf or .svg", text=True)
 
 
 @dataclass
@@ -47,4 +48,4 @@ def run(config: Check) -> dict[str, Any]:
     with beginning("check", heading.of_start(config)[1]) as screen:
         from trainer.preflight import checking
 
-    return checking.run(config, looks.chosen(config.check.only), screen)
+    return checking.run(config, looks.chosen(config.check.only), screen, config.check.only, config.check.out)

@@ -1,7 +1,7 @@
 """The looks, taken one after the other, and what they find on the screen."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, groupby
 from typing import Any
 
@@ -18,8 +18,12 @@ from trainer.system.errors import TrainerError, UnfitError
 from trainer.system.shown import counted
 
 
-def run(config: Train, looks: Sequence[Look], screen: Report) -> dict[str, Any]:
+def run(
+    config: Train, looks: Sequence[Look], screen: Report, named: Collection[str] = (), out: str | None = None
+) -> dict[str, Any]:
     """Take the `looks` at what `config` would train, and show what each finds.
+
+    `named` are areas and looks that were asked for by name; `out` is where the picture of the learning rates goes.
 
     Returns:
         `looks`, how many were taken; `notes`, how many findings are worth knowing.
@@ -29,16 +33,16 @@ def run(config: Train, looks: Sequence[Look], screen: Report) -> dict[str, Any]:
         UnfitError: Something is wrong with it.
     """
     begun = time.perf_counter()
-    subject = Subject(config, screen)
+    subject = Subject(config, screen, named, out)
     screen.facts("", summary.opening(subject.first))
     kinds = []
     try:
         for area, among in groupby(looks, lambda look: look.area):
-            named = False
+            headed = False
             for finding in chain.from_iterable(_taken(look, subject) for look in among):
-                if not named:
+                if not headed:
                     screen.say(AREAS[area], style="bold")
-                    named = True
+                    headed = True
                 kinds.append(_kind(finding))
                 findings.show(screen, kinds[-1], finding.looked_at, finding.found, finding.advice)
     finally:

@@ -1,7 +1,7 @@
 """The training that is looked at: its config, its data, and its parts, made anew for each look that changes them."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -24,8 +24,9 @@ class Subject:
         UserError: The training would be refused: the same message as that of `trainer train`.
     """
 
-    def __init__(self, config: Train, screen: Report) -> None:
+    def __init__(self, config: Train, screen: Report, named: Collection[str] = (), out: str | None = None) -> None:
         self.config, self.screen = config, screen
+        self.named, self.out = named, out  # what was asked for by name, and where the picture goes
         self.weights = starting.begun_with(config, screen)  # which `from=` begins with
         self._quiet = Report(quiet=True)
         self.first = self._assembled(screen, None, {})
