@@ -28,7 +28,7 @@ class Subject:
         self.config, self.screen = config, screen
         self.named, self.out = named, out  # what was asked for by name, and where the picture goes
         self.weights = starting.begun_with(config, screen)  # which `from=` begins with
-        self._quiet = Report(quiet=True)
+        self.quiet = Report(quiet=True)
         self.first = self._assembled(screen, None, {})
 
     @property
@@ -49,7 +49,7 @@ class Subject:
         `parts.train.batch_size = 8`, for the batches of each are its own.
         """
         changes = {"hooks": [], **changes}  # those of the user's own may begin something when they are made
-        return self._assembled(self._quiet, self.first, changes)
+        return self._assembled(self.quiet, self.first, changes)
 
     def _assembled(self, screen: Report, beside: Parts | None, changes: dict[str, Any]) -> Parts:
         config = copy.deepcopy(self.config)

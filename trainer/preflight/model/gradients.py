@@ -117,7 +117,7 @@ def _outside(trial: Trial) -> Iterator[Finding]:
         found = f"{counted(len(strange), 'tensor')} that forward uses are no parameters of the model (of {shapes})"
         where = _kept_in(trial.model)
         advice = "keep layers in nn.ModuleList, and tensors in nn.Parameter" + (
-            f": self.{where} is none" if where else ""
+            f": self.{where} is a plain list or dictionary" if where else ""
         )
         yield Finding("parameters", f"{found}: they are neither trained nor saved", advice, wrong=True)
 

@@ -29,11 +29,12 @@ def look(subject: Subject) -> Iterator[Finding]:
     for mode, training in _MODES.items():
         try:
             outputs = _outputs(trial, inputs, training)
-            trial.value(outputs, targets, training)
+            problem = fault(outputs, wanted)
+            if problem is None:
+                trial.value(outputs, targets, training)
         except ModelFailsError as error:
             yield Finding(LABEL, f"in {mode} {error.message}", _mend(error), wrong=True)
             return
-        problem = fault(outputs, wanted)
         if problem is not None:
             found, advice = problem
             if subject.settled.precision == "bfloat16" and advice == _ARITHMETIC:
