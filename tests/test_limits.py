@@ -151,7 +151,7 @@ def test_words_that_become_more_features_than_memory_holds_are_refused_before_th
     with pytest.raises(
         DataError, match=r"warm\.csv becomes 4,000 features of 1,000 rows, which take 30\.5 MiB, and"
     ) as caught:
-        load(path)
+        load(path, cache=None)
     assert "'c0' has 100 words" in caught.value.hint
 
 

@@ -56,13 +56,21 @@ class Stored:
             return Mapped(self.path / f"{name}.npy", self.arrays[name].shape, self.arrays[name])
         return torch.from_numpy(self.arrays[name]).permute(0, 3, 1, 2)
 
+    def features(self, name: str) -> Samples:
+        """The array called `name`, (N, F) of float32."""
+        if self.path is not None:
+            return Mapped(self.path / f"{name}.npy", self.arrays[name].shape, self.arrays[name])
+        return torch.from_numpy(self.arrays[name])
+
     def split(self, name: str) -> Split:
         """The images called `name`, with the classes called `name`-targets."""
         return Split(self.images(name), torch.from_numpy(self.arrays[f"{name}-targets"]))
 
 
 class Mapped:
-    """Images of a `.npy` file (N, H, W, C), as (N, C, H, W). Another process that gets one maps the file again.
+    """Samples of a `.npy` file: images (N, H, W, C) of uint8 as (N, C, H, W), or features (N, F) of float32.
+
+    Another process that gets one maps the file again.
 
     Raises:
         DataError: The file is no longer there, or no longer what it was.
@@ -72,32 +80,33 @@ class Mapped:
         self.path = path
         if mapped is None:
             with self._unchanged():
-                mapped = cache_entry.mapped(path, shape)
+                mapped = cache_entry.mapped(path, shape, _type(shape))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nobody writes to it
-            self._images = torch.from_numpy(mapped).permute(0, 3, 1, 2)
+            samples = torch.from_numpy(mapped)
+        self._samples = samples.permute(0, 3, 1, 2) if samples.dim() == 4 else samples
 
     @property
     def shape(self) -> torch.Size:
-        return self._images.shape
+        return self._samples.shape
 
     @property
     def dtype(self) -> torch.dtype:
-        return self._images.dtype
+        return self._samples.dtype
 
     def __getitem__(self, index: Any) -> Tensor:
-        return rows_of(self._images, index)
+        return rows_of(self._samples, index)
 
     def file(self) -> IO[bytes]:
         """The file, open where its values begin, for who reads and does not map it."""
         with self._unchanged():
-            return cache_entry.array_file(self.path, self.lying)
+            return cache_entry.array_file(self.path, self.lying, _type(self.lying))
 
     @property
     def lying(self) -> tuple[int, ...]:
-        """The shape as it lies in the file, (N, H, W, C)."""
-        count, channels, height, width = self.shape
-        return count, height, width, channels
+        """The shape as it lies in the file, (N, H, W, C) or (N, F)."""
+        count, *each = self.shape
+        return (count, *each[1:], each[0]) if len(each) == 3 else (count, *each)
 
     @contextlib.contextmanager
     def _unchanged(self) -> Iterator[None]:
@@ -110,6 +119,10 @@ class Mapped:
 
     def __reduce__(self) -> tuple[type["Mapped"], tuple[Path, tuple[int, ...]]]:
         return Mapped, (self.path, self.lying)
+
+
+def _type(shape: tuple[int, ...]) -> str:
+    return "uint8" if len(shape) == 4 else "float32"
 
 
 def stored(
@@ -233,6 +246,8 @@ def _make_room(path: Path, family: str, limit: float | None) -> None:
 
 class _Memory:
     """Allocates arrays in memory."""
+
+    folder: Path | None = None
 
     def __init__(self) -> None:
         self.arrays: dict[str, Array] = {}

@@ -39,7 +39,7 @@ class Declared:
     `images` are arrays of uint8 by their names, and their shapes (N, H, W, C), in which an N of None is any number from
     1 on. With `classes`, each has an array NAME-targets of N class indices, int64, below that. `texts` are the lists of
     different texts among the facts, and how many each has; `facts` are the others, and what they look like. `numbers`
-    are other arrays, of int64, by their names.
+    are other arrays, of int64, by their names; and `features` the shapes (N, F) of those of float32.
     """
 
     images: Mapping[str, tuple[int | None, int, int, int]]
@@ -47,6 +47,7 @@ class Declared:
     texts: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, Shape] = field(default_factory=dict)
     numbers: Mapping[str, "Numbers"] = field(default_factory=dict)
+    features: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,11 @@ class Numbers:
 
 
 class Allocate(Protocol):
-    """What makes the arrays of an entry, for whoever fills them."""
+    """What makes the arrays of an entry, for whoever fills them; where it has a `folder`, in files there."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where files may lie that are needed meanwhile."""
 
     def __call__(self, name: str, shape: tuple[int, ...], dtype: str) -> Array:
         """An array to be filled."""
@@ -77,7 +82,7 @@ def ours(found: os.stat_result) -> bool:
 
 
 def opened(path: Path, declared: Declared) -> tuple[dict[str, Array], Facts] | None:
-    """The arrays of the entry at `path`, images mapped and targets in memory, and its facts; None: it is broken."""
+    """The arrays of the entry at `path`, samples mapped and targets in memory, and its facts; None: it is broken."""
     try:
         directory = path.lstat()
         if not stat.S_ISDIR(directory.st_mode) or not ours(directory):
@@ -90,6 +95,7 @@ def opened(path: Path, declared: Declared) -> tuple[dict[str, Array], Facts] | N
                     targets = Numbers((len(images),), 0, declared.classes - 1)
                     arrays[f"{name}-targets"] = _numbers(path / f"{name}-targets.npy", targets)
             arrays |= {name: _numbers(path / f"{name}.npy", wanted) for name, wanted in declared.numbers.items()}
+            arrays |= {name: mapped(path / f"{name}.npy", s, "float32") for name, s in declared.features.items()}
             with contextlib.suppress(OSError):  # of a file system that is read-only now
                 os.utime(file.fileno())  # it has been used: see `cache_folder.shrink`
     except (OSError, ValueError):
@@ -175,6 +181,7 @@ def _listed(content: bytes, declared: Declared) -> tuple[dict[str, tuple[int, ..
         if declared.classes is not None:
             expected[f"{name}-targets"] = [count]
     expected |= {name: list(wanted.shape) for name, wanted in declared.numbers.items()}
+    expected |= {name: list(shape) for name, shape in declared.features.items()}
     if _exactly(arrays) != _exactly(expected):
         raise ValueError(f"{LIST} has arrays that are not expected")
     if not isinstance(facts, dict) or facts.keys() != declared.texts.keys() | declared.facts.keys():

@@ -150,7 +150,7 @@ class _File:
         self.path, self.file = mapped.path, mapped.file()
         weakref.finalize(self, self.file.close)
         self.start = self.file.tell()
-        self.shape, self.dtype = mapped.lying[1:], np.dtype(np.uint8)
+        self.shape, self.dtype = mapped.lying[1:], packed(mapped[:1]).numpy().dtype
         self.size = math.prod(self.shape) * self.dtype.itemsize
         self.gap = max(1, GAP // self.size)
 

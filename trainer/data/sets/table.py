@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from trainer.config.data import Rows
+from trainer.config.data import Cached, Rows
 from trainer.config.keys import MISSING, key
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Table(Rows):
+class Table(Rows, Cached):
     """A table with a target column, read as people have it: numbers are standardised, words one-hot encoded."""
 
     classifies: ClassVar[bool | None] = None

@@ -1,7 +1,6 @@
 """A table as a data set: read, its target understood, cut into splits, and encoded by a plan."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from trainer.data.sets.table import Table
@@ -65,7 +64,7 @@ def load(config: Table, track: Track[object], trained: Mapping[str, Any] | None 
         classes=found.classes,
         quantities=() if found.classes is not None else (name,),
         stratify=True,
-        encode=Encoder(name, notes, unused, wishes, comma, plan, evaluated),
+        encode=Encoder(config, name, notes, unused, wishes, comma, plan, evaluated),
     )
 
 
@@ -85,7 +84,7 @@ def by_position(sheet: Sheet, plan: Sequence[Column], notes: Notes) -> Sheet:
     if sheet.header and names != [str(i + 1) for i in range(len(names))]:
         return sheet
     notes.say("its columns are taken in their order, for only one of it and the training's table names them")
-    return replace(sheet, columns=dict(zip(names, sheet.columns.values(), strict=True)))
+    return sheet.renamed(names)
 
 
 def _target_name(sheet: Sheet, config: Table, evaluated: bool) -> str:

@@ -6,14 +6,17 @@ from typing import IO
 
 import numpy as np
 import polars as pl
+import torch
 
 from trainer.data.cache import check_room
-from trainer.data.table import cells
+from trainer.data.table.on_disk import OnDisk, clean
 from trainer.data.table.sheet import Sheet
 from trainer.system.errors import DataError
+from trainer.system.memory import free_memory
 
 _MARK = b"PAR1"
 _CELL = 16  # bytes of a cell in memory
+_COLUMNS = 4  # that memory has to hold of a table that is read one at a time: it, copies, the rows of the splits
 _PART = 2**21  # cells that are read at once
 
 
@@ -25,16 +28,18 @@ def is_parquet(file: IO[bytes]) -> bool:
 
 
 def read_parquet(path: Path, file: IO[bytes], most: int) -> Sheet:
-    """Read a Parquet file of at most so many columns, whose size in memory is checked before.
+    """Read a Parquet file of at most so many columns; where memory does not hold its cells, when they are asked for.
 
     Raises:
-        DataError: It has too many columns, or more cells than memory holds.
+        DataError: It has too many columns, or so many rows that memory does not hold one column.
     """
     lazy, height = _opened(path, file, most)
-    check_room(
-        _CELL * height * lazy.collect_schema().len(), f"the cells of {path}", "use a smaller table, or free some memory"
-    )
-    return _sheet(path, lazy.collect(), 0)
+    names = lazy.collect_schema().names()
+    if _CELL * height * len(names) <= free_memory(torch.device("cpu")):
+        return _sheet(path, lazy.collect(), 0)
+    hint = "use a table of fewer rows, or free some memory"
+    check_room(_COLUMNS * _CELL * height, f"the cells of one column of {path} and their order", hint)
+    return Sheet(path, OnDisk(path, dict(zip(names, names, strict=True))), np.arange(1, 1 + height))
 
 
 def parts(path: Path, file: IO[bytes], most: int, wanted: Collection[str]) -> Iterator[Sheet]:
@@ -68,12 +73,5 @@ def _opened(path: Path, file: IO[bytes], most: int) -> tuple[pl.LazyFrame, int]:
 
 
 def _sheet(path: Path, frame: pl.DataFrame, start: int) -> Sheet:
-    columns = {series.name: _clean(series) for series in frame.get_columns()}
+    columns = {series.name: clean(series) for series in frame.get_columns()}
     return Sheet(path, columns, np.arange(start + 1, start + 1 + len(frame)))
-
-
-def _clean(series: pl.Series) -> pl.Series:
-    """Text without blanks around it, and finite numbers, as the columns of other tables are."""
-    if series.dtype == pl.String:
-        return series.str.strip_chars()
-    return cells.plain(series) if series.dtype.is_numeric() else series

@@ -1,5 +1,6 @@
 """A table that has been read: its columns, before anything is understood of their cells."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from trainer.data.table.notes import quoted
+from trainer.data.table.on_disk import OnDisk
 from trainer.system.errors import DataError, did_you_mean
 from trainer.system.shapes import reads_as_number
 
@@ -20,7 +22,7 @@ class Sheet:
     """
 
     path: Path
-    columns: dict[str, pl.Series]
+    columns: Mapping[str, pl.Series]
     lines: np.ndarray
     header: bool = True
     nameless: frozenset[str] = frozenset()
@@ -30,9 +32,22 @@ class Sheet:
 
     def take(self, rows: np.ndarray) -> "Sheet":
         """The sheet of some rows, by their indices."""
+        if isinstance(self.columns, OnDisk):
+            return replace(self, columns=self.columns.take(rows), lines=self.lines[rows])
         index = pl.Series(rows)
         columns = {name: series.gather(index) for name, series in self.columns.items()}
         return replace(self, columns=columns, lines=self.lines[rows])
+
+    def renamed(self, names: list[str]) -> "Sheet":
+        """The sheet with other names of its columns, one after the other."""
+        if isinstance(self.columns, OnDisk):
+            return replace(self, columns=self.columns.renamed(names))
+        return replace(self, columns=dict(zip(names, self.columns.values(), strict=True)))
+
+    def let_go(self, name: str) -> None:
+        """Free the memory that a column takes, which nobody asks for again."""
+        if isinstance(self.columns, dict):
+            self.columns.pop(name, None)
 
     def find(self, word: str) -> str | None:
         """The name of the column that `word` means: its name, or its number, from 1 on or from -1 at the end."""
