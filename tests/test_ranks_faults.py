@@ -109,7 +109,7 @@ def test_a_loss_that_is_not_finite_is_said_once(machine: Machine) -> None:
     found = ended(started, pids)
     assert found.code == 1
     assert found.err.count("error:") == 1
-    assert "not finite" in found.err
+    assert "the loss is nan at epoch 1" in found.err
     assert running.result(run_directory())["status"] == "failed"
 
 
