@@ -37,8 +37,8 @@ def run(config: "Train") -> dict[str, Any]:
     if spread.several(config):
         from trainer.run.ranks.tasks import Continue
 
-        result: dict[str, Any] = spread.run(Continue(config), heading.of_training(config, config.directory))
-        return result
+        found: dict[str, Any] | None = spread.run(Continue(config), heading.of_training(config, config.directory))
+        return found or {}  # not on another rank than the first
     from trainer.show.beginning import beginning
 
     with beginning(*heading.of_training(config, config.directory)) as screen:

@@ -1,5 +1,6 @@
 """`trainer train`: fit, then test; one run directory. Its keys stand in `trainer.config.train`."""
 
+from pathlib import Path
 from typing import Any
 
 from trainer.config.train import Train
@@ -27,8 +28,8 @@ def run(config: Train) -> dict[str, Any]:
     if spread.several(config):
         from trainer.run.ranks.tasks import Begin
 
-        result: dict[str, Any] = spread.run(Begin(config), heading.of_start(config))
-        return result
+        found: tuple[dict[str, Any], Path] | None = spread.run(Begin(config), heading.of_start(config))
+        return found[0] if found is not None else {}  # not on another rank than the first
     from trainer.show.beginning import beginning
 
     with beginning(*heading.of_start(config)) as screen:

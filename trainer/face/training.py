@@ -22,9 +22,13 @@ def train(*overrides: str, **keys: Any) -> Run:
         KeyboardInterrupt: It was interrupted, and `resume` continues it.
     """
     with composed("train", given.words(overrides, keys)) as config:
-        from trainer.run import starting
+        from trainer.run import heading, starting
+        from trainer.run.ranks import spread, tasks
         from trainer.show.report import Report
 
+        if spread.several(config):
+            with training():
+                return Run(spread.run(tasks.Begin(config), heading.of_start(config))[1])
         with training(), starting.opened(config, Report()) as opened:
             opened.run()
             return Run(opened.directory)
@@ -44,11 +48,15 @@ def resume(run: "str | os.PathLike[str]", *overrides: str, **keys: Any) -> Run:
     if again.is_sweep(resolved(os.fspath(run))):
         raise ConfigError(f"{os.fspath(run)} is a sweep", f"the command line resumes it: trainer resume {run}")
     with composed("resume", [given.place("run", run), *given.words(overrides, keys)]) as config:
-        from trainer.run import resuming
+        from trainer.run import heading, resuming
+        from trainer.run.ranks import spread, tasks
         from trainer.show.report import Report
 
         with training():
-            resuming.run(config, Report())
+            if spread.several(config):
+                spread.run(tasks.Continue(config), heading.of_training(config, config.directory))
+            else:
+                resuming.run(config, Report())
         return Run(config.directory)
 
 

@@ -51,7 +51,7 @@ def pays(job: Planned) -> bool:
     config = job.asked.config
     assert config is not None
     streams = config.written("data").get("placement") in ("stream", "windows")
-    if stays_alone(config) or config.on_nan == "skip" or config.compile == "inductor" or streams:
+    if config.devices != 1 or stays_alone(config) or config.on_nan == "skip" or config.compile == "inductor" or streams:
         return False  # such jobs cannot be batched, and would run one after the other
     if config.device.startswith("cuda") or (config.device == "auto" and gpus()):
         return True

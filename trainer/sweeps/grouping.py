@@ -24,7 +24,7 @@ def grouped(jobs: Sequence[Planned]) -> list[list[Planned]]:
             groups[job.number] = [job]
             continue
         data = config.written("data")  # empty with from=RUN, whose checkpoint describes them
-        keys = (config.device, data.get("placement"), data.get("eval_batch_size"))
+        keys = (config.device, config.devices, data.get("placement"), data.get("eval_batch_size"))
         groups.setdefault((config.digest(FREE), *keys), []).append(job)
     return list(groups.values())
 

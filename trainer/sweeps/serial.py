@@ -25,8 +25,9 @@ class Serial:
     def run(self, jobs: Iterator[Planned]) -> None:
         try:
             for planned in jobs:
-                watched = replace(planned, hooks=(*planned.hooks, _Watch(self.monitor, planned)))
-                note(planned, partial(attempt, watched), self.done)
+                watch = _Watch(self.monitor, planned)
+                watched = replace(planned, hooks=(*planned.hooks, watch))
+                note(planned, partial(attempt, watched, watch.look), self.done)
         finally:
             self.monitor.close()
 
@@ -39,7 +40,14 @@ class _Watch(Hook):
         self.since = self.shown = time.monotonic()
         monitor.show([(planned, self.since)])
 
+    def __reduce__(self) -> Any:
+        return Hook, ()  # in another process there is nothing to show
+
     def on_step(self, state: State) -> None:
+        self.look()
+
+    def look(self) -> None:
+        """Show how far the job is, unless that has just been shown."""
         if time.monotonic() - self.shown > SHOW_SECONDS:
             self.shown = time.monotonic()
             self.monitor.show([(self.planned, self.since)])

@@ -67,16 +67,24 @@ class Slurm(Concurrent[Any]):
         if self.executor is None:
             self.executor = self._executor(planned.directory.parent)
         sweep = planned.directory.absolute().parent.parent.name
-        self.executor.update_parameters(name=f"{printable(sweep)[:100]}-{planned.number}")
+        self.executor.update_parameters(name=f"{printable(sweep)[:100]}-{planned.number}", **self._tasks(planned))
         try:
             # `cancel` alone stops the jobs: Ctrl-C as well would end one of this machine without a checkpoint.
             here = {"PYTHONSAFEPATH": "1"} if self.local and self.safe else {}
             with blocked(signal.SIGINT, signal.SIGHUP), environment(here):
-                return self.executor.submit(work, planned, Place.here(self.threads))
+                submitted = self.executor.submit(work, planned, Place.here(self.threads))
+                return submitted.task(0)  # which has the first rank, and says what has come of the job
         except RuntimeError as error:
             raise RefusedError(
                 f"Slurm does not take job {planned.number}: {_said(str(error))}", "see its keys: sweep.*"
             ) from error
+
+    def _tasks(self, planned: Planned) -> dict[str, int]:
+        """How many tasks the job has: one for each of its ranks, unless it starts them itself."""
+        config = planned.asked.config
+        if self.local or config is None or not isinstance(config.devices, int):
+            return {}
+        return {"nodes": 1, "tasks_per_node": config.devices}
 
     def _executor(self, sweep: Path) -> Any:
         if not self.local:

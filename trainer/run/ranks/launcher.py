@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -37,11 +37,17 @@ def warm() -> None:
 
 
 def launched(
-    task: Task, size: int, gpus: Sequence[str], heading: tuple[str, str], said: Sequence[str], screen: Report
+    task: Task,
+    size: int,
+    gpus: Sequence[str],
+    heading: tuple[str, str],
+    said: Sequence[str],
+    screen: Report,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Any:
     """Do a task on `size` ranks, each with one of the `gpus` where there are any; what rank 0 has come to.
 
-    `heading` and `said` are on the `screen` already.
+    `heading` and `said` are on the `screen` already. `meanwhile` is called now and then.
 
     Raises:
         TrainerError: A rank has failed, or was lost; all have ended.
@@ -55,6 +61,7 @@ def launched(
                     crew.look()
             while not crew.watch.over:
                 crew.look()
+                meanwhile()
         finally:
             crew.close()
     return crew.outcome()
@@ -73,7 +80,7 @@ class Crew:
         """Start them all, which meet at a port of the loopback address that is open already."""
         context: Any = forking.start(*PRELOADED)
         given = os.environ.get(THREADS[0], "")
-        threads = int(given) if given.isdecimal() and int(given) else max(1, cores() // self.size)
+        threads = max(1, (int(given) if given.isdecimal() and int(given) else cores()) // self.size)
         environment = {**os.environ, **dict.fromkeys(THREADS, str(threads))}
         with socket.socket() as meeting:
             meeting.bind((LOOPBACK, 0))

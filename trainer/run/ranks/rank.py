@@ -27,9 +27,11 @@ TIMEOUT = 300.0  # seconds, of a task without a key for it
 
 
 class Task(Protocol):
-    """What ranks do together; `config` says on which device."""
+    """What ranks do together."""
 
-    config: Any
+    @property
+    def config(self) -> Any:
+        """What has been composed."""
 
     @property
     def batch(self) -> int | None:

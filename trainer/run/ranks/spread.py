@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,15 @@ def several(config: Any) -> bool:
     return config.devices != 1 or seats.taken() is not None
 
 
-def run(task: Task, heading: tuple[str, str]) -> Any:
+def run(
+    task: Task,
+    heading: tuple[str, str],
+    screen: Report | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Any:
     """Do a task on all its ranks; what rank 0 has come to. A single one does it in this process.
+
+    `meanwhile` is called now and then where others do it.
 
     Raises:
         UserError: There are not so many devices.
@@ -29,13 +37,13 @@ def run(task: Task, heading: tuple[str, str]) -> Any:
     if seat is not None:
         return _placed(task, seat)
     size, gpus, said = number.chosen(task.config, task.batch)
-    screen = Report()
+    screen = screen or Report()
     screen.heading(*heading)
     if said:
         screen.say(f"  {said}")
     task.config.change("devices", size)
     if size > 1:
-        return launcher.launched(task, size, gpus, heading, [said] if said else [], screen)
+        return launcher.launched(task, size, gpus, heading, [said] if said else [], screen, meanwhile)
     from trainer.engine.ranks import ALONE
     from trainer.system.torch_first import import_torch
 

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from trainer.show.report import Report
 
 
+def batch_of(config: Train) -> int:
+    """How many samples a batch of a training has, as far as that is known before the data are read."""
+    size: int | None = getattr(config.samples, "batch_size", None)
+    return size or sys.maxsize  # null: all samples
+
+
 @dataclass
 class _Training:
     config: Train
@@ -20,20 +26,19 @@ class _Training:
     @property
     def batch(self) -> int:
         """How many samples a batch has that the ranks share."""
-        size: int | None = self.config.samples.batch_size
-        return size or sys.maxsize  # null: all samples
+        return batch_of(self.config)
 
 
 class Begin(_Training):
     """A new training."""
 
-    def lead(self, ranks: "Ranks", screen: "Report", at: Callable[[Path], None]) -> dict[str, Any]:
-        """Train and test; the content of result.json."""
+    def lead(self, ranks: "Ranks", screen: "Report", at: Callable[[Path], None]) -> tuple[dict[str, Any], Path]:
+        """Train and test; the content of result.json, and the run directory."""
         from trainer.run import starting
 
         with starting.opened(self.config, screen, ranks=ranks) as training:
             at(training.directory)
-            return training.run()
+            return training.run(), training.directory
 
     def follow(self, ranks: "Ranks") -> None:
         """Take part in each step."""

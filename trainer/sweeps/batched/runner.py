@@ -18,7 +18,7 @@ from trainer.sweeps.grouping import data_of, grouped
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
 from trainer.sweeps.runner import Done, note
-from trainer.system.errors import InterruptedRunError, TrainerError
+from trainer.system.errors import ConfigError, InterruptedRunError, TrainerError
 
 SHOW_SECONDS = 0.5  # between two looks at what the jobs say
 
@@ -77,6 +77,7 @@ class Batched(Hook):
         """Set a job up, up to its first step; None if that failed."""
         attempt = Attempt(planned, Report(quiet=True))
         try:
+            _refuse_several(planned)
             same = [member.parts for member in self.begun if data_of(member.planned) == data_of(planned)]
             training = attempt.open(same[0] if same else None)
         except BaseException as error:
@@ -137,6 +138,19 @@ class Batched(Hook):
             member.error = team.of_all(error)
             with suppress(TrainerError):
                 self._leaves(member)
+
+
+def _refuse_several(planned: Planned) -> None:
+    """Refuse a job on several devices, which no program shares with others.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    config = planned.asked.config
+    if config is not None and config.devices != 1:
+        raise ConfigError(
+            f"devices={config.devices}: sweep=batched trains several models on one device", "use sweep=serial"
+        )
 
 
 def _raising(error: BaseException) -> Rest:
