@@ -155,6 +155,7 @@ SCREENS = (
         "looked at without a run",
         "inspect model=resnet18 data=folder data.path={inputs}/images",
         "inspect model=linear data=diabetes",
+        "check model=mlp data=diabetes check.only=batches,splits",
         "inspect data=folder data.path={inputs}/images inspect.out=images.png",
         "eval ckpt={inputs}/bare.pth model=linear data=digits data.size=8",
         exits(2, "eval ckpt={inputs}/bare.pth model=mlp data=digits"),

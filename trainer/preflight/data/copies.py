@@ -1,5 +1,6 @@
 """Samples that are in two splits, so that the figures of one are those of training."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -11,8 +12,11 @@ from trainer.data.splits import Split
 from trainer.preflight.finding import Finding
 from trainer.preflight.samples import bounded
 from trainer.preflight.subject import Subject
+from trainer.system.shown import share
 
 ABOUT = "copies of samples in two splits"
+HALF = 0.5  # of the rows: so many may be twins by nature, and the figures are still those of rows that were seen
+SURE = 3.0  # deviations of the number of twins
 IMAGES = 0.005  # share of images that may be copies: no two photographs are equal by chance
 
 
@@ -28,14 +32,21 @@ def look(subject: Subject) -> Iterator[Finding]:
             continue
         own = _digests(split)
         count = int(torch.isin(own, seen).sum())
-        if count > max(1.0, len(own) * (IMAGES if data.is_image else twins + CHANCE)):
+        wrong = count > max(1.0, IMAGES * len(own) if data.is_image else _usual(len(own), twins))
+        if wrong or count > HALF * len(own):
             found = f"{count:,} of {len(own):,} {what} of {name} are in training or validation, too"
-            yield Finding(f"copies in {name}", found, _advice(subject), wrong=True)
+            among = "" if wrong else f", as {share(twins)} of training rows are there more than once"
+            yield Finding(f"copies in {name}", found + among, _advice(subject), wrong)
         else:
             counts.append(f"{count:,} of {len(own):,} {what} of {name}")
         seen = torch.cat([seen, own])
     if counts:
         yield Finding("copies", f"{', '.join(counts)} are in training, too")
+
+
+def _usual(rows: int, twins: float) -> float:
+    """So many of some rows at most have a twin in another split, where such a share has one in the same."""
+    return rows * (twins + CHANCE) + SURE * math.sqrt(rows * twins * (1 - twins))
 
 
 def _digests(split: Split) -> Tensor:

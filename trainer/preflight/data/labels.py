@@ -8,7 +8,7 @@ from trainer.preflight.subject import Subject
 from trainer.system.shown import counted
 
 ABOUT = "whether the samples tell the targets"
-WEAK = 0.4  # of `Signal.value`: where at most so much can be there, nothing is
+WEAK = 0.35  # of `Signal.value`: where at most so much can be there, nothing is
 
 
 def look(subject: Subject) -> Iterator[Finding]:

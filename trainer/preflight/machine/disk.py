@@ -9,19 +9,20 @@ from torch import Tensor
 
 from trainer import checkpoint
 from trainer.data.known import KEPT
-from trainer.engine.loop import grouped
 from trainer.preflight.finding import Finding
 from trainer.preflight.subject import Subject
 from trainer.system.paths import expanded
 
 ABOUT = "the disk"
+FEW = 2  # samples of a step
 FILES = 20 * 2**20  # of tables, pictures, TensorBoard's file and the report
 
 
 def look(subject: Subject) -> Iterator[Finding]:
     """Compare what a run leaves with the room that there is where it is to lie."""
     parts = subject.parts(compile="off")
-    parts.step(next(grouped(parts.batches.epoch(0), parts.plan.accumulate)))  # the optimizer has a state from then on
+    parts.train.batch_size = min(FEW, parts.train.batch_size)
+    parts.step([next(parts.train.epoch(0))])  # from which on the optimizer has a state
     one = _size(checkpoint.state_of(parts.model)) + _size(parts.optimizer.state_dict()) + 8 * KEPT
     if parts.average is not None:
         one += _size(checkpoint.state_of(parts.model))

@@ -14,8 +14,9 @@ from trainer.show.values import duration
 from trainer.system.shown import counted
 
 ABOUT = "how long it takes"
-WARMING, FEWEST = 3, 5  # steps before the clock runs, and steps that are measured at least
-SECONDS = 3.0  # that are measured at most, but for so few steps
+WARMING = 3  # steps before the clock runs
+AT_ONCE = 5  # steps after which a GPU is waited for
+SECONDS = 3.0  # that steps are measured, and half of it warming up and evaluations
 LONG = 12 * 3600.0
 
 
@@ -58,34 +59,34 @@ def _seconds_of_a_step(parts: Parts, waiting: Callable[[], object]) -> float:
     from trainer.engine.loop import grouped
 
     batches = chain.from_iterable(grouped(parts.batches.epoch(epoch), parts.plan.accumulate) for epoch in count())
+    begun = time.perf_counter()
     for _ in range(WARMING):
         parts.step(next(batches))
-    waiting()
-    begun, taken = time.perf_counter(), 0
-    while taken < FEWEST or time.perf_counter() - begun < SECONDS:
-        parts.step(next(batches))
-        taken += 1
-        if taken % FEWEST == 0:
-            waiting()
-        if taken >= max(FEWEST, 2 * len(parts.samples)) and time.perf_counter() - begun > SECONDS / 10:
+        waiting()
+        if time.perf_counter() - begun > SECONDS / 2:
             break
-    waiting()
+    begun, taken = time.perf_counter(), 0
+    several = 2 * len(parts.samples)  # of two epochs, where these are short
+    while (passed := time.perf_counter() - begun) < SECONDS and (taken < several or passed < SECONDS / 10):
+        for _ in range(AT_ONCE if taken else 1):
+            parts.step(next(batches))
+            taken += 1
+        waiting()
     return (time.perf_counter() - begun) / taken
 
 
 def _seconds_of_a_sample(parts: Parts, waiting: Callable[[], object]) -> float:
-    """Of an evaluation: of the split that is evaluated during training, or of the test split."""
-    done, begun = 0, 0.0
-    for number, (inputs, _) in enumerate(parts.evaluator.batches(parts.evaluated or "test")):
-        if number == 1:
-            done, begun = 0, time.perf_counter()  # the first has warmed up
-        elif number == 0:
-            begun = time.perf_counter()
+    """Of an evaluation, with its reading: of the split that is evaluated during training, or of the test split."""
+    batches = parts.evaluator.batches(parts.evaluated or "test")
+    begun, done = time.perf_counter(), 0
+    for number, (inputs, _) in enumerate(batches):
         parts.evaluator.raw(inputs)
         waiting()
         done += len(inputs)
         if time.perf_counter() - begun > SECONDS / 2:
             break
+        if number == 0 and done < batches.total:
+            begun, done = time.perf_counter(), 0  # the first has warmed up
     return (time.perf_counter() - begun) / done
 
 
