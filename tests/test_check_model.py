@@ -5,14 +5,18 @@ import random
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pandas
 import pytest
 from conftest import Ran, Trainer
+from processes import Machine
 from running import SILENT, result, train
 from test_check import reported
 
 from trainer.preflight import rate_curve
+from trainer.preflight.ranks import agreement
 from trainer.preflight.rate.range_test import judged
 from trainer.preflight.rate_curve import Tried
 
@@ -196,3 +200,34 @@ def test_the_picture_goes_where_it_is_asked_for(trainer: Trainer) -> None:
     ran = trainer(*words, "check.out=rates.xyz")
     assert ran.code == 1
     assert "check.out=rates.xyz" in ran.out
+
+
+# --- several processes --------------------------------------------------------------------------------
+
+
+def test_a_difference_between_ranks_goes_before_one_from_a_single_process() -> None:
+    fine = {"apart": {"w": 0.0}, "alone": {"w": 1e-12}}
+    assert not agreement.judged(2, fine).wrong
+    finding = agreement.judged(2, fine | {"alone": {"w": 1e-12, "v": 0.25, "u": 0.5}})
+    assert finding.wrong
+    assert finding.found.endswith("not with one process: u, v by up to 0.5 of the largest value")
+    finding = agreement.judged(3, {"apart": {"w": 0.1}, "alone": {"w": 0.2}})
+    assert "the 3 ranks have other weights than each other: w by up to 0.1" in finding.found
+    assert agreement.judged(2, {"apart": {"w": math.nan}, "alone": {}}).wrong
+
+
+def test_one_process_is_compared_with_others_only_where_that_is_asked_for() -> None:
+    alone: Any = SimpleNamespace(named=["model"], config=SimpleNamespace(devices=1))
+    assert list(agreement.look(alone)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "says"), [("Normalised", "are those of one process"), ("Mixing", "not with one")])
+def test_two_ranks_end_two_steps_with_the_weights_of_one_process(machine: Machine, model: str, says: str) -> None:
+    here = Path(__file__).parent
+    Path("configs/model").mkdir(parents=True)
+    Path("configs/model/planted.yaml").write_text(f"_target_: planted_models.{model}\n")
+    Path("planted_models.py").write_text((here / "planted_models.py").read_text())
+    ran = machine.run("check", "model=planted", *DIGITS, "check.only=ranks")
+    assert ran.code == (model == "Mixing"), ran.err
+    assert says in ran.out, ran.out
