@@ -22,6 +22,7 @@ from trainer.system.memory import RESIDENT_SHARE, free_memory
 LARGER = 4, 2  # times as large a batch, if an epoch then still has ...
 FEWEST = 8  # ... so many steps
 SMALL_STEP = 0.02  # seconds of a step in which threads wait for each other longer than they compute
+LEAST_STEP = 0.001  # seconds of a step that more threads may make faster
 SHARE = 0.1  # of an epoch that a part has to take to be worth a change
 LONGEST_TEST = 10.0  # seconds: trainings on several devices are tried from their start to their end
 LONG = 600.0  # seconds of a training that may spend half a minute on compiling
@@ -144,7 +145,7 @@ def _threads(seen: Seen) -> Iterator[Candidate]:
     if threads > 1 and seen.step < SMALL_STEP:
         why = f"a step takes {1000 * seen.step:.1f} ms, in which {threads} threads wait for each other"
         yield Candidate("OMP_NUM_THREADS=1", why, ROUNDING, 0.3 * seen.computing, threads=1, harmless=True)
-    elif threads < here:
+    elif threads < here and seen.step > LEAST_STEP:
         why = f"{threads} of {here} cores compute, and forward and backward take {seen.computing:.0%}"
         yield Candidate(f"OMP_NUM_THREADS={here}", why, ROUNDING, 0.25 * seen.computing, threads=here, harmless=True)
 

@@ -27,7 +27,6 @@ from trainer.profiling.clock import Clock, kind
 from trainer.system.atomic import replacing
 
 WAIT, WARM = 1, 2  # steps before the profiler is started, and those in which it looks and keeps nothing
-TRACE = "trace.json.gz"
 _PRODUCTS = ("gemm", "conv", "xmma", "wgrad", "dgrad")  # in the names of NVIDIA's kernels
 _STEP = "ProfilerStep"  # the region that the profiler has for a step
 
@@ -218,7 +217,7 @@ def _busy(events: Iterable[FunctionEvent]) -> float:
 
 def _keep(profiler: profile, trace: Path) -> None:
     with TemporaryDirectory(prefix="trainer-trace-") as folder:
-        made = Path(folder) / TRACE
+        made = Path(folder) / trace.name
         profiler.export_chrome_trace(str(made))
         with replacing(trace) as file, made.open("rb") as whole:
             shutil.copyfileobj(whole, file)

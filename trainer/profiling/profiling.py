@@ -37,35 +37,32 @@ def run(config: Train, options: Options, screen: Report, start: Sequence[tuple[s
     """
     for line in bare(config):
         screen.say(line)
-    folder = place.made(options.out, heading.name(config))
-    hidden = Listening()
+    name, command = heading.name(config), _command(config)
+    hidden = Listening(screen.say)
     begun = time.perf_counter()
-    with opened(config, hidden, folder) as training:
+    with place.made(options.out, name) as folder, opened(config, hidden, folder) as training:
         others = ("the other parts, and the run's files", time.perf_counter() - begun - hidden.seconds)
-        started = [*start, *hidden.done, others]
         try:
             seen = _seen(training, options, screen, folder)
+            seen.measured.start = [*start, *hidden.done, others, ("the first step", seen.measured.first_step)]
+            telling.start(screen, seen.measured)
+            telling.epoch(screen, seen.measured, seen.parts.train.batch_size * seen.parts.plan.accumulate)
+            telling.beside(screen, seen)
+            telling.operators(screen, seen)
             tried = _tried(seen, options, screen)
         finally:
             training.close({"status": "interrupted"})  # what reads batches is not waited for
-    seen.measured.start = [*started, ("the first step", seen.measured.first_step)]
-    name, command = heading.name(config), _command(config)
-    telling.start(screen, seen.measured)
-    telling.epoch(screen, seen.measured, seen.parts.train.batch_size * seen.parts.plan.accumulate)
-    telling.beside(screen, seen)
-    telling.operators(screen, seen)
     content = telling.as_json(seen, tried, name, command)
     with screen.doing("drawing"):
         _draw(seen, tried, f"{name}, {seen.parts.compute}", folder / place.PICTURE)
     write_text(folder / place.RESULT, json.dumps(content, indent=2) + "\n")
     telling.suggestion(screen, tried, seen.measured, command)
-    trace = folder / kernels.TRACE
     screen.facts(
         "left",
         [
             ("table", str(folder / place.RESULT)),
             ("picture", str(folder / place.PICTURE)),
-            ("trace", f"{trace}, which https://ui.perfetto.dev opens"),
+            ("trace", f"{folder / place.TRACE}, which https://ui.perfetto.dev opens"),
         ],
     )
     return content
@@ -80,7 +77,7 @@ def _seen(training: Training, options: Options, screen: Report, folder: Path) ->
         clock, replaced = Clock(), Replaced()
         step = watch_step(parts.step, clock, replaced)
         batches = watched_batches(parts.train, parts.batches, clock)
-        trace = folder / kernels.TRACE
+        trace = folder / place.TRACE
         try:
             found = kernels.recorded(step, batches, parts.plan.accumulate, clock, options.steps, trace, session.wait)
         finally:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,16 +10,24 @@ from trainer.show.report import Report
 
 
 class Listening(Report):
-    """A screen that shows nothing, and keeps what is said to be done within it with the seconds that it took."""
+    """A screen that shows nothing but what is said in a line of its own, and that by `say`, if it is given.
 
-    def __init__(self) -> None:
+    It keeps what is said to be done within it, with the seconds that it took.
+    """
+
+    def __init__(self, say: Callable[[str, str], None] | None = None) -> None:
         super().__init__(quiet=True)
+        self._say = say
         self.done: list[tuple[str, float]] = []
 
     @property
     def seconds(self) -> float:
         """Of all that was done."""
         return sum(seconds for _, seconds in self.done)
+
+    def say(self, text: str = "", style: str = "") -> None:
+        if self._say is not None and text:
+            self._say(text, style)
 
     @contextmanager
     def doing(self, text: str, long: bool = False) -> Iterator[None]:

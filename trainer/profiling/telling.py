@@ -26,6 +26,7 @@ CALLED = {
 }
 LEAST = 0.002  # of the epoch: smaller parts of parts are not shown
 UNQUIET = 1.25  # times as long as the shortest took the longest plain epoch, where the machine is not quiet
+SHORT = 0.1  # seconds: what is shorter is shown in milliseconds
 NAME = 40  # letters of an operator: those of kernels have hundreds
 OPERATORS = 8  # that are shown
 SHAPES = 44  # letters of an operator's shapes
@@ -59,7 +60,8 @@ def epoch(screen: Report, measured: Measured, samples: int) -> None:
     whole = 1000 * (measured.seconds - measured.of(parts_of.EVALUATION)) / measured.steps
     rows.append(("the whole epoch", *_figures(measured.seconds, measured.seconds), f"{whole:.3f}"))
     title = f"where an epoch's time goes: {_counted(measured, samples)}"
-    screen.table(("", "seconds", "share", "ms per step"), rows, title)
+    unit = "seconds" if measured.seconds >= SHORT else "ms"
+    screen.table(("", unit, "share", "ms per step"), rows, title)
 
 
 def _counted(measured: Measured, samples: int) -> str:
@@ -74,7 +76,11 @@ def _counted(measured: Measured, samples: int) -> str:
 
 
 def _figures(seconds: float, whole: float) -> tuple[str, str]:
-    return f"{seconds:.3f}", f"{seconds / whole:.1%}"
+    return f"{seconds if whole >= SHORT else 1000 * seconds:.3f}", f"{seconds / whole:.1%}"
+
+
+def _long(seconds: float) -> str:
+    return f"{seconds:.3f} s" if seconds >= SHORT else f"{1000 * seconds:.3g} ms"
 
 
 def overhead(measured: Measured) -> float:
@@ -88,14 +94,14 @@ def beside(screen: Report, seen: Seen) -> None:
     plain, watched = median(measured.plain), median(measured.watched)
     of = f"medians of {len(measured.watched)} and {len(measured.plain)} epochs by turns"
     facts = [
-        ("measuring", f"{overhead(measured):+.1%}: {watched:.3f} s watched, {plain:.3f} s not, {of}"),
+        ("measuring", f"{overhead(measured):+.1%}: {_long(watched)} watched, {_long(plain)} not, {of}"),
         (
             "checkpoint",
-            f"{measured.checkpoint:.3f} s each, with the wait for the disk, in a thread beside the training",
+            f"{_long(measured.checkpoint)} each, with the wait for the disk, in a thread beside the training",
         ),
     ]
-    if max(measured.plain) > UNQUIET * min(measured.plain):
-        spread = f"plain epochs took {min(measured.plain):.3f} to {max(measured.plain):.3f} s"
+    if max(measured.plain) > max(UNQUIET * min(measured.plain), SHORT):
+        spread = f"plain epochs took {_long(min(measured.plain))} to {_long(max(measured.plain))}"
         facts.append(("note", f"{spread}: other programs had the cores; profile again when they rest"))
     begin, closing = sum(seconds for _, seconds in measured.start), summary.closing_seconds(seen.parts, seen.step)
     evaluations = plan.epochs / plan.evaluate_epochs
@@ -158,7 +164,7 @@ def suggestion(screen: Report, tried: Sequence[Tried], measured: Measured, comma
     facts = [
         ("seen", last.candidate.why),
         ("tried", said(last)),
-        ("an epoch", f"{last.epoch:.2f} s in the place of {measured.whole:.2f}"),
+        ("an epoch", f"{_long(last.epoch)} in the place of {_long(measured.whole)}"),
         ("the result", last.candidate.effect),
     ]
     screen.panel(f"suggestion: {last.candidate.words}", facts)
