@@ -355,3 +355,25 @@ def test_a_training_that_diverges_has_no_profile(trainer: Trainer) -> None:
     assert ran.code == 1
     assert "is not finite" in ran.err
     assert "resume" not in ran.err
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("compiled", ["off", "cudagraph"])
+def test_on_a_gpu_the_parts_add_up_and_its_idle_share_is_one(trainer: Trainer, empty: Path, compiled: str) -> None:
+    words = (*DIGITS, "data.batch_size=4", "device=cuda", f"compile={compiled}", "epochs=100")
+    ran = trainer("profile", *words, "profile.seconds=1", "profile.out=here")
+    assert ran.code == 0, ran.err
+    assert "GPU idle" in ran.out
+    kept = json.loads((empty / "here" / "profile.json").read_text())
+    assert sum(kept["parts"].values()) == pytest.approx(kept["seconds"], rel=1e-6)
+    assert 0 < kept["gpu_busy_in_a_step"] < kept["seconds"]
+    assert 0 <= kept["gpu_idle"] < 1
+    of_eager_steps = {"forward", "backward", "optimizer"}
+    if compiled == "off":
+        assert of_eager_steps <= kept["parts"].keys()
+        assert any(operator["flops"] > 0 for operator in kept["operators"])
+    else:
+        assert "step" in kept["parts"]
+        assert of_eager_steps <= kept["step_without_graph"].keys()
+        assert any(operator["product"] for operator in kept["operators"])

@@ -102,8 +102,13 @@ def _quiet() -> Iterator[None]:
     """Within the block nothing comes to the standard error: the profiler's library says when it starts and stops there,
     and on a machine without a GPU that it finds none.
     """
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed already
+        yield
+        return
     sys.stderr.flush()
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    nothing = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nothing, 2)
         yield

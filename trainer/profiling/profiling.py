@@ -56,7 +56,8 @@ def run(config: Train, options: Options, screen: Report, start: Sequence[tuple[s
     with screen.doing("drawing"):
         _draw(seen, tried, f"{name}, {seen.parts.compute}", folder / place.PICTURE)
     write_text(folder / place.RESULT, json.dumps(content, indent=2) + "\n")
-    telling.suggestion(screen, tried, seen.measured, command)
+    if options.tries:
+        telling.suggestion(screen, tried, seen.measured, command)
     screen.facts(
         "left",
         [

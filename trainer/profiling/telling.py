@@ -1,5 +1,6 @@
 """What a profile says, on the screen and in profile.json."""
 
+import sys
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
@@ -104,10 +105,10 @@ def beside(screen: Report, seen: Seen) -> None:
         spread = f"plain epochs took {_long(min(measured.plain))} to {_long(max(measured.plain))}"
         facts.append(("note", f"{spread}: other programs had the cores; profile again when they rest"))
     begin, closing = sum(seconds for _, seconds in measured.start), summary.closing_seconds(seen.parts, seen.step)
-    evaluations = plan.epochs / plan.evaluate_epochs
-    training = plan.epochs * (measured.whole - measured.evaluation) + evaluations * measured.evaluation
+    epochs = min(plan.epochs, (plan.max_steps or sys.maxsize) / measured.of_steps)
+    training = epochs * (measured.whole - measured.evaluation + measured.evaluation / plan.evaluate_epochs)
     said = f"about {duration(begin + training + closing)}: {duration(begin)} to begin, {duration(training)} of "
-    said += f"{counted(plan.epochs, 'epoch')}, {duration(closing)} for the test and its pictures"
+    said += f"{epochs:,.4g} epoch{'s' * (epochs != 1)}, {duration(closing)} for the test and its pictures"
     facts.append(("all of it", said))
     if seen.idle is not None and seen.kernels.busy is not None:
         busy = f"kernels and copies take {1000 * seen.kernels.busy:.3f} ms of a step"
@@ -141,7 +142,7 @@ def operators(screen: Report, seen: Seen) -> None:
         for operator in kernels.operators[:OPERATORS]
     ]
     title = f"operators that take longest, by torch's profiler in {counted(kernels.steps, 'step')}"
-    screen.table(("", "calls a step", "ms a step", "share", "GFLOP/s", "shapes of the longest call"), rows, title)
+    screen.table(("", "calls a step", "ms a step", "share", "GFLOP/s", "longest call"), rows, title)
 
 
 def _rate(operator: Operator) -> str:
@@ -156,8 +157,8 @@ def suggestion(screen: Report, tried: Sequence[Tried], measured: Measured, comma
         screen.say("suggestion: nothing that was seen asks for a change", style="bold")
         return
     last = tried[-1]
-    for one in tried[: -1 if last.gains else None]:
-        screen.say(f"tried, no sure gain: {one.candidate.words}: {said(one)}")
+    if in_vain := [(one.candidate.words, said(one)) for one in tried if not one.gains]:
+        screen.facts("tried, no sure gain", in_vain)
     if not last.gains:
         screen.say("suggestion: none; what was tried is not surely faster here", style="bold")
         return
