@@ -117,9 +117,8 @@ def test_cfg_job_shows_the_composed_config_and_starts_nothing(trainer: Trainer) 
 
 def test_resolve_follows_interpolations(trainer: Trainer) -> None:
     config = yaml.safe_load(trainer("train", "data=cifar10", "--cfg", "job", "--resolve").out)
-    assert config["model"] == {
-        "name": "lenet", "in_channels": 3, "image_size": 32, "num_classes": 10, "dropout": 0.5
-    }  # fmt: skip
+    own = {key: value for key, value in config["model"].items() if not key.startswith("init")}
+    assert own == {"name": "lenet", "in_channels": 3, "image_size": 32, "num_classes": 10, "dropout": 0.5}
 
 
 def test_cfg_of_eval_needs_no_checkpoint(trainer: Trainer) -> None:

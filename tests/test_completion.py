@@ -17,6 +17,7 @@ from trainer.config.composition import compose, ready
 from trainer.config.written import plain
 
 HOSTILE = ("a$(touch ran).pt", "a`touch ran`.pt", "a;touch ran.pt", "a$IFS.pt", "a\x1b[2J.pt", "a\nb.pt", "it's a.pt")
+INIT = {"model.init=", "model.init_gain=", "model.init_bias="}  # keys of any model
 
 
 def offered(line: str) -> set[str]:
@@ -58,7 +59,7 @@ def files(empty: Path) -> Path:
         ("trainer train data.val_fraction=", {"data.val_fraction=auto"}),
         ("trainer train optim=sgd optim.mo", {"optim.momentum="}),
         ("trainer train optim.mo", set()),  # the default has none
-        ("trainer train experiment=line model.", {"model.in_features=", "model.out_features="}),
+        ("trainer train experiment=line model.", {"model.in_features=", "model.out_features=", *INIT}),
         ("trainer train experiment=line model=mlp model.h", {"model.hidden="}),
         ("trainer train model=mlp model.activation=g", {"model.activation=gelu"}),
         ("trainer train -m optim=sgd,adam", {"optim=sgd,adam", "optim=sgd,adamw"}),
@@ -116,7 +117,7 @@ def test_completion_offers_the_users_own_choices_and_their_keys(empty: Path) -> 
     (empty / "configs" / "metric" / "mine.yaml").write_text("_target_: mine.metric\n")
     assert offered("trainer train metrics=f1,m") == {"metrics=f1,mae", "metrics=f1,mse", "metrics=f1,mine"}
     assert offered("trainer train model=my") == {"model=mynet"}
-    assert offered("trainer train model=mynet model.") == {"model.width="}
+    assert offered("trainer train model=mynet model.") == {"model.width=", *INIT}
     assert "model.hidden=" in offered("trainer train model=wide model.")
 
 

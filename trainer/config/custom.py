@@ -4,7 +4,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.machinery import PathFinder
@@ -53,6 +53,18 @@ def part(path: str, section: Custom, *args: Any) -> Any:
                 f"{path}.{unknown[0]}: {section.target} has no such argument", did_you_mean(unknown[0], known)
             )
     return partial(found, **section.kwargs) if section.kwargs else found
+
+
+def arguments(path: str, section: Custom) -> Collection[str]:
+    """The names of the arguments of what `_target_` names, as far as Python can tell.
+
+    Raises:
+        ConfigError: It cannot be imported.
+    """
+    found = _imported(path, section.target)
+    with suppress(TypeError, ValueError):
+        return inspect.signature(found).parameters.keys()
+    return ()
 
 
 def is_subclass(path: str, section: Custom, of: type) -> bool:

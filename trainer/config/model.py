@@ -6,7 +6,28 @@ from trainer.config.keys import MISSING, key
 
 
 @dataclass
-class Linear:
+class Initial:
+    """How the weights of any model are drawn before the first step: keys that those of the user's own have, too."""
+
+    init: str = key(
+        "default",
+        "how weights are drawn: as the layers do it themselves, or by one of these rules",
+        choices=("default", "xavier", "kaiming", "orthogonal"),
+        private=True,
+    )
+    init_gain: float | None = key(
+        None,
+        "what the drawn weights of all but the last layer are multiplied by; null: 1, and sqrt(2) for kaiming",
+        above=0,
+        private=True,
+    )
+    init_bias: float | None = key(
+        None, "biases of these layers; null: 0, or with init=default as the layers do it", private=True
+    )
+
+
+@dataclass
+class Linear(Initial):
     """One linear layer; images are flattened."""
 
     name: str = key("linear", "registry name")
@@ -15,7 +36,7 @@ class Linear:
 
 
 @dataclass
-class MLP:
+class MLP(Initial):
     """Linear layers with activations between them; images are flattened."""
 
     name: str = key("mlp", "registry name")
@@ -40,7 +61,7 @@ class MLP:
 
 
 @dataclass
-class LeNet:
+class LeNet(Initial):
     """The LeNet of PyTorch's MNIST tutorial, with dropout."""
 
     name: str = key("lenet", "registry name")
@@ -51,7 +72,7 @@ class LeNet:
 
 
 @dataclass
-class CifarLeNet:
+class CifarLeNet(Initial):
     """A LeNet for CIFAR-10 with 16 and 32 channels."""
 
     name: str = key("cifar_lenet", "registry name")
@@ -61,7 +82,7 @@ class CifarLeNet:
 
 
 @dataclass
-class LeNet5:
+class LeNet5(Initial):
     """LeNet-5 with 6 and 16 channels, as in PyTorch's 60-minute blitz; small images are padded to 32."""
 
     name: str = key("lenet5", "registry name")
@@ -71,7 +92,7 @@ class LeNet5:
 
 
 @dataclass
-class Network:
+class Network(Initial):
     """Keys of the networks of libraries."""
 
     name: str = key(MISSING, "registry name")
@@ -101,3 +122,6 @@ class Timm(Network):
     """Any of timm's networks for images, with a last layer of the data's classes: `pip install 'trainer-cli[timm]'`."""
 
     name: str = key("timm", "registry name")
+
+
+SHARED = Initial

@@ -46,6 +46,10 @@ KEYS: dict[str, tuple[str, ...]] = {
         *("hidden_units", "layers", "width", "num_layers", "n_layers", "depth"),
     ),
     "model.weights=DEFAULT": ("pretrained", "imagenet", "use_pretrained"),
+    "model.init": (
+        *("weight_init", "init_weights", "weights_init", "initializer", "initialiser", "initialization"),
+        *("kernel_initializer", "init_method", "param_init"),
+    ),
     "model.dropout": ("drop_rate", "dropout_rate", "p_dropout", "dropout_p"),
     "model.activation": ("act", "nonlinearity", "activation_fn"),
     "loss": ("criterion", "loss_fn", "loss_function", "objective_function"),
@@ -140,6 +144,12 @@ VALUES: dict[str, dict[str, tuple[str, ...]]] = {
         "bfloat16": ("bf16", "bf16mixed", "torchbfloat16", "bfloat"),
         "float64": ("fp64", "64", "double", "f64", "torchfloat64", "64true"),
     },
+    "model.init": {
+        "default": ("none", "null", "no", "off", "false"),
+        "xavier": ("xavieruniform", "glorot", "glorotuniform"),
+        "kaiming": ("kaimingnormal", "he", "henormal"),
+        "orthogonal": ("ortho",),
+    },
     "compile": {
         "off": ("false", "no", "none", "eager", "0", "null"),
         "inductor": ("true", "yes", "on", "1"),
@@ -154,6 +164,10 @@ VALUES: dict[str, dict[str, tuple[str, ...]]] = {
 
 # The same for values that another value only comes near to: what is said of them.
 NEARLY: dict[str, dict[str, tuple[str, ...]]] = {
+    "model.init": {
+        "the rule is uniform here: model.init=xavier": ("xaviernormal", "glorotnormal"),
+        "the rule is normal here: model.init=kaiming": ("kaiminguniform", "heuniform"),
+    },
     "precision": {
         "there is no float16; mixed precision is precision=bfloat16": (
             *("fp16", "float16", "16", "half", "f16", "16mixed", "fp16mixed", "torchfloat16"),

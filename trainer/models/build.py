@@ -13,7 +13,7 @@ from trainer import checkpoint, models
 from trainer.checkpoint import Checkpoint
 from trainer.config import custom
 from trainer.config.base import Config, Custom
-from trainer.models import preprocessing
+from trainer.models import initial, preprocessing
 from trainer.models.library import BATCH_NORMS
 from trainer.models.mode import evaluating
 from trainer.system.errors import CheckpointError, ConfigError, first_line
@@ -33,10 +33,12 @@ def build_model(
     parameters of lazy layers, is then there for weights to be loaded into and for an optimizer.
 
     Raises:
-        ConfigError: The model fails on the sample, does not give `outputs` values for it, or cannot be built.
+        ConfigError: The model fails on the sample, does not give `outputs` values for it, cannot be built, or not be
+            initialised as `config.model` says.
         CheckpointError: The weights do not fit the model.
     """
     section = config.model
+    drawn = initial.of(section) if found is None or fit is not checkpoint.fitting else None
     if found is not None:
         _check_weights(section, found, fit)
     if isinstance(section, Custom):
@@ -47,6 +49,8 @@ def build_model(
         built = _ours(section, pretrained=found is None)
     if _lazy(built):  # its numbers are drawn where those of other models are
         _try(built, config, inputs.cpu().float(), outputs)
+    if drawn is not None:
+        initial.draw(built, drawn, torch.initial_seed(), outputs)
     built = built.to(inputs.device, inputs.dtype)
     _try(built, config, inputs, outputs)
     lay_out(built, inputs.device)
@@ -129,7 +133,7 @@ UNCHOSEN = {"dropout": 0.0, "skip": False}  # what `auto` is where nothing is tr
 
 
 def _ours(section: Any, pretrained: bool) -> nn.Module:
-    keys = {k: v for k, v in vars(section).items() if k != "name"}
+    keys = {k: v for k, v in vars(section).items() if k != "name" and k not in initial.KEYS}
     keys |= {k: v for k, v in UNCHOSEN.items() if keys.get(k) == "auto"}
     if not pretrained and "weights" in keys:
         keys["weights"] = None  # those of the checkpoint are loaded instead

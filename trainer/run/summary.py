@@ -13,6 +13,7 @@ from trainer.config.train import Train
 from trainer.engine.device import Compute
 from trainer.engine.measures import FURTHER
 from trainer.engine.metrics import Evaluation
+from trainer.models import initial
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.parts import Parts
@@ -49,7 +50,7 @@ def opening(parts: Parts) -> Facts:
     if getattr(settings.optim, "backbone_lr", None) is not None:
         rate += f" (all but the last layer {settings.optim.backbone_lr:g})"
     return [
-        ("model", f"{total:,} parameters{frozen}"),
+        ("model", f"{total:,} parameters{frozen}{_init(settings)}"),
         ("data", f"{counts} of {shape}, {kind}, {parts.evaluator.placing}"),
         *cache,
         *(("note", line) for line in data.notes),
@@ -62,6 +63,11 @@ def opening(parts: Parts) -> Facts:
 
 def _shared(ranks: int) -> str:
     return f", each of {ranks} ranks" if ranks > 1 else ""
+
+
+def _init(config: Train) -> str:
+    how = initial.of(config.model)
+    return f", init {how.init}" if how is not None else ""
 
 
 def beginning(parts: Parts, directory: Path, before: dict[str, Any], resumed: bool) -> Facts:

@@ -9,7 +9,7 @@ from trainer.sweeps.plan import Planned
 # The keys that each model has for itself.
 FREE = (
     *("optim.*", "scheduler.*", "scheduler.name", "seed", "clip_norm", "early_stopping", "objective", "direction"),
-    *("model.dropout", "data.fold"),
+    *("model.dropout", "model.init", "model.init_gain", "model.init_bias", "data.fold"),
 )
 
 _WORDS = {"metric": "a metric", "hook": "a hook", "augment": "the augmentation"}
