@@ -1,5 +1,6 @@
 """Several ranks come to the weights, the figures and the random numbers of one process."""
 
+import contextlib
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +8,9 @@ from typing import Any
 import pytest
 import torch
 from ranked import ALONE, Crew, crew, messages, nudged, trained
+
+from trainer.engine.ranks import joined
+from trainer.system.seats import Seat
 
 COMMON = ("precision=float64", "device=cpu", "data.limit=203", "data.batch_size=32", "epochs=2", "seed=3")
 
@@ -119,3 +123,14 @@ def test_stochastic_depth_drops_the_same_samples(two: Crew) -> None:
     """It is drawn by a function deep in a network of torchvision, whose batch norm of few values is ill-conditioned."""
     network = "model=torchvision", "model.arch=efficientnet_b0", "data.size=16", "data.limit=70", "epochs=1"
     check(two, *network, within=1e-8)
+
+
+def test_nccl_is_told_the_number_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch refuses a device without one, as `device=cuda` names it."""
+    asked: list[Any] = []
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.setattr(joined, "_store", lambda *_: None)
+    monkeypatch.setattr(joined.dist, "init_process_group", lambda *_, **given: asked.append(given["device_id"]))
+    with contextlib.suppress(AssertionError, ValueError), joined.joined(Seat(0, 1, 0), torch.device("cuda"), 1.0):
+        pass  # there is nothing to end
+    assert asked == [torch.device("cuda:1")]

@@ -111,7 +111,7 @@ def joined(seat: Seat, device: torch.device, timeout: float) -> Iterator[Ranks]:
             rank=seat.rank,
             world_size=seat.size,
             timeout=patience,
-            device_id=device if device.type == "cuda" else None,
+            device_id=torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" else None,  # numbered
         )
     try:
         yield Joined(seat.rank, seat.size)
