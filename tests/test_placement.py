@@ -104,7 +104,28 @@ def test_a_file_larger_than_memory_is_read_in_windows_of_an_eighth_of_it(
 ) -> None:
     found = place(LargeMapped, compute, free, **keys)
     assert (found.workers, found.window) == (None, expected * 10**6)
-    assert str(found) == f"read in windows of {expected:g} MB"
+    assert str(found).startswith(f"read in windows of {expected:g} MB")
+
+
+@pytest.mark.parametrize(
+    ("kind", "compute", "free", "keys", "said"),
+    [
+        (LargeMapped, CPU, 2, {}, "on the device"),
+        (LargeMapped, CPU, 1, {}, "read in windows of 128 MB (1.0 GiB of samples, 1.0 GiB of memory free)"),
+        (LargeMapped, CPU, 1, {"placement": "windows", "window": 3}, "read in windows of 3 MB"),
+        (
+            *(LargeMapped, CPU, 1, {"window": None}),
+            "on the device (1.0 GiB of samples, 1.0 GiB of memory free: each is read from the disk, at random)",
+        ),
+        (LargeMapped, CUDA, 1.5, {}, "streamed by 2 workers (1.0 GiB of samples, 1.5 GiB free)"),
+        (Large, CPU, 1, {}, "streamed (1.0 GiB of samples, 1.0 GiB free)"),
+        (Large, CPU, 1, {"placement": "stream", "workers": 1}, "streamed by 1 worker"),
+    ],
+)
+def test_how_samples_are_read_and_why_is_said(
+    kind: type, compute: Compute, free: float, keys: dict[str, Any], said: str
+) -> None:
+    assert str(place(kind, compute, free, **keys)) == said
 
 
 def test_a_training_that_has_begun_keeps_the_order_of_its_samples() -> None:

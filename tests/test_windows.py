@@ -135,6 +135,15 @@ def test_what_is_read_in_windows_is_what_lies_in_memory(lying: Split, which: str
     assert equal(everything(read), everything(resident))
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_what_is_read_in_windows_is_what_lies_on_a_gpu(lying: Split) -> None:
+    cuda = torch.device("cuda")
+    resident, read = (Batches(some(lying, "most"), 32, cuda, window=w, shuffled=30_000) for w in (None, 30_000))
+    assert equal(everything(read.epoch(2, 5)), everything(resident.epoch(2, 5)))
+    assert equal(everything(read), everything(resident))
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 def test_ranks_read_their_parts_of_the_same_windows(lying: Split, mixed: bool) -> None:
     split = some(lying, "most")
@@ -224,8 +233,8 @@ def test_a_file_larger_than_memory_is_read_in_windows_which_is_said_and_kept_for
         ran = trainer("train", *folder, "max_steps=3")
     assert ran.code == 0, ran.err
     said = " ".join(ran.out.split())
-    assert "read in windows of 0.011 MB" in said
-    assert "order in windows of 0.011 MB (0.1 MiB of samples, 0.0 MiB of memory free): each batch is drawn from" in said
+    assert "read in windows of 0.011 MB (0.1 MiB of samples, 0.0 MiB of memory free)" in said
+    assert "order each batch is drawn from 6 stretches of the file, 35% of the samples (data.window=0.011)" in said
     (run,) = Path("runs").glob("*/*")
     assert "window: 0.011" in (run / "config.yaml").read_text()
     assert trainer("resume", str(run), "max_steps=null").code == 0

@@ -1,7 +1,7 @@
 """Where the samples of a run lie, and how they reach the device: chosen by what fits, or as the user says."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from trainer.data.splits import Dataset
 from trainer.system.errors import ConfigError
 from trainer.system.machine import cores
 from trainer.system.memory import RESIDENT_SHARE, free_memory
+from trainer.system.shown import counted
 
 MB = 10**6
 MAPPED_SHARE = 0.75  # of the memory that is free: so much of it may a mapped file fill, beside what training takes
@@ -27,12 +28,12 @@ LEAST = 16  # MB of a window, however little is free
 class Placing:
     """How samples are read: by so many `workers`, or in windows of so many bytes; neither: they are where they are.
 
-    `why` says of windows why they are needed.
+    `why` says what they do not fit into.
     """
 
     workers: int | None = None
     window: int | None = None
-    why: str = ""
+    why: str = field(default="", compare=False)
 
     @property
     def ahead(self) -> int | None:
@@ -40,11 +41,12 @@ class Placing:
         return None if self.window is None else max(1, self.window // 4)
 
     def __str__(self) -> str:
+        how = "on the device"
         if self.window is not None:
-            return f"read in windows of {self.window / MB:g} MB"
-        if self.workers is None:
-            return "on the device"
-        return f"streamed by {self.workers} worker{'s' * (self.workers > 1)}" if self.workers else "streamed"
+            how = f"read in windows of {self.window / MB:g} MB"
+        elif self.workers is not None:
+            how = f"streamed by {counted(self.workers, 'worker')}" if self.workers else "streamed"
+        return f"{how} ({self.why})" if self.why else how
 
 
 ON_DEVICE = Placing()
@@ -62,7 +64,7 @@ def placed(config: Config, loaded: Dataset, device: torch.device, begun: bool = 
     splits = [split for split in (loaded.train, loaded.val, loaded.test) if split is not None]
     decoding = any(isinstance(split.samples, Files) for split in splits)
     mapped = all(isinstance(split.samples, Mapped) for split in splits)
-    needed = sum(split.nbytes for split in splits)
+    needed, why = sum(split.nbytes for split in splits), ""
     whole = common.window is None or (begun and common.window == "auto")  # all samples are shuffled together
     if common.placement == "windows":
         return Placing(window=_demanded(common, decoding, whole))
@@ -77,16 +79,23 @@ def placed(config: Config, loaded: Dataset, device: torch.device, begun: bool = 
             )
         if fits or common.placement == "device":
             return Placing()
-        if mapped and not whole and needed > MAPPED_SHARE * memory:
+        why = f"{readable(needed)} of samples, {readable(free)} free"
+        if mapped and needed > MAPPED_SHARE * memory:
             why = f"{readable(needed)} of samples, {readable(memory)} of memory free"
-            return Placing(window=_window(common), why=why)
+            if not whole:
+                return Placing(window=_window(common), why=why)
+            why += ": each is read from the disk, at random"
         if mapped and device.type == "cpu":
-            return Placing()
+            return Placing(why=why)
+    return Placing(_workers(common, device, decoding), why=why)
+
+
+def _workers(common: Data, device: torch.device, decoding: bool) -> int:
     if common.workers is not None:
-        return Placing(common.workers)
+        return common.workers
     if device.type == "cpu":  # training needs the same cores
-        return Placing(max(1, cores() // 2) if decoding else 0)
-    return Placing(max(1, min(8, cores() - 1)) if decoding else 2)
+        return max(1, cores() // 2) if decoding else 0
+    return max(1, min(8, cores() - 1)) if decoding else 2
 
 
 def _demanded(common: Data, decoding: bool, whole: bool) -> int:
@@ -134,5 +143,4 @@ def settled(config: Any, loaded: Dataset, placing: Placing, told: Callable[[Any]
     if shuffle is None:
         return []
     drawn = f"each batch is drawn from {shuffle.spread:,} stretches of the file, {shuffle.share:.0%} of the samples"
-    why = f" ({placing.why})" if placing.why else ""
-    return [("order", f"in windows of {common.window:g} MB{why}: {drawn}")]
+    return [("order", f"{drawn} (data.window={common.window:g})")]
