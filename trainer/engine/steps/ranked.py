@@ -24,7 +24,7 @@ class Together:
     """
 
     def __init__(self, model: nn.Module, ranks: Ranks, synced: bool) -> None:
-        self.draws = Draws()
+        self.draws = Draws(model)
         self.normalising = Normalising(ranks)
         if synced:
             normalise_together(model, self.normalising)
