@@ -17,6 +17,7 @@ from composing import composed
 from trainer import checkpoint
 from trainer.engine.loop import Hook, fit
 from trainer.engine.ranks import ALONE, Ranks
+from trainer.engine.ranks.overlapping import Overlapping
 from trainer.engine.state import Row, State
 from trainer.run.deciding import Deciding
 from trainer.run.parts import Parts, assemble
@@ -114,6 +115,16 @@ def nudged(ranks: Ranks, what: str, *words: str) -> dict[str, Any]:
         parts.agreement.steps = what == "hook"
     hook = Meddling(parts) if what == "hook" else Signalled(parts)
     return come_to(parts, [hook] if ranks.rank == (what == "signal") else [])
+
+
+def overlapped(ranks: Ranks, *words: str) -> dict[str, Any]:
+    """The same as `trained`, by the step of a large model."""
+    parts = assemble(composed("train", *words), Report(quiet=True), ranks=ranks)
+    step: Any = parts.step
+    step.large = True
+    found = come_to(parts)
+    assert isinstance(step.reduction, Overlapping)
+    return found
 
 
 class Signalled(Hook):

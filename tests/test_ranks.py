@@ -3,11 +3,10 @@
 import contextlib
 import signal
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
-from ranked import ALONE, Crew, crew, messages, nudged, trained
+from ranked import ALONE, Case, Crew, crew, messages, nudged, overlapped, trained
 
 from trainer.engine.ranks import joined
 from trainer.system.seats import Seat
@@ -27,11 +26,11 @@ def three() -> Iterator[Crew]:
         yield made
 
 
-def check(made: Crew, *words: str, within: float = 1e-10) -> dict[str, Any]:
-    """Compare a training of a crew with that of one process, which is returned."""
+def check(made: Crew, *words: str, within: float = 1e-10, case: Case = trained) -> None:
+    """Compare a training of a crew with that of one process."""
     words = (*COMMON, *words)
     alone = trained(ALONE, *words)
-    for other in made.do(trained, *words):
+    for other in made.do(case, *words):
         assert other["weights"].keys() == alone["weights"].keys()
         for name, values in alone["weights"].items():
             difference = (other["weights"][name].double() - values.double()).abs().max()
@@ -40,7 +39,6 @@ def check(made: Crew, *words: str, within: float = 1e-10) -> dict[str, Any]:
         assert other["state"] == alone["state"]
         for row, same in zip(other["rows"], alone["rows"], strict=True):
             assert row == pytest.approx(same, abs=1e-9, nan_ok=True)
-    return alone
 
 
 LENET = ("model=lenet", "data.size=16")
@@ -104,6 +102,13 @@ def test_all_ranks_follow_what_hooks_of_the_first_do(two: Crew) -> None:
 def test_ranks_tell_one_another_values_of_any_length(two: Crew) -> None:
     for found in two.do(messages):
         assert found == [{"of": 0, "long": "x" * 5000}, [[0, ""], [1, "y" * 5000]], [[0.0, 0.0], [1.0, 1.0]]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [(*LENET, "accumulate=2"), ("model=resnet18", "data.size=16", "data.limit=103")])
+def test_large_models_come_to_the_weights_of_one(two: Crew, words: tuple[str, ...]) -> None:
+    """Their gradients are added up while the rest of them is computed."""
+    check(two, *words, "epochs=1", "on_nan=skip", case=overlapped)
 
 
 @pytest.mark.slow

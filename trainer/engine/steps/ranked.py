@@ -12,7 +12,8 @@ from trainer.engine.ranks import Ranks
 from trainer.engine.ranks.agreement import Agreement
 from trainer.engine.ranks.draws import Draws
 from trainer.engine.ranks.normalising import Normalising, normalise_together
-from trainer.engine.ranks.reduction import Reduction
+from trainer.engine.ranks.overlapping import Overlapping
+from trainer.engine.ranks.reduction import LARGE, Reduction
 from trainer.engine.steps.eager import EagerStep, SkippingStep
 
 
@@ -48,23 +49,35 @@ class RankedStep(EagerStep):
     def __init__(self, model: nn.Module, *args: Any, agreement: Agreement, synced: bool) -> None:
         super().__init__(model, *args)
         self.together = Together(model, agreement.ranks, synced)
-        self.reduction = Reduction(agreement, self.parameters)
+        self.model, self.agreement = model, agreement
+        self.large = sum(parameter.numel() for parameter in self.parameters) >= LARGE
+        self.reduction: Reduction | Overlapping = Reduction(agreement, self.parameters)
 
     def gradients(self, batches: Sequence[Part]) -> Tensor:  # type: ignore[override]
         """Leave the gradients of all ranks' parts of `batches` in the parameters, clipped; their loss."""
         for parameter in self.parameters:
             parameter.grad = None
         total = sum(part.whole for part in batches)
-        loss = torch.zeros((), dtype=self.parameters[0].dtype, device=self.device)
-        for part in batches:
-            with self.autocast(), self.together.computing(part):
-                own = self._loss(self.forward(part.inputs), part, total)
-            own.backward()  # type: ignore[no-untyped-call]
-            loss += own.detach()
-        found = self.reduction(loss)
+        losses = []
+        for number, part in enumerate(batches, 1):
+            with self.reduction.within(last=number == len(batches)):
+                with self.autocast(), self.together.computing(part):
+                    own = self._loss(self.forward(part.inputs), part, total)
+                own.backward()  # type: ignore[no-untyped-call]
+            losses.append(own.detach())
+        found = self.reduction(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
+        if self.large:
+            self._overlap()
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
         return found
+
+    def _overlap(self) -> None:
+        """Add up the gradients while others are computed from the next step on, if each parameter has had one."""
+        self.large = False
+        if isinstance(self.reduction, Reduction) and self.reduction.whole:
+            self.reduction = Overlapping(self.agreement, self.model)
+            self.forward = self.reduction.forward
 
     def _loss(self, outputs: Tensor, part: Part, total: int) -> Tensor:
         """The share of the step's loss that the rank's own samples have."""
