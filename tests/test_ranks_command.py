@@ -104,6 +104,48 @@ def test_python_trains_on_several_ranks(empty: Path) -> None:
 
 
 @pytest.mark.slow
+def test_two_ranks_evaluate_as_one_process_does(trainer: Trainer) -> None:
+    """To the last digit, and each file to the bit: a sweep's jobs together, with tables and pictures, calibrated."""
+    ran = trainer("train", "-m", *SILENT, "data.limit=500", "model=linear", "epochs=1", "seed=0,1")
+    assert ran.code == 0, ran.err
+    sweep = str(swept())
+    calibrated = f"{sweep}/1", "eval.calibrate=temperature", "data.eval_batch_size=60"
+    for words in (sweep,), (f"{sweep}/0", "out=left"), calibrated:
+        seen, left = [], []
+        for devices in (1, 2):
+            ran = trainer("eval", *words, f"devices={devices}")
+            assert ran.code == 0, ran.err
+            seen.append(ran.out.replace(", each of 2 ranks", ""))
+            left.append({path.name: path.read_bytes() for path in Path("left").rglob("*") if path.is_file()})
+        assert seen[0] == seen[1]
+        assert left[0] == left[1]
+
+
+@pytest.mark.slow
+def test_two_ranks_predict_as_one_process_does(trainer: Trainer, images: Path) -> None:
+    """The same table to the bit, in the order of the inputs, whatever cannot be read; and the same of rows."""
+    named = f"data.path={images}", "data=folder", "data.resize=20", "data.size=20"
+    pictures = running.train(trainer, *SILENT, *named, "model=linear", "epochs=1", "name=pictures")
+    for number in range(7):
+        (images / "train" / "dark" / f"broken-{number}.png").write_bytes(b"no image")
+    rows = "".join(f"{n % 7},{n % 5 if n % 11 else 'x'},{n % 3}\n" for n in range(2500))
+    Path("table.csv").write_text("a,b,c\n" + rows)
+    table = running.train(
+        trainer, *SILENT, "data=table", "data.path=table.csv", "data.target=c", "model=linear", "epochs=1", "name=table"
+    )
+    for run, given in ((pictures, f"{images}/train"), (table, "table.csv")):
+        seen, written = [], []
+        for devices in (1, 2):
+            ran = trainer("predict", str(run), f"input={given}", f"devices={devices}")
+            assert ran.code == (1 if run is pictures else 0), ran.err
+            lines = ran.out.replace(", each of 2 ranks", "").splitlines()
+            seen.append([line for line in lines if not line.lstrip().startswith("input  ")] + ran.err.splitlines())
+            written.append(Path("predictions.csv").read_bytes())
+        assert seen[0] == seen[1]
+        assert written[0] == written[1]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("sweep", ["serial", "parallel", "auto"])
 def test_jobs_of_a_sweep_have_several_ranks(trainer: Trainer, sweep: str) -> None:
     ran = trainer("train", "-m", *NET, "epochs=1", "devices=1,2", "model=linear", f"sweep={sweep}")

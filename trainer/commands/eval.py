@@ -1,5 +1,6 @@
 """`trainer eval`: the metrics of a checkpoint on one split, with tables and pictures of it; and its calibration."""
 
+import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +9,10 @@ from trainer.config.keys import MISSING, MOST_RANKS, key
 from trainer.system.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from trainer.engine.ranks import Ranks
     from trainer.run.evaluating import Evaluated
     from trainer.show.report import Facts, Report
 
@@ -87,28 +90,73 @@ def run(config: Eval) -> dict[str, Any]:
         UserError: There is no such checkpoint, or it does not fit the model or the data; or `out=` is no folder for it.
         StorageError: A file cannot be written.
     """
+    from trainer.run.ranks import spread
     from trainer.show.beginning import beginning
-    from trainer.system.paths import expanded
 
     split = "" if config.split == "auto" else f", split {config.split}"
-    with beginning("eval", f"{config.ckpt}{split}, device {config.device}") as screen:
+    asked = f"{config.ckpt}{split}, device {config.device}"
+    if spread.several(config):
+        found: dict[str, Any] | None = spread.run(Evaluation(config), ("eval", asked))
+        return found or {}  # not on another rank than the first
+    with beginning("eval", asked) as screen:
+        from trainer.engine.ranks import ALONE
+        from trainer.run.ranks import evaluation  # noqa: F401 -- and all that it needs
+
+    return _evaluated(config, screen, ALONE)
+
+
+@dataclass
+class Evaluation:
+    """The evaluation as the task of several ranks."""
+
+    config: Eval
+    batch = None
+
+    def lead(self, ranks: "Ranks", screen: "Report", at: "Callable[[Path], None]") -> dict[str, Any]:
+        """Show and write what all have found; the metrics."""
+        return _evaluated(self.config, screen, ranks)
+
+    def follow(self, ranks: "Ranks") -> None:
+        """Answer a share of the batches."""
         from trainer.engine import device
-        from trainer.run import ensemble, jobs
-        from trainer.run.evaluating import Evaluated
-        from trainer.run.outcome import calibrating, folder
+        from trainer.run.ranks import evaluation
+
+        config = self.config
+        compute = device.choose(config.device, config.precision)
+        evaluation.follow(config, config.split, compute, ranks, config.eval.allow_nonfinite)
+
+
+def _evaluated(config: Eval, screen: "Report", ranks: "Ranks") -> dict[str, Any]:
+    from trainer.engine import device
+    from trainer.run import ensemble, jobs
+    from trainer.run.evaluating import Evaluated
+    from trainer.run.outcome import calibrating, folder
+    from trainer.run.ranks.evaluation import Leading
+    from trainer.system.paths import expanded
 
     compute = device.choose(config.device, config.precision)
     nonfinite, calibrate = config.eval.allow_nonfinite, config.eval.calibrate
     out = folder.usable(config.out) if config.out is not None else None
+    leading = Leading(ranks)
+
+    def load(ckpt: str, beside: "Evaluated | None" = None) -> Evaluated:
+        leading.begin(ckpt)
+        own = copy.deepcopy(config)
+        model = Evaluated(own, ckpt, config.split, compute, screen, nonfinite, beside)
+        leading.share(model.evaluator)
+        return model
+
     if jobs.is_sweep(config.ckpt):
         if calibrate is not None:
             raise ConfigError(f"eval.calibrate={calibrate}: {config.ckpt} is a sweep", "calibrate its jobs one by one")
-        sweep = expanded(config.ckpt)
-        return ensemble.run(config, sweep, config.split, compute, screen, config.eval.best, nonfinite, out)
-    model = Evaluated(config, config.ckpt, config.split, compute, screen, nonfinite)
-    if calibrate is not None:
-        calibrating.calibrate(model, calibrate, screen)
-    return _show(model, screen, out)
+        found = ensemble.run(load, expanded(config.ckpt), screen, config.eval.best, out)
+    else:
+        model = load(config.ckpt)
+        if calibrate is not None:
+            calibrating.calibrate(model, calibrate, screen)
+        found = _show(model, screen, out)
+    leading.end()
+    return found
 
 
 def _show(model: "Evaluated", screen: "Report", out: "Path | None") -> dict[str, Any]:
@@ -131,7 +179,7 @@ def _show(model: "Evaluated", screen: "Report", out: "Path | None") -> dict[str,
         ("checkpoint", model.where),
         ("model", model.config.called("model")),
         ("data", f"{data.name}, {model.called}, {len(samples):,} samples"),
-        ("device", str(model.evaluator.compute)),
+        ("device", values.device(model.evaluator.compute, model.evaluator.ranks)),
         *((name, values.spanned(name, value, intervals)) for name, value in metrics.items()),
         *closing.hard(evaluation, data.classes or ()),
         *([("calibrated", said)] if (said := str(model.evaluator.calibration)) else []),

@@ -1,10 +1,17 @@
 """`trainer predict`: what a checkpoint says of new images, or of the rows of a table."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer.config.base import Config
 from trainer.config.keys import MISSING, MOST_RANKS, key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from trainer.engine.ranks import Ranks
+    from trainer.show.report import Report
 
 SUMMARY = "classes or values of new images, or of the rows of a table, as a table"
 EXAMPLES = """
@@ -76,11 +83,36 @@ def run(config: Predict) -> dict[str, Any]:
         UserError: There is no such checkpoint or input, or they do not go together.
         PredictionError: Some inputs could not be read; the table says why.
     """
+    from trainer.run.ranks import spread
     from trainer.show.beginning import beginning
     from trainer.system.errors import listed
 
     asked = f"{listed(config.input)} by {listed(config.ckpt)}, device {config.device}"
+    if spread.several(config):
+        found: dict[str, Any] | None = spread.run(Prediction(config), ("predict", asked))
+        return found or {}  # not on another rank than the first
     with beginning("predict", asked) as screen:
         from trainer.predict import predicting
 
     return predicting.run(config, screen, config.ckpt, config.input, config.out, config.predict)
+
+
+@dataclass
+class Prediction:
+    """The predictions as the task of several ranks."""
+
+    config: Predict
+    batch = None
+
+    def lead(self, ranks: "Ranks", screen: "Report", at: "Callable[[Path], None]") -> dict[str, Any]:
+        """Write and show what all say."""
+        from trainer.predict import predicting
+
+        config = self.config
+        return predicting.run(config, screen, config.ckpt, config.input, config.out, config.predict, ranks)
+
+    def follow(self, ranks: "Ranks") -> None:
+        """Answer a share of the inputs."""
+        from trainer.predict import predicting
+
+        predicting.follow(self.config, self.config.ckpt, self.config.input, self.config.predict, ranks)

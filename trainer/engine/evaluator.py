@@ -64,6 +64,11 @@ class Evaluator:
             )
         return self._batches[split]
 
+    @property
+    def ranks(self) -> int:
+        """How many evaluate together."""
+        return self.rounds.ranks.size if self.rounds is not None else 1
+
     def share(self, other: "Evaluator") -> None:
         """Use the samples that `other` has on the device, of the same data."""
         self._batches = other._batches

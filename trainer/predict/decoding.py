@@ -7,10 +7,10 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import chain, islice, repeat
+from itertools import chain, islice, repeat, tee
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -47,8 +47,10 @@ class Window:
     seconds: float | None = None
 
 
-def decoded(paths: Iterator[str], ways: Sequence[Way]) -> Iterator[Window]:
+def decoded(paths: Iterator[str], ways: Sequence[Way], rank: int = 0, ranks: int = 1) -> Iterator[Window]:
     """Read all files in each of the ways, and yield them in their order, some at a time.
+
+    With several `ranks`, this one reads every so many-th window, and the others come without pixels.
 
     Raises:
         DataError: A process that decodes was killed, or this machine fails to read a file.
@@ -56,11 +58,19 @@ def decoded(paths: Iterator[str], ways: Sequence[Way]) -> Iterator[Window]:
     nbytes = sum(math.prod(way.shape) for way in ways)
     size = max(1, min(_WINDOW, _BYTES // nbytes))
     first = [*islice(paths, FEW + 1)]
-    windows = _windows(first, paths, size)
-    if len(first) <= FEW or cores() == 1 or multiprocessing.current_process().daemon:
+    windows, every = tee(_windows(first, paths, size))
+    with closing(_read(islice(windows, rank, None, ranks), ways, size, cores() // ranks, len(first) <= FEW)) as own:
+        for number, window in enumerate(every):
+            yield next(own) if number % ranks == rank else Window(window, (), {})
+
+
+def _read(
+    windows: Iterator[list[str]], ways: Sequence[Way], size: int, processes: int, few: bool
+) -> Generator[Window, None, None]:
+    if few or processes <= 1 or multiprocessing.current_process().daemon:
         yield from _here(windows, ways, size)
         return
-    pool = _Pool(min(_MOST, cores()), ways, size)
+    pool = _Pool(min(_MOST, processes), ways, size)
     try:
         yield from pool.decoded(windows)
     finally:

@@ -2,13 +2,14 @@
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import Any, Protocol
 
 from trainer.config.base import Config
 from trainer.engine import device
 from trainer.engine.device import Compute
+from trainer.engine.ranks import ALONE, Ranks
 from trainer.predict import inputs, sources, writing
 from trainer.predict.columns import Choice, Columns
 from trainer.predict.predictor import Predictor, load
@@ -16,6 +17,7 @@ from trainer.predict.tally import Tally
 from trainer.predict.together import Together
 from trainer.predict.walking import PassedOver
 from trainer.run.jobs import is_sweep, jobs_of
+from trainer.show import values
 from trainer.show.report import Report
 from trainer.show.values import duration
 from trainer.system.errors import ConfigError, TrainerError
@@ -38,10 +40,25 @@ class Options(Protocol):
     allow_nonfinite: bool
 
 
+def follow(config: Any, ckpt: Sequence[str], given: Sequence[str], options: Options, ranks: Ranks) -> None:
+    """Answer this rank's share of all that is `given`; the first one writes the table."""
+    compute = device.choose(config.device, config.precision)
+    together = Together(_members(config, ckpt, compute, Report(quiet=True), options))
+    blocks, _ = _blocks(together, inputs.placed(given), lambda _: None, PassedOver(), ranks)
+    for _ in blocks:
+        pass
+
+
 def run(
-    config: Any, screen: Report, ckpt: Sequence[str], given: Sequence[str], out: str, options: Options
+    config: Any,
+    screen: Report,
+    ckpt: Sequence[str],
+    given: Sequence[str],
+    out: str,
+    options: Options,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
-    """Predict for all that is `given`, write the table to `out`, and show what it comes to.
+    """Predict for all that is `given`, write the table to `out`, and show what it comes to; the other `ranks` follow.
 
     Raises:
         UserError: There is no such checkpoint or input, or they do not go together.
@@ -54,13 +71,7 @@ def run(
         together = Together(_members(config, ckpt, compute, screen, options))
     first, notes, passed_over = together.members[0], list[str](), PassedOver()
     model = str(first.found.path)
-    if first.is_image:
-        blocks = sources.of_images(together, inputs.images(paths, model, passed_over))
-        numbered = False
-    else:
-        files = inputs.tables(paths, model)
-        blocks = sources.of_tables(together, files, notes.append)
-        numbered = len(files) == 1
+    blocks, numbered = _blocks(together, paths, notes.append, passed_over, ranks)
     choice = Choice(options.top, options.all, tuple(options.classes or ()), options.threshold)
     columns = Columns(together, choice, numbered)
     tally, begun = Tally(columns), time.monotonic()
@@ -82,7 +93,7 @@ def run(
         ("checkpoint", model if len(together) == 1 else f"{len(together)} together, the first {model}"),
         ("model", first.config.called("model")),
         ("input", f"{counted(tally.total, what)} in {duration(seconds)}{speed}"),
-        ("device", str(compute)),
+        ("device", values.device(compute, ranks.size)),
         *tally.facts(),
         ("table", str(place)),
         *(("note", line) for line in notes),
@@ -94,6 +105,18 @@ def run(
             f"the column error of {place.name} says why",
         )
     return {"inputs": tally.total, "errors": tally.broken}
+
+
+def _blocks(
+    together: Together, paths: Sequence[str], say: sources.Say, passed_over: PassedOver, ranks: Ranks
+) -> tuple[Generator[sources.Block], bool]:
+    """What is said of the inputs, and whether these are the rows of one table, which have numbers."""
+    first = together.members[0]
+    model = str(first.found.path)
+    if first.is_image:
+        return sources.of_images(together, inputs.images(paths, model, passed_over), ranks), False
+    files = inputs.tables(paths, model)
+    return sources.of_tables(together, files, say, ranks), len(files) == 1
 
 
 def _members(

@@ -16,9 +16,11 @@ from torch import Tensor
 from trainer.data.table import reading
 from trainer.data.table.columns import Number
 from trainer.data.table.notes import Notes
-from trainer.predict.decoding import decoded
+from trainer.engine.ranks import ALONE, Ranks
+from trainer.predict.decoding import Window, decoded
 from trainer.predict.inputs import STDIN
 from trainer.predict.predictor import Predictor
+from trainer.predict.sharing import shared
 from trainer.predict.tables import Reasons
 from trainer.predict.threads import Threads
 from trainer.predict.together import Encoders, Said, Together
@@ -65,46 +67,63 @@ def _joined(blocks: Sequence[Block]) -> Block:
 Say = Callable[[str], None]
 
 
-def of_images(together: Together, paths: Iterator[str]) -> Generator[Block]:
-    """What is said of files of images.
+def of_images(together: Together, paths: Iterator[str], ranks: Ranks = ALONE) -> Generator[Block]:
+    """What is said of files of images, by all `ranks` together.
 
     Raises:
         DataError: This machine fails to read one.
     """
     with Threads(together.members[0].compute.device) as threads:
-        for window in decoded(paths, together.ways):
+
+        def answer(window: Window) -> tuple[Said, Reasons]:
             with threads.beside(window.seconds):
-                said = together.images(window.pixels)
-            yield Block(window.paths, said, window.reasons)
+                return together.images(window.pixels), window.reasons
+
+        windows = decoded(paths, together.ways, ranks.rank, ranks.size)
+        for window, said, reasons in shared(ranks, windows, answer, lambda window: window.paths):
+            yield Block(window.paths, said, reasons)
 
 
-def of_tables(together: Together, files: Sequence[str], say: Say) -> Generator[Block]:
+def of_tables(together: Together, files: Sequence[str], say: Say, ranks: Ranks = ALONE) -> Generator[Block]:
     """What is said of the rows of tables; those of several are called `FILE:ROW`. `say` is told what is cleaned up.
+
+    Each of several `ranks` reads all rows, and the models of each are given every so many-th block.
 
     Raises:
         DataError: One is no table, or has not the columns that the models take.
     """
     for file in files:
-        with _placed(file) as path:
-            for lines, features, reasons in _encoded(together, path, say):
-                said = together.rows(features)
+        with _placed(file, ranks) as path:
+            blocks = _encoded(together, path, say)
+            for (lines, _, _), said, reasons in shared(ranks, blocks, _of_rows(together), lambda block: block[0]):
                 yield Block(lines if len(files) == 1 else [f"{file}:{line}" for line in lines], said, reasons)
 
 
+Rows = tuple[list[int], list[Tensor], Reasons]
+
+
+def _of_rows(together: Together) -> Callable[[Rows], tuple[Said, Reasons]]:
+    return lambda block: (together.rows(block[1]), block[2])
+
+
 @contextlib.contextmanager
-def _placed(file: str) -> Iterator[Path]:
+def _placed(file: str, ranks: Ranks) -> Iterator[Path]:
     """The file of a table; what comes on standard input is put into a file, for it is gone through twice."""
     if file != STDIN:
         yield Path(file)
+        return
+    if not ranks.first:
+        yield Path(ranks.told(""))
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "standard input")
         with path.open("wb") as kept:
             shutil.copyfileobj(sys.stdin.buffer, kept)
+        ranks.told(str(path))
         yield path
 
 
-def _encoded(together: Together, path: Path, say: Say) -> Iterator[tuple[list[int], list[Tensor], Reasons]]:
+def _encoded(together: Together, path: Path, say: Say) -> Iterator[Rows]:
     """The numbers of some rows, their features for each member, and why some cannot be used."""
     notes, encoders = Notes(path, strict=False), None
     names = {name for member in together.members for name in _names(member)}

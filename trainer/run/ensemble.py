@@ -1,8 +1,7 @@
 """The jobs of a sweep as one model: the mean of their probabilities or, in regression, of their predictions."""
 
-import copy
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.config.base import Config
 from trainer.data.digests import digests
 from trainer.engine import calibration
-from trainer.engine.device import Compute
 from trainer.engine.evaluator import evaluate
 from trainer.engine.metrics import Evaluation
 from trainer.engine.outcome import Outcome
@@ -26,6 +23,8 @@ from trainer.show import classes, values
 from trainer.show.report import Facts, Report
 from trainer.system.errors import RunError
 from trainer.system.shown import counted
+
+Load = Callable[[str, Evaluated | None], Evaluated]
 
 SHOWN = ("loss", "accuracy", "mae", "r2")  # the metrics of the table
 
@@ -70,19 +69,11 @@ class Answers:
         return not self.data.is_image or torch.equal(digests(one), digests(its))
 
 
-def run(
-    config: Config,
-    sweep: Path,
-    asked: str,
-    compute: Compute,
-    screen: Report,
-    best: int | None,
-    nonfinite: bool,
-    out: Path | None,
-) -> dict[str, Any]:
+def run(load: Load, sweep: Path, screen: Report, best: int | None, out: Path | None) -> dict[str, Any]:
     """Evaluate each job of a sweep, and the mean of what they say, on a split that is the same for all.
 
-    Tables and pictures of that mean are left in the folder `out`, if that is given.
+    `load` gives the model of a job, beside that of the job before it. Tables and pictures of that mean are left in the
+    folder `out`, if that is given.
 
     Raises:
         UserError: There are none, or they have no such split in common.
@@ -90,8 +81,7 @@ def run(
     """
     jobs, models = jobs_of(sweep, best), _Models(Folds() if out is not None else None)
     for job in screen.track(jobs, len(jobs), "evaluating jobs"):
-        model = Evaluated(copy.deepcopy(config), str(job.directory), asked, compute, screen, nonfinite, models.last)
-        models.add(job, model)
+        models.add(job, load(str(job.directory), models.last))
     return models.show(sweep, screen, out)
 
 
@@ -159,7 +149,7 @@ class _Models:
         facts = [
             ("sweep", str(sweep)),
             ("data", f"{data.name}, {self.last.called}, {len(self.first.samples):,} samples"),
-            ("device", str(self.first.evaluator.compute)),
+            ("device", values.device(self.first.evaluator.compute, self.first.evaluator.ranks)),
             ("mean job", values.metrics(mean)),
             ("together", f"{values.metrics(together.metrics)} (the mean of {count} jobs' {what})"),
             *([("agreement", self._agreement())] if count > 1 else []),

@@ -17,6 +17,7 @@ from trainer.models import initial
 from trainer.run.hooks.checkpoints import Checkpoints
 from trainer.run.hooks.metrics_log import MetricsLog
 from trainer.run.parts import Parts
+from trainer.show import values
 from trainer.show.report import Facts
 from trainer.system.errors import InterruptedRunError, TrainerError
 
@@ -57,12 +58,8 @@ def opening(parts: Parts) -> Facts:
         ("training", f"{length}, {batch}, {rate}, {title('scheduler')} schedule"),
         *parts.chosen,
         ("loss", f"{parts.step.loss.name}{scaled}, {picked}, seed {settings.seed}"),
-        ("device", str(parts.compute) + _COMPILED[parts.compiled] + _shared(parts.ranks.size)),
+        ("device", values.device(parts.compute, parts.ranks.size, _COMPILED[parts.compiled])),
     ]
-
-
-def _shared(ranks: int) -> str:
-    return f", each of {ranks} ranks" if ranks > 1 else ""
 
 
 def _init(config: Train) -> str:

@@ -43,3 +43,8 @@ def span(name: str, ends: Sequence[float]) -> str:
 def is_number(text: str) -> bool:
     """Whether a cell of a table is a number, which is aligned to the right; a missing one counts as such."""
     return re.fullmatch(rf"{_NUMBER}( (±|\+-) {_NUMBER})?|-?|nan", text) is not None
+
+
+def device(compute: object, ranks: int, compiled: str = "") -> str:
+    """Where something is computed, and how the steps of a training are `compiled`; by each of several ranks."""
+    return f"{compute}{compiled}" + (f", each of {ranks} ranks" if ranks > 1 else "")
