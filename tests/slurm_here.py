@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = {
-    # What is kept of job 100: 100.script, 100.task (its process), 100.state (once it has ended).
+    # What is kept of job 100: 100.script, 100.task (the processes of its tasks), 100.state (once it has ended).
     "sbatch": """
         if [ -n "$SLURM_HERE_REFUSES" ]; then
             echo "sbatch: error: invalid partition specified: $SLURM_HERE_REFUSES" >&2; exit 1
@@ -31,8 +31,15 @@ SCRIPTS = {
             shift
         done
         out=${out//%j/$SLURM_JOB_ID} err=${err//%j/$SLURM_JOB_ID}
-        export SLURM_NTASKS=1 SLURM_JOB_NUM_NODES=1 SLURM_NODEID=0 SLURM_PROCID=0 SLURM_LOCALID=0
-        echo $$ > "$SLURM_HERE/$SLURM_JOB_ID.task"
+        tasks=$(sed -n 's/^#SBATCH --ntasks-per-node=//p' "$SLURM_HERE/$SLURM_JOB_ID.script")
+        export SLURM_NTASKS=${tasks:-1} SLURM_JOB_NUM_NODES=1 SLURM_NODEID=0 SLURM_STEP_ID=0
+        export SLURM_STEP_NUM_TASKS=$SLURM_NTASKS
+        for ((task = SLURM_NTASKS - 1; task > 0; task--)); do
+            SLURM_PROCID=$task SLURM_LOCALID=$task setsid "$@" > "${out//%t/$task}" 2> "${err//%t/$task}" &
+            echo $! >> "$SLURM_HERE/$SLURM_JOB_ID.task"
+        done
+        export SLURM_PROCID=0 SLURM_LOCALID=0
+        echo $$ >> "$SLURM_HERE/$SLURM_JOB_ID.task"
         exec setsid "$@" > "${out//%t/0}" 2> "${err//%t/0}"
     """,
     "sacct": """
@@ -50,7 +57,7 @@ SCRIPTS = {
     """,
     "scancel": """
         echo "CANCELLED by 0" > "$SLURM_HERE/$1.state"
-        kill -TERM "$(cat "$SLURM_HERE/$1.task")"
+        kill -TERM $(cat "$SLURM_HERE/$1.task")
     """,
 }
 

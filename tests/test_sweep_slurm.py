@@ -182,3 +182,29 @@ def test_an_option_that_sbatch_cannot_have_is_refused(trainer: Trainer, slurm: P
     assert ran.code == 2
     assert "'qos' is no option of sbatch" in ran.err
     assert list(Path().iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_job_on_several_devices_has_a_task_for_each(empty: Path, slurm: Path, trainer: Trainer) -> None:
+    asked = "-m", *QUICK, "precision=float64", "epochs=2", "devices=1,2"
+    ran = trainer("train", *asked, "sweep=slurm", "name=there")
+    assert ran.code == 0, ran.err
+    assert {line["job"]: line["status"] for line in lines(swept("there"))} == {0: "completed", 1: "completed"}
+    scripts = [(slurm / f"{job}.script").read_text() for job in (100, 101)]
+    assert ["--ntasks-per-node=2" in script for script in scripts] == [False, True]
+    one, two = (swept("there") / job for job in ("0", "1"))
+    assert running.result(two)["environment"]["ranks"] == "2"
+    assert running.result(two)["metrics"] == pytest.approx(running.result(one)["metrics"], abs=1e-10)
+
+
+@pytest.mark.slow
+def test_a_job_with_several_tasks_is_stopped_with_its_checkpoint(machine: Machine, slurm: Path) -> None:
+    asked = "-m", *QUICK[:-1], "epochs=100000", "data.batch_size=10", "devices=2", "seed=0,1", "sweep=slurm"
+    ran = machine.start("train", *asked, "sweep.jobs=1")
+    ran.until(lambda: trains(0))
+    ran.send(signal.SIGINT)
+    ended = ran.wait()
+    assert ended.code == 130, ended.err
+    assert lines(swept())[0]["status"] == "interrupted"
+    assert "last.pt is written" in lines(swept())[0]["error"]
+    assert running.checkpoint(swept() / "0")["step"] > 0
