@@ -41,6 +41,7 @@ def test_a_fault_ends_with_exit_code_1_and_says_what_to_type(trainer: Trainer) -
     assert "-> if it is not known beforehand: leave it out of the samples" in ran.out
     assert re.search(r"ok +batches +7 steps an epoch, of 64 samples each", ran.out)
     assert "1 thing is wrong (2 looks" in ran.err
+    assert "check.only=leaks" in ran.err
 
 
 def test_without_a_fault_nothing_is_wrong_and_nothing_is_left_behind(trainer: Trainer) -> None:

@@ -63,6 +63,7 @@ _ENVIRONMENT = re.compile(r"\$\{oc\.env:(TRAINER_\w+), *'?(.*?)'?\}")  # of no o
 _LONGEST = 28  # characters of a value beside its key
 _LINES = 2  # of what a key means
 _COLUMN = 30  # where that begins
+_FEW = 12  # choices that are named before what a key means
 _MANY = 4  # keys of a section that are named together
 
 
@@ -233,8 +234,9 @@ def _together(keys: Sequence[Key]) -> list[str]:
 
 def _row(found: Composed, key: Key) -> tuple[str, str]:
     value = found.value(key.name, key.default)
-    choices = ", ".join(key.choices)
-    doc = key.doc if all(choice in key.doc for choice in key.choices) else f"{choices}: {key.doc}"
+    choices, doc = ", ".join(key.choices), key.doc
+    if not all(choice in doc for choice in key.choices):
+        doc = f"{choices}: {doc}" if len(key.choices) <= _FEW else f"{doc}: {choices}"
     return f"{key.typed}={'...' if value == MISSING else text(value)}", doc
 
 

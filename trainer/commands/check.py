@@ -20,7 +20,11 @@ class CheckOptions:
     """What `trainer check` looks at."""
 
     only: list[str] = key(
-        [], "look at these areas, or take these looks only", choices=looks.names(), text=True, often=True
+        [],
+        "the areas that are looked at, or the looks that are taken; none: all",
+        choices=looks.names(),
+        text=True,
+        often=True,
     )
     out: str | None = key(None, "a picture of the learning rates: FILE.png, .pdf or .svg", text=True)
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Collection, Iterator, Sequence
-from itertools import chain, groupby
 from typing import Any
 
 from trainer.config.train import Train
@@ -33,30 +32,31 @@ def run(
         UnfitError: Something is wrong with it.
     """
     begun = time.perf_counter()
-    subject = Subject(config, screen, named, out)
+    subject = Subject(config, screen)
     screen.facts("", summary.opening(subject.first))
-    kinds = []
+    found: list[tuple[Look, str]] = []
     try:
-        for area, among in groupby(looks, lambda look: look.area):
-            headed = False
-            for finding in chain.from_iterable(_taken(look, subject) for look in among):
-                if not headed:
-                    screen.say(AREAS[area], style="bold")
-                    headed = True
-                kinds.append(_kind(finding))
-                findings.show(screen, kinds[-1], finding.looked_at, finding.found, finding.advice)
+        for look, finding in _findings(looks, subject):
+            if not found or found[-1][0].area != look.area:
+                screen.say(AREAS[look.area], style="bold")
+            found.append((look, _kind(finding)))
+            findings.show(screen, _kind(finding), finding.looked_at, finding.found, finding.advice)
     finally:
         subject.close()
-    wrong, notes = kinds.count("wrong"), kinds.count("note")
     took = f"{counted(len(looks), 'look')} in {duration(time.perf_counter() - begun)}"
+    wrong, notes = ([look.name for look, kind in found if kind == wanted] for wanted in ("wrong", "note"))
     if wrong:
         raise UnfitError(
-            f"{counted(wrong, 'thing')} {'is' if wrong == 1 else 'are'} wrong ({took})",
-            "below each stands what to type; then check again",
+            f"{counted(len(wrong), 'thing')} {'is' if len(wrong) == 1 else 'are'} wrong ({took})",
+            f"below each stands what to type; to look at that again: check.only={','.join(dict.fromkeys(wrong))}",
         )
-    worth = f", {counted(notes, 'thing')} worth knowing" if notes else ""
+    worth = f", {counted(len(notes), 'thing')} worth knowing" if notes else ""
     screen.say(f"nothing wrong{worth} ({took})", style="bold green")
-    return {"looks": len(looks), "notes": notes}
+    return {"looks": len(looks), "notes": len(notes)}
+
+
+def _findings(looks: Sequence[Look], subject: Subject) -> Iterator[tuple[Look, Finding]]:
+    return ((look, finding) for look in looks for finding in _taken(look, subject))
 
 
 def _taken(look: Look, subject: Subject) -> Iterator[Finding]:
