@@ -23,6 +23,6 @@ def show(screen: Report, kind: str, looked_at: str, found: str, advice: str) -> 
 
 
 def _say(screen: Report, begin: Text, indent: int, text: str, style: str) -> None:
-    text = shortened(text, LONGEST, "...")
+    text = shortened(text.replace("±", "+-") if screen.ascii_only else text, LONGEST, "...")
     screen.log(f"{begin.plain}{text}")
     screen.show(Text.assemble(begin, (grid.wrapped(text, screen.room, indent), style)))
