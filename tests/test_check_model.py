@@ -10,15 +10,23 @@ from typing import Any
 
 import pandas
 import pytest
+import torch
+from composing import composed
 from conftest import Ran, Trainer
 from processes import Machine
-from running import SILENT, result, train
+from running import SILENT, result, same, train
+from sklearn.dummy import DummyRegressor
+from sklearn.metrics import mean_squared_error
 from test_check import reported
 
 from trainer.preflight import rate_curve
+from trainer.preflight.model import gradients, overfit
 from trainer.preflight.ranks import agreement
+from trainer.preflight.rate import range_test
 from trainer.preflight.rate.range_test import judged
 from trainer.preflight.rate_curve import Tried
+from trainer.preflight.subject import Subject
+from trainer.show.report import Report
 
 DIGITS = ("data=digits", "data.limit=400", "data.batch_size=32", "data.val_fraction=0")
 # Each fault, the look that finds it, and what it says.
@@ -231,3 +239,37 @@ def test_two_ranks_end_two_steps_with_the_weights_of_one_process(machine: Machin
     ran = machine.run("check", "model=planted", *DIGITS, "check.only=ranks")
     assert ran.code == (model == "Mixing"), ran.err
     assert says in ran.out, ran.out
+
+
+def test_a_look_changes_nothing_but_its_own_trials(empty: Path) -> None:
+    subject = Subject(composed("check", "model=mlp", *DIGITS), Report(quiet=True))
+    before = {name: value.clone() for name, value in subject.first.model.state_dict().items()}
+    rates = [group["lr"] for group in subject.first.optimizer.param_groups]
+    for look in (gradients.look, range_test.look):
+        assert [finding.wrong for finding in look(subject)] == [False]
+    assert same(before, subject.first.model.state_dict())
+    assert [group["lr"] for group in subject.first.optimizer.param_groups] == rates
+    assert not subject.first.optimizer.state
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_layers_of_random_weights_may_be_frozen_only_by_a_key(empty: Path) -> None:
+    words = ("model=resnet18", "model.freeze=true", "data=digits", "data.limit=16", "data.batch_size=4")
+    subject = Subject(composed("check", *words, "data.val_fraction=0"), Report(quiet=True))
+    findings = [*gradients.look(subject)]
+    assert [finding.wrong for finding in findings] == [False, False]
+    assert findings[0].found == "model.freeze leaves 60 parameters as they are, which are random"
+    assert findings[1].found == "reach all 2 parameters (5,130 values)"
+
+
+@pytest.mark.parametrize(("loss", "expected"), [("cross_entropy", 1.5 * math.log(2)), ("mse", None), ("own", None)])
+def test_the_loss_of_the_best_constant_answer(loss: str, expected: float | None) -> None:
+    """By hand: half of one class and a quarter of two others; the variance of scikit-learn's dummy otherwise."""
+    if loss == "cross_entropy":
+        assert overfit.of_constant(loss, torch.tensor([0, 0, 1, 3]), 4) == pytest.approx(expected)
+        return
+    targets = torch.tensor([[1.0, 5.0], [2.0, 5.0], [6.0, 8.0]])
+    dummy = DummyRegressor().fit(targets, targets).predict(targets)
+    wanted = None if loss == "own" else mean_squared_error(targets, dummy)
+    assert overfit.of_constant(loss, targets, 0) == (None if wanted is None else pytest.approx(wanted))

@@ -87,15 +87,18 @@ class Tried:
         return (self.start - self.losses[rate]) / gain if gain > 0 else -math.inf
 
     @property
+    def _good(self) -> list[float]:
+        return [rate for rate in self.losses if self.progress(rate) >= GOOD]
+
+    @property
     def band(self) -> tuple[float, float]:
         """The least and the greatest rate that come nearly as far as the best."""
-        good = [rate for rate in self.losses if self.progress(rate) >= GOOD]
-        return min(good), max(good)
+        return min(self._good), max(self._good)
 
     @property
     def suggestion(self) -> float:
-        """The middle, as factors go, of the rates that are as good as the best; to two digits."""
-        ties = [rate for rate, loss in self.losses.items() if loss <= self.best + (TIE - 1) * abs(self.best)]
+        """The middle, as factors go, of the rates in the band that are as good as the best; to two digits."""
+        ties = [rate for rate in self._good if self.losses[rate] <= self.best + (TIE - 1) * abs(self.best)]
         return rounded(math.sqrt(min(ties) * max(ties)))
 
 

@@ -16,6 +16,7 @@ from trainer.models.mode import evaluating
 from trainer.preflight.finding import Finding
 from trainer.preflight.subject import Subject
 from trainer.run.parts import Parts
+from trainer.system import circumstances
 from trainer.system.errors import TrainerError, named
 
 # What a model of the user's own raises where it does not fit a batch: torch and libraries raise all of these.
@@ -132,6 +133,8 @@ def failing(what: str) -> Iterator[None]:
     try:
         yield
     except ERRORS as error:
+        if circumstances.explained(error) is not None:  # memory that runs out, say, is no fault of the model
+            raise
         raise ModelFailsError(f"the model fails on {what}: {named(error)}") from error
 
 
@@ -145,13 +148,17 @@ def unless_failing(looked_at: str, looking: Iterable[Finding]) -> Iterator[Findi
 
 def keeping_randomness() -> AbstractContextManager[None]:
     """Leave torch's generators as they are, whatever is drawn."""
-    return torch.random.fork_rng()
+    initialised = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return torch.random.fork_rng([torch.cuda.current_device()] if initialised else [])
 
 
 @contextmanager
-def without_chance(model: nn.Module) -> Iterator[None]:
-    """Let a model be trained without dropout, and normalise as in evaluation: both modes should then be the same."""
-    changed = [module for module in model.modules() if module.training and (draws(module) or normalises(module))]
+def without_chance(model: nn.Module, by_batch: bool = False) -> Iterator[None]:
+    """Let a model be trained without dropout.
+
+    Unless it is to normalise `by_batch`, it does so as in evaluation: both modes should then be the same.
+    """
+    changed = [m for m in model.modules() if m.training and (draws(m) or (normalises(m) and not by_batch))]
     for module in changed:
         module.training = False
     try:

@@ -44,9 +44,8 @@ def _look(subject: Subject) -> Iterator[Finding]:
         yield Finding(LABEL, found, advice, wrong=True)
     if not bad:
         worst = max(part for _, part in seen.values())
-        yield Finding(
-            LABEL, f"{counted(len(seen), 'layer')}: at most {share(worst)} of the units of one are off or saturated"
-        )
+        layers = counted(len(seen), "layer")
+        yield Finding(LABEL, f"at most {share(worst)} of the units of one are off or saturated, of {layers}")
 
 
 def watched(trial: Trial, inputs: list[Tensor]) -> dict[str, tuple[str, float]]:

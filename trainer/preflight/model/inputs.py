@@ -7,7 +7,7 @@ from torch import Tensor
 
 from trainer.preflight.finding import Finding
 from trainer.preflight.subject import Subject
-from trainer.preflight.trial import Trial, unless_failing
+from trainer.preflight.trial import Trial, unless_failing, without_chance
 
 ABOUT = "what the outputs depend on"
 LABEL = "inputs"
@@ -34,7 +34,9 @@ def _look(subject: Subject) -> Iterator[Finding]:
     # The same number of samples in the same places: the arithmetic is the same to the bit.
     alone = trial.answers(torch.cat([mine, mine]))[:half]
     beside = trial.answers(torch.cat([mine, others]))[:half]
-    every = trial.answers(inputs)
+    # Deep networks with batch normalisation say next to nothing in evaluation before its statistics have settled.
+    with torch.no_grad(), without_chance(trial.model, by_batch=True):
+        every = trial.forward(inputs)
     if not varies(every):
         found = "the outputs are the same for all samples: the model does not see its inputs"
         yield Finding(

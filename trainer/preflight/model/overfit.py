@@ -19,7 +19,7 @@ FEW = 16  # samples
 MOST = 2000  # steps on them
 SECONDS = 8.0
 EVERY = 10  # steps
-LEAST = 40  # steps, however long they take
+LEAST = 20  # steps, however long they take
 ENOUGH = 0.5  # of the loss of the best constant answer: below it the answers depend on the inputs
 OTHERS = (0.1, 10.0)  # times the learning rate, which are tried where that does not learn
 
@@ -33,13 +33,14 @@ def _look(subject: Subject) -> Iterator[Finding]:
     trial = Trial(subject)
     samples = few(trial.seen())
     constant = of_constant(trial.loss.name, samples[1], len(subject.data.classes or ()))
+    before = "it was" if constant is None else "a constant answer has"
     if constant is None:
         constant = trial.level(samples)
     if not constant > 0 or not math.isfinite(constant):
         return
     ended = learnt(trial, samples, trial.rate, ENOUGH * constant)
     what = f"the loss of {counted(len(samples[1]), 'sample')}"
-    to = f"a constant answer has {amount(constant)}"
+    to = f"{before} {amount(constant)}"
     if ended.enough:
         yield Finding(LABEL, f"{what} falls to {amount(ended.loss)} in {counted(ended.steps, 'step')}; {to}")
         return

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from trainer.preflight.finding import Finding
 from trainer.preflight.subject import Subject
+from trainer.system import machine
 from trainer.system.errors import listed
 from trainer.system.shown import amount, counted
 
@@ -30,15 +31,16 @@ def look(subject: Subject) -> Iterator[Finding]:
 
     config = copy.deepcopy(subject.config)
     size = subject.config.samples.batch_size or sys.maxsize
+    kind = subject.first.compute.device.type
     if config.devices == 1:
         config.change("devices", 2)
+        kind = "cuda" if kind == "cuda" and len(machine.gpus()) > 1 else "cpu"
+    config.change("device", kind)
     ranks, gpus, _ = number.chosen(config, size)
     if ranks == 1:
         yield Finding(LABEL, "devices=auto takes one process")
         return
-    kind = subject.first.compute.device.type
     config.change("devices", ranks)
-    config.change("device", kind)
     config.change("compile", "off")
     config.change("precision", "float64")
     task = Steps(config, STEPS, size)

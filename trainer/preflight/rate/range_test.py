@@ -106,6 +106,7 @@ def judged(rate: float, tried: Tried, total: int, steps: int) -> Finding:
     (low, high), better, mine = tried.band, tried.suggestion, tried.progress(rate)
     went = f"from {amount(tried.start)} to {amount(tried.losses[rate])} in {steps} steps"
     band = f"rates from {_typed(low)} to {_typed(high)} do well, {_typed(better)} is suggested"
+    band = f"{_typed(low)} does well, and is suggested" if low == high else band
     advice = f"optim.lr={_typed(better)}"
     if mine < LITTLE and better < rate:
         return Finding(LABEL, f"{_typed(rate)} is too high, the loss goes {went}; {band}", advice, wrong=True)
