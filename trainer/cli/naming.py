@@ -2,12 +2,13 @@
 
 import os
 
+from trainer.config import registry
 from trainer.system.paths import quoted
 
 WEIGHTS = (".pt", ".pth", ".safetensors")
 # The key of each verb that names a run, and whether it takes a sweep as a whole.
 _KEYS = {
-    "train": ("from", False),
+    **dict.fromkeys(registry.TRAINING, ("from", False)),
     "eval": ("ckpt", True),
     "predict": ("ckpt", True),
     "export": ("ckpt", False),

@@ -33,7 +33,7 @@ def hint(verb: str, name: str, chosen: Mapping[str, str], siblings: Sequence[str
     root = above.partition(".")[0]
     if root not in {key.name.partition(".")[0] for key in all_keys}:  # of a section that another program has
         above = root = ""
-    if (phrase := synonyms.among(word, synonyms.PHRASES)) is not None and verb == "train":
+    if (phrase := synonyms.among(word, synonyms.PHRASES)) is not None and verb in registry.TRAINING:
         return phrase
     if same := _within(root, index.named(word, here)):
         return _offered(dict.fromkeys(key.name for key in same))
@@ -66,7 +66,7 @@ def _likely(word: str) -> str | None:
 def _of_synonym(known: str, here: Collection[Key], all_keys: Collection[Key], verb: str) -> str:
     """The hint for a word of another program that is `known` here; empty where the verb has nothing of the kind."""
     name = known.partition("=")[0]
-    if any(key.name == name for key in here) or (name == "experiment" and verb == "train"):
+    if any(key.name == name for key in here) or (name == "experiment" and verb in registry.TRAINING):
         return f"did you mean '{known}'?"
     return _of_others([key for key in all_keys if key.name == name])
 

@@ -186,6 +186,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "export": ("convert", "save", "onnx", "deploy"),
     "serve": ("server", "api", "host"),
     "inspect": ("show", "info", "summary", "summarize", "describe", "model", "data", "layers"),
+    "profile": ("profiler", "timing", "bottleneck", "perf", "speed"),
     "runs": ("list", "ls", "compare", "history", "results", "status", "log", "logs", "report"),
     "reproduce": ("repeat", "rerun", "replicate"),
     "cache": ("clean", "clear"),

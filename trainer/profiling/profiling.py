@@ -37,10 +37,9 @@ def run(config: Train, options: Options, screen: Report, start: Sequence[tuple[s
     """
     for line in bare(config):
         screen.say(line)
-    name, command = heading.name(config), _command(config)
-    hidden = Listening(screen.say)
+    command, hidden = _command(config), Listening(screen.say)
     begun = time.perf_counter()
-    with place.made(options.out, name) as folder, opened(config, hidden, folder) as training:
+    with place.made(options.out, _folder(config)) as folder, opened(config, hidden, folder) as training:
         others = ("the other parts, and the run's files", time.perf_counter() - begun - hidden.seconds)
         try:
             seen = _seen(training, options, screen, folder)
@@ -52,6 +51,7 @@ def run(config: Train, options: Options, screen: Report, start: Sequence[tuple[s
             tried = _tried(seen, options, screen)
         finally:
             training.close({"status": "interrupted"})  # what reads batches is not waited for
+    name = training.parts.name
     content = telling.as_json(seen, tried, name, command)
     with screen.doing("drawing"):
         _draw(seen, tried, f"{name}, {seen.parts.compute}", folder / place.PICTURE)
@@ -94,6 +94,12 @@ def _tried(seen: Seen, options: Options, screen: Report) -> list[trying.Tried]:
         if tried[-1].gains:
             break
     return tried
+
+
+def _folder(config: Train) -> str:
+    """What the folder of a profile is called, before a checkpoint has said of which model and data it is."""
+    known = config.given("model") and config.given("data")
+    return heading.name(config) if known else config.name or "from"
 
 
 def _command(config: Train) -> str:
