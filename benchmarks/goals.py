@@ -28,6 +28,7 @@ GOALS = (
     Goal("mnist_lenet", "epoch", "trainer", "tutorial", 0.50),
     Goal("mnist_lenet", "epoch", "trainer", "lightning", 0.33),
     Goal("mnist_lenet", "epoch", "trainer", "accelerate", 0.45),
+    Goal("ranks", "epoch", "two ranks", "alone", 0.80),
     Goal("process", "wall", "trainer", "lightning", 0.40),
     Goal("process", "memory", "trainer", "bare", 1.1),
     Goal("cifar_blitz", "epoch", "trainer", "bare", 1.05),

@@ -97,6 +97,12 @@ def _mnist_lenet(settings: Settings) -> list[Case]:
     return [ours, *(_peer(name, settings, settings.epochs) for name in PEERS)]
 
 
+def _ranks(settings: Settings) -> list[Case]:
+    words = "-m", "benchmarks.contenders.ranks", "train", "experiment=mnist_lenet", f"epochs={settings.epochs}"
+    limit = (f"data.limit={settings.limit}",) if settings.limit else ()
+    return [Case(name, (*words, *limit, "device=cpu", f"devices={n}")) for name, n in (("two ranks", 2), ("alone", 1))]
+
+
 def _process(settings: Settings) -> list[Case]:
     once = ("experiment=mnist_lenet", "epochs=1")
     return [
@@ -208,8 +214,17 @@ WORKLOADS = {
             images="MNIST",
         ),
         Workload(
+            "ranks",
+            "mnist_lenet by two processes of one thread each, or by one that has all cores: an epoch with its test",
+            ("epoch", "accuracy"),
+            _ranks,
+            subject="two ranks",
+            images="MNIST",
+            devices=("cpu",),
+        ),
+        Workload(
             "process",
-            "the same for one epoch: the whole process, from the command to its exit",
+            "mnist_lenet for one epoch: the whole process, from the command to its exit",
             ("wall", "cpu", "memory"),
             _process,
             images="MNIST",

@@ -127,6 +127,14 @@ def overlapped(ranks: Ranks, *words: str) -> dict[str, Any]:
     return found
 
 
+def buffered(ranks: Ranks, *words: str) -> dict[str, Any]:
+    """The same by the step of a small model."""
+    parts = assemble(composed("train", *words), Report(quiet=True), ranks=ranks)
+    step: Any = parts.step
+    step.large = False
+    return come_to(parts)
+
+
 class Signalled(Hook):
     """Has a signal come after four steps."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from ranked import ALONE, Case, Crew, crew, messages, nudged, overlapped, trained
+from ranked import ALONE, Case, Crew, buffered, crew, messages, nudged, overlapped, trained
 
 from trainer.engine.ranks import joined
 from trainer.system.seats import Seat
@@ -122,6 +122,11 @@ def test_two_ranks_come_to_the_weights_of_one_in_all_that_a_training_has(two: Cr
 @pytest.mark.parametrize("case", ["dropout", "accumulated", "a part without samples", "linear", "mlp", "batch norm"])
 def test_three_ranks_come_to_the_weights_of_one(three: Crew, case: str) -> None:
     check(three, *(QUICK | SLOW)[case])
+
+
+@pytest.mark.slow
+def test_small_models_with_batch_norm_come_to_the_weights_of_one(two: Crew) -> None:
+    check(two, *SLOW["batch norm"], case=buffered)
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ class Overlapping:
         return self.tail[0]
 
 
-def _sum(state: None, bucket: Any) -> torch.futures.Future[Tensor]:
+def _sum(state: None, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:  # type: ignore[name-defined]
     work: Any = dist.all_reduce(bucket.buffer(), async_op=True)
     found: torch.futures.Future[Tensor] = work.get_future().then(lambda done: done.value()[0])
     return found
