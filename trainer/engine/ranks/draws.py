@@ -23,8 +23,9 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     All ranks have generators in the same state, draw the same numbers, and keep those of their own `rows`: so masks do
     not depend on how many ranks there are, and the generators stay in step. What is drawn has a dimension of samples
-    where one is as long as the part: the first, or else the only such one, or else the first that is a multiple of it.
-    Anything else, as noise on weights, is the same on each rank, as it is for all samples of one process.
+    where one is as long as the part: the first that is, or else the first of all, if it is a multiple of that.
+    Anything else, as noise on weights, is the same on each rank, as it is for all samples of one process. Only how much
+    RReLU draws depends on the samples themselves.
 
     To see every operator costs 7 us for each, a tenth of a small model's step. So torch's layers of dropout draw by
     themselves, other layers that may draw are watched while they run, and all the rest of the model is looked at now
@@ -52,19 +53,23 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.steps += 1
         with self._watched() if looks else nullcontext():
             yield
+
+    def rest(self) -> None:
+        """Let layers draw for whatever they are given. Until here a backward pass may compute them once more."""
         self.own = self.whole = 0
 
     def dropped(self, layer: Any, plain: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
         """What a layer of dropout, one of `DROPOUTS`, makes of `inputs`; `plain` is its own forward."""
         if not layer.training or not 0 < layer.p < 1:
             return plain(inputs)
-        if inputs.device.type != "cpu" or inputs.shape[:1] != (self.own,):
-            seen: Tensor = self.watched(layer, plain, inputs)
-            return seen
         channels = type(layer) is not nn.Dropout
-        shape = [self.whole, *(inputs.shape[1:2] if channels else inputs.shape[1:])]
         # Numbers are drawn in the order of memory, which for images is that of the activations.
         laid = inputs.dim() == 4 and not channels and inputs.is_contiguous(memory_format=torch.channels_last)
+        plainly = laid or channels or inputs.is_contiguous()
+        if inputs.device.type != "cpu" or inputs.shape[:1] != (self.own,) or not plainly:
+            seen: Tensor = self.watched(layer, plain, inputs)
+            return seen
+        shape = [self.whole, *(inputs.shape[1:2] if channels else inputs.shape[1:])]
         form = torch.channels_last if laid else torch.contiguous_format
         self._rests = True
         noise = torch.empty(shape, dtype=inputs.dtype, memory_format=form).bernoulli_(1 - layer.p)
@@ -110,13 +115,18 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _drawn(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         places = [self._place(_shape(given)) for given in args]
-        pairs = zip(args, places, strict=True)
-        found = func(*(given if place is None else self._whole(given, *place) for given, place in pairs), **kwargs)
         place = next(filter(None, places), None)
         if place is None:
-            return found
-        if func._schema.name.endswith("_"):
-            return args[0].copy_(self._cut(found, *place))
+            return func(*args, **kwargs)
+        pairs = zip(args, places, strict=True)
+        whole = [given if of is None else self._whole(given, *of) for given, of in pairs]
+        found = func(*whole, **kwargs)
+        written = [declared.alias_info is not None for declared in func._schema.arguments[: len(args)]]
+        for given, all_of_it, is_written in zip(args, whole, written, strict=True):
+            if is_written and all_of_it is not given:
+                given.copy_(self._cut(all_of_it, *place))
+        if found is whole[0]:
+            return args[0]
         if isinstance(found, tuple):
             return tuple(self._cut(each, *place) for each in found)
         return self._cut(found, *place)
@@ -125,9 +135,7 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The dimension of samples, and how many numbers of it each sample has."""
         if not shape or self.own == self.whole:
             return None
-        if shape[0] == self.own:
-            return 0, 1
-        if list(shape).count(self.own) == 1:
+        if self.own in shape:
             return list(shape).index(self.own), 1
         each, more = divmod(shape[0], self.own)
         return (0, each) if each and not more and self.own > 1 else None

@@ -65,6 +65,7 @@ class RankedStep(EagerStep):
                     own = self._loss(self.forward(part.inputs), part, total)
                 own.backward()  # type: ignore[no-untyped-call]
             losses.append(own.detach())
+        self.together.draws.rest()
         found = self.reduction(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
         if self.large:
             self._overlap()
