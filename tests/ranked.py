@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
+import pytest
 import torch
 from composing import composed
 
@@ -23,6 +24,7 @@ from trainer.run.deciding import Deciding
 from trainer.run.parts import Parts, assemble
 from trainer.run.signals import stopping
 from trainer.show.report import Report
+from trainer.system.errors import DivergedError
 
 PATIENCE = 60.0  # seconds that a case may take
 Case = Callable[..., Any]  # of ranks, and what else it is given
@@ -157,6 +159,13 @@ class Meddling(Signalled):
         with torch.no_grad():
             self.parts.optimizer.param_groups[0]["params"][-1].clamp_(-0.01, 0.01)
         state.stop = "enough" if state.step == 4 else ""
+
+
+def diverging(ranks: Ranks, *words: str) -> str:
+    """What is said of a loss that is not finite."""
+    with pytest.raises(DivergedError) as raised:
+        trained(ranks, *words)
+    return raised.value.message
 
 
 def messages(ranks: Ranks) -> list[Any]:

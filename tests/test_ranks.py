@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from ranked import ALONE, Case, Crew, buffered, crew, messages, nudged, overlapped, trained
+from ranked import ALONE, Case, Crew, buffered, crew, diverging, messages, nudged, overlapped, trained
 
 from trainer.engine.ranks import joined
 from trainer.system.seats import Seat
@@ -86,6 +86,21 @@ def test_all_ranks_stop_after_the_same_step_when_one_is_told_to(two: Crew) -> No
     for found in two.do(nudged, "signal", *COMMON, "model=linear"):
         assert found["state"]["interrupted"] == signal.SIGTERM
         assert found["state"]["step"] == 5  # it was sent after the fourth, and said with the fifth
+
+
+def test_all_ranks_stop_at_the_same_loss_that_is_not_finite(two: Crew) -> None:
+    words = *COMMON, "model=mlp", "optim.lr=1e200"
+    assert two.do(diverging, *words) == [diverging(ALONE, *words)] * 2
+
+
+@pytest.mark.slow
+def test_all_ranks_stop_at_the_same_step_when_the_time_is_over(two: Crew) -> None:
+    """By the clock of one of them; the schedule is laid out over the steps that fit."""
+    words = *COMMON, "model=mlp", "epochs=100000", "max_minutes=0.05", "scheduler=cosine"
+    first, second = two.do(trained, *words)
+    assert first["state"] == second["state"]
+    assert first["state"]["stop"] == "max_minutes=0.05 are over"
+    assert [row["lr"] for row in first["rows"]] == [row["lr"] for row in second["rows"]]
 
 
 def test_all_ranks_follow_what_hooks_of_the_first_do(two: Crew) -> None:
