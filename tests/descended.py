@@ -23,13 +23,18 @@ def below(pid: int) -> list[int]:
     return sorted(known - {pid}, key=lambda child: (parents[child][1], child))
 
 
+def forked_for(pid: int) -> list[int]:
+    """The processes of ranks that are there: those that a server has forked which the command has started."""
+    servers = [child for child in below(pid) if (_started(child) or (0,))[0] == pid]
+    return [child for child in below(pid) if (_started(child) or (0,))[0] in servers]
+
+
 def ranks(running: Running, size: int) -> list[int]:
-    """The processes of the ranks, in their order: those that a server has forked which the command has started."""
+    """The processes of the ranks, in their order, once they are there."""
     found: list[int] = []
 
     def there() -> bool:
-        servers = [child for child in below(running.pid) if (_started(child) or (0,))[0] == running.pid]
-        found[:] = [child for child in below(running.pid) if (_started(child) or (0,))[0] in servers][:size]
+        found[:] = forked_for(running.pid)[:size]
         return len(found) == size
 
     running.until(there)

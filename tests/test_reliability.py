@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from soak import caches, endurance, faults, full, kills, once, order, states, stops, storms, swept, tables
+from soak import caches, endurance, faults, full, kills, lost, once, order, states, stops, storms, swept, tables
 from soak.figures import Figures
 
 from trainer import checkpoint
@@ -29,6 +29,7 @@ SAMPLES = {
     "caches": (caches.run, 100),
     "states": (states.run, 150),
     "tables": (tables.run, 60),
+    "lost": (lost.run, 3),
 }
 
 
@@ -49,6 +50,13 @@ def test_killed_at_any_moment_a_run_has_a_checkpoint_and_ends_as_if_undisturbed(
     assert found.misses == []
     assert found.counts["kills"] == 4
     assert found.counts["last.pt missing"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("found", ["lost"], indirect=True)
+def test_a_rank_killed_at_any_moment_ends_all_and_the_run_ends_as_if_undisturbed(found: Figures) -> None:
+    assert found.misses == []
+    assert found.counts["kills of a rank"] == 3
 
 
 @pytest.mark.parametrize("found", ["faults"], indirect=True)

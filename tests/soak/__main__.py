@@ -13,7 +13,7 @@ from processes import SERVER
 from .figures import Figures
 
 NAMES = (
-    *("kills", "faults", "full", "order", "stops", "storms", "swept", "once", "endurance"),
+    *("kills", "faults", "full", "order", "stops", "storms", "swept", "once", "endurance", "lost"),
     *("caches", "strangers", "fuzz", "states", "tables"),
 )
 
