@@ -44,3 +44,8 @@ def ranks(running: Running, size: int) -> list[int]:
 def all_gone(pids: list[int], limit: float = 30) -> bool:
     """Whether they end in time."""
     return until(lambda: all(_started(pid) is None for pid in pids), limit, pause=0.02)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process has been stopped, and may be told to go on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"

@@ -7,7 +7,7 @@ from pathlib import Path
 import descended
 import pytest
 import running
-from processes import Ended, Machine, Running
+from processes import Ended, Machine, Running, until
 from running import SILENT
 
 pytestmark = pytest.mark.slow
@@ -81,6 +81,28 @@ def test_a_command_that_is_told_to_stop_leaves_its_last_step(machine: Machine, s
     assert "last.pt is written" in found.err
     assert running.result(run_directory())["status"] == "interrupted"
     is_resumed(machine, "devices=1")
+
+
+def test_a_command_that_is_told_to_stop_while_ranks_start_does_so(machine: Machine) -> None:
+    started = machine.start("train", *LONG)
+    started.until_said("lenet_digits")
+    started.until(lambda: descended.below(started.pid))
+    everyone = descended.below(started.pid)
+    started.send(signal.SIGINT, group=True)
+    found = ended(started, everyone)
+    assert (found.code, found.err) == (130, "error: interrupted\n")
+
+
+def test_ctrl_z_stops_all_ranks_until_they_may_go_on(machine: Machine) -> None:
+    started, pids = begun(machine)
+    rows = run_directory() / "metrics.jsonl"
+    started.send(signal.SIGTSTP, group=True)
+    assert until(lambda: all(descended.is_stopped(pid) for pid in (started.pid, *pids)), 20, pause=0.01)
+    before = rows.read_text().count("\n")
+    started.send(signal.SIGCONT, group=True)
+    started.until(lambda: rows.read_text().count("\n") > before + 1)
+    started.send(signal.SIGTERM)
+    assert ended(started, pids).code == 143
 
 
 def test_no_rank_outlives_a_launcher_that_is_killed(machine: Machine) -> None:

@@ -60,6 +60,7 @@ def run(config: Train, screen: Report) -> dict[str, Any]:
         raise RunError(f"{original} has no row in {NAME}: there is nothing to compare with", "train it: trainer train")
     _leave_the_clock(config, before.run, screen)
     _take_threads(before.run, screen)
+    config.change("devices", 1)  # with several, the results are the same
     config.typed = [*records.overrides(original), *(word for word in config.typed if not word.startswith("run="))]
     with starting.opened(config, screen, reproduced=original) as training:
         _check_data(training, before, screen)

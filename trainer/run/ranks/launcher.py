@@ -6,6 +6,7 @@ sends Ctrl-C again to processes that have it already, whom a second one ends wit
 """
 
 import os
+import signal
 import socket
 import sys
 import types
@@ -28,6 +29,7 @@ from trainer.system.seats import LOOPBACK, Seat
 from trainer.system.signals import ENDING, handled
 
 PRELOADED = ("trainer.run.ranks.preload", "trainer.run.hooks.tensorboard")
+SUSPENDING = [signal.SIGTSTP] if hasattr(signal, "SIGTSTP") else []
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -53,17 +55,17 @@ def launched(
         TrainerError: A rank has failed, or was lost; all have ended.
     """
     crew = Crew(task, size)
-    with handled(crew.pass_on, *ENDING):
-        try:
-            with screen.doing(f"starting {size} ranks"):
-                crew.start(gpus, heading, said)
-                while not (crew.watch.met or crew.watch.ended):
-                    crew.look()
+    try:
+        with screen.doing(f"starting {size} ranks"):
+            crew.start(gpus, heading, said)
+            while not (crew.watch.met or crew.watch.ended):  # a signal ends them: they have done nothing yet
+                crew.look()
+        with handled(crew.pass_on, *ENDING), handled(crew.suspend, *SUSPENDING):
             while not crew.watch.over:
                 crew.look()
                 meanwhile()
-        finally:
-            crew.close()
+    finally:
+        crew.close()
     return crew.outcome()
 
 
@@ -111,6 +113,14 @@ class Crew:
         if self.processes and self.processes[0].exitcode is None:
             with suppress(ProcessLookupError):
                 os.kill(self.processes[0].pid or 0, signum)
+
+    def suspend(self, signum: int) -> None:
+        """Ctrl-Z stops all, until the shell lets them go on."""
+        for process in (each for each in self.processes if each.exitcode is None):
+            os.kill(process.pid or 0, signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        for process in (each for each in self.processes if each.exitcode is None):
+            os.kill(process.pid or 0, signal.SIGCONT)
 
     def look(self) -> None:
         """Wait until a rank says something, or half a second, and do what is to be done then."""
