@@ -120,13 +120,14 @@ def told_apart(first: np.ndarray, second: np.ndarray) -> Signal:
 
 
 def error_of_one(column: np.ndarray, targets: np.ndarray, classes: bool) -> float:
-    """The error of a tree by the features (n, f) of one column: 0 at best, 1 by chance."""
+    """The error by the features (n, f) of one column, of a tree or of a line: 0 at best, 1 by chance."""
+    from sklearn.linear_model import LinearRegression
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     if classes:
         return _error(DecisionTreeClassifier(max_leaf_nodes=64, class_weight="balanced"), column, targets, True)
     tree = _error(DecisionTreeRegressor(min_samples_leaf=2), column, targets, False)
-    return min(tree, _error(_linear_regressor(), column, targets, False))
+    return min(tree, _error(LinearRegression(), column, targets, False))
 
 
 def error_of_all(rows: np.ndarray, targets: np.ndarray, classes: bool) -> float:

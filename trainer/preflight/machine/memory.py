@@ -1,6 +1,7 @@
 """Whether a step of this batch size fits into memory, and how large a batch would: steps of growing batches."""
 
 import ctypes
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,7 +28,7 @@ SURE = 2**25  # bytes by which two steps differ, so that it is no noise
 
 def look(subject: Subject) -> Iterator[Finding]:
     """Measure the peak of memory in steps of growing batches."""
-    if subject.first.compute.device.type != "cuda" and not RESETS.exists():
+    if subject.first.compute.device.type != "cuda" and not os.access(RESETS, os.W_OK):
         return  # only Linux says what a process took at most since it was asked
     parts = subject.parts(compile="off")
     meter = Meter(parts.compute.device)
@@ -39,9 +40,10 @@ def look(subject: Subject) -> Iterator[Finding]:
     where, has = str(parts.compute.device), f"of {_bytes(free)} free"
     if needed > SPARED * free:
         largest = max(1, int(few + (SPARED * free - low) / each)) if each else size
-        times = -(-size // largest)
+        times = -(-size // largest)  # micro-batches, as equal as they can be
         found = f"a step of {size:,} takes {_bytes(needed)} {has} on {where}"
-        advice = f"data.batch_size={largest} accumulate={times} takes the same steps; or a smaller model"
+        each_of, times = -(-size // times), times * subject.config.accumulate
+        advice = f"data.batch_size={each_of} accumulate={times} takes the same steps; or a smaller model"
         yield Finding("memory", found, advice, wrong=True)
         return
     found = f"a step of {counted(size, 'sample')} takes {_bytes(needed)} {has} on {where}"
