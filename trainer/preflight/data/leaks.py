@@ -12,7 +12,7 @@ from trainer.system.shown import counted
 
 ABOUT = "columns that give the target away"
 ERROR = 0.02  # of a model of one column: at most so much, where ...
-WITHOUT = 0.1  # ... the others together make at least this error
+WITHOUT = 0.05  # ... the others together make at least this error
 FEWEST = 50  # samples
 COLUMNS = 50  # that are looked at one by one; of more, those that go with the target most
 SIDE, CLASSES = 32, 100  # images are scaled down to so many pixels a side; of so many classes at most
