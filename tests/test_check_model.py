@@ -82,9 +82,8 @@ def test_a_sound_model_has_no_finding(trainer: Trainer, model: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["Zero", "Dead", "Blind"])
-def test_a_model_that_cannot_learn_does_not_learn_a_few_samples(trainer: Trainer, model: str) -> None:
-    ran = checked(trainer, model, "check.only=overfit", "optim=adam", "optim.lr=1e-3")
+def test_a_model_that_cannot_learn_does_not_learn_a_few_samples(trainer: Trainer) -> None:
+    ran = checked(trainer, "Dead", "check.only=overfit", "optim=adam", "optim.lr=1e-3")
     assert "neither a smaller nor a larger optim.lr learns them" in ran.out, ran.out
 
 
@@ -99,6 +98,17 @@ def test_where_the_model_fails_on_a_batch_one_look_says_why(trainer: Trainer) ->
     assert ran.code == 1
     assert ran.out.count("WRONG") == 1
     assert ran.out.count("could not be looked at") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [["experiment=line"], ["experiment=quadratic"], ["experiment=linear_regression"], ["data=diabetes", "model=mlp"]],
+    ids=lambda words: words[0],
+)
+def test_the_recipes_have_no_finding(trainer: Trainer, words: list[str]) -> None:
+    ran = trainer("check", *words, "check.only=[model,rate]")
+    assert (ran.code, reported(ran)) == (0, []), ran.out
 
 
 # --- the learning rate --------------------------------------------------------------------------------

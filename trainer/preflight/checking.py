@@ -32,7 +32,7 @@ def run(
         UnfitError: Something is wrong with it.
     """
     begun = time.perf_counter()
-    subject = Subject(config, screen)
+    subject = Subject(config, screen, named, out)
     screen.facts("", summary.opening(subject.first))
     found: list[tuple[Look, str]] = []
     try:
