@@ -103,7 +103,7 @@ def _frozen(subject: Subject, model: nn.Module) -> Iterator[Finding]:
         found = f"{_named(random)} is random and not trained: requires_grad is off"
         yield Finding("frozen", found, "let it be trained, or load weights into it", wrong=True)
     else:
-        yield Finding("frozen", f"{counted(len(frozen), 'parameter')} are not trained, and do not depend on the seed")
+        yield Finding("frozen", f"{_named([*frozen])} is not trained, and does not depend on the seed")
 
 
 def _outside(trial: Trial) -> Iterator[Finding]:
