@@ -8,16 +8,19 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PathCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 from sweeping import crossed, grid, job
 
+from trainer.compare.ranking import ranked
 from trainer.run.sweep_log import Outcome
-from trainer.sweeps.results import figures
+from trainer.sweeps.results import figures, overview
+from trainer.sweeps.results.axes import CROWD
 from trainer.sweeps.results.captions import caption
+from trainer.sweeps.results.grid import Grid
 
 
 def drawn(jobs: Sequence[Outcome]) -> dict[str, Figure]:
@@ -377,3 +380,17 @@ def test_a_caption_says_of_how_many_folds_the_means_are() -> None:
     ]
     (figure,) = drawn(jobs).values()
     assert figure.axes[0].get_title(loc="left") == "mean ± standard deviation of 5 folds of 2 seeds"
+
+
+def test_of_thousands_of_settings_some_lines_stand_for_the_others() -> None:
+    jobs = [
+        Outcome(
+            n, {"optim.lr": str(n + 1), "clip_norm": str(n % 50)}, "completed", 1.0, "val/accuracy", "max", n / 3000
+        )
+        for n in range(3000)
+    ]
+    figure = overview.parallel(Grid(ranked(jobs)), ["optim.lr", "clip_norm"])
+    (lines,) = (drawn for drawn in figure.axes[0].collections if isinstance(drawn, LineCollection))
+    assert len(lines.get_segments()) == CROWD
+    assert "of 3,000 settings" in figure.get_suptitle()
+    assert "600 of them are drawn" in figure.axes[0].get_title(loc="left").replace("\n", " ")

@@ -32,9 +32,9 @@ def against(found: Grid, key: str, others: Sequence[str]) -> Figure:
     xs = numbers or [float(x) for x in range(len(values))]
     lines = found.lines(others)
     few = len(lines) <= LINES
-    scattered = not few and len(values) == len(found.rows)  # a random search: no value comes twice
-    bests = [row for row in (found.best({key: value}) for value in values) if row is not None]
-    drawn = list(lines.values()) if few else [bests]
+    scattered = not few and 2 * len(values) > len(found.rows)  # a random search: hardly a value comes twice
+    bests = found.bests([key])
+    drawn = list(lines.values()) if few else [[bests[(value,)] for value in values]]
 
     width = WIDTH if numbers else min(12.0, max(WIDTH, 0.3 * len(values)))
     figure = Figure(figsize=(width + (1.5 if len(drawn) > 1 else 0.0), 4.4), layout="constrained")
@@ -44,7 +44,8 @@ def against(found: Grid, key: str, others: Sequence[str]) -> Figure:
         axes.set_xscale("log")
     if not few:
         points = [(xs[place(row)], value * found.scale) for row in found.rows for value in row.values]
-        axes.plot(*zip(*points, strict=True), "o", color=GREY, alpha=0.4, markersize=4, markeredgewidth=0)
+        size = common.dot(4.0, len(points))
+        axes.plot(*zip(*points, strict=True), "o", color=GREY, alpha=0.4, markersize=size, markeredgewidth=0)
     for number, line in enumerate(drawn):
         beside = 0.0 if numbers else (number - (len(drawn) - 1) / 2) * min(0.2, 0.7 / len(drawn))
         at = [xs[place(row)] + beside for row in line]
@@ -56,7 +57,9 @@ def against(found: Grid, key: str, others: Sequence[str]) -> Figure:
     common.y_axis(axes, found)
     common.title(figure, found, f"by {shortened(key, KEY)}", [key, *others] if few else [key])
     caption = [found.repeats(" ± standard deviation")]
-    if not few and not scattered:
+    if scattered and len(values) < len(found.rows):
+        caption.append("blue: the best of each value")
+    elif not few and not scattered:
         caption += [common.best_of(others, len(lines)), "grey: every job"]
     lost = {row.jobs[0].status for line in drawn for row in line if row.mean is None}
     if lost:
@@ -96,7 +99,7 @@ def _line(
         else:
             axes.errorbar(x, y, spread, fmt="none", ecolor=colour, elinewidth=1.2, capsize=3, zorder=3)
     if means:
-        mark: dict[str, Any] = {"marker": "o", "markersize": 5}
+        mark: dict[str, Any] = {"marker": "o", "markersize": common.dot(5.0, len(means))}
         if bars and not joined:  # a short line, for nothing leads from one name to the next
             mark = {"marker": "_", "markersize": 16, "markeredgewidth": 2.2}
         axes.plot(*zip(*means, strict=True), linestyle="-" if joined else "none", color=colour, **mark)

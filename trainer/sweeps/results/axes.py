@@ -25,6 +25,7 @@ KEY = 60  # the most letters of a key
 VALUE = 24  # the most letters of a value in a sentence
 NAMED = 6  # the most keys in a caption, and in what the best is said to be
 CAPTION = 76  # the most letters of a caption's line
+CROWD = 600  # so many points or lines are seen apart
 TITLE = 62  # the same of a title's
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # colour-blind people see them apart
 GREY, BEST = "#8a8a8a", "#d62728"
@@ -90,6 +91,11 @@ def mark_best(axes: Axes, x: float, row: Ranked, scale: float) -> None:
     """A star where the best is."""
     if row.mean is not None:
         axes.scatter([x], [row.mean * scale], marker="*", s=170, color=BEST, edgecolor="white", linewidth=0.8, zorder=6)
+
+
+def dot(size: float, count: int) -> float:
+    """The size of each of so many points: of thousands, small ones do not become one area."""
+    return size * min(1.0, math.sqrt(CROWD / max(1, count)))
 
 
 def y_axis(axes: Axes, found: Grid) -> None:

@@ -38,10 +38,17 @@ class Grid:
             found.setdefault(tuple(row.overrides.get(key, UNSET) for key in others), []).append(row)
         return found
 
-    def best(self, wanted: dict[str, str]) -> Ranked | None:
-        """The best row with these values, if there is one; of those without a result, the first."""
-        found = [row for row in self.rows if all(row.overrides.get(k, UNSET) == v for k, v in wanted.items())]
-        return min(found, key=lambda row: row.rank or len(self.rows) + 1, default=None)
+    def bests(self, keys: Sequence[str]) -> dict[tuple[str, ...], Ranked]:
+        """The best row of each combination of values that there is; of those without a result, the first."""
+        found: dict[tuple[str, ...], Ranked] = {}
+        for row in self.rows:
+            values = tuple(row.overrides.get(key, UNSET) for key in keys)
+            if values not in found or self._place(row) < self._place(found[values]):
+                found[values] = row
+        return found
+
+    def _place(self, row: Ranked) -> int:
+        return row.rank or len(self.rows) + 1
 
     def is_grid(self, pair: tuple[str, str], share: float) -> bool:
         """Whether a table of the two keys is small enough, and at least a `share` of its cells filled."""

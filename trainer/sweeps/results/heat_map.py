@@ -24,7 +24,8 @@ WIDTH = 6.4  # inches, at least
 def heat_map(found: Grid, keys: tuple[str, str], others: Sequence[str]) -> Figure:
     """The mean over the seeds for each pair of values of two keys, with the best of the others; the best is framed."""
     across, up = (found.values(key) for key in keys)
-    cells = [[found.best({keys[0]: x, keys[1]: y}) for x in across] for y in up]
+    bests = found.bests(keys)
+    cells = [[bests.get((x, y)) for x in across] for y in up]
     means = np.array([[math.nan if c is None or c.mean is None else c.mean for c in line] for line in cells])
     means *= found.scale
     size = max(WIDTH, 3.0 + 0.75 * len(across)), max(3.6, 2.0 + 0.5 * len(up))

@@ -33,7 +33,8 @@ def history(found: Grid) -> Figure:
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.subplots()
     reached = [(_number(row), row.mean * found.scale) for row in rows if row.mean is not None]
-    axes.plot(*zip(*reached, strict=True), "o", color=COLOURS[0], alpha=0.7, markersize=5, markeredgewidth=0)
+    size = common.dot(5.0, len(reached))
+    axes.plot(*zip(*reached, strict=True), "o", color=COLOURS[0], alpha=0.7, markersize=size, markeredgewidth=0)
     best, line = math.inf, []
     for number, value in reached:
         best = min(best, badness(value, found.direction))
@@ -52,7 +53,7 @@ def history(found: Grid) -> Figure:
     axes.set_xlabel("trial")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
     common.y_axis(axes, found)
-    common.title(figure, found, f"over {len(rows)} trials")
+    common.title(figure, found, f"over {len(rows):,} trials")
     parts = ["line: the best so far", "hollow: pruned" if cut else "", "×: no result" if lost else ""]
     common.caption(axes, parts)
     return figure
@@ -77,9 +78,13 @@ def importance(found: Grid, shares: Mapping[str, float]) -> Figure:
 
 
 def parallel(found: Grid, keys: Sequence[str]) -> Figure:
-    """Each setting as a line through its values of the `keys` to its objective; the best is drawn above all."""
+    """Each setting as a line through its values of the `keys` to its objective; the best is drawn above all.
+
+    Of thousands of settings, some are drawn that stand for those of similar rank.
+    """
     keys = keys[:AXES]
-    rows = sorted((row for row in found.rows if row.mean is not None), key=lambda row: -(row.rank or 0))
+    every = sorted((row for row in found.rows if row.mean is not None), key=lambda row: row.rank or 0)
+    rows = every[:: math.ceil(len(every) / common.CROWD)][::-1]
     means = [(row.mean or 0.0) * found.scale for row in rows]
     figure = Figure(figsize=(2.2 + 1.5 * len(keys), 4.8), layout="constrained")
     axes = figure.subplots()
@@ -100,8 +105,9 @@ def parallel(found: Grid, keys: Sequence[str]) -> Figure:
     axes.spines[:].set_visible(False)
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, label=common.objective(found), pad=0.0, aspect=30)
     bar.ax.tick_params(labelsize=8)
-    common.title(figure, found, f"of {len(rows)} settings", keys)
-    common.caption(axes, ["each line is one setting, coloured by what it reached", "red: the best"])
+    common.title(figure, found, f"of {len(every):,} settings", keys)
+    drawn = f", {len(rows)} of them are drawn, evenly by rank" if len(rows) < len(every) else ""
+    common.caption(axes, [f"each line is one setting, coloured by what it reached{drawn}", "red: the best"])
     return figure
 
 
