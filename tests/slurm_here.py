@@ -43,21 +43,23 @@ SCRIPTS = {
         exec setsid "$@" > "${out//%t/0}" 2> "${err//%t/0}"
     """,
     "sacct": """
-        echo "JobID|State|NodeList"
         for script in "$SLURM_HERE"/*.script; do
             job=${script%.script}
-            echo "${job##*/}|$(cat "$job.state" 2> /dev/null || echo RUNNING)|here"
+            echo "${job##*/}|$(cat "$job.state" 2> /dev/null || echo RUNNING)"
         done
     """,
     "squeue": """
         for script in "$SLURM_HERE"/*.script; do
             job=${script%.script}
-            [ -e "$job.state" ] || echo "${job##*/}"
+            name=$(sed -n "s/^#SBATCH --job-name=//p" "$script" | tr -d \\"\\')
+            [ -e "$job.state" ] || echo "${job##*/} $name"
         done
     """,
     "scancel": """
-        echo "CANCELLED by 0" > "$SLURM_HERE/$1.state"
-        kill -TERM $(cat "$SLURM_HERE/$1.task")
+        for job; do
+            echo "CANCELLED by 0" > "$SLURM_HERE/$job.state"
+            kill -TERM $(cat "$SLURM_HERE/$job.task")
+        done
     """,
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from soak import caches, endurance, faults, full, kills, lost, once, order, states, stops, storms, swept, tables
+from soak import caches, endurance, faults, full, kills, lost, once, order, queued, states, stops, storms, swept, tables
 from soak.figures import Figures
 
 from trainer import checkpoint
@@ -24,6 +24,7 @@ SAMPLES = {
     "stops": (stops.run, 1),
     "storms": (storms.run, 4),
     "swept": (swept.run, 6),
+    "queued": (queued.run, 300),
     "once": (once.run, 2),
     "endurance": (endurance.run, 1_000),
     "caches": (caches.run, 100),
@@ -125,6 +126,14 @@ def test_signals_at_every_stage_lose_nothing_and_leave_no_process(found: Figures
 def test_twenty_signals_within_a_second_end_a_training_or_a_sweep_in_order(found: Figures) -> None:
     assert found.misses == []
     assert found.counts["storms"] == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("found", ["queued"], indirect=True)
+def test_hundreds_of_jobs_in_a_queue_are_run_once_each_though_the_submit_host_is_killed(found: Figures) -> None:
+    assert found.misses == []
+    assert found.counts["jobs"] == 300
+    assert found.counts["jobs that ran twice"] == 0
 
 
 @pytest.mark.slow

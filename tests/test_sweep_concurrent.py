@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import pytest
 
 from trainer.run.sweep_log import Outcome
 from trainer.show.report import Report
-from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted
+from trainer.sweeps.concurrent import Concurrent, Submitted
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Asked, Planned
+from trainer.sweeps.refusals import RefusedError
 from trainer.system import signals
 from trainer.system.errors import ConfigError, InterruptedRunError
 
@@ -28,11 +29,16 @@ class Engine(Concurrent[int]):
         super().__init__(None, Monitor(Report()), self.found.append)
         self.places, self.ends, self.limit = places, ends, limit
         self.log: list[str] = []
+        self.busy: dict[int, bool] = {}  # jobs for which there is no time at first
+        self.most = 0  # under way at once
         self.begun = {0}  # the others wait in the queue until they end
 
     def submit(self, planned: Planned) -> int:
+        if self.busy.pop(planned.number, None):
+            raise RefusedError("no time", busy=True)
         if len(self.jobs) >= self.limit:
             raise RefusedError("too many")
+        self.most = max(self.most, 1 + len(self.jobs))
         self.log.append(f"submit {planned.number}")
         return planned.number
 
@@ -47,12 +53,12 @@ class Engine(Concurrent[int]):
         self.log.append(f"end {job.handle}")
         return job.planned.ended(self.ends)
 
-    def cancel(self, job: Submitted[int]) -> None:
-        self.log.append(f"cancel {job.handle}")
+    def cancel(self, jobs: Sequence[Submitted[int]]) -> None:
+        self.log += [f"cancel {job.handle}" for job in jobs]
         self.ends = "never"
 
-    def kill(self, job: Submitted[int]) -> None:
-        self.log.append(f"kill {job.handle}")
+    def kill(self, jobs: Sequence[Submitted[int]]) -> None:
+        self.log += [f"kill {job.handle}" for job in jobs]
 
 
 def planned(count: int, taken: list[int] | None = None, mistake: int | None = None) -> Iterator[Planned]:
@@ -92,7 +98,7 @@ def test_a_second_signal_does_not_wait_for_checkpoints() -> None:
         yield from planned(1)
         raise KeyboardInterrupt
 
-    def cancel(job: Submitted[int]) -> None:
+    def cancel(jobs: Sequence[Submitted[int]]) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         engine.ends = "never"
 
@@ -116,6 +122,31 @@ def test_a_limit_of_the_clusters_is_kept() -> None:
     engine = Engine(places=4, limit=2)
     engine.run(planned(5))
     assert [job.job for job in engine.found] == [0, 1, 2, 3, 4]
+
+
+def test_a_cluster_that_was_busy_for_a_moment_has_as_many_jobs_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.sweeps.refusals.SOONEST", 0.0)
+    engine = Engine(places=3)
+    engine.busy = {0: True, 2: True}  # also for the first job of all
+    engine.run(planned(3))
+    engine.log.clear()
+    engine.run(planned(3))
+    assert engine.log[:3] == ["submit 0", "submit 1", "submit 2"]
+    assert [job.job for job in engine.found] == [0, 1, 2, 0, 1, 2]
+
+
+def test_a_limit_that_is_gone_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.sweeps.refusals.PROBING", 0.0)
+    engine = Engine(places=4, limit=2)
+
+    def jobs() -> Iterator[Planned]:
+        for job in planned(30):
+            engine.limit = 2 if job.number < 10 else 100
+            yield job
+
+    engine.run(jobs())
+    assert [job.job for job in engine.found] == [*range(30)]
+    assert engine.most == 4
 
 
 def test_a_job_that_is_never_taken_ends_the_sweep() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from failing import JOBS, sick, trains
 from processes import Machine
 from running import QUICK
 from test_sweep_resume import lines, swept
+
+from trainer.sweeps.slurm import Slurm
 
 __all__ = ["sick"]
 pytest.importorskip("submitit", reason="needs the extra: pip install 'trainer-cli[slurm]'")
@@ -64,6 +67,7 @@ def test_in_a_queue_each_job_is_one_of_slurms(sick: Path, slurm: Path, trainer: 
     more = ('sweep.setup=["export SAID=so"]', 'sweep.options=["--qos=high","--exclusive"]', "sweep.mem_gb=1.5")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("trainer.sweeps.slurm.LATE_SECONDS", 0.5)
+        patch.setattr("trainer.sweeps.slurm.FRESH", 0.5)
         ran = trainer("train", *asked, *keys, *more)
     assert ran.code == 1, ran.err
     found = {line["job"]: line for line in lines(swept("a b"))}
@@ -114,20 +118,52 @@ def test_stopping_the_sweep_cancels_its_jobs(machine: Machine, sick: Path, slurm
     assert (slurm / "100.state").read_text() == "CANCELLED by 0\n"
 
 
-def test_a_sweep_whose_jobs_are_still_queued_is_not_run_twice(slurm: Path, trainer: Trainer) -> None:
+def test_jobs_that_are_still_queued_are_waited_for_and_not_run_twice(slurm: Path, trainer: Trainer) -> None:
     assert trainer("train", "-m", "seed=0", *QUICK).code == 0
     before = swept() / "slurm" / "2026-01-31_12-00-00"  # as if the sweep had been killed
     before.mkdir(parents=True)
-    for job in (100, 101):
+    for job, seed in ((100, 1), (101, 2)):
         (before / f"{job}_submitted.pkl").touch()
-        (slurm / f"{job}.script").touch()
+        (slurm / f"{job}.script").write_text(f"#SBATCH --job-name=sweep-{seed}\n")
     (before / "101_0_result.pkl").touch()  # this one has ended, and Slurm tidies up
+    shutil.copytree(swept() / "0", swept() / "1")
+    shutil.copytree(swept() / "0", swept() / "2")
+    (swept() / "1" / "result.json").rename("later.json")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.sweeps.slurm.FRESH", 0.1)
+        patch.setattr("trainer.sweeps.slurm.LATE_SECONDS", 0.1)
+        patch.setattr(Slurm, "wait", lambda runner: _ends(runner, swept() / "1", slurm))
+        ran = trainer("resume", str(swept()), "seed=0,1,2", "sweep=slurm")
+    assert ran.code == 0, ran.err
+    assert "1 job of this sweep is still in Slurm's queue: waiting for it" in ran.out
+    assert {line["job"]: line["status"] for line in lines(swept())} == dict.fromkeys((0, 1, 2), "completed")
+    assert sorted(path.name for path in slurm.glob("*.script")) == ["100.script", "101.script"]  # no further job
+
+
+def _ends(runner: Slurm, run: Path, slurm: Path) -> None:
+    """The job of a node ends while the sweep waits."""
+    if Path("later.json").exists():
+        Path("later.json").rename(run / "result.json")
+        (slurm / "100.state").write_text("COMPLETED\n")
+    runner.queue.look(0.0)
+
+
+def test_where_squeue_does_not_answer_no_job_is_run_twice(
+    slurm: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert trainer("train", "-m", "seed=0", *QUICK).code == 0
+    before = swept() / "slurm" / "2026-01-31_12-00-00"
+    before.mkdir(parents=True)
+    (before / "100_submitted.pkl").touch()
+    monkeypatch.setattr("trainer.sweeps.slurm.CONTROLLER", -1.0)
+    (slurm.parent / "bin" / "squeue").write_text("#!/bin/bash\nexit 1\n")
     ran = trainer("resume", str(swept()), "seed=0,1", "sweep=slurm")
     assert ran.code == 2
     assert ran.err.splitlines() == [
-        "error: jobs of this sweep are still in Slurm's queue: 100",
-        "  wait for them, or end them first: scancel 100",
+        "error: squeue does not answer: jobs of this sweep may still be in Slurm's queue",
+        "  try again when it does, so that no job is run twice",
     ]
+    assert not list(slurm.iterdir())
 
 
 def test_what_sbatch_refuses_is_said_in_its_words(

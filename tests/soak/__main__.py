@@ -14,7 +14,7 @@ from .figures import Figures
 
 NAMES = (
     *("kills", "faults", "full", "order", "stops", "storms", "swept", "once", "endurance", "lost"),
-    *("caches", "strangers", "fuzz", "states", "tables"),
+    *("caches", "strangers", "fuzz", "states", "tables", "queued"),
 )
 
 

@@ -3,7 +3,7 @@
 import importlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar, Generic, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from trainer.run.sweep_log import Outcome
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
+from trainer.sweeps.refusals import Refusals, RefusedError
 from trainer.sweeps.runner import Done
 from trainer.system.errors import ConfigError, InterruptedRunError
 from trainer.system.extras import install
@@ -22,11 +23,7 @@ SIGTERM = 15  # the signal by which a cluster stops jobs
 Handle = TypeVar("Handle")  # what a runner knows a job by
 
 
-class RefusedError(ConfigError):
-    """The cluster does not take a job."""
-
-
-@dataclass
+@dataclass(eq=False)
 class Submitted(Generic[Handle]):
     """A job that has been handed over and has not ended."""
 
@@ -47,6 +44,7 @@ class Concurrent(ABC, Generic[Handle]):
 
     poll_seconds: ClassVar[float] = 0.5
     stop_seconds: ClassVar[float] = 30.0  # how long jobs that are told to stop have for their checkpoints
+    fill_seconds: ClassVar[float] = 5.0  # for which jobs are handed over before those under way are looked at
 
     def __init__(self, settings: Any, monitor: Monitor, done: Done) -> None:
         self.settings, self.monitor, self.done = settings, monitor, done
@@ -54,6 +52,7 @@ class Concurrent(ABC, Generic[Handle]):
         self.jobs: list[Submitted[Handle]] = []
         self.places = 1
         self.stopping = False
+        self.refusals = Refusals(self.screen)
         self.refused: Planned | None = None  # the next job to hand over
         self.cut_short: list[Planned] = []  # jobs that the cluster stopped by itself
 
@@ -70,12 +69,17 @@ class Concurrent(ABC, Generic[Handle]):
         """How the job ended, or None while it has not."""
 
     @abstractmethod
-    def cancel(self, job: Submitted[Handle]) -> None:
-        """Take the job out of the queue, or tell it to stop with a checkpoint."""
+    def cancel(self, jobs: Sequence[Submitted[Handle]]) -> None:
+        """Take the jobs out of the queue, or tell them to stop with a checkpoint."""
 
     @abstractmethod
-    def kill(self, job: Submitted[Handle]) -> None:
-        """End a job that did not stop when it was told to."""
+    def kill(self, jobs: Sequence[Submitted[Handle]]) -> None:
+        """End jobs that did not stop when they were told to."""
+
+    def over(self, planned: Planned) -> Outcome | None:
+        """How the job has ended, if nobody needs to run it."""
+        mistake = planned.asked.mistake
+        return planned.failed(mistake.message) if mistake is not None else None
 
     def runs(self, job: Submitted[Handle]) -> bool:
         """Whether the job has left the queue."""
@@ -111,22 +115,25 @@ class Concurrent(ABC, Generic[Handle]):
             )
 
     def _fill(self, jobs: Iterator[Planned]) -> bool:
-        """Hand over as many jobs as there are places; return whether there is a job to wait for."""
-        while len(self.jobs) < self.places and (planned := self.refused or next(jobs, None)) is not None:
-            if planned.asked.mistake is not None:  # no place is needed to say so
-                self.done(planned.failed(planned.asked.mistake.message))
+        """Hand over jobs while there are places, and time; return whether there is a job to wait for."""
+        end = time.monotonic() + self.fill_seconds
+        while (not self.jobs or time.monotonic() < end) and self.refusals.allow(len(self.jobs), self.places):
+            planned = self.refused or next(jobs, None)
+            if planned is None:
+                break
+            self.refused = None
+            if (ended := self.over(planned)) is not None:
+                self.done(ended)
                 continue
             try:
                 handle = self.submit(planned)
             except RefusedError as error:
-                if not self.jobs:
-                    raise
-                self.screen.warn(f"{error.message}; trying again when another job has ended")
-                self.refused, self.places = planned, len(self.jobs)  # the cluster seems to have a limit
-            else:
-                self.refused = None
-                self.jobs.append(Submitted(planned, handle))
-        return bool(self.jobs)
+                self.refusals.note(error, len(self.jobs))
+                self.refused = planned
+                break
+            self.refusals.over()
+            self.jobs.append(Submitted(planned, handle))
+        return bool(self.jobs) or self.refused is not None
 
     def _look(self) -> None:
         for job in self.jobs:
@@ -151,9 +158,8 @@ class Concurrent(ABC, Generic[Handle]):
     def _stop(self) -> None:
         """Tell every job to stop, and wait for the checkpoints, unless another signal says not to."""
         self.stopping = True
-        for job in self.jobs:
-            self.cancel(job)
         if self.jobs:
+            self.cancel(self.jobs)
             self.screen.say(f"stopping {len(self.jobs)} jobs: waiting for their checkpoints")
         deadline = time.monotonic() + self.stop_seconds
         try:
@@ -162,8 +168,8 @@ class Concurrent(ABC, Generic[Handle]):
                 self._look()
                 self._collect()
         finally:
-            for job in self.jobs:
-                self.kill(job)
+            if self.jobs:
+                self.kill(self.jobs)
         for job in list(self.jobs):
             late = "another signal came" if hurried() else f"it did not stop within {self.stop_seconds:.0f} s"
             self._end(job, job.ended("interrupted", late))

@@ -87,8 +87,8 @@ class Sweep:
 
     def _label(self, job: Outcome) -> str:
         """What differs in a job from others."""
-        if job.job not in self._labels:  # a search has planned more by now
-            self._labels = {planned.number: planned.label for planned in self.source.planned}
+        for planned in self.source.planned[len(self._labels) :]:  # a search has planned more by now
+            self._labels[planned.number] = planned.label
         return self._labels.get(job.job, "")
 
     def _show(self) -> None:

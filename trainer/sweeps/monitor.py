@@ -41,7 +41,7 @@ class Monitor:
         self.over = self.failed = 0
         self._best: list[tuple[Outcome, str]] = []
         self._failed: list[tuple[Outcome, str]] = []
-        self._seconds: list[float] = []  # of jobs that were not cut short
+        self._seconds, self._timed = 0.0, 0  # of jobs that were not cut short, and how many these are
         self._running: Running = ()
         self._at_once = 1
         self._live: Live | None = None
@@ -62,7 +62,7 @@ class Monitor:
         self._running = [pair for pair in self._running if pair[0].number != job.job]
         self._note(job, label)
         if job.seconds and job.status in ("completed", PRUNED):
-            self._seconds.append(job.seconds)
+            self._seconds, self._timed = self._seconds + job.seconds, self._timed + 1
         if self.screen.live:
             self._refresh()
             return
@@ -91,9 +91,9 @@ class Monitor:
 
     def _left(self) -> str:
         """How long the jobs that are left will take, by the seconds of those that have ended; "" if nobody knows."""
-        if not self._seconds or self.over >= self.total:
+        if not self._timed or self.over >= self.total:
             return ""
-        usual, now = sum(self._seconds) / len(self._seconds), time.monotonic()
+        usual, now = self._seconds / self._timed, time.monotonic()
         waiting = max(0, self.total - self.over - len(self._running))
         begun = sum(max(0.0, usual - (now - since)) for _, since in self._running)
         left = (waiting * usual + begun) / self._at_once

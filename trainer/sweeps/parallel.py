@@ -3,7 +3,7 @@
 import importlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import cycle, islice
@@ -122,11 +122,13 @@ class Parallel(Concurrent[Worker]):
         self.idle.append(worker)
         return outcome
 
-    def cancel(self, job: Submitted[Worker]) -> None:
-        job.handle.process.terminate()
+    def cancel(self, jobs: Sequence[Submitted[Worker]]) -> None:
+        for job in jobs:
+            job.handle.process.terminate()
 
-    def kill(self, job: Submitted[Worker]) -> None:
-        job.handle.process.kill()
+    def kill(self, jobs: Sequence[Submitted[Worker]]) -> None:
+        for job in jobs:
+            job.handle.process.kill()
 
     def wait(self) -> None:
         wait([job.handle.orders for job in self.jobs], self.poll_seconds)

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -114,11 +114,13 @@ class Ray(Concurrent[Any]):
             return job.ended("interrupted" if self.stopping else "failed", f"its process died ({reason})")
         return found
 
-    def cancel(self, job: Submitted[Any]) -> None:
-        self.ray.cancel(job.handle)  # as Ctrl-C would
+    def cancel(self, jobs: Sequence[Submitted[Any]]) -> None:
+        for job in jobs:
+            self.ray.cancel(job.handle)  # as Ctrl-C would
 
-    def kill(self, job: Submitted[Any]) -> None:
-        self.ray.cancel(job.handle, force=True)
+    def kill(self, jobs: Sequence[Submitted[Any]]) -> None:
+        for job in jobs:
+            self.ray.cancel(job.handle, force=True)
 
 
 def _work(planned: Planned, place: Place, log: Path) -> Outcome:

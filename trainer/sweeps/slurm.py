@@ -1,33 +1,46 @@
-"""Jobs in the queue of a Slurm cluster, through submitit: sbatch hands them over, sacct says how they are."""
+"""Jobs in the queue of a Slurm cluster, through submitit: sbatch hands them over, and a file of each says how it ended.
+
+Slurm itself is asked seldom, and in one call for all jobs: squeue for those that have left the queue without such a
+file, and sacct why.
+"""
 
 import os
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from trainer.run import directory as runs
+from trainer.run import records
+from trainer.run.records import PRUNED
 from trainer.run.sweep_log import Outcome
-from trainer.sweeps.concurrent import Concurrent, RefusedError, Submitted, library
+from trainer.sweeps.concurrent import Concurrent, Submitted, library
 from trainer.sweeps.monitor import Monitor
 from trainer.sweeps.plan import Planned
+from trainer.sweeps.refusals import RefusedError
 from trainer.sweeps.runner import Done
+from trainer.sweeps.slurm_files import Handed, forget, handed_over, tidy
+from trainer.sweeps.slurm_queue import FRESH, Queue
 from trainer.sweeps.worker import Place, work
 from trainer.system.errors import ConfigError, RunError
 from trainer.system.forking import environment, lies_in
 from trainer.system.machine import cores
-from trainer.system.shown import printable
+from trainer.system.shown import counted, printable
 from trainer.system.signals import blocked
 
 FOLDER = "slurm"  # in the sweep's directory
 IN_QUEUE = 16
 LATE_SECONDS = 15.0  # a file may arrive over a network so much later than Slurm says that its job has ended
-COMMANDS = ("sbatch", "srun", "sacct", "scancel")
+CONTROLLER = 120.0  # seconds for which squeue has to answer, before jobs might be run twice
+STOPPING = 2.0  # seconds between two looks at jobs that have been told to stop
+COMMANDS = ("sbatch", "srun", "squeue", "sacct", "scancel")
+# In what sbatch says when the controller has no time.
+BUSY = ("timed out", "unable to contact", "temporarily un", "connect failure", "zero bytes", "try again")
 
 
 def check(settings: Any) -> None:
@@ -46,7 +59,7 @@ def check(settings: Any) -> None:
     _options(settings.options)
 
 
-class Slurm(Concurrent[Any]):
+class Slurm(Concurrent[Handed]):
     """Each job is one of Slurm's, or with `sweep.cluster=local` a process that submitit starts on this machine."""
 
     stop_seconds = 60.0  # Slurm kills a job that has not ended 30 s (KillWait) after it was told to
@@ -61,11 +74,32 @@ class Slurm(Concurrent[Any]):
         # Python leaves the current directory out of its path, lest a `types.py` of the user's is taken for its own.
         self.safe = not lies_in(os.getcwd())
         self.executor: Any = None
+        self.folder: Path | None = None  # of this start, in which submitit keeps its files
+        self.queue = Queue([f"--clusters={name}" for name in [_options(settings.options).get("clusters")] if name])
         self.ended_at: dict[str, float] = {}  # of jobs whose results have not come yet
+        self.resumed = False  # whether there was an earlier start
+        self.adopted: dict[int, Handed] = {}  # by their numbers: jobs that an earlier start has handed over
+        self.cancelling: list[str] = []  # jobs that Slurm has to be told to stop
 
-    def submit(self, planned: Planned) -> Any:
+    def run(self, jobs: Iterator[Planned]) -> None:
+        try:
+            super().run(jobs)
+        finally:
+            if self.folder is not None:
+                tidy(self.folder.parent)
+
+    def over(self, planned: Planned) -> Outcome | None:
         if self.executor is None:
             self.executor = self._executor(planned.directory.parent)
+        if self.resumed and planned.number not in self.adopted:  # it may have ended since the sweep was planned
+            result = records.read_result(planned.directory)
+            if result.get("status") == "completed":
+                return planned.completed(result)
+        return super().over(planned)
+
+    def submit(self, planned: Planned) -> Handed:
+        if planned.number in self.adopted:
+            return self.adopted.pop(planned.number)
         sweep = planned.directory.absolute().parent.parent.name
         self.executor.update_parameters(name=f"{printable(sweep)[:100]}-{planned.number}", **self._tasks(planned))
         try:
@@ -73,11 +107,12 @@ class Slurm(Concurrent[Any]):
             here = {"PYTHONSAFEPATH": "1"} if self.local and self.safe else {}
             with blocked(signal.SIGINT, signal.SIGHUP), environment(here):
                 submitted = self.executor.submit(work, planned, Place.here(self.threads))
-                return submitted.task(0)  # which has the first rank, and says what has come of the job
-        except RuntimeError as error:
-            raise RefusedError(
-                f"Slurm does not take job {planned.number}: {_said(str(error))}", "see its keys: sweep.*"
-            ) from error
+                return Handed.of(submitted.task(0))  # which has the first rank, and says what has come of the job
+        except (RuntimeError, BlockingIOError) as error:
+            said = _said(str(error))
+            busy = isinstance(error, BlockingIOError) or any(word in said.lower() for word in BUSY)
+            hint = "see its keys: sweep.*"
+            raise RefusedError(f"Slurm does not take job {planned.number}: {said}", hint, busy) from error
 
     def _tasks(self, planned: Planned) -> dict[str, int]:
         """How many tasks the job has: one for each of its ranks, unless it starts them itself."""
@@ -88,10 +123,10 @@ class Slurm(Concurrent[Any]):
 
     def _executor(self, sweep: Path) -> Any:
         if not self.local:
-            _refuse_twice(sweep / FOLDER)
+            self.adopted = self._adopt(sweep / FOLDER)
         # The folder is new each time: results are pickles, and one that lies there already may be a stranger's.
         folder = runs.claim(sweep / FOLDER)
-        path = str(folder.absolute())
+        path, self.folder = str(folder.absolute()), folder
         if "%" in path or printable(path) != path:
             raise ConfigError(
                 f"{folder}: Slurm takes a % or a control character in a path for more than that", "choose another name="
@@ -115,40 +150,103 @@ class Slurm(Concurrent[Any]):
         self.screen.say(f"what {'submitit' if self.local else 'Slurm'} keeps of the jobs is in {folder}", style="dim")
         return executor
 
-    def runs(self, job: Submitted[Any]) -> bool:
-        return bool(job.handle.paths.stdout.exists())
+    def _adopt(self, folder: Path) -> dict[int, Handed]:
+        """The jobs of this sweep that Slurm still has from an earlier start, by their numbers.
 
-    def ended(self, job: Submitted[Any]) -> Outcome | None:
-        handle = job.handle
-        if not handle.done(force_check=self.stopping):
-            return None
-        if not handle.paths.result_pickle.exists():
-            state = handle.state
-            noticed = self.ended_at.setdefault(handle.job_id, time.monotonic())
-            if not self.local and time.monotonic() < noticed + LATE_SECONDS:
+        What they leave is not unpickled, for such a file may be a stranger's: their result.json says how they ended.
+        A job whose files were not in place when the sweep was killed ends by itself, and trains nothing.
+        """
+        self.resumed = folder.exists()
+        known = handed_over(folder)
+        if not known:
+            return {}
+        deadline = time.monotonic() + CONTROLLER
+        with self.screen.doing("asking Slurm for the jobs that it still has"):
+            while not self.queue.look(every=2.0):
+                if time.monotonic() > deadline:
+                    raise RunError(
+                        "squeue does not answer: jobs of this sweep may still be in Slurm's queue",
+                        "try again when it does, so that no job is run twice",
+                    )
+                time.sleep(1.0)
+        job = library("submitit", "slurm").SlurmJob
+        numbers = {self.queue.names[id].rpartition("-")[2]: id for id in known.keys() & self.queue.names.keys()}
+        found = {int(n): Handed.of(job(known[id], id), True) for n, id in numbers.items() if n.isdecimal()}
+        if found:
+            are, them = ("is", "it") if len(found) == 1 else ("are", "them")
+            jobs = counted(len(found), "job")
+            self.screen.say(f"{jobs} of this sweep {are} still in Slurm's queue: waiting for {them}")
+        return found
+
+    def runs(self, job: Submitted[Handed]) -> bool:
+        return job.handle.has_begun()
+
+    def ended(self, job: Submitted[Handed]) -> Outcome | None:
+        handed = job.handle
+        if not handed.has_result():
+            if not self._has_left(job):
                 return None
-            whose = "its process" if self.local else f"Slurm's job {handle.job_id}"
-            reason = f"{whose} ended without a result ({state}): {handle.paths.stderr}"
-            return job.ended("interrupted" if self.stopping else "failed", reason)
-        found = handle.exception()
+            left = _left(job) if handed.adopted else None
+            return left or job.ended("interrupted" if self.stopping else "failed", self._lost(handed))
+        if handed.adopted:
+            return _left(job) or job.ended("failed", f"it failed: {handed.errors}")
+        found = handed.job.exception()
         if found is not None:  # outside the job: the node may have no trainer, say
-            return job.ended("failed", f"{_reason(str(found))}: {handle.paths.stderr}")
-        result: Outcome = handle.result()
+            return job.ended("failed", f"{_reason(str(found))}: {handed.errors}")
+        result: Outcome = handed.job.result()
         return result
 
-    def cancel(self, job: Submitted[Any]) -> None:
-        if self.local:  # submitit would leave the job one second for its checkpoint
-            with suppress(ProcessLookupError):
-                os.kill(int(job.handle.job_id), signal.SIGTERM)
-        else:
-            job.handle.cancel(check=False)
+    def _has_left(self, job: Submitted[Handed]) -> bool:
+        """Whether a job without a result has ended, so long ago that its result will not come any more."""
+        if self.local:
+            return bool(job.handle.job.done(force_check=self.stopping))
+        if not self.queue.has_left(job.handle.id, job.submitted):
+            return False
+        return time.monotonic() > self.ended_at.setdefault(job.handle.id, time.monotonic()) + LATE_SECONDS
 
-    def kill(self, job: Submitted[Any]) -> None:
-        job.handle.cancel(check=False)
+    def _lost(self, handed: Handed) -> str:
+        """What is said of a job that has ended without a result."""
+        if self.local:
+            return f"its process ended without a result ({handed.job.state}): {handed.errors}"
+        state = self.queue.states([handed.id]).get(handed.id)
+        how = f" ({state})" if state else ""
+        return f"Slurm's job {handed.id} ended without a result{how}: {handed.errors}"
+
+    def _end(self, job: Submitted[Handed], ended: Outcome) -> None:
+        super()._end(job, ended)
+        self.ended_at.pop(job.handle.id, None)
+        if ended.status in ("completed", PRUNED):  # the sweep has noted it: of 10,000 jobs, 40,000 files less
+            forget(job.handle)
+
+    def cancel(self, jobs: Sequence[Submitted[Handed]]) -> None:
+        if not self.local:
+            self.cancelling = self.queue.cancel([job.handle.id for job in jobs])
+            return
+        for job in jobs:  # submitit would leave the job one second for its checkpoint
+            with suppress(ProcessLookupError):
+                os.kill(int(job.handle.id), signal.SIGTERM)
+
+    def kill(self, jobs: Sequence[Submitted[Handed]]) -> None:
+        if not self.local:
+            self.queue.cancel([job.handle.id for job in jobs])  # again: Slurm kills it half a minute later itself
+            return
+        for job in jobs:
+            job.handle.job.cancel(check=False)
 
     def wait(self) -> None:
-        # While stopping, each look asks Slurm itself.
-        time.sleep(2.0 if self.stopping and not self.local else self.poll_seconds)
+        time.sleep(STOPPING if self.stopping and not self.local else self.poll_seconds)
+        if not self.local:
+            self.cancelling = self.queue.cancel(self.cancelling)
+            self.queue.look(STOPPING if self.stopping else FRESH)
+            if self.folder is not None:  # to touch a folder is what makes a network file system look again
+                with suppress(OSError):
+                    self.folder.chmod(self.folder.stat().st_mode)
+
+
+def _left(job: Submitted[Handed]) -> Outcome | None:
+    """How an adopted job has ended by its result.json, if it has one."""
+    result = records.read_result(job.planned.directory)
+    return job.planned.completed(result) if result else None
 
 
 def _options(options: list[str]) -> dict[str, Any]:
@@ -158,26 +256,6 @@ def _options(options: list[str]) -> dict[str, Any]:
             raise ConfigError(f"sweep.options: '{option}' is no option of sbatch", "one is --KEY=VALUE, or --KEY")
     pairs = (option.removeprefix("--").partition("=") for option in options)
     return {key: value if equals else True for key, equals, value in pairs}
-
-
-def _refuse_twice(folder: Path) -> None:
-    """Refuse to run jobs that Slurm still has since the sweep was killed: two processes would train in one directory.
-
-    Raises:
-        RunError: some of those jobs wait or run.
-    """
-    jobs = {path.name.removesuffix("_submitted.pkl") for path in folder.glob("*/*_submitted.pkl")}
-    # Slurm only tidies up after those that have a result.
-    jobs -= {path.name.removesuffix("_0_result.pkl") for path in folder.glob("*/*_0_result.pkl")}
-    if not jobs or shutil.which("squeue") is None:
-        return
-    asked = subprocess.run(["squeue", "--noheader", "--me", "--format=%i"], capture_output=True, text=True, check=False)
-    queued = sorted(jobs & set(asked.stdout.split()))
-    if queued:
-        raise RunError(
-            f"jobs of this sweep are still in Slurm's queue: {' '.join(queued)}",
-            f"wait for them, or end them first: scancel {' '.join(queued)}",
-        )
 
 
 def _said(message: str) -> str:
