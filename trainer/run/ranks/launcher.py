@@ -60,6 +60,7 @@ def launched(
             crew.start(gpus, heading, said)
             while not (crew.watch.met or crew.watch.ended):  # a signal ends them: they have done nothing yet
                 crew.look()
+        crew.answer("go on")
         with handled(crew.pass_on, *ENDING), handled(crew.suspend, *SUSPENDING):
             while not crew.watch.over:
                 crew.look()
@@ -136,8 +137,12 @@ class Crew:
         for rank in watch.due():
             self.processes[rank].kill()
         if (why := watch.answer()) is not None:
-            with suppress(OSError):
-                self.channels[0].send(why)
+            self.answer(why)
+
+    def answer(self, said: str) -> None:
+        """Tell rank 0 what it waits for, if it is there."""
+        with suppress(OSError):
+            self.channels[0].send(said)
 
     def _hear(self, rank: int) -> None:
         channel = self.channels[rank]

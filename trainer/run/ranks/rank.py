@@ -112,8 +112,9 @@ class Channel:
     connection: Connection
 
     def met(self) -> None:
-        """All ranks have come."""
+        """All ranks have come; returns when the launcher has left the screen to this process."""
         self._send("met")
+        self._heard()
 
     def at(self, directory: Path) -> None:
         """The run lies there."""
@@ -122,6 +123,9 @@ class Channel:
     def why(self) -> str:
         """Why a rank was lost, as far as the launcher knows."""
         self._send("lost")
+        return self._heard()
+
+    def _heard(self) -> str:
         with suppress(OSError, EOFError):
             if self.connection.poll(ANSWER_SECONDS):
                 return str(self.connection.recv())
@@ -145,8 +149,9 @@ def seated(task: Task, seat: Seat, order: Order | None = None, channel: Channel 
     compute = device.choose(task.config.device, task.config.precision)
     with joined(seat, compute.device, getattr(task.config, "rank_timeout", TIMEOUT)) as ranks:
         if channel is not None:
-            channel.met()
             ranks.why = channel.why
+            if ranks.first:
+                channel.met()
         sameness.check_programs(ranks)
         if not ranks.first:
             return task.follow(ranks)
