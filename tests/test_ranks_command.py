@@ -73,6 +73,13 @@ def test_torchrun_starts_ranks_too(machine: Machine) -> None:
     assert running.result(two)["environment"]["ranks"] == "2"
 
 
+def test_as_many_devices_as_torchrun_has_started(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "here", "MASTER_PORT": "29400"}.items():
+        monkeypatch.setenv(name, value)
+    ran = trainer("train", "devices=3")
+    assert (ran.code, ran.err) == (2, "error: devices=3: 2 processes were started\n  leave devices= out\n")
+
+
 @pytest.mark.slow
 def test_ranks_of_srun_that_have_other_data_say_so(machine: Machine) -> None:
     meeting = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_ID": "0", "SLURM_JOB_ID": str(os.getpid())}

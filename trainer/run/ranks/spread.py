@@ -59,7 +59,7 @@ def _placed(task: Task, seat: seats.Seat) -> Any:
         ConfigError: Another number of devices was typed.
     """
     asked = task.config.devices
-    if asked not in (1, "auto", seat.size):
+    if asked not in ("auto", seat.size) and "devices" in task.config.typed_keys:
         raise ConfigError(f"devices={asked}: {seat.size} processes were started", "leave devices= out")
     task.config.change("devices", seat.size)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
