@@ -9,7 +9,6 @@ from composing import composed
 from trainer.run.ranks import number
 from trainer.system.errors import DeviceError
 
-
 Machine = Callable[..., None]
 
 
