@@ -73,6 +73,18 @@ def test_a_rank_that_does_not_answer_is_named(clock: Clock) -> None:
     assert watched.answer() == "rank 1 did not answer for 60 s (rank_timeout)"
 
 
+def test_the_first_rank_may_be_the_one_that_does_not_answer(clock: Clock) -> None:
+    watched = watch(clock, 2)
+    watched.hears(1, Ended(1, "another rank does not answer", lost=True))
+    clock.now = OTHERS
+    assert watched.due() == [1]
+    assert watched.why() == "rank 0 did not answer for 60 s (rank_timeout)"
+    clock.now = OTHERS + GRACE
+    assert watched.due() == [0, 1]
+    watched.is_gone(0, -9)
+    assert watched.blamed() is None
+
+
 def test_before_all_have_met_nobody_is_waited_for(clock: Clock) -> None:
     watched = Watch(2, 60.0, clock)
     watched.is_gone(1, -9)

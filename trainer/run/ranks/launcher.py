@@ -22,7 +22,7 @@ from trainer.run.ranks.rank import Handle, Order, Task, serve
 from trainer.run.ranks.watch import Watch
 from trainer.show.report import Report
 from trainer.system import forking
-from trainer.system.errors import StorageError, TrainerError
+from trainer.system.errors import StorageError, TrainerError, TrainingFailedError
 from trainer.system.machine import cores
 from trainer.system.paths import argument
 from trainer.system.seats import LOOPBACK, Seat
@@ -171,12 +171,14 @@ class Crew:
         first, blamed = self.watch.ended[0], self.watch.blamed()
         if not first.code:
             return first.result
-        error = (first if blamed is None else self.watch.ended[blamed]).raised(blamed or 0)
-        error.message = self.watch.why() if blamed is None and self.watch.why() else error.message
+        if blamed is not None:
+            error = self.watch.ended[blamed].raised(blamed)
+        else:
+            error = TrainingFailedError(self.watch.why() or first.message)
         directory = self.watch.directory
         if directory is not None and 0 not in self.watch.spoke:
             _note(directory, error)
-        if not error.hint and first.hint:
+        if not error.hint and 0 in self.watch.spoke:
             error.hint = first.hint
         if directory is not None and "trainer resume" not in error.hint and _can_be_resumed(directory):
             error.hint = "; ".join(filter(None, (error.hint, f"resume it: trainer resume {argument(directory)}")))

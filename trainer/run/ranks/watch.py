@@ -18,6 +18,7 @@ class Watch:
         self.size, self.timeout, self.clock = size, timeout, clock
         self.ended: dict[int, Ended] = {}  # how each has ended
         self.spoke: set[int] = set()  # those that have said so themselves
+        self._waits: set[int] = set()  # those that have said that they wait for another
         self.gone: set[int] = set()  # those whose processes are over
         self.killed: set[int] = set()  # those that were ended for the sake of others
         self.met = False  # whether rank 0 has met the others
@@ -37,6 +38,7 @@ class Watch:
             self.met = True
         elif rank == 0 and word == "lost":
             self._asked = True
+            self._waits.add(rank)
         if self._lost_since is None and (self._asked or any(ended.lost for ended in self.ended.values())):
             self._lost_since = self.clock()
 
@@ -87,7 +89,7 @@ class Watch:
         blamed = self.blamed()
         if blamed is not None:
             return self.ended[blamed].by(blamed)
-        silent = [rank for rank in range(1, self.size) if rank not in self.spoke]
+        silent = [rank for rank in range(self.size) if rank not in self.spoke | self._waits]
         if not silent or self.timeout is None:
             return ""
         who = f"rank {silent[0]}" if len(silent) == 1 else f"ranks {', '.join(map(str, silent))}"
