@@ -172,10 +172,10 @@ def test_batches_that_do_not_divide_the_samples_well_are_told(
     "words",
     [
         ("data=digits",),
-        ("data=diabetes", "model=mlp"),
-        ("experiment=line",),
-        ("experiment=quadratic",),
-        ("experiment=linear_regression",),
+        ("data=diabetes", "model=mlp", "check.only=data,machine"),
+        ("experiment=line", "check.only=data,machine"),
+        ("experiment=quadratic", "check.only=data,machine"),
+        ("experiment=linear_regression", "check.only=data,machine"),
     ],
     ids=lambda words: words[0],
 )

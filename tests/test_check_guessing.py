@@ -38,11 +38,11 @@ def test_the_error_of_one_column_is_0_where_it_tells_all_and_1_by_chance() -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("classes", [2, 3, 0])
+@pytest.mark.parametrize("classes", [3, 0])
 def test_targets_drawn_at_random_are_within_what_is_called_chance(classes: int) -> None:
     draw = np.random.default_rng(3)
     found = []
-    for _ in range(12):
+    for _ in range(8):
         rows = draw.normal(size=(90, 4))
         targets = draw.integers(0, classes, 90) if classes else draw.normal(size=(90, 1))
         known = guessing.signal(rows, targets, bool(classes))

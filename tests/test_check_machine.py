@@ -54,6 +54,7 @@ def test_a_run_cannot_lie_below_a_file(trainer: Trainer) -> None:
     assert (ran.code, reported(ran)) == (1, ["disk"]), ran.out
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker processes")
 def test_processes_that_read_need_cores_and_shared_memory(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     streamed = (*SMALL, "data.placement=stream", "check.only=workers")
