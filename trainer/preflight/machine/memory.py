@@ -90,17 +90,18 @@ def _of_process(name: str) -> int:
 
 def _peaks(parts: Parts, meter: Meter, size: int, free: int) -> Iterator[tuple[int, int]]:
     """The sizes of batches that steps were taken with, and the memory of each."""
+    few = parts.train.batch_size = min(FIRST, size)
     inputs, targets = next(iter(parts.train.epoch(0)))
-    few = min(FIRST, size)
     _step(parts, inputs, targets, few)  # in which the optimizer gets its state
     begun, first = time.perf_counter(), 0
     while True:
         before, now = meter.start(), time.perf_counter()
         _step(parts, inputs, targets, few)
         peak, took = meter.peak() - before, time.perf_counter() - now
-        first = first or peak
         yield few, peak
-        late = time.perf_counter() - begun + 2 * took > SECONDS
+        patience = SECONDS if first else 3 * SECONDS  # two sizes tell what a sample takes
+        late = time.perf_counter() - begun + 2 * took > patience
+        first = first or peak
         told = few >= size and peak - first > SURE
         if late or told or 2 * few > max(TIMES * size, FIRST) or 2 * peak > SHARE * free:
             return
