@@ -4,6 +4,7 @@ import math
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -154,6 +155,7 @@ def test_the_running_mean_of_a_range_test_is_that_of_pandas() -> None:
 def test_the_suggestion_is_the_middle_of_the_best_rates() -> None:
     found = Tried(2.0, {1.0: math.inf, 0.3: 0.52, 0.1: 0.5, 0.03: 0.51, 0.01: 0.7, 0.001: 1.9})
     assert found.suggestion == pytest.approx(0.095)
+    assert replace(found, stays=True).suggestion == pytest.approx(0.047)
     assert found.band == (0.01, 0.3)
     assert found.progress(1.0) == -math.inf
     assert found.progress(0.001) == pytest.approx(0.1 / 1.5)

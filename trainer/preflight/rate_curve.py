@@ -16,6 +16,7 @@ NOISE = 4.0  # standard deviations of the smoothed loss
 STEP = 1 / 3  # from one rate that is tried to the next
 DEEPEST = 6  # rates that are tried below the turning point
 GOOD = 0.8  # of the best progress: rates that make so much of it are in the band
+STAYING = 0.5  # of the best rate, for a training whose rate does not come down
 TIE = 1.1  # times the least loss, which the loss of an equally good rate may be
 LITTLE = 0.1  # of the best progress: a rate with less makes none
 
@@ -71,10 +72,15 @@ def _has_turned(curve: Curve, few: int) -> bool:
 
 @dataclass(frozen=True)
 class Tried:
-    """What short trainings at single rates came to: the loss before, and after each, which may be inf."""
+    """What short trainings at single rates came to: the loss before, and after each, which may be inf.
+
+    A rate that `stays` as high to the end, with batches that are a part of the samples, is suggested half as high: the
+    first steps gain most at rates with which the last ones only wander about.
+    """
 
     start: float
     losses: dict[float, float]
+    stays: bool = False
 
     @property
     def best(self) -> float:
@@ -99,7 +105,8 @@ class Tried:
     def suggestion(self) -> float:
         """The middle, as factors go, of the rates in the band that are as good as the best; to two digits."""
         ties = [rate for rate in self._good if self.losses[rate] <= self.best + (TIE - 1) * abs(self.best)]
-        return rounded(math.sqrt(min(ties) * max(ties)))
+        middle = math.sqrt(min(ties) * max(ties))
+        return rounded(max(STAYING * middle, self.band[0]) if self.stays else middle)
 
 
 def ladder(top: float) -> Iterator[float]:

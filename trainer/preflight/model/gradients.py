@@ -92,7 +92,7 @@ def _frozen(subject: Subject, model: nn.Module) -> Iterator[Finding]:
     if not frozen:
         return
     section = subject.settled.model
-    asked = getattr(section, "freeze", False)
+    asked = getattr(section, "kwargs", vars(section)).get("freeze")  # of ours, or of a model of the user's own
     other = dict(Trial(subject, seed=(subject.settled.seed + 1) % 2**32).model.named_parameters())
     random = [name for name, p in frozen.items() if not torch.equal(p, other[name])]
     if asked:

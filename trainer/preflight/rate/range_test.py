@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from trainer.config.scheduler import Constant
 from trainer.data.batches import Batch
 from trainer.preflight import rate_curve
 from trainer.preflight.finding import Finding
@@ -71,16 +72,17 @@ def _total(subject: Subject) -> int:
 def tried(subject: Subject, curve: Curve, steps: int) -> Tried:
     """Train at the rate of the config, and at those from where the loss turned downwards."""
     trial = Trial(subject)
+    stays = isinstance(trial.parts.schedule.config, Constant) and len(trial.parts.train) > 1
     samples, mine = trial.seen(), trial.rate
     losses = {mine: _ended(trial, samples, mine, steps)}
     start = Trial(subject).level(samples)
     for rate in rate_curve.ladder(curve.turning):
         losses[rate] = _ended(Trial(subject), samples, rate, steps)
-        found = Tried(start, losses)
+        found = Tried(start, losses, stays)
         below = [found.progress(other) < 0.5 for other in sorted(losses) if other < min(losses, key=losses.__getitem__)]
         if len(below) > 1 and all(below) and rate < mine:
             break  # the rates below learn ever less
-    return Tried(start, losses)
+    return Tried(start, losses, stays)
 
 
 def _ended(trial: Trial, samples: Batch, rate: float, steps: int) -> float:
