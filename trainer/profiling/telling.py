@@ -176,10 +176,11 @@ def said(tried: Tried) -> str:
     """What came of a candidate in a line."""
     if tried.failed:
         return tried.failed
-    spread = f"{min(tried.ratios):.2f} to {max(tried.ratios):.2f} in {counted(len(tried.ratios), 'round')}"
+    spread = f"{min(tried.ratios):.2f} to {max(tried.ratios):.2f} in {len(tried.ratios)} rounds, by turns"
+    spread = spread if len(tried.ratios) > 1 else "after one round nothing more was tried"
     if tried.candidate.rarer is not None:
         return f"an epoch takes {1 / tried.times:.2f} of its time, by {counted(len(tried.ratios), 'evaluation')} more"
-    return f"{tried.times:.2f} times the samples per second ({spread}, by turns)"
+    return f"{tried.times:.2f} times the samples per second ({spread})"
 
 
 def as_json(seen: Seen, tried: Sequence[Tried], name: str, command: str) -> dict[str, Any]:

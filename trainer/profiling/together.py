@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -15,16 +15,16 @@ PATIENCE = 120.0  # seconds that a command has in all
 SILENT = ("plots=false", "tables=false", "tensorboard.enabled=false", "tracking=none", "hooks=[]")
 
 
-def speeds(words: Sequence[str], devices: int, steps: int) -> list[tuple[float, float]]:
+def speeds(words: Sequence[str], devices: int, steps: int) -> Iterator[tuple[float, float]]:
     """Samples per second of a training of so many steps, which is typed as `words`, without and with several devices.
 
     Raises:
         TrainingFailedError: It does not work with them.
     """
     one, several = [*words, "devices=1"], [*words, f"devices={devices}"]
-    first = _speed(one, steps), _speed(several, steps)
+    yield _speed(one, steps), _speed(several, steps)
     after, before = _speed(several, steps), _speed(one, steps)  # the machine may become slower meanwhile
-    return [first, (before, after)]
+    yield before, after
 
 
 def _speed(words: Sequence[str], steps: int) -> float:

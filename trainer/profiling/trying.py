@@ -27,6 +27,7 @@ from trainer.system.errors import TrainerError, first_line
 ROUNDS, SECONDS = 5, 0.6  # of each side, and the least that one takes
 STEPS, TOGETHER = 3, 20  # the least in a round, and those after which a GPU is waited for
 WARM = 5  # steps before the first: a captured step is recorded in its fourth
+LOST = 0.9  # times as fast: a round that says so is the last
 GAIN = 1.05  # times as fast is a gain, if no round says otherwise
 
 
@@ -77,7 +78,11 @@ def attempt(seen: Seen, candidate: Candidate, limit: float = SECONDS) -> Tried:
 
 def _tried(measured: Measured, candidate: Candidate, speeds: Iterable[tuple[float, float]]) -> Tried:
     """What came of it, by the speeds of each round without and with it."""
-    ratios = [with_it / without for without, with_it in speeds]
+    ratios = list[float]()
+    for without, with_it in speeds:
+        ratios.append(with_it / without)
+        if ratios[-1] < LOST:
+            break
     training = measured.training * measured.of_steps / measured.steps
     epoch = measured.whole - training + training / median(ratios)
     return Tried(candidate, ratios, epoch)
