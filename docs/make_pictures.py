@@ -30,6 +30,7 @@ SWEEPS = {
         *("optim.lr=tag(log,interval(1e-4,1))", "model.hidden=int(tag(log,interval(4,128)))"),
     ): ("history", "importance", "parallel"),
 }
+PROFILE = ("scheduler=cosine", "data.augment.shift=1", "data.batch_size=32")
 COLOURS = 128  # of a picture in the documentation, which is half as large for it
 
 
@@ -45,6 +46,8 @@ def draw() -> None:
         newest = max(Path("runs/sweeps/example").iterdir())
         for picture in pictures:
             keep(newest / "plots" / f"{picture}.png", f"sweep-{picture}")
+    assert main(["profile", *PROFILE, "profile.out=profile"]) == 0
+    keep(Path("profile/profile.png"), "profile")
 
 
 def keep(drawn: Path, name: str) -> None:
