@@ -1,6 +1,7 @@
 """Shared fixtures: an empty working directory, a small image folder, and `trainer` run in this process."""
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -43,6 +44,12 @@ LONG = (
     *("errors", "untrusted", "resume_command", "batched", "odd_places", "streamed", "docs", "resume"),
     *("search_resume", "recipes"),
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide a GPU from all tests but those marked `gpu`: the others' oracles are of the CPU, to the bit."""
+    if not re.search(r"(?<!not )\bgpu\b", config.option.markexpr):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
