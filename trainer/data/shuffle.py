@@ -13,7 +13,8 @@ from torch import Tensor
 from trainer.data.splits import Split
 
 STRETCHES = 256  # of a window: so many places of the file each batch is drawn from
-LEAST = 2**16  # bytes of a stretch: shorter reads are slow, even where no head has to move
+FEWEST = 64  # of a small window, whose stretches are shorter
+LEAST = 2**16  # bytes each: shorter reads are slow, even where no head has to move
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def in_windows(split: Split, nbytes: int, batch_size: int) -> Shuffle | None:
         return None
     windows = -(-total // most)
     window = -(-total // (windows * batch_size)) * batch_size
-    stretch = max(1, window // STRETCHES, min(round(LEAST / each), window // 8))
+    stretch = max(1, window // STRETCHES, min(round(LEAST / each), window // FEWEST))
     rows = split.rows
     lie_so = rows is None or bool((rows.diff() > 0).all())
     return Shuffle(total, window, stretch, None if rows is None or lie_so else rows.argsort(stable=True))
