@@ -6,6 +6,7 @@ Where none can be made, the limit is on the memory of the process itself (RLIMIT
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -53,7 +54,8 @@ def _own() -> Iterator[tuple[Path, str]]:
 
 
 def run(words: Sequence[str], limit: int | None, log: Path) -> Peak:
-    """`python WORDS...`, which must end well, with its output in `log`."""
+    """`python WORDS...`, which must end well, with its output in `log`; it ends with this process, too."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with group(limit) as place:
 
         def enter() -> None:
@@ -68,12 +70,15 @@ def run(words: Sequence[str], limit: int | None, log: Path) -> Peak:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 preexec_fn=enter,
-                start_new_session=True,
             )
             anonymous = 0
-            while child.poll() is None:
-                anonymous = max(anonymous, _anonymous(child.pid))
-                time.sleep(0.05)
+            try:
+                while child.poll() is None:
+                    anonymous = max(anonymous, _anonymous(child.pid))
+                    time.sleep(0.05)
+            finally:
+                child.kill()
+                child.wait()
         charged = 0
         for name in ("memory.max_usage_in_bytes", "memory.peak"):
             with suppress(OSError):
