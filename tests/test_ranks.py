@@ -71,15 +71,31 @@ def test_two_ranks_come_to_the_weights_of_one(two: Crew, case: str) -> None:
     check(two, *QUICK[case])
 
 
-def test_figures_are_those_of_one_process_to_the_bit(two: Crew) -> None:
-    """Batches of an evaluation go round the ranks; weights are those of the start."""
-    words = *COMMON, "model=linear", "metrics=[auc,average_precision]", "data.eval_batch_size=7", "optim.lr=1e-300"
+def check_figures(made: Crew, *words: str) -> None:
+    """Compare the figures of evaluations to the bit, of the weights of the start: no step can move them."""
+    words = (*COMMON, *words, "data.eval_batch_size=7", "optim=sgd", "optim.lr=1e-300")
     alone = trained(ALONE, *words)["rows"]
-    for other in two.do(trained, *words):
+    for other in made.do(trained, *words):
         for row, same in zip(other["rows"], alone, strict=True):
             assert {k: v for k, v in row.items() if k[:4] == "val/"} == {
                 k: v for k, v in same.items() if k[:4] == "val/"
             }
+
+
+CLASSES = ("model=linear", "metrics=[auc,average_precision,f1]")
+VALUES = ("model=mlp", "data=diabetes")
+
+
+def test_figures_are_those_of_one_process_to_the_bit(two: Crew) -> None:
+    """Batches of an evaluation go round the ranks."""
+    check_figures(two, *CLASSES)
+    check_figures(two, *VALUES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [CLASSES, VALUES])
+def test_figures_of_three_ranks_are_those_of_one_process_to_the_bit(three: Crew, words: tuple[str, ...]) -> None:
+    check_figures(three, *words)
 
 
 def test_all_ranks_stop_after_the_same_step_when_one_is_told_to(two: Crew) -> None:
