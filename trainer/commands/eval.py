@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.config.base import Config
 from trainer.config.keys import MISSING, MOST_RANKS, key
 from trainer.system.errors import ConfigError
+from trainer.system.seats import several
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,12 +91,13 @@ def run(config: Eval) -> dict[str, Any]:
         UserError: There is no such checkpoint, or it does not fit the model or the data; or `out=` is no folder for it.
         StorageError: A file cannot be written.
     """
-    from trainer.run.ranks import spread
     from trainer.show.beginning import beginning
 
     split = "" if config.split == "auto" else f", split {config.split}"
     asked = f"{config.ckpt}{split}, device {config.device}"
-    if spread.several(config):
+    if several(config.devices):
+        from trainer.run.ranks import spread
+
         found: dict[str, Any] | None = spread.run(Evaluation(config), ("eval", asked))
         return found or {}  # not on another rank than the first
     with beginning("eval", asked) as screen:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.config.base import Config
 from trainer.config.keys import MISSING, MOST_RANKS, key
+from trainer.system.seats import several
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,12 +84,13 @@ def run(config: Predict) -> dict[str, Any]:
         UserError: There is no such checkpoint or input, or they do not go together.
         PredictionError: Some inputs could not be read; the table says why.
     """
-    from trainer.run.ranks import spread
     from trainer.show.beginning import beginning
     from trainer.system.errors import listed
 
     asked = f"{listed(config.input)} by {listed(config.ckpt)}, device {config.device}"
-    if spread.several(config):
+    if several(config.devices):
+        from trainer.run.ranks import spread
+
         found: dict[str, Any] | None = spread.run(Prediction(config), ("predict", asked))
         return found or {}  # not on another rank than the first
     with beginning("predict", asked) as screen:

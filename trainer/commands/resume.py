@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.config.base import Config
 from trainer.config.keys import MISSING, key
+from trainer.system.seats import several
 
 if TYPE_CHECKING:
     from trainer.config.train import Train
@@ -32,9 +33,9 @@ def run(config: "Train") -> dict[str, Any]:
         TrainingFailedError, InterruptedRunError: The run directory says how the training ended.
     """
     from trainer.run import heading
-    from trainer.run.ranks import spread
 
-    if spread.several(config):
+    if several(config.devices):
+        from trainer.run.ranks import spread
         from trainer.run.ranks.tasks import Continue
 
         found: dict[str, Any] | None = spread.run(Continue(config), heading.of_training(config, config.directory))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config.train import Train
+from trainer.system.seats import several
 
 SUMMARY = "fit a model, then test it"
 EXAMPLES = """
@@ -23,9 +24,9 @@ def run(config: Train) -> dict[str, Any]:
         TrainingFailedError, InterruptedRunError: The run directory says how the training ended.
     """
     from trainer.run import heading
-    from trainer.run.ranks import spread
 
-    if spread.several(config):
+    if several(config.devices):
+        from trainer.run.ranks import spread
         from trainer.run.ranks.tasks import Begin
 
         found: tuple[dict[str, Any], Path] | None = spread.run(Begin(config), heading.of_start(config))

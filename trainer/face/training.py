@@ -7,6 +7,7 @@ from trainer.face import overrides as given
 from trainer.face.calling import composed, told, training
 from trainer.face.run import Run
 from trainer.system.errors import ConfigError
+from trainer.system.seats import several
 
 
 @told
@@ -23,10 +24,11 @@ def train(*overrides: str, **keys: Any) -> Run:
     """
     with composed("train", given.words(overrides, keys)) as config:
         from trainer.run import heading, starting
-        from trainer.run.ranks import spread, tasks
         from trainer.show.report import Report
 
-        if spread.several(config):
+        if several(config.devices):
+            from trainer.run.ranks import spread, tasks
+
             with training():
                 return Run(spread.run(tasks.Begin(config), heading.of_start(config))[1])
         with training(), starting.opened(config, Report()) as opened:
@@ -49,11 +51,12 @@ def resume(run: "str | os.PathLike[str]", *overrides: str, **keys: Any) -> Run:
         raise ConfigError(f"{os.fspath(run)} is a sweep", f"the command line resumes it: trainer resume {run}")
     with composed("resume", [given.place("run", run), *given.words(overrides, keys)]) as config:
         from trainer.run import heading, resuming
-        from trainer.run.ranks import spread, tasks
         from trainer.show.report import Report
 
         with training():
-            if spread.several(config):
+            if several(config.devices):
+                from trainer.run.ranks import spread, tasks
+
                 spread.run(tasks.Continue(config), heading.of_training(config, config.directory))
             else:
                 resuming.run(config, Report())

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.config.train import Train
 from trainer.run import heading
-from trainer.run.ranks import spread
 from trainer.run.ranks.tasks import batch_of
 from trainer.show.report import Report
 from trainer.sweeps.plan import Planned
+from trainer.system.seats import several
 
 if TYPE_CHECKING:
     from trainer.engine.ranks import Ranks
@@ -54,7 +54,7 @@ class Shared:
 def is_shared(planned: Planned) -> bool:
     """Whether a job has several ranks, or leaves it open how many."""
     config = planned.asked.config
-    return planned.asked.mistake is None and config is not None and spread.several(config)
+    return planned.asked.mistake is None and config is not None and several(config.devices)
 
 
 def run(planned: Planned, meanwhile: Callable[[], None] = lambda: None) -> dict[str, Any] | None:
@@ -65,6 +65,8 @@ def run(planned: Planned, meanwhile: Callable[[], None] = lambda: None) -> dict[
     Raises:
         TrainerError: The job has failed, or was told to stop.
     """
+    from trainer.run.ranks import spread
+
     task = Shared(planned)
     found: dict[str, Any] | None = spread.run(
         task, heading.of_training(task.config, planned.directory), Report(quiet=True), meanwhile

@@ -40,6 +40,11 @@ def taken(environment: Mapping[str, str] = os.environ) -> Seat | None:
     return None
 
 
+def several(devices: int | str) -> bool:
+    """Whether `devices=` asks for several processes, or for as many as fit; or this one is one of several already."""
+    return devices != 1 or taken() is not None
+
+
 def _of_torchrun(found: Mapping[str, str]) -> Seat | None:
     rank, size = _number(found, "RANK"), _number(found, "WORLD_SIZE")
     local = _number(found, "LOCAL_RANK") if "LOCAL_RANK" in found else rank

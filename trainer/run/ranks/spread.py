@@ -14,11 +14,6 @@ from trainer.system import seats
 from trainer.system.errors import ConfigError, LostRankError, TrainerError
 
 
-def several(config: Any) -> bool:
-    """Whether the config asks for several ranks, or for whatever fits; or this process is one of several already."""
-    return config.devices != 1 or seats.taken() is not None
-
-
 def run(
     task: Task,
     heading: tuple[str, str],
