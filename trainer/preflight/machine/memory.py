@@ -32,18 +32,20 @@ def look(subject: Subject) -> Iterator[Finding]:
         return  # only Linux says what a process took at most since it was asked
     parts = subject.parts(compile="off")
     meter = Meter(parts.compute.device)
-    size, free = parts.train.batch_size, free_memory(parts.compute.device)
+    ranks = subject.config.devices if isinstance(subject.config.devices, int) else 1
+    size, free = -(-parts.train.batch_size // ranks), free_memory(parts.compute.device)  # each takes its part
+    free = free // ranks if parts.compute.device.type == "cpu" else free
     taken = list(_peaks(parts, meter, size, free))
     (few, low), (many, high) = taken[0], taken[-1]
     each = max(0.0, (high - low) / (many - few)) if many > few else high / many
     needed = low + each * (size - few)
-    where, has = str(parts.compute.device), f"of {_bytes(free)} free"
+    where, has = str(parts.compute.device), f"of {_bytes(free)} free{' for each process' if ranks > 1 else ''}"
     if needed > SPARED * free:
         largest = max(1, int(few + (SPARED * free - low) / each)) if each else size
         times = -(-size // largest)  # micro-batches, as equal as they can be
         found = f"a step of {size:,} takes {_bytes(needed)} {has} on {where}"
         each_of, times = -(-size // times), times * subject.config.accumulate
-        advice = f"data.batch_size={each_of} accumulate={times} takes the same steps; or a smaller model"
+        advice = f"data.batch_size={each_of * ranks} accumulate={times} takes the same steps; or a smaller model"
         yield Finding("memory", found, advice, wrong=True)
         return
     found = f"a step of {counted(size, 'sample')} takes {_bytes(needed)} {has} on {where}"

@@ -1,5 +1,6 @@
 """How long an epoch and the whole training take, measured on some steps and a part of an evaluation."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from itertools import chain, count
@@ -36,7 +37,9 @@ def look(subject: Subject) -> Iterator[Finding]:
     test = pace * len(data.test) + FILES + PICTURES
     whole = step * total + evaluation * evaluations + test
     times = f"{counted(steps, 'step')} of {_short(step)}" + (f", evaluation {_short(evaluation)}" if evaluation else "")
-    yield Finding("time of an epoch", f"{duration(epoch)} ({times}{', not compiled' if inductor else ''})")
+    how = ", not compiled" if inductor else ""
+    how += ", in one process" if subject.config.devices != 1 else ""
+    yield Finding("time of an epoch", f"{duration(epoch)} ({times}{how})")
     early = subject.settled.early_stopping.patience is not None
     length = f"{'at most ' if early else ''}{duration(whole)} for {counted(plan.epochs, 'epoch')} and the test"
     if plan.max_steps is not None and total == plan.max_steps:
@@ -44,7 +47,8 @@ def look(subject: Subject) -> Iterator[Finding]:
     minutes = subject.config.max_minutes
     if minutes is not None and 60 * minutes < min(epoch, step * total) + test:
         found = f"{length}; max_minutes={minutes:g} ends it before {'an epoch' if total > steps else 'that'}"
-        yield Finding("time in all", found, f"max_minutes={(epoch + test) / 60 * 1.2:.1g} or more", wrong=True)
+        wanted = math.ceil((epoch + test) / 6 * 1.2) / 10
+        yield Finding("time in all", found, f"max_minutes={wanted:g} or more", wrong=True)
     elif minutes is None and whole > LONG:
         yield Finding("time in all", length, "trainer profile finds where it goes; max_minutes= ends it in time")
     else:
