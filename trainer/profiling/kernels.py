@@ -71,9 +71,10 @@ def recorded(
     needed = WAIT + WARM + active
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if step.device.type == "cuda" else [])]
     plan = schedule(wait=WAIT, warmup=WARM, active=active, repeat=1)
+    keeps: dict[str, Any] = {"record_shapes": True, "with_flops": True, "acc_events": True}
     clock.told = regions.begin
     try:
-        with _quiet(), profile(activities=activities, record_shapes=True, with_flops=True, schedule=plan) as profiler:
+        with _quiet(), profile(activities=activities, schedule=plan, **keeps) as profiler:
             taken = 0
             while taken < needed:
                 for group in grouped(batches.epoch(taken), accumulate):

@@ -34,7 +34,7 @@ from trainer.system import atomic
 from trainer.system.errors import DivergedError
 
 WARM_STEPS, WARM_SECONDS = 10, 1.0  # steps before anything is measured; more of them while they take less
-SAMPLE = 10  # of so many steps on a GPU, one is waited for
+SAMPLE, LEAST = 20, 5  # of so many steps on a GPU one is waited for, and in an epoch at least so many are
 ENOUGH, MOST = 1.0, 20  # seconds of short epochs that are watched, and how many at most
 
 
@@ -177,17 +177,20 @@ class Session:
             return {}
         step = watch_step(parts.step.eager, clock, replaced)
         batches = watched_batches(parts.train, parts.train, clock)
+        groups = grouped(batches.epoch(0), parts.plan.accumulate)
+        for group in islice(groups, CapturedStep.WARM_UP):  # the optimizer's kernels are loaded, say
+            step(group)
         clock.start()
         clock.sample(True)
         taken = 0
-        for group in islice(grouped(batches.epoch(0), parts.plan.accumulate), WARM_STEPS):
+        for group in islice(groups, WARM_STEPS):
             step(group)
             taken += 1
         clock.stop()
         replaced.put_back()
         found = dict.fromkeys(map(parts_of.kind, clock.sampled), 0.0)
         for part, seconds in clock.sampled.items():
-            found[parts_of.kind(part)] += seconds / taken
+            found[parts_of.kind(part)] += seconds / max(1, taken)
         return found
 
     def _warm(self) -> tuple[float, float]:
@@ -218,6 +221,7 @@ class _Epochs(Hook):
         self.plain: list[float] = []
         self.watched: list[float] = []
         self.moments: list[float] = []
+        self.stride = max(1, min(SAMPLE, batches.count // session.parts.plan.accumulate // LEAST))
 
     def evaluate(self) -> Row:
         return self.evaluation(self.session.parts.evaluate)
@@ -229,7 +233,7 @@ class _Epochs(Hook):
         clock = self.session.clock
         if clock.running:
             self.moments.append(clock.now() - self.begun)
-            clock.sample(state.batch % SAMPLE == 0)
+            clock.sample(state.batch % self.stride == 0)
 
     def on_epoch(self, state: State, row: Row) -> None:
         clock, wait = self.session.clock, self.session.wait

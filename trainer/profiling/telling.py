@@ -115,7 +115,7 @@ def beside(screen: Report, seen: Seen) -> None:
         facts.append(("GPU idle", f"{seen.idle:.0%} of a plain step: {busy}"))
     if seen.eager:
         whole = sum(seen.eager.values())
-        each = ", ".join(f"{part} {seconds / whole:.0%}" for part, seconds in seen.eager.items())
+        each = ", ".join(f"{CALLED[p]} {seen.eager[p] / whole:.0%}" for p in CALLED if seen.eager.get(p))
         facts.append(("uncaptured", f"{1000 * whole:.3f} ms a step without the graph, each part waited for: {each}"))
     screen.facts("", facts)
 
