@@ -82,6 +82,10 @@ KEYS: dict[str, tuple[str, ...]] = {
     "deterministic": ("cudnn_deterministic", "reproducible"),
     "tracking": ("logger", "log_to", "report_to", "loggers", "wandb", "mlflow"),
     "tensorboard.enabled": ("tb",),
+    "devices": (
+        *("nproc", "nproc_per_node", "num_processes", "num_gpus", "n_gpu", "n_gpus", "ngpus", "world_size"),
+        *("strategy", "distributed", "ddp", "data_parallel"),
+    ),
     "device=cuda": ("gpu", "gpus", "use_cuda", "use_gpu", "cuda", "accelerator"),
     "device=cpu": ("cpu", "no_cuda", "use_cpu"),
     "precision=bfloat16": ("amp", "use_amp", "mixed_precision", "fp16", "bf16", "half", "autocast"),
@@ -108,9 +112,8 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "several seeds are a sweep: trainer train -m seed=0,1,2": (
         *("seeds", "n_seeds", "num_seeds", "repeats", "n_repeats", "num_runs"),
     ),
-    "a training takes one device; the jobs of a sweep may run side by side: sweep=parallel": (
-        *("devices", "strategy", "nproc", "nproc_per_node", "num_gpus", "n_gpu", "world_size", "distributed", "ddp"),
-        *("num_nodes", "local_rank", "data_parallel"),
+    "on several machines torchrun or srun starts the processes, and says which is which": (
+        *("num_nodes", "nnodes", "node_rank", "local_rank", "rank", "master_addr", "master_port"),
     ),
     "all that a training says is in its train.log, too": ("verbose", "verbosity", "quiet", "log_level", "debug"),
 }
