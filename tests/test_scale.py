@@ -49,7 +49,7 @@ def test_a_backward_pass_hides_the_sum_but_for_the_last_bucket() -> None:
     hidden = Work("large", 10_000, 0, 256, 4 * BUCKET, 0.0, 10, hidden=True)
     slow = Device(((0, 0.0), (1, 1.0)))
     assert step(hidden, slow, RING, FREE, 2, 256).sum == RING.all_reduce(BUCKET, 2)
-    fast = Device(((0, 0.0), (1, 1e-9)))
+    fast = Device(((0, 0.0), (1, 1e-15)))
     assert step(hidden, fast, RING, FREE, 2, 256).sum == pytest.approx(RING.all_reduce(4 * BUCKET, 2))
 
 
