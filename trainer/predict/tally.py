@@ -41,7 +41,7 @@ class Tally:
             self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
             self.spread += float(block.said.each[:, used].std(0).mean(1).sum()) if members > 1 else 0.0
             return
-        for name, count in good["predicted"].value_counts().iter_rows():
+        for name, count in good["predicted"].value_counts(sort=False).sort("predicted").iter_rows():
             self.counts[name] += count
         if members > 1:
             votes = self.columns.votes(block.said)[:, used]
