@@ -167,6 +167,8 @@ def test_each_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> No
     assert made.shares == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "GPU-1"}]
     more = Parallel(sweep.Parallel(jobs=3), Monitor(Report(quiet=True)), lambda job: None)
     assert [share["CUDA_VISIBLE_DEVICES"] for share in more.shares] == ["0", "GPU-1", "0"]
+    made.divide(2)
+    assert made.shares == [{"CUDA_VISIBLE_DEVICES": "0,GPU-1"}]
 
 
 @pytest.mark.slow

@@ -50,10 +50,8 @@ class Parallel(Concurrent[Worker]):
 
     def __init__(self, settings: Any, monitor: Monitor, done: Done) -> None:
         super().__init__(settings, monitor, done)
-        self.places = 1  # until it is known what a job needs
-        self.threads: int | None = None
-        self.shares: list[dict[str, str]] = []  # of the workers still to be started
-        self.divided = False  # whether the machine has been
+        self.divide(1)
+        self.taken = False  # whether a job has been, which says how many devices each has
         self.idle: list[Worker] = []
         self.ahead = False  # whether what comes after the jobs has been imported
 
@@ -66,22 +64,22 @@ class Parallel(Concurrent[Worker]):
                 worker.orders.close()  # which ends it
                 worker.process.join(5)
 
-    def _divide(self, planned: Planned) -> None:
-        """Divide the machine among as many jobs at once as there is room for; each may need several devices."""
-        self.divided = True
-        asked = planned.asked.config.devices if planned.asked.config is not None else 1
-        each, devices = asked if isinstance(asked, int) else 1, gpus()
+    def divide(self, each: int) -> None:
+        """Divide the machine among as many jobs at once as there is room for, of which each has so many devices."""
+        devices = gpus()
         room = max(1, (len(devices) or cores()) // each)
         self.places = self.settings.jobs or room
-        self.threads = None if devices else max(1, cores() // self.places)
+        self.threads: int | None = None if devices else max(1, cores() // self.places)
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(self.threads))
         together = [devices[each * place : each * (place + 1)] for place in range(room)] if devices else []
         visible = [{"CUDA_VISIBLE_DEVICES": ",".join(some)} for some in together]
-        self.shares = list(islice(cycle(visible or [threads]), self.places))
+        self.shares = list(islice(cycle(visible or [threads]), self.places))  # of the workers still to be started
 
     def submit(self, planned: Planned) -> Worker:
-        if not self.divided:
-            self._divide(planned)
+        config = planned.asked.config
+        if not self.taken and config is not None and isinstance(config.devices, int) and config.devices > 1:
+            self.divide(config.devices)
+        self.taken = True
         while self.idle:
             worker = self.idle.pop()
             try:
