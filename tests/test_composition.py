@@ -17,7 +17,7 @@ from trainer.config.base import Config, Custom
 from trainer.config.check import check
 from trainer.config.composition import CONFIGS
 from trainer.config.data import Augment, Data
-from trainer.config.model import MLP, LeNet
+from trainer.config.model import MLP, Initial, LeNet
 from trainer.config.optim import SGD
 from trainer.config.train import Evaluate, Train
 from trainer.data.sets.diabetes import Diabetes
@@ -239,7 +239,7 @@ def own(composed: Compose, group: str, **keys: Any) -> Config:
 def test_a_model_of_the_users_gets_its_own_keys_resolved(composed: Compose) -> None:
     found = own(composed, "model", _target_="mine.Net", width=8, classes="${data.num_classes}")
     found.fill_data({"num_classes": 10})
-    assert found.model == Custom("mine.Net", {"width": 8, "classes": 10})
+    assert found.model == Custom("mine.Net", {"width": 8, "classes": 10}, common=Initial())
 
 
 def test_data_of_the_users_share_the_common_keys_and_their_checks(composed: Compose) -> None:
