@@ -40,7 +40,7 @@ class Ran:
 def run(words: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Ran:
     """`python WORDS...` in `directory`, which must be its own; waits for the end."""
     report, log = directory / "report.json", directory / "output.log"
-    busy, own = guard.busy(), _own()
+    busy, own, before = guard.busy(), _own(), _children()
     _adopt_orphans(True)
     with log.open("wb") as output:
         started = time.monotonic()
@@ -61,7 +61,7 @@ def run(words: Sequence[str], directory: Path, environment: Mapping[str, str]) -
             raise
         wall = time.monotonic() - started
     process.returncode = os.waitstatus_to_exitcode(status)  # reaped above: Popen need not
-    cpu = usage.ru_utime + usage.ru_stime + _of_orphans(process.pid)
+    cpu = usage.ru_utime + usage.ru_stime + _of_orphans(before)
     _adopt_orphans(False)
     after = guard.busy()
     # A counter that stands still is none: some sandboxes show a /proc/stat of zeros.
@@ -86,19 +86,26 @@ def _adopt_orphans(whether: bool) -> None:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(whether))
 
 
-def _of_orphans(group: int) -> float:
-    """CPU seconds of what a command has left behind in its group and ends with it: the server of a sweep's workers."""
+def _of_orphans(before: set[int]) -> float:
+    """CPU seconds of what a command has left behind and ends with it: the server of workers, or of ranks, and these.
+
+    Children that were there `before` are not its.
+    """
     cpu, last = 0.0, time.monotonic() + 2
-    while time.monotonic() < last:
-        try:
-            pid, _, usage = os.wait4(-group, os.WNOHANG)
-        except ChildProcessError:  # there is none any more
-            break
-        if pid:
-            cpu += usage.ru_utime + usage.ru_stime
-        else:
-            time.sleep(0.01)
+    while (left := _children() - before) and time.monotonic() < last:
+        for child in left:
+            pid, _, usage = os.wait4(child, os.WNOHANG)
+            cpu += usage.ru_utime + usage.ru_stime if pid else 0.0
+        time.sleep(0.01)
     return cpu
+
+
+def _children() -> set[int]:
+    """The processes that are this one's children, where the system tells."""
+    try:
+        return {int(pid) for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()}
+    except OSError:
+        return set()
 
 
 def _own() -> float:

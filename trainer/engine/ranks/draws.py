@@ -42,6 +42,11 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for layer in model.modules():
             _give_forward(layer, self)
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Ranks compile nothing, and to keep its compiler away torch would import it: a second in the first step."""
+        return False
+
     def __deepcopy__(self, memo: Any) -> "Draws":
         return self
 
