@@ -6,9 +6,9 @@ from trainer.system import machine
 from trainer.system.errors import DeviceError
 from trainer.system.shown import counted
 
-# An epoch of mnist_lenet on two cores takes 2.45 s on two ranks and 2.05 s in one process of two threads where they
-# have the cores to themselves, and took 12 s against over 100 s at a load of 10: the threads of one process wait for
-# each other in each layer.
+# An epoch of mnist_lenet on two cores takes 2.2 s on two ranks and 2.5 s in one process of two threads where they have
+# the cores to themselves, and took 12 s against over 100 s at a load of 10: the threads of one process wait for each
+# other in each layer.
 CONVOLUTIONS = ("lenet", "cifar_lenet", "lenet5")
 FEWEST = 16  # samples of a batch that are worth a process
 
