@@ -162,6 +162,7 @@ def test_jobs_that_start_from_another_runs_weights(trainer: Trainer) -> None:
     assert [Path(result(job)["parent"]["path"]).parts[:5] for job in jobs] == [first[0].parts] * 2
 
 
+@pytest.mark.slow
 def test_many_jobs_at_once_need_few_files_and_leave_no_threads(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +178,7 @@ def test_many_jobs_at_once_need_few_files_and_leave_no_threads(
     assert threading.active_count() <= before + 1
 
 
+@pytest.mark.slow
 def test_a_team_that_is_stacked_anew_keeps_nothing_of_the_one_before(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_hostile_directory_is_harmless(arena: Arena, name: str) -> None:
     assert done.faults == []
 
 
+@pytest.mark.slow
 def test_whatever_is_changed_in_a_file_does_no_harm(arena: Arena) -> None:
     faults = []
     for name, kind in kinds(arena.bases).items():

@@ -328,6 +328,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_no_copy_of_the_whole_set_is_made(tmp_path: Path) -> None:
     """The file's own pages, where it is mapped, count as one copy; floats would be four more."""
     size = 32 * 32 * 3

@@ -60,6 +60,7 @@ def test_a_rank_killed_at_any_moment_ends_all_and_the_run_ends_as_if_undisturbed
     assert found.counts["kills of a rank"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", ["faults"], indirect=True)
 def test_whichever_call_fails_a_line_names_the_file_and_nothing_is_lost(found: Figures) -> None:
     assert found.misses == []
@@ -143,6 +144,7 @@ def test_sweeps_and_searches_that_were_killed_come_to_the_same(found: Figures) -
     assert found.counts["sweeps compared"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", ["once"], indirect=True)
 def test_the_curves_of_a_run_that_was_killed_have_each_step_once(found: Figures) -> None:
     assert found.misses == []
@@ -155,6 +157,7 @@ def test_memory_files_and_threads_do_not_grow_with_the_length_of_a_training(foun
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.slow
 @pytest.mark.parametrize("found", ["caches"], indirect=True)
 def test_a_cache_that_was_changed_gives_what_was_stored(found: Figures) -> None:
     assert found.misses == []

@@ -28,7 +28,7 @@ def run(count: int, folder: Path, say: Callable[[str], None]) -> Figures:
     found: list[tuple[float, int, int, int]] = []  # share of the run, memory in KiB, open files, threads
     with machine(folder) as trainers:
         trainer = trainers.start(*asked, fresh=True)
-        while not trainer.ended(0.05):
+        while not trainer.ended(0.002):  # a short one is over in half a second, and a save holds a file for a moment
             try:
                 now = _look(trainer.pid)
             except (OSError, KeyError):  # it has ended
