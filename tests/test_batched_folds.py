@@ -18,11 +18,15 @@ FOLDS = (*SILENT, "precision=float64", "optim=adam", "data.folds=5", "data.fold=
         ("model=mlp", "data.limit=103", "seed=0,1"),
         ("model=mlp", "data.limit=103", "data.batch_size=null"),
         ("model=mlp", "data.limit=103", "data.batch_size=10", "accumulate=2", "clip_norm=0.5"),
-        ("model=mlp", "data.limit=103", "data.eval_batch_size=20", "evaluate.every_steps=1"),
+        pytest.param(
+            ("model=mlp", "data.limit=103", "data.eval_batch_size=20", "evaluate.every_steps=1"), marks=pytest.mark.slow
+        ),
         ("model=linear", "data.limit=103", "data.augment.shift=1"),
         ("model=mlp", "data.limit=103", "model.hidden=[8,7]", "model.dropout=0.3", "model.activation=tanh"),
         ("model=mlp", "data.limit=103", "model.norm=layer"),
-        ("model=mlp", "data.limit=103", "seed=0,1", "optim.lr=0.1,0.01", "scheduler=cosine"),
+        pytest.param(
+            ("model=mlp", "data.limit=103", "seed=0,1", "optim.lr=0.1,0.01", "scheduler=cosine"), marks=pytest.mark.slow
+        ),
         ("model=lenet", "data.size=16", "data.limit=42", "model.dropout=0.3"),
     ],
     ids=" ".join,

@@ -41,12 +41,11 @@ PLACES["windows"] = ("data.placement=windows", "data.window=0.01")  # of about t
     [
         *(
             ("lenet", "resident"),
-            ("lenet", "streamed"),
             ("lenet", "windows"),
-            ("mlp", "resident"),
             ("linear", "resident"),
         ),
-        *(pytest.param(model, "streamed", marks=pytest.mark.slow) for model in ("mlp", "linear")),
+        *(pytest.param(model, "streamed", marks=pytest.mark.slow) for model in ("lenet", "mlp", "linear")),
+        pytest.param("mlp", "resident", marks=pytest.mark.slow),
     ],
 )
 def test_interrupted_after_every_single_step_it_ends_as_if_never_interrupted(

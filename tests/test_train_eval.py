@@ -443,7 +443,12 @@ def fitting(model: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("model", "name"), [(model, name) for model in group_choices("model") for name in fitting(model)]
+    ("model", "name"),
+    [
+        pytest.param(model, name, marks=[pytest.mark.slow] if model == "resnet18" and name != "digits" else [])
+        for model in group_choices("model")
+        for name in fitting(model)
+    ],
 )
 def test_each_model_trains_and_evaluates_on_each_data_set_that_fits(
     trainer: Trainer, request: pytest.FixtureRequest, model: str, name: str
