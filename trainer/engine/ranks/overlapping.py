@@ -1,5 +1,6 @@
 """Gradients of a large model, which are added up over the ranks while the rest of them is still being computed."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -22,7 +23,10 @@ class Overlapping:
 
     def __init__(self, agreement: Agreement, model: nn.Module) -> None:
         self.agreement = agreement
-        self.forward: Any = DistributedDataParallel(model, broadcast_buffers=False, gradient_as_bucket_view=True)
+        with warnings.catch_warnings():
+            # torch 2.14 has another name for it, which older ones do not know, and no other way to leave buffers alone.
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+            self.forward: Any = DistributedDataParallel(model, broadcast_buffers=False, gradient_as_bucket_view=True)
         self.forward.register_comm_hook(None, _sum)
         first = next(model.parameters())
         self.tail = torch.zeros(1 + len(agreement.said()), dtype=first.dtype, device=first.device)
