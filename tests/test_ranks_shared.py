@@ -14,8 +14,9 @@ from torch import Tensor
 
 from trainer.engine.ranks import Ranks
 from trainer.engine.ranks.joined import Joined
-from trainer.engine.ranks.shared import LARGEST, Shared, _born, _places
+from trainer.engine.ranks.shared import LARGEST, Shared, _places
 from trainer.system.errors import LostRankError
+from trainer.system.workers import born
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +32,9 @@ def both(peers: list[list[int]], timeout: float = 30.0) -> tuple[Shared, Shared]
 
 
 def alive() -> list[list[int]]:
-    born = _born(os.getpid())
-    assert born is not None
-    return [[os.getpid(), born]] * 2
+    since = born(os.getpid())
+    assert since is not None
+    return [[os.getpid(), since]] * 2
 
 
 def messages(ranks: Ranks) -> tuple[bool, list[tuple[Tensor, Tensor]]]:
@@ -93,9 +94,9 @@ def test_a_rank_that_has_left_is_not_waited_for() -> None:
 
 def test_a_rank_whose_process_has_ended_is_not_waited_for() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        born = _born(process.pid)
-        assert born is not None
-        first, _ = both([alive()[0], [process.pid, born]])
+        since = born(process.pid)
+        assert since is not None
+        first, _ = both([alive()[0], [process.pid, since]])
         process.kill()
         with pytest.raises(LostRankError, match="gone"):  # a zombie, whom nobody has asked after yet
             first.exchanged(torch.zeros(3))

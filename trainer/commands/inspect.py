@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.config.base import Config
 from trainer.config.keys import key
-from trainer.system.errors import ConfigError, RunError, first_line, listed
+from trainer.system.errors import ConfigError, listed
 from trainer.system.paths import expanded
 
 if TYPE_CHECKING:
@@ -157,18 +157,14 @@ def _drawn(config: Inspect, built: "nn.Module | None", loaded: "Dataset", out: P
     from trainer.run import subject
     from trainer.show import pictures
     from trainer.show.figures import filters
+    from trainer.show.figures.style import save
 
     kernels = filters.kernels(built) if config.ckpt is not None and built is not None else None
     figure = filters.draw(kernels, subject.subject(config)) if kernels is not None else None
     what = f"first-layer filters, {', '.join(filters.SCALINGS)}"
     if figure is None:
         figure, what = pictures.training_grid(loaded, subject.data(config)), "training images"
-    try:
-        figure.savefig(out)
-    except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror}", "give another: inspect.out=FILE.png") from error
-    except ValueError as error:  # matplotlib does not know the extension
-        raise ConfigError(f"inspect.out={out}: {first_line(error)}") from error
+    save(figure, out, "inspect.out")
     return what
 
 

@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from trainer.data.splits import Split, packed
-from trainer.system.errors import DataError, StoppedError, first_line
+from trainer.data.waiting import Waiting
+from trainer.system.errors import DataError, first_line
 from trainer.system.memory import free_shared_memory
 from trainer.system.signals import blocked, handled
 from trainer.system.streams import warn
@@ -31,13 +32,11 @@ SIGCHLD = [signal.SIGCHLD] if hasattr(signal, "SIGCHLD") else []
 PATIENCE = 5.0  # seconds that workers have for ending
 
 
-class Streamed:
+class Streamed(Waiting):
     """Batches of a split through torch's DataLoader: read by worker processes, copied from pinned memory.
 
     The loader reads the batches that it is given, in that order; order and augmentation are made elsewhere.
     """
-
-    order_device = torch.device("cpu")
 
     def __init__(self, split: Split, device: torch.device, workers: int) -> None:
         self.device = device
@@ -46,7 +45,6 @@ class Streamed:
         self.started = False  # the workers
         self.told = False  # that shared memory is short
         self.workers: list[BaseProcess] = []
-        self.waiting = False  # for a batch
         self.loader = DataLoader(
             _Rows(split),
             batch_size=None,  # an item is a batch already
@@ -101,25 +99,12 @@ class Streamed:
             weakref.finalize(self, _end_workers, reading, self.workers, os.getpid())
         return reading
 
-    def give_up(self) -> None:
-        """Stop waiting for a batch. It is called by the handler of a signal, in the thread that waits.
-
-        Raises:
-            StoppedError: One is being waited for.
-        """
-        if self.waiting:
-            raise StoppedError
-
     def close(self, at_once: bool = False) -> None:
         """End the workers, if there are any; `at_once` whatever they are at."""
         reading, self.loader._iterator = self.loader._iterator, None
         if self.started and reading is not None:
             _end_workers(reading, self.workers, os.getpid(), 0.0 if at_once else PATIENCE)
         self.started = False
-
-    def samples(self, inputs: Any, targets: Any) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of a batch; images are (B, H, W, C)."""
-        return inputs, targets
 
 
 def _handed_over(reading: Iterator[Any]) -> Iterator[Any]:

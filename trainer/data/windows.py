@@ -15,7 +15,8 @@ from torch import Tensor
 from trainer.data.cache import Mapped
 from trainer.data.cache_entry import Array
 from trainer.data.splits import Samples, Split, packed
-from trainer.system.errors import DataError, StoppedError
+from trainer.data.waiting import Waiting
+from trainer.system.errors import DataError
 
 GAP = 2**16  # bytes that nobody wants, but which are read with those before and after them, for that is faster
 PIECE = 2**22  # bytes that are read at once where there are such
@@ -23,18 +24,15 @@ PIECE = 2**22  # bytes that are read at once where there are such
 Window = tuple[Tensor, Tensor]  # some samples, and which of them (N,) each one of a window is
 
 
-class Windows:
+class Windows(Waiting):
     """Batches of a split, of which memory holds two windows of `batches` batches: one in use, and the next.
 
     A window may be of any samples: they are read in the order in which they lie, and those that lie together at once.
     Which order is fast is for others to say (`trainer.data.shuffle`); none is wrong.
     """
 
-    order_device = torch.device("cpu")
-
     def __init__(self, split: Split, device: torch.device, batches: int) -> None:
         self.split, self.device, self.batches = split, device, batches
-        self.waiting = False  # for a window
         samples = split.samples
         self.lying = _File(samples) if isinstance(samples, Mapped) else _Elsewhere(samples)
 
@@ -83,19 +81,6 @@ class Windows:
             return rows.index_select(0, places).to(self.device)
         pinned = torch.empty((len(places), *rows.shape[1:]), dtype=rows.dtype, pin_memory=True)
         return torch.index_select(rows, 0, places, out=pinned).to(self.device, non_blocking=True)
-
-    def samples(self, inputs: Any, targets: Any) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of a batch; images are (B, H, W, C)."""
-        return inputs, targets
-
-    def give_up(self) -> None:
-        """Stop waiting for a window. It is called by the handler of a signal, in the thread that waits.
-
-        Raises:
-            StoppedError: One is being waited for.
-        """
-        if self.waiting:
-            raise StoppedError
 
     def close(self, at_once: bool = False) -> None:
         """A thread that reads ends by itself."""

@@ -4,9 +4,9 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from trainer.show.report import Report
+from trainer.system.workers import born
 
 
 class Listening(Report):
@@ -38,8 +38,7 @@ class Listening(Report):
 
 def age() -> float | None:
     """Seconds since this process was started; None where the system does not say."""
-    try:
-        started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])  # in ticks since the boot
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
-    except (OSError, AttributeError, ValueError, IndexError):
+    started = born(os.getpid())
+    if started is None:
         return None
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")

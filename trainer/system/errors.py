@@ -81,6 +81,9 @@ class DivergedError(TrainingFailedError):
 class LostRankError(TrainingFailedError):
     """Another of the processes that train together has ended, or does not answer: it says itself why, if it can."""
 
+    def __init__(self, sign: str) -> None:
+        super().__init__(f"another rank has ended, or does not answer: {sign}")
+
 
 class UnprovedError(TrainerError):
     """An exported file that does not answer as the trained model does."""

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -34,6 +35,15 @@ def end_with_starter() -> bool:
     starter = os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     return starter != 1 and os.getppid() == starter  # else it ended before the system knew
+
+
+def born(process: int) -> int | None:
+    """When a process was started, in ticks since the machine was; None if it has ended, or the system does not say."""
+    try:
+        state, *fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
+        return None if state in (b"Z", b"X") else int(fields[18])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _end_after(creator: multiprocessing.process.BaseProcess) -> None:

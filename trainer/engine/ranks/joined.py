@@ -95,7 +95,7 @@ def _lost_if_failed() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # gloo's and nccl's errors of a connection are no more than that
-        raise LostRankError(f"another rank has ended, or does not answer: {first_line(error)}") from error
+        raise LostRankError(first_line(error)) from error
 
 
 @contextmanager

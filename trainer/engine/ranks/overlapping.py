@@ -56,5 +56,5 @@ def _lost_if_failed() -> Iterator[None]:
         yield
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
-            raise LostRankError(f"another rank has ended, or does not answer: {first_line(error)}") from error
+            raise LostRankError(first_line(error)) from error
         raise

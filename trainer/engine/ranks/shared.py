@@ -19,6 +19,7 @@ from torch import Tensor
 
 from trainer.engine.ranks import Ranks
 from trainer.system.errors import LostRankError
+from trainer.system.workers import born
 
 LARGEST = 2**23  # bytes of a message: of larger ones the copying counts, and not the waking
 LINE = 8  # numbers that lie together in a cache: a rank that writes one disturbs nobody who reads another
@@ -89,12 +90,12 @@ class Shared:
             waited, last = waited + min(1.0, now - last), now
             due = waited - looked > ALIVE
             looked = waited if due else looked
-            if self.numbers[at + 1] or (due and _born(self.peers[other][0]) != self.peers[other][1]):
+            if self.numbers[at + 1] or (due and born(self.peers[other][0]) != self.peers[other][1]):
                 if self.numbers[at] >= self.number:  # it had said this before it left
                     return
-                raise LostRankError("another rank has ended, or does not answer: its process is gone")
+                raise LostRankError("its process is gone")
             if waited > self.timeout:
-                raise LostRankError(f"another rank has ended, or does not answer: it was silent for {self.timeout:g} s")
+                raise LostRankError(f"it was silent for {self.timeout:g} s")
 
     def leave(self) -> None:
         """Tell the others that no more messages come."""
@@ -122,9 +123,9 @@ def shared(ranks: Ranks, timeout: float) -> Shared | None:
             os.pwrite(made, mark, 0)
     offered: list[Any] = [os.getpid(), made, mark.hex()]
     owner, number, known = ranks.told(offered)
-    peers: list[Any] = ranks.of_all([os.getpid(), _born(os.getpid())])
+    peers: list[Any] = ranks.of_all([os.getpid(), born(os.getpid())])
     memory = None
-    if usable and all(born is not None and _born(process) == born for process, born in peers):
+    if usable and all(since is not None and born(process) == since for process, since in peers):
         with suppress(OSError, ValueError):
             memory = _mapped(f"/proc/{owner}/fd/{number}", size, bytes.fromhex(known))
     all_have = all(ranks.of_all(memory is not None))
@@ -141,13 +142,3 @@ def _mapped(path: str, size: int, mark: bytes) -> mmap.mmap | None:
     finally:
         os.close(opened)
     return memory if memory[: len(mark)] == mark else None
-
-
-def _born(process: int) -> int | None:
-    """When a process was started, in ticks of the system; None if it has ended."""
-    try:
-        with open(f"/proc/{process}/stat", "rb") as stat:
-            state, *fields = stat.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return None if state in (b"Z", b"X") else int(fields[18])

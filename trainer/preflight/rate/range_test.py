@@ -13,7 +13,6 @@ from trainer.preflight.rate_curve import LITTLE, Curve, Tried
 from trainer.preflight.subject import Subject
 from trainer.preflight.trial import Trial, unless_failing
 from trainer.show.values import duration
-from trainer.system.errors import ConfigError, RunError, first_line
 from trainer.system.paths import expanded
 from trainer.system.shown import amount
 
@@ -125,6 +124,7 @@ def _typed(rate: float) -> str:
 def _draw(subject: Subject, out: Path, curve: Curve, found: Tried) -> None:
     from trainer.run import subject as named
     from trainer.show.figures import rates
+    from trainer.show.figures.style import save
     from trainer.show.lettering import lettering
 
     tested = rates.Tested(curve.rates, curve.losses, curve.smooth, found.losses, found.start)
@@ -132,9 +132,4 @@ def _draw(subject: Subject, out: Path, curve: Curve, found: Tried) -> None:
         figure = rates.draw(
             tested, subject.first.schedule.first_rate, found.suggestion, found.band, named.subject(subject.settled)
         )
-    try:
-        figure.savefig(out)
-    except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror}", "give another: check.out=FILE.png") from error
-    except ValueError as error:  # matplotlib does not know the extension
-        raise ConfigError(f"check.out={out}: {first_line(error)}") from error
+    save(figure, out, "check.out")

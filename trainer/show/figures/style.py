@@ -1,6 +1,7 @@
 """What pictures have in common: a colour for each split, one width, and a heading that says what and how well."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from trainer.show.lettering import fitted
+from trainer.system.errors import ConfigError, RunError, first_line
 from trainer.system.shown import amount, counted, share
 
 if TYPE_CHECKING:
@@ -120,3 +122,17 @@ def heading(split: str, metrics: Mapping[str, float], samples: int, subject: str
         r2 = f"R² {metrics['r2']:.4g}, " if samples > 1 else ""  # of one sample there is no mean to compare with
         said = f"{r2}MAE {amount(metrics['mae'])} of {counted(samples, 'sample')}"
     return f"{'all data' if split == 'all' else split}: {said}" + (f", {subject}" if subject else "")
+
+
+def save(figure: Figure, out: Path, key: str) -> None:
+    """Write a figure where the `key` of a verb says, in the format of its extension.
+
+    Raises:
+        RunError, ConfigError: It cannot be written there, or there is no such format.
+    """
+    try:
+        figure.savefig(out)
+    except OSError as error:
+        raise RunError(f"cannot write {out}: {error.strerror}", f"give another: {key}=FILE.png") from error
+    except ValueError as error:  # matplotlib does not know the extension
+        raise ConfigError(f"{key}={out}: {first_line(error)}") from error
