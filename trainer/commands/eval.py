@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trainer.config.base import Config
-from trainer.config.keys import MISSING, MOST_RANKS, key
+from trainer.config.keys import MISSING, key, ranks
 from trainer.system.errors import ConfigError
 from trainer.system.seats import several
 
@@ -67,14 +67,7 @@ class Eval(Config):
         [], "metrics of your own, from ./configs/metric, beside those of the training", text=True, kind="metric"
     )
     device: str = key("auto", "auto, cpu, cuda, cuda:N or mps")
-    devices: int | str = key(
-        1,
-        "how many processes share the samples, each with its own GPU or its part of the CPU's cores; auto: all GPUs, "
-        "or on a CPU as many as are faster",
-        words=("auto",),
-        minimum=1,
-        maximum=MOST_RANKS,
-    )
+    devices: int | str = ranks("the samples")
     precision: str = key("float32", "precision of the evaluation", choices=("float32", "float64", "tf32", "bfloat16"))
     eval: EvalOptions = field(
         default_factory=EvalOptions, metadata={"doc": "which jobs, what is let pass, and what is fitted"}

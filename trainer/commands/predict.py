@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trainer.config.base import Config
-from trainer.config.keys import MISSING, MOST_RANKS, key
+from trainer.config.keys import MISSING, key, ranks
 from trainer.system.seats import several
 
 if TYPE_CHECKING:
@@ -60,14 +60,7 @@ class Predict(Config):
     model: Any = key(None, "for a bare state_dict, or a model of your own: the group `model`")
     data: Any = key(None, "for a bare state_dict, or data of your own: the group `data`")
     device: str = key("auto", "auto, cpu, cuda, cuda:N or mps")
-    devices: int | str = key(
-        1,
-        "how many processes share the samples, each with its own GPU or its part of the CPU's cores; auto: all GPUs, "
-        "or on a CPU as many as are faster",
-        words=("auto",),
-        minimum=1,
-        maximum=MOST_RANKS,
-    )
+    devices: int | str = ranks("the samples")
     precision: str = key("float32", "precision of the model", choices=("float32", "float64", "tf32", "bfloat16"))
     predict: PredictOptions = field(
         default_factory=PredictOptions, metadata={"doc": "which classes, and what is written of them"}

@@ -59,6 +59,13 @@ def key(
     return field(default=default, metadata=metadata)
 
 
+def ranks(what: str, note: str = "", **marks: Any) -> Any:
+    """Declare the key `devices` of a verb whose processes share `what`; a `note` ends its meaning."""
+    doc = f"how many processes share {what}, each with its own GPU or its part of the CPU's cores; auto: all GPUs, or "
+    doc += f"on a CPU as many as are faster{note}"
+    return key(1, doc, words=("auto",), minimum=1, maximum=MOST_RANKS, **marks)
+
+
 def public(name: str) -> str:
     """A key as people type it: `from` is the field `from_`, for Python has that word for itself."""
     return name.removesuffix("_")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainer.config.base import Config
-from trainer.config.keys import MISSING, MOST_RANKS, key
+from trainer.config.keys import MISSING, key, ranks
 
 
 @dataclass
@@ -70,16 +70,7 @@ class Train(Config):
         0, "seed of weights, batch order, dropout and augmentation", minimum=0, maximum=2**32 - 1, often=True
     )
     device: str = key("auto", "auto, cpu, cuda, cuda:N or mps", runtime=True, often=True)
-    devices: int | str = key(
-        1,
-        "how many processes share each batch, each with its own GPU or its part of the CPU's cores; auto: all GPUs, or "
-        "on a CPU as many as are faster (what was taken is shown)",
-        words=("auto",),
-        minimum=1,
-        maximum=MOST_RANKS,
-        runtime=True,
-        often=True,
-    )
+    devices: int | str = ranks("each batch", " (what was taken is shown)", runtime=True, often=True)
     sync_batchnorm: str = key(
         "auto",
         "with several devices: batch norm by the statistics of the whole batch, as one device has them; false: of each "
